@@ -1,0 +1,47 @@
+"""rllab, a gradient-estimation lab for reinforcement learning: where a gradient comes from, how good it is, its price.
+
+Names are loaded when first used, so that `import rllab` and `rllab --help` answer without loading torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from rllab.cost import BudgetExceeded as BudgetExceeded
+    from rllab.cost import Cost as Cost
+    from rllab.distributions import Gaussian as Gaussian
+    from rllab.estimate import Estimate as Estimate
+    from rllab.estimate import Query as Query
+    from rllab.estimate import Target as Target
+    from rllab.keys import Key as Key
+    from rllab.loop import Trace as Trace
+    from rllab.loop import minimize as minimize
+
+_HOME = {
+    "BudgetExceeded": "rllab.cost",
+    "Cost": "rllab.cost",
+    "Estimate": "rllab.estimate",
+    "Gaussian": "rllab.distributions",
+    "Key": "rllab.keys",
+    "Query": "rllab.estimate",
+    "Target": "rllab.estimate",
+    "Trace": "rllab.loop",
+    "minimize": "rllab.loop",
+}
+_MODULES = ("agents", "distributions", "estimators", "plots", "runs")
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(import_module(_HOME[name]), name)
+    if name in _MODULES:
+        return import_module(f"rllab.{name}")
+    raise AttributeError(f"module 'rllab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME, *_MODULES])

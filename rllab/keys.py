@@ -1,0 +1,98 @@
+"""Key: the only source of randomness; a 64-bit name from which independent streams are derived.
+
+    bits(child) = blake2b(bits(parent) ‖ repr(path))          bits(root) = blake2b(seed)
+
+A key is a value: it never changes, so the same key and path give the same numbers whatever was drawn before, in
+whatever order and process. Splitting by name rather than by counter follows Claessen & Pałka (2013), "Splittable
+pseudorandom number generators using cryptographic hashing", section 4, with blake2b for their Threefish.
+"""
+
+from __future__ import annotations
+
+import operator
+from hashlib import blake2b
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Key:
+    """Name a stream of random numbers; `child` derives independent streams, `generator` starts drawing.
+
+    Args:
+        seed: any integer, negative ones included.
+
+    torch's CPU generator is seeded with 32 bits (a Mersenne Twister). They are taken from the 64-bit hash, so
+    neighbouring seeds and paths give unrelated streams, and two given streams coincide with probability 2⁻³².
+    """
+
+    __slots__ = ("_bits",)
+
+    def __init__(self, seed: int):
+        try:
+            number = operator.index(seed)
+        except TypeError:
+            raise TypeError(f"Key: seed must be an integer, got {seed!r}") from None
+        self._bits = blake2b(b"rllab:%d" % number, digest_size=8).digest()
+
+    def child(self, *path: str | int) -> Key:
+        """Derive the stream called `path`; 1 and "1" are different names.
+
+        Raises:
+            TypeError: if the path is empty or holds anything but strings and integers.
+        """
+        if not path or not all(isinstance(part, (str, int)) for part in path):
+            raise TypeError(f"Key.child: path must be one or more strings or integers, got {path!r}")
+        key = object.__new__(Key)
+        key._bits = blake2b(self._bits + repr(path).encode(), digest_size=8).digest()
+        return key
+
+    def generator(self, device: str | torch.device = "cpu") -> torch.Generator:
+        """Start a fresh torch generator at the beginning of this stream."""
+        return torch.Generator(device).manual_seed(self.integer())
+
+    def integer(self) -> int:
+        """Return this key as an integer in [0, 2⁶³): a seed for numpy, Gymnasium or a simulator."""
+        return int.from_bytes(self._bits, "little") >> 1
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Key) and self._bits == other._bits
+
+    def __hash__(self) -> int:
+        return hash(self._bits)
+
+    def __repr__(self) -> str:
+        return f"Key<{self._bits.hex()}>"
+
+
+def as_key(key: Key | int) -> Key:
+    """Return `key` itself, or the root key of an integer seed."""
+    return key if isinstance(key, Key) else Key(key)
+
+
+def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
+    """Draw N(0, 1) numbers of `shape`, with the dtype and device of `like`.
+
+    They are drawn as float32 on the CPU and then converted: float64 normals cost five times as much, and so the same
+    key gives the same directions in either precision and on every device.
+    """
+    u = torch.empty(shape, dtype=torch.float32).normal_(generator=key.generator())
+    return u if like.dtype == torch.float32 and like.device.type == "cpu" else u.to(like)
+
+
+_GAMMA, _MIX1, _MIX2 = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
+
+
+def seeds_for(indices: np.ndarray, key: Key) -> Tensor:
+    """Give each index its own non-negative 63-bit seed: Steele, Lea & Flood (2014), SplitMix64, at a random offset.
+
+    Args:
+        indices: integers of any shape; equal indices get equal seeds.
+    Returns:
+        int64 tensor of the same shape.
+    """
+    z = indices.astype(np.uint64) * _GAMMA + np.uint64(key.integer())  # wraps modulo 2⁶⁴, as intended
+    z = (z ^ (z >> np.uint64(30))) * _MIX1
+    z = (z ^ (z >> np.uint64(27))) * _MIX2
+    return torch.from_numpy(((z ^ (z >> np.uint64(31))) >> np.uint64(1)).astype(np.int64))
