@@ -5,6 +5,6 @@ import os
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[variable] = "1"
 
-import torch  # noqa: E402
+import torch
 
 torch.set_num_threads(1)

@@ -130,6 +130,7 @@ class Estimator(ABC):
                 n, b, d = block.points.shape
                 flat = cost(block.points.reshape(n * b, d), None if seeds is None else seeds.reshape(-1))
                 yield block, flat.view(n, b)
+            del block  # see `_fold`: one block at a time is alive
 
     @abstractmethod
     def _plan(self, at: Any) -> Plan:

@@ -95,8 +95,8 @@ class GaussianSmoothing(Estimator):
         return np.zeros_like(rows) if self.form == "forward" else rows
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        moments = Moments(query.at, errors=errors, rows=rows)
-        total = torch.zeros(self._problems(query.at), dtype=query.at.dtype, device=query.at.device)
+        moments = Moments(errors=errors, rows=rows)
+        total: Tensor | None = None
         centre: Tensor | None = None
         for block, f in answered:
             u = block.noise
@@ -109,9 +109,11 @@ class GaussianSmoothing(Estimator):
                 w = f - centre
             else:
                 w = f
-            total += f.sum(0)
+            total = f.sum(0) if total is None else total.add_(f.sum(0))
             moments.add(w, u)
+            del block, u  # before the next block is drawn: its buffers are then still in cache
         m = query.units
         probes = 2 * m if self.form == "antithetic" else m
         g, se, contributions = moments.close(m, 1 / (self.sigma * (probes // m)))
-        return Estimate(g, total / probes, query.evaluations, self.target, se, contributions, query.state)
+        value = None if total is None else total.div_(probes)
+        return Estimate(g, value, query.evaluations, self.target, se, contributions, query.state)

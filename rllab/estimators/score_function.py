@@ -93,6 +93,7 @@ class ScoreFunction(Estimator):
                     _add(s2, at.score_square_sum(torch.ones_like(w), x, noise))
             if rows:
                 kept.append((w, block))
+            del block, x, noise  # before the next block is drawn: its buffers are then still in cache
         mean = torch.as_tensor(total / k)
         c, factor = centre_and_factor(self.baseline, mean, k) if in_batch else (0.0, 1.0)
         c = torch.as_tensor(c).unsqueeze(-1)  # against (d,) or, per problem, (B, d)

@@ -1,0 +1,1 @@
+"""Environments for rllab; each is registered under the id `rllab/<Name>-v0`."""
