@@ -34,5 +34,5 @@ def one_line_errors() -> Iterator[None]:
             raise
         interrupted, failed = isinstance(error, KeyboardInterrupt), isinstance(error, SweepFailed)
         text = "interrupted" if interrupted else f"error: {error}"
-        print(" ".join([text, *getattr(error, "__notes__", [])]), file=sys.stderr)
+        print(" ".join([text, *getattr(error, "__notes__", [])]).replace("\n", " "), file=sys.stderr)
         sys.exit(130 if interrupted else 1 if failed else 2)

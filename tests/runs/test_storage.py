@@ -79,7 +79,9 @@ def test_a_text_that_stands_for_a_number_is_refused(text):
 
 
 @pytest.mark.parametrize(
-    "value", [[1], {}, 1j, b"x", np.zeros(3), torch.zeros(1), np.datetime64("2020-01-01"), object()], ids=repr
+    "value",
+    [[1], {}, 1j, b"x", np.zeros(3), torch.zeros(1), np.datetime64("2020-01-01"), len],
+    ids=lambda v: type(v).__name__,
 )
 def test_what_is_no_scalar_is_refused_by_name(value):
     with pytest.raises(TypeError, match=r"row\['x'\] must be a number, text, bool or None, got "):
