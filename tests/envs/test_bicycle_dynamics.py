@@ -43,6 +43,22 @@ def test_a_replay_is_the_authors_ride(variant, rider):
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
+def test_the_heading_goes_round_from_pi_to_minus_pi(variant):
+    state = start(4, variant=variant)
+    state[:, 2] = 1.0, 1.0, -1.0, 0.0  # left, left, right, straight on
+    state[:, -1] = 3.13, 3.05, -3.13, math.pi
+    if variant == "author":
+        state[:, 4] = -1.11 * np.sin(state[:, -1])
+        state[:, 5] = 1.11 * np.cos(state[:, -1])
+    for _ in range(3):
+        plain = [plain_step(variant, list(s), 0.0, 0.0) for s in state]
+        state = step(state, np.zeros((4, 2)), variant=variant)
+        np.testing.assert_allclose(state, plain, rtol=0, atol=1e-8)
+    assert state[0, -1] < -3.0 and state[2, -1] > 3.0
+    np.testing.assert_allclose(state[3, -1], math.pi, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_straight_path_has_no_curvature_at_all(variant):
     state = np.zeros((1, 4))
     np.testing.assert_array_equal(step(state, np.zeros((1, 2)), variant=variant), state)

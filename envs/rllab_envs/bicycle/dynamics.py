@@ -76,7 +76,7 @@ def step(
 
 
 def start(n: int, *, variant: str = "author", full: bool = True, parameters: Parameters | None = None) -> np.ndarray:
-    """Return n start states, float64: upright, straight on, the back contact at the origin, the front one at (0, l).
+    """Return n start states, float64: all zeros, upright and straight on, but for y_f = l of `author`'s contacts.
 
     Args:
         n: number of rows.
