@@ -11,6 +11,7 @@ that diverged is not left out.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -185,6 +186,49 @@ def curve_of(record: Record, x: str, y: str) -> tuple[Array, Array]:
     if not (np.diff(xs) >= 0).all() or np.isnan(xs).any():
         raise ValueError(f"{record.folder}: {x} must never decrease from row to row")
     return xs, ys
+
+
+@dataclass(frozen=True, eq=False)
+class MedianCurve:
+    """What several runs of one method look like together; all arrays are (points,).
+
+    Args:
+        grid: every x at which some run has a row, thinned if there are many.
+        median: over the runs that have begun and not ended; NaN where those are fewer than half of all.
+        low, high: ends of the bootstrap interval of the median; NaN where the median is, or where only one run is.
+    """
+
+    grid: Array
+    median: Array
+    low: Array
+    high: Array
+
+
+def median_curve(
+    records: Sequence[Record], x: str, y: str, *, key: Key | int, level: float = 0.95, points: int = 400
+) -> MedianCurve:
+    """Summarise runs of unequal length without pretending: a run counts from its first row to its last.
+
+    A value of NaN in any counted run makes the median NaN there. With few runs the interval is too narrow: that of 5
+    cannot reach beyond the lowest and highest run, which hold the median between them with probability 1 − 2⁻⁴.
+    """
+    ends = [xs[[0, -1]] if len(xs) else (np.inf, -np.inf) for xs, _ in (curve_of(record, x, y) for record in records)]
+    every = np.unique(np.concatenate([curve_of(record, x, y)[0] for record in records]))
+    if len(every) > points:
+        every = every[np.linspace(0, len(every) - 1, points).round().astype(int)]
+    values = on_grid(records, x, y, every)
+    first, last = np.array(ends).T[:, :, None]
+    counted = (first <= every) & (every <= last)
+    curve = MedianCurve(every, *np.full((3, len(every)), np.nan))
+    patterns, which = np.unique(counted, axis=1, return_inverse=True)
+    for i, pattern in enumerate(patterns.T):
+        here, chosen = which == i, values[pattern][:, which == i]
+        if 2 * len(chosen) < len(records):
+            continue
+        curve.median[here] = median(chosen, axis=0)
+        if len(chosen) > 1:
+            curve.low[here], curve.high[here] = bootstrap_interval(chosen, median, key=key, level=level)
+    return curve
 
 
 def _scores(who: str, scores: ArrayLike) -> Array:

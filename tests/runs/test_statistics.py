@@ -15,6 +15,7 @@ from rllab.runs.statistics import (
     iqm,
     mean,
     median,
+    median_curve,
     on_grid,
     optimality_gap,
     performance_profile,
@@ -230,3 +231,44 @@ def test_a_curve_that_runs_backwards_is_refused(tmp_path):
     back = record(tmp_path / "1", [{"s": 10, "y": 1.0}, {"s": 9, "y": 2.0}])
     with pytest.raises(ValueError, match="1: s must never decrease from row to row"):
         on_grid([back], "s", "y", [0])
+
+
+def test_the_median_of_runs_of_unequal_length_ends_where_half_of_them_have(tmp_path):
+    runs = [
+        record(tmp_path / str(i), [{"s": s, "y": 10.0 * i + s} for s in range(0, end, 2)])
+        for i, end in enumerate((5, 7, 9, 11))  # last rows at 4, 6, 8, 10
+    ]
+    curve = median_curve(runs, "s", "y", key=0)
+    np.testing.assert_array_equal(curve.grid, [0, 2, 4, 6, 8, 10])
+    np.testing.assert_array_equal(curve.median, [15, 17, 19, 26, 33, math.nan])  # of 4, 4, 4, 3, 2, 1 runs
+    for i, chosen in ((0, [0, 10, 20, 30]), (3, [16, 26, 36]), (4, [28, 38])):
+        interval = bootstrap_interval(np.array(chosen, float), median, key=0)
+        np.testing.assert_array_equal((curve.low[i], curve.high[i]), interval)
+    assert math.isnan(curve.low[5]) and math.isnan(curve.high[5])
+    assert (curve.low[:5] <= curve.median[:5]).all() and (curve.median[:5] <= curve.high[:5]).all()
+
+
+def test_runs_with_rows_at_other_points_are_compared_where_each_last_stood(tmp_path):
+    one = record(tmp_path / "1", [{"s": 1, "y": 1.0}, {"s": 3, "y": 3.0}, {"s": 5, "y": 5.0}])
+    two = record(tmp_path / "2", [{"s": 2, "y": 10.0}, {"s": 5, "y": 20.0}])
+    curve = median_curve([one, two], "s", "y", key=0)
+    np.testing.assert_array_equal(curve.grid, [1, 2, 3, 5])
+    np.testing.assert_array_equal(curve.median, [1, 5.5, 6.5, 12.5])
+    np.testing.assert_array_equal(np.isnan(curve.low), [True, False, False, False])
+
+
+def test_a_diverged_run_breaks_the_median_and_an_empty_one_counts_as_missing(tmp_path):
+    one = record(tmp_path / "1", [{"s": 1, "y": 1.0}, {"s": 2, "y": 2.0}])
+    two = record(tmp_path / "2", [{"s": 1, "y": 3.0}, {"s": 2, "y": math.nan}])
+    np.testing.assert_array_equal(median_curve([one, two], "s", "y", key=0).median, [2, math.nan])
+    empty = [record(tmp_path / name, []) for name in "34"]
+    np.testing.assert_array_equal(median_curve([one, empty[0]], "s", "y", key=0).median, [1, 2])
+    np.testing.assert_array_equal(median_curve([one, *empty], "s", "y", key=0).median, [math.nan] * 2)
+    assert median_curve(empty, "s", "y", key=0).grid.shape == (0,)
+
+
+def test_a_long_curve_is_thinned_but_keeps_its_ends(tmp_path):
+    long = record(tmp_path / "1", [{"s": s, "y": 2.0 * s} for s in range(1001)])
+    curve = median_curve([long], "s", "y", key=0, points=50)
+    assert len(curve.grid) == 50 and curve.grid[0] == 0 and curve.grid[-1] == 1000
+    np.testing.assert_array_equal(curve.median, 2 * curve.grid)
