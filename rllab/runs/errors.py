@@ -33,6 +33,12 @@ def one_line_errors() -> Iterator[None]:
         if os.environ.get("RLLAB_TRACEBACK"):
             raise
         interrupted, failed = isinstance(error, KeyboardInterrupt), isinstance(error, SweepFailed)
-        text = "interrupted" if interrupted else f"error: {error}"
+        text = "interrupted" if interrupted else f"error: {_text(error)}"
         print(" ".join([text, *getattr(error, "__notes__", [])]).replace("\n", " "), file=sys.stderr)
         sys.exit(130 if interrupted else 1 if failed else 2)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
