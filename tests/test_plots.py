@@ -30,14 +30,15 @@ def drawn(records, **options):
 
 
 def test_lines_and_band_hold_the_data(tmp_path):
-    values = np.array([[1.0, 4.0, 2.0], [3.0, 8.0, 9.0], [2.0, 5.0, 7.0]])
-    ax, lines, faint = drawn([run(tmp_path / str(s), s, row) for s, row in enumerate(values)], key=5)
+    values = np.random.default_rng(3).normal(size=(25, 3))
+    ax, lines, faint = drawn([run(tmp_path / str(s), s, row) for s, row in enumerate(values)], key=9)
     (name,) = lines
-    assert name == "evolution (3 seeds)"
-    np.testing.assert_array_equal(lines[name].get_xydata(), [[0, 2], [10, 5], [20, 7]])
+    assert name == "evolution (25 seeds)"
+    np.testing.assert_array_equal(lines[name].get_xydata(), np.column_stack(([0, 10, 20], np.median(values, axis=0))))
     for line, row in zip(faint, values, strict=True):
         np.testing.assert_array_equal(line.get_xydata(), np.column_stack(([0, 10, 20], row)))
-    low, high = bootstrap_interval(values, median, key=5)
+    low, high = bootstrap_interval(values, median, key=9)
+    assert (low != bootstrap_interval(values, median, key=0)[0]).any()
     (band,) = ax.collections
     corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
     for i in range(3):

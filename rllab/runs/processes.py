@@ -18,7 +18,6 @@ from threading import Thread
 from rllab.runs.job import Job, Worker, do_job
 from rllab.runs.record import ERROR
 from rllab.runs.storage import write_atomically
-from rllab.runs.versions import limit_threads
 
 
 def run_in_processes(
@@ -89,7 +88,6 @@ def _start(worker: Worker, folder: Path) -> tuple[Connection, SpawnProcess]:
 def _serve(worker: Worker, folder: Path, connection: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what it means
     Thread(target=_end_with_parent, daemon=True).start()
-    limit_threads()
     with suppress(EOFError, ConnectionError):  # the parent has gone
         while True:
             connection.send(do_job(worker, connection.recv(), folder))

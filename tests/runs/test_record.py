@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -126,8 +127,19 @@ def test_a_write_that_fails_half_way_leaves_no_torn_line_before_the_next_row(tmp
         record._file = Full(record._file)
         with pytest.raises(OSError, match="No space"):
             record.append({"x": 2})
+        assert (record.folder / ROWS).read_bytes() == b'{"x": 1}\n'
         record.append({"x": 3})
         assert record.rows == [{"x": 1}, {"x": 3}]
+
+
+def test_the_rows_reach_the_disk_before_the_word_that_they_are_all_there(tmp_path, monkeypatch):
+    record = Record.create(tmp_path / "a", CONFIG, seed=0)
+    rows, events = (tmp_path / "a" / ROWS).stat().st_ino, []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: events.append(os.fstat(fd).st_ino == rows) or fsync(fd))
+    monkeypatch.setattr(os, "replace", lambda a, b: events.append(b.name) or replace(a, b))
+    record.finish()
+    assert events == [True, False, "done.json"]
 
 
 WRITER = """
@@ -180,6 +192,8 @@ def test_what_an_unfinished_run_left_is_set_aside_whole(tmp_path):
         assert aside == folder / f"interrupted-{n}"
         assert {path.name: path.read_bytes() for path in aside.iterdir()} == before
         assert sorted(path.name for path in folder.iterdir()) == [f"interrupted-{i}" for i in range(1, n + 1)]
+        with pytest.raises(ValueError, match="no run in"):
+            load_records(tmp_path)
     make(folder, [{"x": 3}])
     assert [record.rows for record in load_records(tmp_path)] == [[{"x": 3}]]
     assert Record.open(folder / "interrupted-1").rows == [{"x": 1}]

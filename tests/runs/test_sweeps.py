@@ -140,6 +140,9 @@ def test_children_end_with_their_parent_and_their_rows_stay(tmp_path, how):
     assert all(map(alive, processes))
     with pytest.raises(ResultsConflict, match=r"run-0 is being written by another process"):
         sweep(note, [Job("run-0", {}, 0)], out, config={}, resume=True, processes=1)
+    os.kill(processes[0], signal.SIGINT)  # Ctrl-C reaches children too, and is not theirs to answer
+    seen = len(rows(0))
+    assert wait_until(lambda: len(rows(0)) > seen + 3)
     (os.killpg if how is signal.SIGINT else os.kill)(parent.pid, how)  # Ctrl-C goes to the whole group
     said = parent.communicate(timeout=30)[1]
     assert wait_until(lambda: not any(map(alive, processes)))
