@@ -16,10 +16,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rllab.files import write_atomically
 from rllab.keys import Key
 from rllab.runs.record import Record
 from rllab.runs.statistics import curve_of, median_curve
-from rllab.runs.storage import write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,13 +4,13 @@ Importing this package loads neither numpy nor torch, so a script can limit its 
 in `rllab.runs.statistics`.
 """
 
+from rllab.files import write_atomically as write_atomically
 from rllab.runs.errors import ResultsConflict as ResultsConflict
 from rllab.runs.errors import SweepFailed as SweepFailed
 from rllab.runs.errors import one_line_errors as one_line_errors
 from rllab.runs.job import Job as Job
 from rllab.runs.record import Record as Record
 from rllab.runs.record import load_records as load_records
-from rllab.runs.storage import write_atomically as write_atomically
 from rllab.runs.sweeps import sweep as sweep
 from rllab.runs.versions import limit_threads as limit_threads
 from rllab.runs.versions import machine as machine

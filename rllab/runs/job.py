@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rllab.files import write_atomically
 from rllab.runs.record import ASIDE, ERROR, Record
-from rllab.runs.storage import write_atomically
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from threading import Thread
 
+from rllab.files import write_atomically
 from rllab.runs.job import Job, Worker, do_job
 from rllab.runs.record import ERROR
-from rllab.runs.storage import write_atomically
 
 
 def run_in_processes(

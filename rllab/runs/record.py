@@ -21,8 +21,9 @@ from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rllab.files import write_atomically
 from rllab.runs.rows import Row, append_row, being_written, create_rows, read_rows
-from rllab.runs.storage import read_object, restored, storable, to_json, write_atomically
+from rllab.runs.storage import read_object, restored, storable, to_json
 from rllab.runs.versions import machine, package_versions, threads
 
 if TYPE_CHECKING:

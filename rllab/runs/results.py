@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rllab.files import write_atomically
 from rllab.runs.errors import ResultsConflict
 from rllab.runs.job import Job
 from rllab.runs.record import DONE, RUN, Record
 from rllab.runs.rows import being_written
-from rllab.runs.storage import Storable, read_object, storable, to_json, write_atomically
+from rllab.runs.storage import Storable, read_object, storable, to_json
 
 CONFIG = "config.json"
 ABSENT = "absent"

@@ -1,4 +1,4 @@
-"""What goes to disk: strict JSON, and files that are replaced whole or not at all.
+"""What goes to disk: strict JSON.
 
 JSON (RFC 8259) has no NaN or infinity, so they are stored as the strings "NaN", "Infinity" and "-Infinity", which
 float() of Python, numpy, pandas and SQL engines all read. Those three strings are therefore refused as text.
@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,27 +15,6 @@ Scalar = bool | int | float | str | None
 Storable = Scalar | list["Storable"] | dict[str, "Storable"]
 
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
-
-
-def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
-    """Write a file so that whoever reads `path`, whenever this process dies, finds the old content or the new.
-
-    A temporary file in the same folder is written, forced to disk and then renamed over `path`.
-
-    Raises:
-        OSError: if it cannot be written; the old file is then as it was.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with open(temporary, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def scalar(value: object, name: str) -> Scalar:
