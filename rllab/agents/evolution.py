@@ -2,9 +2,9 @@
 
     w ← Adam(ĝ),   ĝ = estimate of ∇_w E[cost of an episode] by any estimator that perturbs parameters
 
-With `GaussianSmoothing` this is Salimans et al. (2017), "Evolution strategies as a scalable alternative to reinforcement
-learning", with mirrored sampling, but without their rank shaping and weight decay, which make it no gradient. The two
-episodes of a ± pair meet the same noise (common random numbers).
+With `GaussianSmoothing` this is Salimans et al. (2017), "Evolution strategies as a scalable alternative to
+reinforcement learning", with mirrored sampling, but without their rank shaping and weight decay, which make it no
+gradient. The two episodes of a ± pair meet the same noise (common random numbers).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     ĝ = 1/K Σ_i Σ_t ∇ log π_w(a_it | o_it) A_it,      A_it = G_it − b_it,      G_it = Σ_{t'≥t} γ^{t'−t} c_it'
 
 over K episodes i, with cost-to-go G and the baseline b_it the mean of G at the same time over the other episodes (an
-episode that has ended costs nothing more). b_it does not depend on episode i, so with γ = 1 the estimate is unbiased for
-the gradient of the expected cost of an episode; γ < 1 trades that for less variance.
+episode that has ended costs nothing more). b_it does not depend on episode i, so with γ = 1 the estimate is unbiased
+for the gradient of the expected cost of an episode; γ < 1 trades that for less variance.
 
 Sources: Williams (1992), "Simple statistical gradient-following algorithms"; reward-to-go: Sutton, McAllester, Singh &
 Mansour (2000), "Policy gradient methods", theorem 1; baseline: `rllab.estimators.baselines`.

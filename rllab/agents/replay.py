@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Transitions: scaled observations (n, o), actions (n, k), costs (n,), next observations (n, o), terminated (n,)."""
+    """Transitions: scaled observations (n, o), actions (n, k), costs (n,), next observations, terminated 0 or 1 (n,)."""
 
     observations: Tensor
     actions: Tensor

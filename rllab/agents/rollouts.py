@@ -55,7 +55,7 @@ class _NativeRows:
         self.actions = np.zeros(space.shape or (n,), space.dtype)
 
     def reset(self, seeds: Sequence[int]) -> np.ndarray:
-        return self.vector.reset(seed=list(seeds))[0]
+        return self.vector.reset(seed=list(seeds))[0]  # pyright: ignore[reportArgumentType] - a list is promised too
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         if len(live) == len(self.actions):

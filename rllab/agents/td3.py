@@ -7,9 +7,9 @@
 Critics learn discounted cost to go, so pessimism is the *larger* of two. An episode that ends in a fall costs nothing
 more; one that is cut off by a time limit goes on in Q̄ (`terminated`, never "done", is in y).
 
-Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods", algorithm
-1. Differences: costs for rewards; both critics are one batched network; c is scaled by 1 − γ so that Q keeps the size of
-one step's cost whatever γ is.
+Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
+algorithm 1. Differences: costs for rewards; both critics are one batched network; c is scaled by 1 − γ so that Q keeps
+the size of one step's cost whatever γ is.
 """
 
 from __future__ import annotations
