@@ -53,6 +53,9 @@ class Agent(ABC):
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        for f in fields(self):  # numpy numbers are welcome; what is stored, and later saved, is Python's
+            if isinstance(value := getattr(self, f.name), np.generic):
+                setattr(self, f.name, value.item())
         self.hidden = tuple(self.hidden)
         env = make_environment(self._name, self.environment, self.environment_arguments)
         self.policy = Policy.for_spaces(
@@ -145,9 +148,15 @@ class Agent(ABC):
         return rollout(rows, lambda observations, _: self.act(observations), episode_seeds(EVALUATION, 0, episodes))
 
     def save(self, path: str | Path) -> None:
-        """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here."""
+        """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here.
+
+        Raises:
+            ValueError: an argument is no plain value (a class, a numpy number), so that `load` would refuse the file.
+            OSError: the file cannot be written.
+        """
         arguments = {f.name: getattr(self, f.name) for f in fields(self)}
         write_checkpoint(
+            self._name,
             Path(path),
             {
                 "agent": self._name,
@@ -169,6 +178,7 @@ class Agent(ABC):
         return agent
 
 
+_ESTIMATOR = "rllab.estimators"  # in a file, the key of an estimator's name; no keyword argument is called so
 _COUNTS = ("steps", "episodes", "updates", "iterations", "seconds", "cpu_seconds")
 
 
@@ -200,12 +210,12 @@ def require_positive(who: str, **values: float) -> None:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Estimator):
-        return {"estimator": type(value).__name__, **{f.name: getattr(value, f.name) for f in fields(value)}}  # type: ignore[arg-type]
+        return {_ESTIMATOR: type(value).__name__, **{f.name: getattr(value, f.name) for f in fields(value)}}  # type: ignore[arg-type]
     return dict(value) if isinstance(value, Mapping) else value
 
 
 def _unplain(value: Any) -> Any:
-    if isinstance(value, dict) and "estimator" in value:
-        rest = {name: v for name, v in value.items() if name != "estimator"}
-        return getattr(estimators, value["estimator"])(**rest)
+    if isinstance(value, dict) and _ESTIMATOR in value:
+        rest = {name: v for name, v in value.items() if name != _ESTIMATOR}
+        return getattr(estimators, value[_ESTIMATOR])(**rest)
     return value

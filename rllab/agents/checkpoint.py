@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import zipfile
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,23 @@ from rllab.files import write_atomically
 FORMAT = 1
 
 
-def write_checkpoint(path: Path, content: dict[str, Any]) -> None:
+def write_checkpoint(who: str, path: Path, content: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and plain containers; an older file of that name is replaced whole or not at all.
 
     Raises:
+        ValueError: the content holds something else, which `read_checkpoint` would refuse; in the name of `who`.
         OSError: the folder cannot be written to.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     file = BytesIO()
-    torch.save({"format": FORMAT, **content}, file)
+    try:
+        torch.save({"format": FORMAT, **content}, file)
+        file.seek(0)
+        torch.load(file, weights_only=True)  # better to fail while there is something to save than when it is gone
+    except (pickle.PickleError, AttributeError, TypeError) as error:
+        raise ValueError(
+            f"{who}: arguments must be numbers, strings and containers of them to be saved, got {content['arguments']}"
+        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, file.getvalue())
 
 
@@ -36,7 +43,9 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         content = torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file can raise anything: KeyError, IndexError, UnicodeDecodeError, …
         raise ValueError(
             f"load: {path} must be a checkpoint of rllab, got a file that cannot be read as one"
         ) from error
