@@ -121,7 +121,8 @@ class _Drawn:
         self._actions.append(actions)
         if self.agent.discrete:
             return actions.numpy()
-        return self.agent.policy.to_environment(actions.numpy())
+        # what is drawn may lie outside of the box; the score is of what was drawn, clipping is part of the environment
+        return self.agent.policy.to_environment(actions.numpy().clip(-1.0, 1.0))
 
     def watch(self, live: np.ndarray, rewards: np.ndarray) -> None:
         self._live.append(live)
