@@ -37,8 +37,14 @@ class Evolution(Agent):
 
     def _start(self) -> None:
         require_positive(self._name, lr=self.lr)
-        if not isinstance(self.estimator, Estimator):
-            raise ValueError(f"{self._name}: estimator must be an Estimator, got {self.estimator!r}")
+        try:
+            least = self.estimator.minimum(self.weights)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
+            ) from error
+        if self.population < least:
+            raise ValueError(f"{self._name}: population must be at least {least}, got {self.population}")
         evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
         self.optimizer = torch.optim.Adam([self.weights], lr=self.lr)
         self.rows = make_rows(self._name, self.environment, evaluations, self.environment_arguments)

@@ -88,3 +88,9 @@ class MLP:
                 x = np.tanh(x) if self.activation == "tanh" else np.maximum(x, 0.0)
             x = x @ weight + bias
         return x
+
+
+def check_widths(who: str, name: str, widths: tuple[int, ...]) -> None:
+    """Raise a ValueError in the name of `who` unless argument `name`, widths of hidden layers, has only counts."""
+    if any(width < 1 or width != int(width) for width in widths):
+        raise ValueError(f"{who}: {name} must be widths >= 1, got {widths}")

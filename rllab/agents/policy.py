@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor
 
-from rllab.agents.mlp import MLP
+from rllab.agents.mlp import MLP, check_widths
 from rllab.keys import Key
 
 LAST = 0.1  # factor on the last layer's initial weights: the first policies act gently, far from where tanh saturates
@@ -46,8 +47,10 @@ class Policy:
         Args:
             scale: None divides by the bounds of the observation space where it has any.
         Raises:
-            ValueError: a space is of another kind, or `scale` has another length; in the name of `who`.
+            ValueError: a space is of another kind, `scale` has another length, or a width is below 1; in the name of
+                `who`.
         """
+        check_widths(who, "hidden", tuple(hidden))
         if not isinstance(observations, spaces.Box) or observations.shape is None or len(observations.shape) != 1:
             raise ValueError(
                 f"{who}: the environment's observations must be a Box of one dimension, got {observations}"
@@ -56,7 +59,7 @@ class Policy:
             bound = np.maximum(np.abs(observations.low), np.abs(observations.high)).astype(float)
             scale = [float(b) if 0 < b < 1e6 else 1.0 for b in bound]
         scale = tuple(float(s) for s in scale)
-        if len(scale) != observations.shape[0] or not all(s > 0 for s in scale):
+        if len(scale) != observations.shape[0] or not all(0 < s < math.inf for s in scale):
             raise ValueError(f"{who}: observation_scale must be {observations.shape[0]} positive numbers, got {scale}")
         if isinstance(actions, spaces.Discrete) and actions.start == 0:
             return cls(scale, tuple(hidden), choices=int(actions.n))

@@ -14,6 +14,7 @@ the size of one step's cost whatever γ is.
 
 from __future__ import annotations
 
+import math
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ import torch
 from torch import Tensor
 
 from rllab.agents.base import Agent, episode_seeds, require_positive
-from rllab.agents.mlp import MLP
+from rllab.agents.mlp import MLP, check_widths
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.rollouts import make_environment
 from rllab.estimate import Estimate, Target
@@ -68,9 +69,13 @@ class TD3(Agent):
             raise ValueError(
                 f"{self._name}: discount must be in (0, 1) and tau in (0, 1], got {self.discount} and {self.tau}"
             )
+        for name in ("exploration", "target_noise", "target_clip"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f"{self._name}: {name} must be >= 0 and finite, got {getattr(self, name)}")
         if self.policy.low is None:
             raise ValueError(f"{self._name}: actions must be a Box, got {self.policy.choices} discrete ones")
         self.critic_hidden = tuple(self.critic_hidden)
+        check_widths(self._name, "critic_hidden", self.critic_hidden)
         o, k = len(self.policy.scale), len(self.policy.low)
         self.critic = MLP((o + k, *self.critic_hidden, 1), "relu")
         self.critics = self.critic.initial(self.key.child("critics"), copies=2)

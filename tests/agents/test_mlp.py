@@ -1,0 +1,113 @@
+"""MLP: a pure function of one vector of weights, equal to the network torch builds from modules."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from checks import fresh_state
+from torch import nn
+
+from rllab import Key
+from rllab.agents.mlp import MLP
+
+SHAPES = pytest.mark.parametrize("sizes", ((3, 2), (3, 5, 2), (4, 6, 5, 1)), ids=str)
+ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
+activations = pytest.mark.parametrize("activation", ACTIVATIONS)
+
+
+def sequential(sizes, activation, w):
+    """The same network of torch's modules, its weights read off w by hand."""
+    parts, at = [], 0
+    for i, o in itertools.pairwise(sizes):
+        linear = nn.Linear(i, o, dtype=w.dtype)
+        with torch.no_grad():
+            linear.weight.copy_(w[at : at + i * o].view(i, o).T)
+            linear.bias.copy_(w[at + i * o : at + i * o + o])
+        at += i * o + o
+        parts += [linear, ACTIVATIONS[activation]()]
+    assert at == len(w)
+    return nn.Sequential(*parts[:-1])
+
+
+def random(*shape, key):
+    return torch.randn(shape, dtype=torch.float64, generator=Key(key).generator())
+
+
+@SHAPES
+@activations
+def test_it_is_the_network_of_torchs_modules(sizes, activation):
+    mlp = MLP(sizes, activation)
+    w, x = random(mlp.size, key=1).requires_grad_(), random(7, sizes[0], key=2)
+    twin = sequential(sizes, activation, w.detach())
+    torch.testing.assert_close(mlp(w, x), twin(x), rtol=1e-13, atol=1e-13)
+    (g,) = torch.autograd.grad(mlp(w, x).square().sum(), w)
+    twin(x).square().sum().backward()
+    by_layer = [(p.grad.T if p.ndim == 2 else p.grad).flatten() for p in twin.parameters()]
+    torch.testing.assert_close(g, torch.cat(by_layer), rtol=1e-12, atol=1e-12)
+
+
+@SHAPES
+@activations
+def test_many_networks_at_once_are_the_networks_one_by_one(sizes, activation):
+    mlp = MLP(sizes, activation)
+    w, x = random(5, mlp.size, key=3), random(5, 4, sizes[0], key=4)
+    one_by_one = torch.stack([mlp(w[b], x[b]) for b in range(5)])
+    torch.testing.assert_close(mlp(w, x), one_by_one, rtol=1e-13, atol=1e-13)
+
+
+@SHAPES
+@activations
+def test_the_form_for_one_observation_in_numpy_gives_torchs_numbers(sizes, activation):
+    mlp = MLP(sizes, activation)
+    w, x = random(mlp.size, key=5), random(3, sizes[0], key=6)
+    layers = mlp.on_arrays(w)
+    for row in x:
+        expected = mlp(w, row[None])[0].numpy()
+        np.testing.assert_allclose(mlp.forward_array(layers, row.numpy()), expected, rtol=1e-12, atol=1e-13)
+
+
+def test_its_arrays_follow_the_weights_they_came_from():
+    mlp = MLP((2, 3, 1))
+    w, x = mlp.initial(0), np.array([0.3, -0.8], np.float32)
+    layers = mlp.on_arrays(w.requires_grad_())
+    before = mlp.forward_array(layers, x)
+    with torch.no_grad():
+        w.mul_(1.5)
+    after = mlp.forward_array(layers, x)
+    assert before != after
+    np.testing.assert_allclose(after, mlp(w, torch.from_numpy(x)[None]).detach()[0], rtol=1e-6)
+
+
+def test_weights_begin_uniform_by_fan_in_and_biases_at_zero():
+    mlp = MLP((50, 40, 30))
+    w = mlp.initial(Key(3), last=0.1)
+    assert w.shape == (mlp.size,) and w.dtype == torch.float32
+    (first, b1), (second, b2) = mlp.layers(w)
+    assert first.shape == (50, 40) and second.shape == (40, 30) and not b1.any() and not b2.any()
+    for weight, bound in ((first, 1 / math.sqrt(50)), (second, 0.1 / math.sqrt(40))):
+        # max of n uniforms is below 0.95 of the bound with probability 0.95ⁿ <= 0.95¹²⁰⁰ < 1e-26
+        assert 0.95 * bound < weight.abs().max() <= bound
+        sd, n = bound / math.sqrt(3), weight.numel()
+        assert abs(weight.mean()) < 6.2 * sd / math.sqrt(n)  # two-sided false-alarm rate 6e-10
+
+
+def test_the_same_key_draws_the_same_weights_and_leaves_the_global_generators_alone():
+    mlp, before = MLP((3, 4, 2)), fresh_state()
+    w = mlp.initial(7)
+    assert torch.equal(w, mlp.initial(Key(7))) and not torch.equal(w, mlp.initial(8))
+    copies = mlp.initial(7, copies=2)
+    assert copies.shape == (2, mlp.size) and not torch.equal(copies[0], copies[1])
+    assert fresh_state() == before
+
+
+@pytest.mark.parametrize("sizes", ((3,), (), (3, 0, 2), (-1, 2)), ids=str)
+def test_impossible_sizes_are_named(sizes):
+    with pytest.raises(ValueError, match="MLP: sizes must be two or more numbers >= 1, got"):
+        MLP(sizes)
+
+
+def test_an_unknown_activation_is_named():
+    with pytest.raises(ValueError, match=r"MLP: activation must be one of .*'tanh', 'relu'.* got 'gelu'"):
+        MLP((2, 1), "gelu")

@@ -1,0 +1,187 @@
+"""TD3: one update is its equations, computed by torch's modules; only termination stops the bootstrap."""
+
+import numpy as np
+import pytest
+import torch
+from agents.proofs import (
+    Twin,
+    prove_only_termination_stops_the_bootstrap,
+    prove_td3_updates_as_its_equations_say,
+    random_batch,
+    td3_agent,
+)
+from agents.toys import CHOICE, DRIFT, HIGH, LOG, LOW
+
+from rllab.agents import TD3, td3
+from rllab.agents.replay import Batch, Replay
+from rllab.estimate import Kind
+
+
+def test_critics_actor_and_targets_follow_the_equations_update_by_update():
+    prove_td3_updates_as_its_equations_say(TD3)
+
+
+def test_only_termination_stops_the_bootstrap_a_time_limit_does_not():
+    prove_only_termination_stops_the_bootstrap(TD3)
+
+
+def test_the_larger_of_two_costs_is_believed():
+    agent = td3_agent(TD3)
+    batch, smoothing = random_batch(400, 0)
+    agent.targets[1].normal_(generator=torch.Generator().manual_seed(4))
+    agent.targets[1][:, -1] = 0  # without their last biases each of the two is the larger somewhere
+    both = []
+    for i in (0, 1):
+        only = td3_agent(TD3)
+        only.targets[0].copy_(agent.targets[0])
+        only.targets[1].copy_(agent.targets[1][i].expand(2, -1))
+        both.append(only.target(batch, smoothing))
+    torch.testing.assert_close(agent.target(batch, smoothing), torch.maximum(*both))
+    going = batch.terminated == 0
+    assert 0 < (both[0] > both[1])[going].sum() < going.sum()  # each of them is the larger somewhere
+
+
+def test_target_noise_is_clipped_and_actions_stay_in_the_box():
+    agent = td3_agent(TD3, target_noise=0.2, target_clip=0.5)
+    batch, _ = random_batch(6, 1)
+    edge = 0.5 / 0.2
+
+    def y(noise):
+        return agent.target(batch, torch.full((6, 1), noise))
+
+    assert not torch.equal(y(edge - 0.5), y(edge))
+    assert torch.equal(y(edge), y(edge + 3)) and torch.equal(y(-edge), y(-edge - 3))
+    assert not torch.equal(y(edge), y(-edge))
+    with torch.no_grad():
+        agent.targets[0].view(-1)[-1] = 20.0  # the actor's last bias: tanh saturates at 1
+    assert torch.equal(y(0.0), y(2.0)) and not torch.equal(y(0.0), y(-2.0))
+
+
+def test_the_actors_gradient_is_the_slope_of_its_cost():
+    agent = td3_agent(TD3, observation_scale=(2.0, 0.5))
+    for i in range(6):  # off its first weights
+        agent.update(*random_batch(12, i))
+    o = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
+    weights, critics = agent.weights.tolist(), agent.critics.tolist()
+    steps = agent.steps
+    estimate = agent.actor_gradient(o)
+    assert (agent.weights.tolist(), agent.critics.tolist(), agent.steps) == (weights, critics, steps)
+    assert (estimate.target.kind, estimate.evaluations, estimate.standard_error) == (Kind.SURROGATE, 0, None)
+    assert not estimate.gradient.requires_grad and not estimate.value.requires_grad
+
+    scaled = torch.from_numpy(o / np.array([2.0, 0.5])).double()
+    actor, (critic, _) = agent.policy.network, agent.critics.detach().double()
+
+    def cost(w):
+        return agent.critic(critic, torch.cat((scaled, torch.tanh(actor(w, scaled))), 1)).mean()
+
+    w, h = agent.weights.detach().double(), 1e-6
+    slopes = torch.stack([(cost(w + h * e) - cost(w - h * e)) / (2 * h) for e in torch.eye(len(w)).double()])
+    torch.testing.assert_close(estimate.gradient.double(), slopes, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(estimate.value.double(), cost(w), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(
+        cost(w), Twin(agent).critics[0](torch.cat((scaled, Twin(agent).actor(scaled)), 1)).mean()
+    )
+    with pytest.raises(ValueError, match=r"TD3: observations must be \(n, 2\), got \(3, 5\)"):
+        agent.actor_gradient(np.zeros((3, 5)))
+
+
+def test_warm_up_steps_are_uniform_and_count():
+    agent = td3_agent(TD3, warmup=600)
+    LOG.clear()
+    agent.learn(600)
+    assert (agent.steps, LOG.steps, agent.critic_updates, agent.updates) == (600, 600, 0, 0)
+    actions = np.sort([float(a[0]) for a in LOG.actions])
+    empirical = np.arange(1, 601) / 600
+    distance = np.abs((actions - LOW) / (HIGH - LOW) - empirical).max()
+    assert distance < 0.13  # Massart (1990): 2 exp(−2 · 600 · 0.13²) = 3e-9
+    agent.learn(31)
+    assert (agent.steps, LOG.steps, agent.critic_updates, agent.updates) == (631, 631, 31, 15)
+
+
+@pytest.mark.parametrize("delay", (1, 2, 5))
+def test_the_actor_moves_at_every_delayth_update_of_the_critics(delay):
+    agent = td3_agent(TD3, delay=delay)
+    moved = []
+    for i in range(10):
+        before, slow = agent.weights.tolist(), agent.targets[0].tolist()
+        agent.update(*random_batch(12, i))
+        moved.append(agent.weights.tolist() != before)
+        assert (agent.targets[0].tolist() != slow) == moved[-1]
+    assert moved == [(i + 1) % delay == 0 for i in range(10)]
+
+
+def test_after_warm_up_it_acts_by_its_policy_with_noise_around():
+    agent = td3_agent(TD3, warmup=1, exploration=0.05, lr=1e-12, environment_arguments={"cap": 400})
+    agent.learn(1)
+    LOG.clear()
+    agent.learn(900)
+    table = agent.replay.table[1:901]
+    noise = (table[:, 2:3] - agent.policy(agent.weights.detach(), table[:, :2])).numpy()
+    half = (HIGH - LOW) / 2
+    taken = (np.array(LOG.actions) - (LOW + HIGH) / 2) / half
+    np.testing.assert_allclose(taken, table[:, 2:3].numpy(), rtol=1e-4, atol=1e-6)  # stored in units of half the box
+    assert abs(noise.mean()) < 6.5 * 0.05 / 30  # two-sided 8e-11
+    assert abs(noise.std() - 0.05) < 6.5 * 0.05 / 1800**0.5
+
+
+def test_stored_transitions_are_those_that_were_played(monkeypatch):
+    monkeypatch.setattr(td3, "BLOCK", 70)
+    agent = td3_agent(TD3, observation_scale=(2.0, 0.5), environment_arguments={"cap": 7})
+    played, step = [], agent.env.step
+
+    def recorded(action):
+        result = step(action)
+        played.append((result[0], -result[1], result[2]))
+        return result
+
+    agent.env.step = recorded
+    agent.learn(200)
+    rows = agent.replay.table[:200].numpy()
+    scale = np.array([2.0, 0.5])
+    np.testing.assert_allclose(rows[:, 4:6], [following / scale for following, _, _ in played], rtol=1e-6)
+    np.testing.assert_allclose(rows[:, 3], [cost for _, cost, _ in played], rtol=1e-6)
+    np.testing.assert_array_equal(rows[:, 6], [terminated for _, _, terminated in played])
+    assert agent.episodes == len(LOG.seeds[-agent.episodes :]) and len(set(LOG.seeds[-agent.episodes :])) > 20
+
+
+def test_the_replay_keeps_the_last_transitions_and_draws_from_what_it_has():
+    replay = Replay(5, 2, 1)
+    for i in range(8):
+        v = float(i)
+        replay.add(np.array([v, v + 0.1]), np.array([v + 0.2]), v + 0.3, np.array([v + 0.4, v + 0.5]), i % 2 == 0)
+        assert len(replay) == min(i + 1, 5)
+        drawn = replay.batch(torch.linspace(0, 1 - 1e-9, 50, dtype=torch.float64))
+        assert sorted(set(drawn.observations[:, 0].tolist())) == list(range(max(0, i - 4), i + 1))
+    assert isinstance(drawn, Batch)
+    v = drawn.observations[:, 0]
+    torch.testing.assert_close(drawn.observations, torch.stack((v, v + 0.1), 1))
+    torch.testing.assert_close(drawn.actions, v[:, None] + 0.2)
+    torch.testing.assert_close(drawn.costs, v + 0.3)
+    torch.testing.assert_close(drawn.following, torch.stack((v + 0.4, v + 0.5), 1))
+    torch.testing.assert_close(drawn.terminated, 1.0 - v % 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"discount": 1.0}, r"discount must be in \(0, 1\) and tau in \(0, 1\], got 1.0"),
+        ({"tau": 1.5}, r"discount must be in \(0, 1\) and tau in \(0, 1\], got 0.99 and 1.5"),
+        ({"delay": 0}, "delay must be positive and finite, got 0"),
+        ({"batch": 0}, "batch must be positive and finite, got 0"),
+        ({"capacity": -1}, "capacity must be positive and finite, got -1"),
+        ({"warmup": 0}, "warmup must be positive and finite, got 0"),
+        ({"exploration": -0.1}, "exploration must be >= 0 and finite, got -0.1"),
+        ({"target_noise": float("nan")}, "target_noise must be >= 0 and finite, got nan"),
+        ({"target_clip": -1.0}, "target_clip must be >= 0 and finite, got -1.0"),
+        ({"critic_hidden": (4, 0)}, "critic_hidden must be widths >= 1, got"),
+    ],
+)
+def test_its_errors_name_it_and_the_argument(arguments, message):
+    with pytest.raises(ValueError, match=f"TD3: {message}"):
+        TD3(DRIFT, **arguments)
+
+
+def test_discrete_actions_are_refused():
+    with pytest.raises(ValueError, match="TD3: actions must be a Box, got 3 discrete ones"):
+        TD3(CHOICE)
