@@ -1,0 +1,257 @@
+"""What all agents share: counts, isolation of evaluation, resuming, seeds, actions, errors; new agents are found."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from agents.toys import CHOICE, DRIFT, LOG
+from checks import fresh_state
+
+from rllab.agents import Agent, load, td3
+from rllab.agents.base import _COUNTS
+
+KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
+SMALL = {
+    "Evolution": {"population": 4},
+    "Reinforce": {"batch": 4},
+    "TD3": {"warmup": 40, "batch": 16, "critic_hidden": (8,), "capacity": 150},  # the ring is full before the end
+}
+STEPS = 400
+every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch):
+    monkeypatch.setattr(td3, "BLOCK", 70)  # several rows a test, and blocks that end within episodes
+
+
+def make(kind, seed=0, **arguments):
+    return kind(DRIFT, seed, **{"hidden": (6,)} | SMALL.get(kind.__name__, {}) | arguments)
+
+
+def flat(value):
+    """All that learning goes on from, as one flat list of tensors, numbers and None."""
+    if isinstance(value, dict):
+        return [part for key in sorted(value, key=str) for part in flat(value[key])]
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in flat(item)]
+    return [value.detach().flatten().tolist() if isinstance(value, torch.Tensor) else value]
+
+
+def all_of(agent):
+    counts = [getattr(agent, name) for name in _COUNTS if not name.endswith("seconds")]
+    return [agent.weights.tolist(), counts, *flat(agent._state())]
+
+
+def timeless(rows):
+    return [{name: value for name, value in row.items() if not name.endswith("seconds")} for row in rows]
+
+
+@every
+def test_evaluation_changes_nothing_of_learning(kind):
+    plain, watched = make(kind), make(kind)
+    rows = plain.learn(STEPS)
+    seen = []
+    for row in watched.train(STEPS):
+        evaluated = watched.evaluate(3)
+        watched.act(np.zeros(2))
+        seen.append(row)
+        assert evaluated.complete and len(evaluated.returns) == 3
+    assert len(rows) > 3
+    assert timeless(rows) == timeless(seen)
+    assert all_of(plain) == all_of(watched)
+
+
+@every
+def test_evaluation_is_the_same_episodes_whoever_asks_and_however_many(kind):
+    agent = make(kind)
+    LOG.clear()
+    five = agent.evaluate(5)
+    seeds = LOG.seeds[-5:]
+    LOG.clear()
+    three = make(kind, seed=9).evaluate(3)
+    assert LOG.seeds[-3:] == seeds[:3] and len(set(seeds)) == 5
+    np.testing.assert_array_equal(agent.evaluate(5).returns, five.returns)
+    np.testing.assert_allclose(agent.evaluate(3).returns, five.returns[:3], rtol=1e-5)  # float32 sums of other batches
+    assert len(three.returns) == 3
+    np.testing.assert_array_equal(five.lengths, agent.evaluate(5, environment_arguments={}).lengths)
+    capped = agent.evaluate(5, environment_arguments={"cap": 2})
+    assert (capped.lengths <= 2).all() and agent.steps == agent.episodes == agent.seconds == 0
+
+
+@every
+def test_no_evaluation_episode_is_met_in_learning(kind):
+    agent = make(kind)
+    LOG.clear()
+    agent.learn(STEPS)
+    learned = set(LOG.seeds)
+    LOG.clear()
+    agent.evaluate(20)
+    assert len(set(LOG.seeds)) == 20 and not learned & set(LOG.seeds)
+
+
+@every
+@pytest.mark.parametrize("steps", (1, 7, 100, 333))
+def test_steps_are_those_taken_and_never_more_than_asked(kind, steps):
+    agent = make(kind)
+    LOG.clear()
+    for asked in (steps, 2 * steps):
+        before = agent.steps
+        rows = agent.learn(asked)
+        assert agent.steps == LOG.steps
+        assert asked - 4 < agent.steps - before <= asked  # SMALL plays four episodes side by side at most
+        assert rows[-1]["steps"] == agent.steps
+    assert agent.episodes >= len(LOG.ends)
+
+
+@every
+def test_rows_say_what_was_spent_in_all(kind):
+    agent = make(kind)
+    rows = agent.learn(STEPS) + agent.learn(STEPS)
+    assert all(set(row) == set(rows[0]) for row in rows)
+    for name in ("steps", "seconds", "cpu_seconds", "episodes", "updates"):
+        column = [row[name] for row in rows]
+        assert column == sorted(column) and column[0] >= 0 and column[-1] == getattr(agent, name)
+    assert agent.updates > 0 and rows[-1]["seconds"] > 0
+    assert any(row["return"] is not None for row in rows)
+
+
+@every
+def test_the_clock_stands_still_between_rows(kind, monkeypatch):
+    agent, now = make(kind), [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: now[0])
+    for row in agent.train(STEPS):
+        assert row["seconds"] == 0.0
+        now[0] += 100.0
+    monkeypatch.setattr("time.perf_counter", lambda: now.__setitem__(0, now[0] + 1) or now[0])
+    assert len(agent.learn(10**6, seconds=3.5)) == 4  # each iteration takes a second of this clock
+    assert agent.seconds == 4.0
+
+
+@every
+def test_a_saved_and_loaded_agent_goes_on_bit_for_bit(kind, tmp_path):
+    path = tmp_path / "agent.pt"
+    agent = make(kind, seed=5, observation_scale=(1.5, 2.5), environment_arguments={"cap": 25})
+    agent.learn(STEPS)
+    agent.save(path)
+    saved = all_of(agent)
+    again = load(path)
+    assert type(again) is kind and all_of(again) == saved and again.seconds == agent.seconds
+    for name in kind.__dataclass_fields__:
+        if name != "_":
+            assert getattr(again, name) == getattr(agent, name)
+    assert timeless(again.learn(STEPS)) == timeless(agent.learn(STEPS))
+    assert all_of(again) == all_of(agent) != saved
+    np.testing.assert_array_equal(again.evaluate(4).returns, agent.evaluate(4).returns)
+
+
+GO_ON = """
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+torch.set_num_threads(1)
+from rllab.agents import load, td3
+td3.BLOCK = 70
+for path in sys.argv[3:]:
+    agent = load(path)
+    agent.learn(int(sys.argv[2]))
+    agent.save(path)
+"""
+
+
+def test_they_go_on_bit_for_bit_in_another_process(tmp_path):
+    agents = {str(tmp_path / kind.__name__): make(kind, seed=6) for kind in KINDS}
+    for path, agent in agents.items():
+        agent.learn(STEPS)
+        agent.save(path)
+    tests = str(Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", GO_ON, tests, str(STEPS), *agents], check=True)
+    for path, agent in agents.items():
+        agent.learn(STEPS)
+        assert all_of(load(path)) == all_of(agent)
+
+
+@every
+def test_the_same_seed_learns_the_same_and_another_does_not(kind):
+    agents = [make(kind, seed) for seed in (1, 1, 2)]
+    rows = [timeless(agent.learn(STEPS)) for agent in agents]
+    assert all_of(agents[0]) == all_of(agents[1]) and rows[0] == rows[1]
+    assert agents[0].weights.tolist() != agents[2].weights.tolist() and rows[0] != rows[2]
+
+
+@every
+def test_global_generators_are_left_alone(kind, tmp_path):
+    before = fresh_state()
+    agent = make(kind)
+    agent.learn(STEPS)
+    agent.evaluate(2)
+    agent.save(tmp_path / "agent.pt")
+    load(tmp_path / "agent.pt").learn(STEPS)
+    assert fresh_state() == before
+
+
+@every
+def test_it_acts_on_one_observation_or_many_within_the_box(kind):
+    agent = make(kind)
+    agent.learn(STEPS)
+    observations = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    many = agent.act(observations)
+    assert many.shape == (5, 1) and many.dtype == np.float32
+    for o, a in zip(observations, many, strict=True):
+        one = agent.act(o)
+        assert one.shape == (1,)
+        np.testing.assert_allclose(one, a, rtol=1e-5, atol=1e-6)
+    with torch.no_grad():
+        expected = agent.policy(
+            agent.weights, torch.from_numpy(observations / np.array(agent.policy.scale, np.float32))
+        )
+    np.testing.assert_allclose(many, agent.policy.to_environment(expected.numpy()), rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_discrete_actions_are_learned_or_refused(kind):
+    arguments = {"hidden": (6,)} | SMALL.get(kind.__name__, {})
+    try:
+        agent = kind(CHOICE, **arguments)
+    except ValueError as error:
+        assert str(error) == f"{kind.__name__}: actions must be a Box, got 3 discrete ones"
+        return
+    agent.learn(STEPS)
+    actions = agent.act(np.eye(3))
+    assert actions.shape == (3,) and agent.act(np.eye(3)[0]) == actions[0] and set(actions) <= {0, 1, 2}
+
+
+@every
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"environment": "Nowhere-v0"}, "environment must be the id of a Gymnasium environment, got 'Nowhere-v0'"),
+        ({"environment_arguments": {"colour": 1}}, "environment must be the id of a Gymnasium environment, .*colour"),
+        ({"observation_scale": (1.0,)}, "observation_scale must be 2 positive numbers, got"),
+        ({"observation_scale": (1.0, -1.0)}, "observation_scale must be 2 positive numbers, got"),
+        ({"hidden": (8, 0)}, r"hidden must be widths >= 1, got \(8, 0\)"),
+        ({"lr": 0.0}, "lr must be positive and finite, got 0.0"),
+        ({"lr": float("inf")}, "lr must be positive and finite, got inf"),
+    ],
+)
+def test_wrong_arguments_are_named_with_the_agent(kind, arguments, message):
+    right = {"environment": DRIFT, "hidden": (6,)} | SMALL.get(kind.__name__, {})
+    with pytest.raises(ValueError, match=f"^{kind.__name__}: {message}"):
+        kind(**right | arguments)
+
+
+@every
+def test_nothing_can_be_learned_or_judged_from_no_steps(kind):
+    agent = make(kind)
+    for wrong in ({"steps": 0}, {"steps": -5}, {"steps": 10, "seconds": 0.0}, {"steps": float("nan")}):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: steps and seconds must be positive, got"):
+            agent.learn(**wrong)
+    with pytest.raises(ValueError, match=f"{kind.__name__}: episodes must be >= 1, got 0"):
+        agent.evaluate(0)
+    assert agent.steps == 0
+
+
+def test_every_agent_has_an_example_here():
+    assert {kind.__name__ for kind in KINDS} == set(SMALL)
