@@ -12,6 +12,8 @@ from agents.toys import CHOICE, DRIFT, HIGH, LOG, LOW, Choice
 from torch import nn
 
 from rllab import Key
+from rllab.agents import load
+from rllab.agents.base import _COUNTS
 from rllab.agents.replay import Batch
 from rllab.estimators import GaussianSmoothing
 
@@ -28,6 +30,51 @@ class NumpyAdam:
         self.v = 0.999 * self.v + 0.001 * g * g
         m, v = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
         return w - self.lr * m / (np.sqrt(v) + 1e-8)
+
+
+# ---- every agent
+
+
+def flat(value):
+    """All that learning goes on from, as one flat list of tensors, numbers and None."""
+    if isinstance(value, dict):
+        return [part for key in sorted(value, key=str) for part in flat(value[key])]
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in flat(item)]
+    return [value.detach().flatten().tolist() if isinstance(value, torch.Tensor) else value]
+
+
+def all_of(agent):
+    counts = [getattr(agent, name) for name in _COUNTS if not name.endswith("seconds")]
+    return [agent.weights.tolist(), counts, *flat(agent._state())]
+
+
+def timeless(rows):
+    return [{name: value for name, value in row.items() if not name.endswith("seconds")} for row in rows]
+
+
+def prove_evaluation_changes_nothing_of_learning(plain, watched, steps):
+    """Two agents made alike, one of them evaluated after every row."""
+    rows, seen = plain.learn(steps), []
+    for row in watched.train(steps):
+        evaluated = watched.evaluate(3)
+        watched.act(np.zeros(2))
+        seen.append(row)
+        assert evaluated.complete and len(evaluated.returns) == 3
+    assert len(rows) > 3
+    assert timeless(rows) == timeless(seen)
+    assert all_of(plain) == all_of(watched)
+
+
+def prove_it_goes_on_after_loading(agent, path, steps):
+    """Learn, save, load, learn: rows and all that is kept are those of the agent that stayed in memory."""
+    agent.learn(steps)
+    agent.save(path)
+    saved, again = all_of(agent), load(path)
+    assert all_of(again) == saved and again.seconds == agent.seconds
+    assert timeless(again.learn(steps)) == timeless(agent.learn(steps))
+    assert all_of(again) == all_of(agent) != saved
+    return again
 
 
 # ---- Evolution
