@@ -44,10 +44,10 @@ HIDDEN = {"mlp": (64, 64), "linear": ()}
 SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
     ("evolution", "mlp"): {"sigma": 0.1, "population": 64, "lr": 0.05},
     ("reinforce", "mlp"): {"batch": 64, "lr": 0.01, "std": 0.5},
-    ("td3", "mlp"): {"lr": 1e-3, "batch": 128, "exploration": 0.1, "discount": 0.99},
+    ("td3", "mlp"): {"tau": 0.02, "exploration": 0.4, "discount": 0.97},
     ("evolution", "linear"): {"sigma": 0.1, "population": 64, "lr": 0.05},
     ("reinforce", "linear"): {"batch": 64, "lr": 0.01, "std": 0.5},
-    ("td3", "linear"): {"lr": 1e-3, "batch": 128, "exploration": 0.1, "discount": 0.99},
+    ("td3", "linear"): {"tau": 0.02, "exploration": 0.4, "discount": 0.97},
 }
 TRIALS: dict[str, list[dict[str, Any]]] = {
     "evolution": [
@@ -73,14 +73,14 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "td3": [
-        {"lr": lr, "batch": batch, "exploration": exploration, "discount": discount}
-        for lr, batch, exploration, discount in (
-            (1e-3, 128, 0.1, 0.99),
-            (3e-4, 128, 0.1, 0.99),
-            (1e-3, 256, 0.1, 0.99),
-            (1e-3, 128, 0.3, 0.99),
-            (1e-3, 128, 0.1, 0.98),
-            (3e-4, 256, 0.2, 0.98),
+        {"tau": tau, "exploration": exploration, "discount": discount}
+        for tau, exploration, discount in (
+            (0.005, 0.1, 0.99),
+            (0.02, 0.1, 0.99),
+            (0.02, 0.1, 0.97),
+            (0.02, 0.4, 0.99),
+            (0.02, 0.4, 0.97),
+            (0.05, 0.4, 0.97),
         )
     ],
 }
@@ -111,7 +111,8 @@ class Config:
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials instead, on seeds that are never reported."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise a ValueError that names a flag whose value makes no sense."""
         for name in ("seeds", "steps", "seconds", "processes"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"bicycle.py: --{name} must be positive, got {getattr(self, name)}")
@@ -315,6 +316,7 @@ def main() -> None:
     config = tyro.cli(Config, description=__doc__)
     if config.fast:
         config = replace(config, seeds=1, policy="linear", processes=1)
+    config.check()
     torch.set_num_threads(1)
     jobs = list(jobs_of(config))
     if config.replot:
