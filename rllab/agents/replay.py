@@ -10,7 +10,7 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Transitions: scaled observations (n, o), actions (n, k), costs (n,), next observations, terminated 0 or 1 (n,)."""
+    """Transitions: scaled observations (n, o), actions (n, k), costs (n,), what followed (n, o), terminated (n,)."""
 
     observations: Tensor
     actions: Tensor
@@ -44,6 +44,10 @@ class Replay:
         row[end + 1 : end + 1 + width] = following
         row[-1] = terminated
         self.added += 1
+
+    def costs(self) -> Tensor:
+        """Return the costs of all stored transitions, (len,)."""
+        return self.table[: len(self), self.widths[0] + self.widths[1]]
 
     def batch(self, uniform: Tensor) -> Batch:
         """Return the transitions at uniform numbers (n,) in [0, 1), scaled to what is stored."""

@@ -9,7 +9,7 @@ more; one that is cut off by a time limit goes on in Q̄ (`terminated`, never "d
 
 Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
 algorithm 1. Differences: costs for rewards; both critics are one batched network; c is scaled by 1 − γ so that Q keeps
-the size of one step's cost whatever γ is.
+the size of one step's cost whatever γ is, and critics begin at the mean cost of a step.
 """
 
 from __future__ import annotations
@@ -112,9 +112,22 @@ class TD3(Agent):
             if terminated or truncated:
                 returns.append(self._return)
                 self._seen = None
+            if self.steps == self.warmup:
+                self._start_from_warmup()
             if self.steps > self.warmup:
                 self.update(self.replay.batch(draws.picks[i]), draws.smoothing[i])
         return returns
+
+    @torch.no_grad()
+    def _start_from_warmup(self) -> None:
+        """Let the critics begin at the mean cost of a step: the cost to go, times 1 − γ, of an episode without end.
+
+        From 0 they would need some 1/(τ (1 − γ)) steps of their targets to get there.
+        """
+        mean = self.replay.costs().mean()
+        for critics in (self.critics, self.targets[1]):
+            *_, (_, bias) = self.critic.layers(critics)
+            bias.fill_(mean)
 
     def _explore(self, o: np.ndarray, noise: np.ndarray) -> np.ndarray:
         a = np.tanh(self.policy.network.forward_array(self._layers, o))

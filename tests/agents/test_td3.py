@@ -99,6 +99,18 @@ def test_warm_up_steps_are_uniform_and_count():
     assert (agent.steps, LOG.steps, agent.critic_updates, agent.updates) == (631, 631, 31, 15)
 
 
+def test_critics_begin_at_the_mean_cost_of_a_warm_up_step():
+    agent = td3_agent(TD3, warmup=50)
+    agent.learn(49)
+    first = [critics.clone() for critics in (agent.critics.detach(), agent.targets[1])]
+    agent.learn(1)
+    mean = agent.replay.table[:50, 3].mean()  # o (2), a (1), then c
+    assert mean > 0.05
+    for before, after in zip(first, (agent.critics.detach(), agent.targets[1]), strict=True):
+        assert torch.equal(before[:, :-1], after[:, :-1])  # the output's bias is the last weight
+        torch.testing.assert_close(after[:, -1], mean.expand(2))
+
+
 @pytest.mark.parametrize("delay", (1, 2, 5))
 def test_the_actor_moves_at_every_delayth_update_of_the_critics(delay):
     agent = td3_agent(TD3, delay=delay)
