@@ -50,7 +50,7 @@ class Estimator(ABC):
     `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
     gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `kind` is what is asked at each point,
     `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", …. `source` is a short
-    citation: authors, year, title.
+    citation, "Authors (year), Title".
     """
 
     source: ClassVar[str]

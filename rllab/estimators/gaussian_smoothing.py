@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -46,6 +46,10 @@ class GaussianSmoothing(Estimator):
     all points share one, so its standard error is conditional on that seed.
     """
 
+    source: ClassVar[str] = (
+        "Nesterov & Spokoiny (2017), Random gradient-free minimization of convex functions; "
+        "Salimans et al. (2017), Evolution strategies as a scalable alternative to reinforcement learning"
+    )
     sigma: float = 0.1
     form: Literal["antithetic", "forward", "one-point"] = "antithetic"
 

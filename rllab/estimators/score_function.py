@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -40,6 +40,7 @@ class ScoreFunction(Estimator):
     for few samples.
     """
 
+    source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"
     baseline: Baseline = "leave-one-out"
 
     def __post_init__(self) -> None:
