@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "cost": {"keys"},
     "estimate": {"keys", "cost", "estimators"},  # the last for the type of a query's estimator only, see below
     "distributions": VALUES,
-    "problems": VALUES,
+    "problems": VALUES | {"distributions"},
     "estimators": MODELS,
     "loop": MODELS | {"estimators"},
     "agents": GRADIENTS | {"critics"},
