@@ -2,12 +2,22 @@
 
 from rllab.problems.base import NoClosedForm as NoClosedForm
 from rllab.problems.base import Problem as Problem
+from rllab.problems.boxes import BoxHole as BoxHole
+from rllab.problems.boxes import Orthant as Orthant
 from rllab.problems.jump_curves import Staircase as Staircase
 from rllab.problems.jump_curves import Steps as Steps
 from rllab.problems.kinked_curves import Absolute as Absolute
 from rllab.problems.kinked_curves import Clip as Clip
 from rllab.problems.kinked_curves import Plateau as Plateau
 from rllab.problems.kinked_curves import Relu as Relu
+from rllab.problems.polynomials import Flat as Flat
+from rllab.problems.polynomials import Linear as Linear
+from rllab.problems.polynomials import Quadratic as Quadratic
+from rllab.problems.radial import BallHole as BallHole
+from rllab.problems.radial import Norm as Norm
+from rllab.problems.radial import RadialStaircase as RadialStaircase
+from rllab.problems.ridges import Cliff as Cliff
+from rllab.problems.ridges import Ridge as Ridge
 from rllab.problems.separable import Separable as Separable
 from rllab.problems.smooth_curves import Bell as Bell
 from rllab.problems.smooth_curves import Cosine as Cosine
@@ -26,4 +36,17 @@ PROBLEMS: list[Problem] = [
     Steps((-0.4, 0.9), (1.5, -0.6)),
     Staircase(1),
     Staircase(dimension=20),
+    Flat(offset=1.7),
+    Linear((1.9, -0.4), offset=3.1),
+    Quadratic(((2.0, 0.6), (0.6, -0.5)), (0.7, -1.3), offset=3.1),
+    Quadratic((1.0, 3.0, 0.2), 0.4, dimension=3),
+    Ridge(Cosine(2.1), direction=(0.6, -1.1)),
+    Ridge(Plateau(0.6), direction=(0.6, -1.1, 0.2), dimension=3),
+    Cliff(0.3, 2.0, direction=(0.6, -1.1)),
+    BoxHole(1.4, (0.1, -0.5), (0.8, 0.6)),
+    BallHole(1.4, 0.9, centre=(0.1, -0.5, 0.3), dimension=3),
+    RadialStaircase(centre=(0.1, -0.5)),
+    Norm(centre=(0.1, -0.5, 0.3), dimension=3),
+    Orthant((0.1, -0.5)),
+    Orthant((0.1, -0.5), "or"),
 ]

@@ -140,7 +140,7 @@ class Problem(ABC):
         raise NotImplementedError
 
     def _logits(self, who: str, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """E f under the discrete distribution with these logits, float64 (B, d), and its gradient."""
+        """E f under the discrete distribution with these logits, float64 of unchecked shape, and its gradient."""
         raise NoClosedForm(f"{who}: no closed form under a distribution with logits is known")
 
     def _smoothed(self, who: str, at: Tensor, sigma: float, kernel: str) -> tuple[Tensor, Tensor]:
@@ -168,8 +168,8 @@ class Problem(ABC):
         logits = at if isinstance(at, Tensor) else getattr(at, "parameters", {}).get("logits")
         if logits is None:
             raise NoClosedForm(f"{who}: no closed form is known under a {type(at).__name__}")
-        value, gradient = self._logits(who, _numbers(self._at(who, logits)))
-        return _like(value, logits, logits.shape[:-1]), {"logits": _like(gradient, logits, logits.shape)}
+        value, gradient = self._logits(who, _numbers(logits))
+        return _like(value, logits, torch.Size(value.shape)), {"logits": _like(gradient, logits, logits.shape)}
 
     @property
     def _name(self) -> str:
@@ -196,10 +196,10 @@ class Problem(ABC):
 
 def vector(who: str, value: float | tuple[float, ...], dimension: int) -> np.ndarray:
     """Return a parameter given as one number for all coordinates, or as a tuple of `dimension` of them, as (d,)."""
-    numbers = np.asarray(value, dtype=np.float64)
+    numbers = np.array(value, dtype=np.float64)
     if numbers.shape not in ((), (dimension,)) or not np.isfinite(numbers).all():
         raise ValueError(f"{who} must be a finite number or a tuple of dimension = {dimension} of them, got {value!r}")
-    return np.broadcast_to(numbers, (dimension,))
+    return numbers if numbers.ndim else np.full(dimension, numbers)
 
 
 def check_dimension(name: str, dimension: int) -> None:
@@ -216,7 +216,7 @@ def check_positive(name: str, **numbers: float) -> None:
 
 
 def _numbers(x: Tensor) -> np.ndarray:
-    return x.to("cpu", torch.float64).numpy()
+    return x.detach().to("cpu", torch.float64).numpy()
 
 
 def _like(numbers: np.ndarray, model: Tensor, shape: torch.Size) -> Tensor:

@@ -11,9 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from scipy.special import hyp0f1
 from torch import Tensor
 
+from rllab.problems.balls import ball_damping, ball_growth
 from rllab.problems.base import check_positive
 from rllab.problems.separable import Separable
 
@@ -59,12 +59,13 @@ class Exponential(Separable):
 
     def _k_moments(self, mu: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         k = self.rate
-        j = np.exp(k * mu + 0.5 * (k * s) ** 2)
+        with np.errstate(over="ignore"):  # an infinite mean is the truth in float64
+            j = np.exp(k * mu + 0.5 * (k * s) ** 2)
         return j, k * j, k * k * s * j
 
     def _k_ball(self, mu: np.ndarray, r: float, d: int) -> tuple[np.ndarray, np.ndarray]:
         k = self.rate
-        j = np.exp(k * mu) * hyp0f1(d / 2 + 1, (k * r) ** 2 / 4)
+        j = np.exp(k * mu) * ball_growth(k * r, d)
         return j, k * j
 
 
@@ -113,5 +114,5 @@ class Cosine(Separable):
 
     def _k_ball(self, mu: np.ndarray, r: float, d: int) -> tuple[np.ndarray, np.ndarray]:
         k = self.frequency
-        e = hyp0f1(d / 2 + 1, -((k * r) ** 2) / 4)
+        e = ball_damping(k * r, d)
         return e * np.cos(k * mu), -k * e * np.sin(k * mu)

@@ -59,3 +59,44 @@ def assert_holds(measured, true, scale: float = 0.0, rtol: float = 1e-11) -> Non
         error, allowed = abs(mp.mpf(float(got)) - wanted), rtol * max(abs(wanted), mp.mpf(scale))
         shown = f"{float(got)!r} for {mp.nstr(wanted, 17)}: error {mp.nstr(error, 3)}, allowed {mp.nstr(allowed, 3)}"
         assert error <= allowed or abs(wanted) < 1e-300, shown
+
+
+def ball_moments(k: Callable, breaks: Iterable[float], mu: float, r: float, d: int) -> tuple[mp.mpf, mp.mpf]:
+    """Return J = E k(mu + r v₁) and ∂J/∂mu, v uniform in the unit ball of dimension d: v₁ = sin ψ, density ~ cosᵈψ."""
+    with mp.workdps(DIGITS):
+        h = mp.mpf(10) ** -12
+        low, middle, high = (_ball_mean(k, breaks, mp.mpf(mu) + t * h, mp.mpf(r), d) for t in (-1, 0, 1))
+        return middle, (high - low) / (2 * h)
+
+
+def _ball_mean(k, breaks, mu, r, d):
+    places = [(mp.mpf(b) - mu) / r for b in breaks]
+    ends = {mp.pi * j / 8 for j in range(-4, 5)} | {mp.asin(t) for t in places if abs(t) < 1}
+    pairs = [(k(mu + r * mp.sin(x)), w * mp.cos(x) ** d) for x, w in panel_nodes(ends)]
+    return mp.fsum(y * w for y, w in pairs) / mp.fsum(w for _, w in pairs)
+
+
+def chi2_tails(y, lam, d: int) -> tuple[mp.mpf, mp.mpf]:
+    """Return both tails of noncentral χ² as its Poisson mixture of central ones, Σ_k Pois(k; λ/2) P(d/2 + k, y/2)."""
+    with mp.workdps(60):
+        y, half = mp.mpf(y), mp.mpf(lam) / 2
+        last = int(half + 40 * mp.sqrt(half + 50) + 60) if half else 0
+        a, x = mp.mpf(d) / 2 + last, y / 2
+        p = mp.gammainc(a, 0, x, regularized=True)
+        weight = mp.exp(-half + last * mp.log(half) - mp.loggamma(last + 1)) if half else mp.mpf(1)
+        step = mp.exp(-x + (a - 1) * mp.log(x) - mp.loggamma(a))  # P(a − 1, x) − P(a, x)
+        lower = mp.mpf(0)
+        for k in range(last, -1, -1):
+            lower += weight * p
+            p, a, weight = p + step, a - 1, weight * k / half if half else weight
+            step *= a / x
+        return lower, 1 - lower
+
+
+def chi2_density(y, lam, d: int) -> mp.mpf:
+    """Return the density of noncentral χ² by its Bessel function."""
+    with mp.workdps(60):
+        y, lam, nu = mp.mpf(y), mp.mpf(lam), mp.mpf(d) / 2 - 1
+        if not lam:
+            return mp.exp(-y / 2) * (y / 2) ** nu / mp.gamma(nu + 1) / 2
+        return mp.exp(-(y + lam) / 2) / 2 * (y / lam) ** (nu / 2) * mp.besseli(nu, mp.sqrt(lam * y))

@@ -100,7 +100,7 @@ def test_a_tail_is_right_relative_to_itself(problem, z):
 
 
 @every
-@pytest.mark.parametrize("mu", (0.37, -1.21))
+@pytest.mark.parametrize("mu", (0.37, -1.21, 1.13))
 def test_without_noise_the_smoothed_curve_is_the_curve(problem, k, breaks, mu):
     at = torch.tensor([mu], dtype=DTYPE)
     for s, allowed in ((1e-4, 1e-6), (1e-9, 1e-13)):

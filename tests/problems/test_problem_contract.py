@@ -8,7 +8,7 @@ import torch
 from checks import fresh_state
 
 from rllab import Cost, Gaussian, Target
-from rllab.problems import PROBLEMS, NoClosedForm, Problem
+from rllab.problems import PROBLEMS, Exponential, NoClosedForm, Problem
 
 DTYPE = torch.float64
 every = pytest.mark.parametrize("problem", PROBLEMS, ids=str)
@@ -113,6 +113,22 @@ def test_smoothing_works_on_batches_row_by_row_and_is_its_own_gradient(problem, 
         slope = (8 * (f(1) - f(-1)) - (f(2) - f(-2))) / (12 * h)
         smooth = kernel == "gaussian" or "complex" in problem.offers  # a jump under a ball has kinks of its own
         torch.testing.assert_close(slope, gradient[:, i], rtol=1e-7 if smooth else 1e-3, atol=1e-8 if smooth else 1e-3)
+
+
+@every
+@pytest.mark.parametrize("sigma", (1e-12, 1e-4, 30.0, 1e8))
+def test_extreme_noise_and_places_give_numbers(problem, sigma):
+    if "gaussian" not in problem.kernels or (isinstance(problem, Exponential) and sigma > 1):
+        return
+    at = torch.cat((points(problem), torch.zeros(1, problem.dimension, dtype=DTYPE), 300.0 * points(problem, 1)))
+    for s in (sigma, 1.0):
+        assert torch.isfinite(problem.smoothed_value(at, s)).all()
+        for gradient in problem.expected_gradient(Gaussian(at, s)).values():
+            assert torch.isfinite(gradient).all()
+    if sigma < 1e-9:  # no noise: the value of the cost itself, off its edges
+        x = points(problem)
+        torch.testing.assert_close(problem.smoothed_value(x, sigma), problem.value(x), rtol=1e-10, atol=1e-10)
+        torch.testing.assert_close(problem.smoothed_gradient(x, sigma), problem.gradient(x), rtol=1e-10, atol=1e-10)
 
 
 @every
