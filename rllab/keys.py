@@ -48,7 +48,7 @@ class Key:
         Raises:
             TypeError: if the path is empty or holds anything but strings and integers.
         """
-        if not path or not all(isinstance(part, (str, int)) for part in path):
+        if not path or {*map(type, path)} - {str, int}:
             raise TypeError(f"Key.child: path must be one or more strings or integers, got {path!r}")
         key = object.__new__(Key)
         key._bits = blake2b(self._bits + repr(path).encode(), digest_size=8).digest()
@@ -96,7 +96,7 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """
     count = math.prod(shape)
     if count <= _FEW:
-        u = torch.empty(shape, dtype=torch.float32).normal_(generator=key.generator())
+        u = torch.randn(shape, generator=key.generator(), dtype=torch.float32)
     else:
         u = torch.from_numpy(_box_muller(count, key).reshape(shape))
     return _as(u, like)
@@ -146,7 +146,7 @@ def _box_muller(count: int, key: Key) -> np.ndarray:
 
 
 def _as(u: Tensor, like: Tensor) -> Tensor:
-    return u if like.dtype == torch.float32 and like.device.type == "cpu" else u.to(like)
+    return u if like.dtype == torch.float32 and like.is_cpu else u.to(like)
 
 
 _GAMMA, _MIX1, _MIX2 = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))

@@ -27,39 +27,37 @@ class Moments:
         signs: whether all directions consist of ±1, whose squares need not be summed.
     """
 
-    __slots__ = ("_errors", "_m", "_rows", "_scale", "_signs", "_square", "_sum")
+    __slots__ = ("_errors", "_m", "_mean", "_rows", "_scale", "_signs", "_square")
 
     def __init__(self, m: int, scale: float, *, errors: bool, rows: bool, signs: bool = False):
         self._m, self._scale, self._signs = m, scale, signs
         self._errors = errors and m > 1
-        self._sum: Tensor | None = None
-        self._square: Tensor | None = None
+        self._mean: Tensor | None = None
+        self._square: Tensor | None = None  # s²/(m(m − 1)) Σ w² u²
         self._rows: list[Tensor] | None = [] if rows else None
 
     def add(self, w: Tensor, u: Tensor) -> None:
         """Take in a block. `u` is overwritten if errors were asked for: it is squared in place."""
+        m, s = self._m, self._scale
         if self._rows is not None:
             self._rows.append(w.unsqueeze(-1) * u)
-        self._sum = accumulate(self._sum, w, u)
+        self._mean = accumulate(self._mean, s / m, w, u)
         if self._errors:
-            square = w * w
+            factor, square = s * s / (m * (m - 1)), w * w
             if self._signs:
-                square = square.sum(0).unsqueeze(-1)
-                self._square = square if self._square is None else self._square.add_(square)
+                term = square.sum(0).mul_(factor).unsqueeze(-1)
+                self._square = term if self._square is None else self._square.add_(term)
             else:
-                self._square = accumulate(self._square, square, u.mul_(u))
+                self._square = accumulate(self._square, factor, square, u.mul_(u))
 
     def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return mean, standard error (None for m = 1 or if not asked for) and rows (None if not asked for)."""
-        total, m, se = self._sum, self._m, None
-        if total is None:
+        g, se = self._mean, None
+        if g is None:
             raise ValueError("Moments: nothing was added")
         if self._square is not None:
-            # s/√(m(m − 1)) · √(Σ w²u² − (Σ w u)²/m)
-            se = torch.addcmul(self._square, total, total, value=-1 / m).clamp_min_(0).sqrt_()
-            se.mul_(self._scale / math.sqrt(m * (m - 1)))
-        rows = torch.cat(self._rows).mul_(self._scale) if self._rows is not None else None
-        return total.mul_(self._scale / m), se, rows
+            se = torch.addcmul(self._square, g, g, value=-1 / (self._m - 1)).clamp_min_(0).sqrt_()
+        return g, se, torch.cat(self._rows).mul_(self._scale) if self._rows is not None else None
 
 
 class GroupedMoments:
@@ -89,7 +87,7 @@ class GroupedMoments:
             self._take(torch.einsum("gk...,gk...d->g...d", weights, directions), self._size)
             w, u = w[n:], u[n:]
         if len(w):
-            self._part = accumulate(self._part, w, u)
+            self._part = accumulate(self._part, 1.0, w, u)
             self._filled += len(w)
             if self._filled == self._size:
                 self._take_part()
@@ -124,13 +122,13 @@ class GroupedMoments:
             self._cross = cross if self._cross is None else self._cross + cross
 
 
-def accumulate(total: Tensor | None, w: Tensor, u: Tensor) -> Tensor:
-    """Return total + Σ_k w_k u_k; the first block makes the total, later ones add to it in place."""
+def accumulate(total: Tensor | None, c: float, w: Tensor, u: Tensor) -> Tensor:
+    """Return total + c Σ_k w_k u_k; the first block makes the total, later ones add to it in place."""
     if u.ndim == 3:
-        term = torch.einsum("kb,kbd->bd", w, u)
+        term = torch.einsum("kb,kbd->bd", w, u).mul_(c)
         return term if total is None else total.add_(term)
     if total is None:
-        return torch.mv(u.t(), w)
+        return torch.addmv(u[0], u.t(), w, beta=0, alpha=c)  # with β = 0 the first argument only lends its shape
     if u.shape[0] == 1:
-        return total.add_(u[0], alpha=w.item())  # one long row: addmv's column pass is slower
-    return total.addmv_(u.t(), w)
+        return total.add_(u[0], alpha=c * w.item())  # one long row: addmv's column pass is slower
+    return total.addmv_(u.t(), w, alpha=c)
