@@ -1,5 +1,9 @@
-"""Gradient estimators for costs that can only be evaluated; one per file, one contract for all (see `base`)."""
+"""Gradient estimators, one per file; one contract for all (see `base`), whatever they ask of the cost."""
 
 from rllab.estimators.base import Estimator as Estimator
+from rllab.estimators.central_difference import CentralDifference as CentralDifference
+from rllab.estimators.complex_step import ComplexStep as ComplexStep
+from rllab.estimators.forward_difference import ForwardDifference as ForwardDifference
 from rllab.estimators.gaussian_smoothing import GaussianSmoothing as GaussianSmoothing
+from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
 from rllab.estimators.score_function import ScoreFunction as ScoreFunction

@@ -17,7 +17,15 @@ import torch
 from checks import fresh_state
 
 from rllab import BudgetExceeded, Cost, Gaussian, Key, Target, estimators
-from rllab.estimators import Estimator, GaussianSmoothing, ScoreFunction
+from rllab.estimators import (
+    CentralDifference,
+    ComplexStep,
+    Estimator,
+    ForwardDifference,
+    GaussianSmoothing,
+    LinearInterpolation,
+    ScoreFunction,
+)
 
 
 def parameters(at):
@@ -40,13 +48,21 @@ class Case:
         return self.place(torch.linspace(-1, 2, math.prod(shape), dtype=dtype).reshape(shape))
 
     def evaluations(self, at, wanted):
-        return max(wanted, self.estimator.minimum(at))
+        return max(wanted, 2 * self.estimator.minimum(at))  # more than one unit, for those that can
 
     def cost(self, **arguments):
         return Cost(smooth if "complex" in self.estimator.needs else bumpy, **arguments)
 
 
 CASES = [
+    Case(CentralDifference(step=0.01), long=400),
+    Case(CentralDifference(step=0.01, repeat=True), long=400),
+    Case(ComplexStep(), long=400),
+    Case(ComplexStep(repeat=True), long=400),
+    Case(ForwardDifference(step=0.01), long=400),
+    Case(ForwardDifference(step=0.01, repeat=True), long=400),
+    Case(LinearInterpolation(step=0.01), long=300),
+    Case(LinearInterpolation(step=0.01, directions="gaussian"), long=300),
     Case(GaussianSmoothing(0.2)),
     Case(GaussianSmoothing(0.2, "forward")),
     Case(GaussianSmoothing(0.2, "one-point")),
@@ -55,6 +71,7 @@ CASES = [
     Case(ScoreFunction("mean"), gaussian),
     Case(ScoreFunction("leave-one-out"), gaussian),
 ]
+CASE = {case.estimator: case for case in CASES}
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: str(case.estimator))
 
 
@@ -264,7 +281,11 @@ torch.save(e.gradient, path)
 """
 
 
-@pytest.mark.parametrize("case", (CASES[1], CASES[-1]), ids=lambda case: str(case.estimator))
+@pytest.mark.parametrize(
+    "case",
+    [CASE[GaussianSmoothing(0.2, "forward")], CASE[ScoreFunction("leave-one-out")]],
+    ids=lambda case: str(case.estimator),
+)
 def test_a_pickled_query_is_a_recipe_that_another_process_can_carry_on(case, tmp_path):
     estimator, at = case.estimator, case.at(2_000)
     query = estimator.ask(at, 100, 7)
@@ -292,7 +313,7 @@ def test_telling_the_wrong_number_of_values_or_a_nan_is_an_error(case):
     with pytest.raises(ValueError, match=rf"values must be \({n},\).*, got \({n + 1},\)"):
         tell(torch.cat((part, part[:1])))
     part[n - 1] = torch.nan
-    with pytest.raises(ValueError, match=rf"values must be finite, got nan.* at \[{n - 1}\]"):
+    with pytest.raises(ValueError, match=rf"values must be finite, got .*nan.* at \[{n - 1}\]"):
         tell(part)
 
 
