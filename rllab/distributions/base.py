@@ -75,6 +75,12 @@ def weighted_sum(w: Tensor, t: Tensor) -> Tensor:
     return torch.einsum("k,kd->d" if t.ndim == 2 else "kb,kbd->bd", w, t)
 
 
+def add_into(total: dict[str, Tensor], term: dict[str, Tensor]) -> None:
+    """Add sums by parameter to those already there."""
+    for name, value in term.items():
+        total[name] = total[name] + value if name in total else value
+
+
 def uniform(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw uniform numbers in [0, 1), float64 on the device of `like`.
 

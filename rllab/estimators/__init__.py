@@ -1,9 +1,12 @@
 """Gradient estimators, one per file; one contract for all (see `base`), whatever they ask of the cost."""
 
+from rllab.estimators.backprop import Backprop as Backprop
 from rllab.estimators.base import Estimator as Estimator
 from rllab.estimators.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.complex_step import ComplexStep as ComplexStep
+from rllab.estimators.enumeration import Enumeration as Enumeration
 from rllab.estimators.forward_difference import ForwardDifference as ForwardDifference
 from rllab.estimators.gaussian_smoothing import GaussianSmoothing as GaussianSmoothing
 from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
+from rllab.estimators.quadrature import Quadrature as Quadrature
 from rllab.estimators.score_function import ScoreFunction as ScoreFunction

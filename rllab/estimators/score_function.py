@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from rllab.distributions import Distribution
+from rllab.distributions.base import add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan
 from rllab.estimators.baselines import Baseline, centre_and_factor, check_baseline, least_samples
@@ -84,14 +85,14 @@ class ScoreFunction(Estimator):
                 offset = f.mean(0)
             w = f - offset
             total = total + w.sum(0)
-            _add(ws, at.score_sum(w, x, noise))
+            add_into(ws, at.score_sum(w, x, noise))
             if in_batch:
-                _add(s, at.score_sum(torch.ones_like(w), x, noise))
+                add_into(s, at.score_sum(torch.ones_like(w), x, noise))
             if errors:
-                _add(w2s2, at.score_square_sum(w * w, x, noise))
+                add_into(w2s2, at.score_square_sum(w * w, x, noise))
                 if in_batch:
-                    _add(ws2, at.score_square_sum(w, x, noise))
-                    _add(s2, at.score_square_sum(torch.ones_like(w), x, noise))
+                    add_into(ws2, at.score_square_sum(w, x, noise))
+                    add_into(s2, at.score_square_sum(torch.ones_like(w), x, noise))
             if rows:
                 kept.append((w, block))
             del block, x, noise  # before the next block is drawn: its buffers are then still in cache
@@ -112,11 +113,6 @@ def _block_size(at: Distribution) -> int:
     for n in at.shape:
         numel *= n
     return max(1, BLOCK // numel)
-
-
-def _add(total: Sums, term: Sums) -> None:
-    for name, value in term.items():
-        total[name] = total[name] + value if name in total else value
 
 
 def _rows(at: Distribution, kept: list[tuple[Tensor, Block]], c: Tensor, factor: float) -> Sums:

@@ -16,14 +16,17 @@ import pytest
 import torch
 from checks import fresh_state
 
-from rllab import BudgetExceeded, Cost, Gaussian, Key, Target, estimators
+from rllab import Bernoulli, BudgetExceeded, Cost, Gaussian, Key, Target, estimators
 from rllab.estimators import (
+    Backprop,
     CentralDifference,
     ComplexStep,
+    Enumeration,
     Estimator,
     ForwardDifference,
     GaussianSmoothing,
     LinearInterpolation,
+    Quadrature,
     ScoreFunction,
 )
 
@@ -55,14 +58,18 @@ class Case:
 
 
 CASES = [
+    Case(Backprop(repeat=True)),
     Case(CentralDifference(step=0.01), long=400),
     Case(CentralDifference(step=0.01, repeat=True), long=400),
     Case(ComplexStep(), long=400),
     Case(ComplexStep(repeat=True), long=400),
+    Case(Enumeration(), Bernoulli, long=14),
     Case(ForwardDifference(step=0.01), long=400),
     Case(ForwardDifference(step=0.01, repeat=True), long=400),
     Case(LinearInterpolation(step=0.01), long=300),
     Case(LinearInterpolation(step=0.01, directions="gaussian"), long=300),
+    Case(Quadrature(sigma=0.2, nodes=5), long=7),
+    Case(Quadrature(nodes=5), gaussian, long=7),
     Case(GaussianSmoothing(0.2)),
     Case(GaussianSmoothing(0.2, "forward")),
     Case(GaussianSmoothing(0.2, "one-point")),
