@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 import operator
 from hashlib import blake2b, shake_128
+from typing import Literal
 
 import numpy as np
 import torch
@@ -58,6 +59,13 @@ class Key:
         """Start a fresh torch generator at the beginning of this stream."""
         return torch.Generator(device).manual_seed(self.integer())
 
+    def given(self, law: Literal["normal", "sign"], shape: tuple[int, ...]) -> Tensor | None:
+        """Return numbers laid down for this stream, to be used instead of drawn ones; None if there are none.
+
+        A hook for subclasses: integrating over an estimator's noise means to prescribe it.
+        """
+        return None
+
     def integer(self) -> int:
         """Return this key as an integer in [0, 2⁶³): a seed for numpy, Gymnasium or a simulator."""
         return int.from_bytes(self._bits, "little") >> 1
@@ -94,6 +102,8 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     gives the same directions in either precision and on every device. Few of them come from torch's generator, more
     from `_box_muller`; how many there are, and thus the shape, is part of what the key names.
     """
+    if (given := key.given("normal", shape)) is not None:
+        return given.to(like)
     count = math.prod(shape)
     if count <= _FEW:
         u = torch.randn(shape, generator=key.generator(), dtype=torch.float32)
@@ -104,6 +114,8 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
 
 def rademacher(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw independent signs ±1 of `shape`, with the dtype and device of `like`: one bit each, eight a table row."""
+    if (given := key.given("sign", shape)) is not None:
+        return given.to(like)
     count = math.prod(shape)
     words = torch.empty((count + 63) // 64, dtype=torch.int64).random_(-(2**63), None, generator=key.generator())
     octets = words.numpy().view(np.uint8)[: (count + 7) // 8]

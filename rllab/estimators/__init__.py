@@ -5,7 +5,9 @@ from rllab.estimators.base import Estimator as Estimator
 from rllab.estimators.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.complex_step import ComplexStep as ComplexStep
 from rllab.estimators.enumeration import Enumeration as Enumeration
+from rllab.estimators.exact import exact_moments as exact_moments
 from rllab.estimators.forward_difference import ForwardDifference as ForwardDifference
+from rllab.estimators.forward_gradient import ForwardGradient as ForwardGradient
 from rllab.estimators.gaussian_smoothing import GaussianSmoothing as GaussianSmoothing
 from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
 from rllab.estimators.quadrature import Quadrature as Quadrature
