@@ -98,7 +98,7 @@ def prove_interpolation(monkeypatch, estimator) -> None:
     assert_close(gradient(estimator, straight, 3, key=5), LINEAR)
     assert_close(gradient(estimator, straight, 6, THETA.expand(4, d), key=5), LINEAR.expand(4, d))
     prove_common_random_numbers(estimator, 3)
-    source = "rllab.estimators.linear_interpolation._orthonormal"
+    source = "rllab.estimators.linear_interpolation.orthonormal"
     monkeypatch.setattr(source, lambda shape, key, like: q.movedim(-2, 0).clone())  # direction, problem, coordinate
     problems = THETA.expand(len(q), d)
     assert_close(gradient(estimator, cubic, 3, problems).mean(0), LINEAR + H**2 / 2 * THIRD / (d + 2))

@@ -23,18 +23,9 @@ import numpy as np
 from torch import Tensor
 
 from rllab.estimate import Block, Estimate, Query, Target
+from rllab.estimators import probes
 from rllab.estimators.base import Estimator, Plan, check_parameters
 from rllab.estimators.moments import Moments
-from rllab.estimators.probes import (
-    Form,
-    check_form,
-    check_positive,
-    difference_scale,
-    fold_probes,
-    place_probes,
-    plan_probes,
-    units_of_probes,
-)
 from rllab.keys import standard_normal
 
 
@@ -57,11 +48,11 @@ class GaussianSmoothing(Estimator):
         "Salimans et al. (2017), Evolution strategies as a scalable alternative to reinforcement learning"
     )
     sigma: float = 0.1
-    form: Form = "antithetic"
+    form: probes.Form = "antithetic"
 
     def __post_init__(self) -> None:
-        check_positive("GaussianSmoothing", sigma=self.sigma)
-        check_form("GaussianSmoothing", self.form)
+        probes.check_positive("GaussianSmoothing", sigma=self.sigma)
+        probes.check_form("GaussianSmoothing", self.form)
 
     @property
     def target(self) -> Target:
@@ -72,16 +63,16 @@ class GaussianSmoothing(Estimator):
         return True
 
     def _plan(self, at: Any) -> Plan:
-        return plan_probes(self.form, check_parameters("GaussianSmoothing", at))
+        return probes.plan(self.form, check_parameters("GaussianSmoothing", at))
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
         u = standard_normal((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return place_probes(self.form, query.at, self.sigma, u, a)
+        return probes.place(self.form, query.at, self.sigma, u, a)
 
     def _units(self, query: Query, block: Block) -> np.ndarray:
-        return units_of_probes(self.form, block)
+        return probes.units(self.form, block)
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        scale = difference_scale(self.form, self.sigma)
-        return fold_probes(query, answered, self.form, Moments(query.units, scale, errors=errors, rows=rows))
+        scale = probes.scale(self.form, self.sigma)
+        return probes.fold(query, answered, self.form, Moments(query.units, scale, errors=errors, rows=rows))

@@ -22,10 +22,11 @@ import torch
 from torch import Tensor
 
 from rllab.estimate import Block, Estimate, Query, Target
+from rllab.estimators import probes
 from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
-from rllab.estimators.probes import place_probes, units_of_probes
+from rllab.estimators.directions import orthonormal
 from rllab.estimators.steps import check_step, forward_step
-from rllab.keys import Key, standard_normal
+from rllab.keys import standard_normal
 
 _DIRECTIONS = ("orthogonal", "gaussian")
 
@@ -91,15 +92,15 @@ class LinearInterpolation(Estimator):
     def _block(self, query: Query, i: int) -> Block:
         at = query.at
         a, b = self._span(query, i)
-        draw = _orthonormal if self.directions == "orthogonal" else standard_normal
+        draw = orthonormal if self.directions == "orthogonal" else standard_normal
         u = draw((b - a, *at.shape), query.key.child("direction", i), at)
-        return place_probes("forward", at, 1.0, u.mul_(self._step(query)), a)
+        return probes.place("forward", at, 1.0, u.mul_(self._step(query)), a)
 
     def _step(self, query: Query) -> Tensor:
         return forward_step(query.at, self.step, self.noise)
 
     def _units(self, query: Query, block: Block) -> np.ndarray:
-        return units_of_probes("forward", block)
+        return probes.units("forward", block)
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
         at, m, h = query.at, query.units, self._step(query)
@@ -132,16 +133,3 @@ class LinearInterpolation(Estimator):
 def _matrix(steps: Iterable[Tensor], h: Tensor) -> Tensor:
     """Stack blocks of h∘u, (n, d) or (n, B, d), to the directions u, (m, d) or (B, m, d)."""
     return torch.cat(tuple(steps)).div_(h).movedim(0, -2)
-
-
-def _orthonormal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
-    """Draw n directions, (n, d) or (n, B, d), in sets of d that are orthonormal, each set uniformly rotated.
-
-    Q of a Gaussian matrix is uniform if the diagonal of R is made positive: Mezzadri (2007), "How to generate random
-    matrices from the classical compact groups", section 5.
-    """
-    n, *problems, d = shape
-    sets = -(-n // d)
-    q, r = torch.linalg.qr(standard_normal((sets, *problems, d, d), key, like))
-    q = q * r.diagonal(dim1=-2, dim2=-1).sign().unsqueeze(-2)
-    return q.mT.movedim(-2, 1).reshape(sets * d, *problems, d)[:n]

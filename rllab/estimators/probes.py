@@ -39,7 +39,7 @@ def check_form(name: str, form: str) -> None:
         raise ValueError(f"{name}: form must be one of {tuple(_PROBES)}, got {form!r}")
 
 
-def plan_probes(form: Form, at: Tensor, block: int | None = None) -> Plan:
+def plan(form: Form, at: Tensor, block: int | None = None) -> Plan:
     """Return what a direction costs; a block holds as many as fit, or `block`."""
     block = block or max(1, BLOCK // at.numel())
     if form == "antithetic":
@@ -47,7 +47,7 @@ def plan_probes(form: Form, at: Tensor, block: int | None = None) -> Plan:
     return Plan(1, block, shared=1 if form == "forward" else 0)
 
 
-def place_probes(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
+def place(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
     """Return the block of points along directions u, (n, d) or (n, B, d), the first of which is direction a."""
     n = u.shape[0]
     if form == "antithetic":
@@ -61,12 +61,12 @@ def place_probes(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Bloc
     return Block(slice(a + 1, a + n + 1), points, u)
 
 
-def difference_scale(form: Form, step: float) -> float:
+def scale(form: Form, step: float) -> float:
     """Return 1/(2h) for the difference of two opposite points, else 1/h."""
     return 1 / (_PROBES[form] * step)
 
 
-def units_of_probes(form: Form, block: Block) -> np.ndarray:
+def units(form: Form, block: Block) -> np.ndarray:
     """Return for each point the unit it shares its seed with: its mirror image, or in the forward form all others."""
     rows = np.arange(block.rows.start, block.rows.stop)
     if form == "antithetic":
@@ -75,7 +75,7 @@ def units_of_probes(form: Form, block: Block) -> np.ndarray:
     return np.zeros_like(rows) if form == "forward" else rows
 
 
-def fold_probes(
+def fold(
     query: Query, answered: Iterable[tuple[Block, Tensor]], form: Form, moments: Moments | GroupedMoments
 ) -> Estimate:
     """Weigh the directions by the differences each form takes; return their mean, and that of the probes."""

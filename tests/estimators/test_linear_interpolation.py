@@ -10,7 +10,7 @@ from stencils import H, assert_close, cubic, gradient, influence, prove_interpol
 from rllab import Cost, Key
 from rllab.estimators import LinearInterpolation
 from rllab.estimators.base import BLOCK
-from rllab.estimators.linear_interpolation import _orthonormal
+from rllab.estimators.directions import orthonormal
 
 D = 5
 AT = torch.linspace(-1, 2, D, dtype=torch.float64)
@@ -89,7 +89,7 @@ def test_a_constant_changes_nothing_and_a_factor_scales():
 @pytest.mark.parametrize("problems", ((), (3,)), ids=("one", "three"))
 def test_orthogonal_directions_come_in_orthonormal_sets(problems):
     d, n = 4, 10
-    q = _orthonormal((n, *problems, d), Key(3), torch.zeros((), dtype=torch.float64)).movedim(0, -2)
+    q = orthonormal((n, *problems, d), Key(3), torch.zeros((), dtype=torch.float64)).movedim(0, -2)
     assert q.shape == (*problems, n, d)
     for start, stop in ((0, 4), (4, 8), (8, 10)):
         part = q[..., start:stop, :]
@@ -101,7 +101,7 @@ def test_orthogonal_directions_favour_none():
     # one row each of many sets is uniform on the sphere: E q = 0, E qqᵀ = I/d, E q_i⁴ = 3/(d(d + 2)), and so for each
     # row; a QR that fixes no signs fails in the mean. Bounded by 1, so the normal limit holds: 6.6 sd, 32 statistics
     d, sets = 3, 200_000
-    q = _orthonormal((sets * d, d), Key(1), torch.zeros((), dtype=torch.float64)).view(sets, d, d)
+    q = orthonormal((sets * d, d), Key(1), torch.zeros((), dtype=torch.float64)).view(sets, d, d)
     for statistic, mean in (
         (q, torch.zeros(d, d, dtype=torch.float64)),
         (q**2, torch.full((d, d), 1 / d, dtype=torch.float64)),
