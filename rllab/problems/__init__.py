@@ -4,12 +4,17 @@ from rllab.problems.base import NoClosedForm as NoClosedForm
 from rllab.problems.base import Problem as Problem
 from rllab.problems.boxes import BoxHole as BoxHole
 from rllab.problems.boxes import Orthant as Orthant
+from rllab.problems.contacts import BallWithWall as BallWithWall
+from rllab.problems.contacts import Pivot as Pivot
+from rllab.problems.discrete import BooleanQuadratic as BooleanQuadratic
+from rllab.problems.discrete import CategoricalPayoffs as CategoricalPayoffs
 from rllab.problems.jump_curves import Staircase as Staircase
 from rllab.problems.jump_curves import Steps as Steps
 from rllab.problems.kinked_curves import Absolute as Absolute
 from rllab.problems.kinked_curves import Clip as Clip
 from rllab.problems.kinked_curves import Plateau as Plateau
 from rllab.problems.kinked_curves import Relu as Relu
+from rllab.problems.lqr import LQR as LQR
 from rllab.problems.polynomials import Flat as Flat
 from rllab.problems.polynomials import Linear as Linear
 from rllab.problems.polynomials import Quadratic as Quadratic
@@ -23,6 +28,10 @@ from rllab.problems.smooth_curves import Bell as Bell
 from rllab.problems.smooth_curves import Cosine as Cosine
 from rllab.problems.smooth_curves import Exponential as Exponential
 from rllab.problems.smooth_curves import Square as Square
+from rllab.problems.stochastic import Stochastic as Stochastic
+from rllab.problems.survival import FallChain as FallChain
+from rllab.problems.survival import LinearSurvival as LinearSurvival
+from rllab.problems.survival import RandomWalk as RandomWalk
 
 PROBLEMS: list[Problem] = [
     Square(0.3),
@@ -49,4 +58,15 @@ PROBLEMS: list[Problem] = [
     Norm(centre=(0.1, -0.5, 0.3), dimension=3),
     Orthant((0.1, -0.5)),
     Orthant((0.1, -0.5), "or"),
+    Pivot(),
+    BallWithWall(),
+    BooleanQuadratic(),
+    BooleanQuadratic((0.6, 0.51, 0.48), 0.3, dimension=3),
+    CategoricalPayoffs(),
+    CategoricalPayoffs(((0.3, -1.2, 0.9), (2.0, 0.1, 0.4))),
+    LQR(),
+    LQR(horizon=3, stationary=False),
+    RandomWalk(),
+    FallChain(),
+    LinearSurvival(),
 ]

@@ -148,9 +148,8 @@ class Problem(ABC):
         if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0):
             raise ValueError(f"{who}: sigma must be positive and finite, got {sigma!r}")
         if kernel not in self.kernels:
-            raise NoClosedForm(
-                f"{who}: kernel must be one of {self.kernels}, whose closed form is known, got {kernel!r}"
-            )
+            known = f"one of {self.kernels}, whose closed form is known" if self.kernels else "none: none is known here"
+            raise NoClosedForm(f"{who}: kernel must be {known}, got {kernel!r}")
         if kernel == "ball":
             value, gradient = self._ball(x, float(sigma))
         else:

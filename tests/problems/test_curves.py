@@ -6,8 +6,8 @@ import mpmath as mp
 import pytest
 import torch
 from problems.oracles import DIGITS, assert_holds, normal_moments
+from problems.proofs import curve_moments, prove_definition, slope
 
-from rllab import Gaussian
 from rllab.problems import Absolute, Bell, Clip, Cosine, Exponential, Plateau, Relu, Square, Staircase, Steps
 
 DTYPE = torch.float64
@@ -49,21 +49,13 @@ every = pytest.mark.parametrize(("problem", "k", "breaks"), CURVES, ids=[str(c[0
 PLACES = ((0.37, 0.8), (1.9, 0.1), (-2.3, 0.11), (0.87, 0.03), (-0.45, 2e-3), (4.7, 3.0))
 
 
-def moments(problem, mu, s):
-    at = Gaussian(torch.tensor([mu], dtype=DTYPE), s)
-    gradient = problem.expected_gradient(at)
-    return float(problem.expected_value(at)), float(gradient["mean"]), float(gradient["scale"])
-
-
 @every
 @pytest.mark.parametrize(("mu", "s"), PLACES)
 def test_mean_and_its_gradients_are_those_of_the_definition(problem, k, breaks, mu, s):
-    true = normal_moments(k, breaks(mu, s) if callable(breaks) else breaks, mu, s)
-    for got, wanted, scale in zip(moments(problem, mu, s), true, size(problem, mu, s), strict=True):
-        assert_holds(got, wanted, scale)
+    prove_definition(problem, k, breaks, mu, s, scales(problem, s))
 
 
-def size(problem, mu, s):
+def scales(problem, s):
     """The scale below which a number is the difference of larger ones, and known to rounding of those only."""
     if isinstance(problem, (Absolute, Relu, Clip, Plateau)):
         return 0, 0, mp.mpf(10) ** -28  # the oracle subtracts a slope here, to 40 digits
@@ -91,7 +83,7 @@ def test_a_tail_is_right_relative_to_itself(problem, z):
     edge, s = TAILS[problem]
     mu = edge - z * s
     true = normal_moments(k, breaks(mu, s) if callable(breaks) else breaks, mu, s)
-    got = moments(problem, mu, s)
+    got = curve_moments(problem, mu, s)
     assert 0 < abs(true[1]) < 1e-15
     for a, b in zip(got[1:], true[1:], strict=True):
         assert_holds(a, b, rtol=1e-10)
@@ -105,33 +97,27 @@ def test_without_noise_the_smoothed_curve_is_the_curve(problem, k, breaks, mu):
     at = torch.tensor([mu], dtype=DTYPE)
     for s, allowed in ((1e-4, 1e-6), (1e-9, 1e-13)):
         assert abs(float(problem.smoothed_value(at, s)) - float(k(mp.mpf(mu)))) < allowed
-        slope = float(problem.gradient(at[None])[0, 0])
-        assert abs(float(problem.smoothed_gradient(at, s)[0]) - slope) < 1e2 * allowed
+        plain = float(problem.gradient(at[None])[0, 0])
+        assert abs(float(problem.smoothed_gradient(at, s)[0]) - plain) < 1e2 * allowed
     assert float(problem.value(at[None])) == pytest.approx(float(k(mp.mpf(mu))), rel=1e-14)
 
 
 @every
 def test_the_gradient_is_the_slope_of_the_curve(problem, k, breaks):
     for x in (0.37, -1.21, 0.05):
-        slope = float(problem.gradient(torch.tensor([[x]], dtype=DTYPE))[0, 0])
-        assert slope == pytest.approx(float(mp.diff(k, mp.mpf(x), h=mp.mpf(10) ** -12)), rel=1e-9, abs=1e-9)
+        plain = float(problem.gradient(torch.tensor([[x]], dtype=DTYPE))[0, 0])
+        assert plain == pytest.approx(float(mp.diff(k, mp.mpf(x), h=mp.mpf(10) ** -12)), rel=1e-9, abs=1e-9)
 
 
 @every
 @pytest.mark.parametrize(("mu", "s"), PLACES)
 def test_the_gradients_are_the_differences_of_the_value(problem, k, breaks, mu, s):
-    at, j = torch.tensor([mu], dtype=DTYPE), moments(problem, mu, s)
+    at, j = torch.tensor([mu], dtype=DTYPE), curve_moments(problem, mu, s)
     size = max(1.0, abs(j[0]), abs(j[1]) * s, abs(j[2]) * s)
-
-    def along_mean(t):
-        return float(problem.smoothed_value(at + t * s, s))
-
-    def along_scale(t):
-        return float(problem.smoothed_value(at, s + t * s))
-
-    for f, slope in ((along_mean, j[1]), (along_scale, j[2])):
-        h = 2e-4
-        assert (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h) == pytest.approx(slope * s, abs=1e-9 * size)
+    along_mean = slope(lambda t: float(problem.smoothed_value(at + t * s, s)), 2e-4)
+    along_scale = slope(lambda t: float(problem.smoothed_value(at, s + t * s)), 2e-4)
+    assert along_mean == pytest.approx(j[1] * s, abs=1e-9 * size)
+    assert along_scale == pytest.approx(j[2] * s, abs=1e-9 * size)
 
 
 @pytest.mark.parametrize(
@@ -144,14 +130,14 @@ def test_the_gradients_are_the_differences_of_the_value(problem, k, breaks, mu, 
 )
 def test_a_shifted_curve_is_the_curve_at_the_shifted_place(build, shift):
     for mu, s in PLACES:
-        here, there = moments(build(0.0), mu, s), moments(build(shift), mu + shift, s)
+        here, there = curve_moments(build(0.0), mu, s), curve_moments(build(shift), mu + shift, s)
         for a, b in zip(here, there, strict=True):
             assert a == pytest.approx(b, rel=1e-10, abs=1e-12)
 
 
 def test_stairs_repeat_and_rise_by_one():
     for mu, s in ((0.3, 0.02), (0.3, 0.4), (-0.7, 1.3)):
-        low, high = moments(Staircase(3), mu, s), moments(Staircase(3), mu + 2, s)
+        low, high = curve_moments(Staircase(3), mu, s), curve_moments(Staircase(3), mu + 2, s)
         assert high[0] == pytest.approx(low[0] + 2, rel=1e-14)
         assert high[1:] == pytest.approx(low[1:], rel=1e-12, abs=1e-14)
 
@@ -159,16 +145,14 @@ def test_stairs_repeat_and_rise_by_one():
 def test_edges_and_waves_meet():
     # 1/2 of a stair of noise is where the edge sum hands over to Fourier's series
     for mu in (0.13, 0.5, -3.8):
-        below, above = moments(Staircase(1), mu, 0.5 - 1e-15), moments(Staircase(1), mu, 0.5 + 1e-15)
+        below, above = curve_moments(Staircase(1), mu, 0.5 - 1e-15), curve_moments(Staircase(1), mu, 0.5 + 1e-15)
         assert below == pytest.approx(above, rel=1e-13, abs=1e-14)
 
 
 def test_far_from_zero_a_stair_is_as_sharp_as_at_zero():
     # 10 μ rounds to a grid of 1e-10 here, which is a tenth of a standard deviation; the moments do not see it
     mu, s = 123456.7, 1e-10
-    true = normal_moments(lambda x: mp.floor(10 * x) / 10, stairs(10, mu, s), mu, s)
-    for got, wanted in zip(moments(Staircase(10), mu, s), true, strict=True):
-        assert_holds(got, wanted, rtol=1e-10)
+    prove_definition(Staircase(10), lambda x: mp.floor(10 * x) / 10, stairs(10, mu, s), mu, s, rtol=1e-10)
 
 
 @pytest.mark.parametrize(
