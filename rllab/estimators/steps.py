@@ -6,9 +6,9 @@ A difference with step h is wrong by what the Taylor series leaves out, and by t
     central   |error| ≤ (h²/6)|f'''| + ε/h      least at   h = (3ε/|f'''|)^(1/3)
 
 f is not known beforehand, so two things are *assumed* of every coordinate i: f changes on the scale
-s_i = max(|θ_i|, 1), and by about 1 there. Then |f''| = 1/s², |f'''| = 1/s³ and ε = machine epsilon + τ, with τ the
-standard deviation of the cost's own noise. If f changes by a instead, give τ/a as the noise; if on another scale, give
-the step.
+s_i = max(|θ_i|, 1), and by about 1 there. Then |f''| = 1/s², |f'''| = 1/s³ and ε = u + τ, with u the unit roundoff,
+half the machine epsilon, and τ the standard deviation of the cost's own noise. If f changes by a instead, give τ/a as
+the noise; if on another scale, give the step.
 
 Sources: Gill, Murray & Wright (1981), "Practical optimization", section 8.6; Moré & Wild (2012), "Estimating
 derivatives of noisy simulations" (for a noise of standard deviation τ they have h = 8^(1/4) √(τ/|f''|), 0.84 times the
@@ -34,17 +34,17 @@ def check_step(name: str, step: float | None, noise: float = 0.0) -> None:
 
 
 def forward_step(at: Tensor, step: float | None, noise: float) -> Tensor:
-    """Return h for every coordinate, shaped like `at`: the given one, or 2 s √(ε_machine + τ)."""
-    return _scaled(at, step, 2 * math.sqrt(torch.finfo(at.dtype).eps + noise))
+    """Return h for every coordinate, shaped like `at`: the given one, or 2 s √(u + τ)."""
+    return _scaled(at, step, 2 * math.sqrt(torch.finfo(at.dtype).eps / 2 + noise))
 
 
 def central_step(at: Tensor, step: float | None, noise: float) -> Tensor:
-    """Return h for every coordinate, shaped like `at`: the given one, or s (3(ε_machine + τ))^(1/3)."""
-    return _scaled(at, step, (3 * (torch.finfo(at.dtype).eps + noise)) ** (1 / 3))
+    """Return h for every coordinate, shaped like `at`: the given one, or s (3(u + τ))^(1/3)."""
+    return _scaled(at, step, (3 * (torch.finfo(at.dtype).eps / 2 + noise)) ** (1 / 3))
 
 
 def complex_step(at: Tensor, step: float | None) -> Tensor:
-    """Return h for every coordinate, shaped like `at`: the given one, or s ε_machine, as nothing cancels."""
+    """Return h for every coordinate, shaped like `at`: the given one, or 2 s u, as nothing cancels."""
     return _scaled(at, step, torch.finfo(at.dtype).eps)
 
 

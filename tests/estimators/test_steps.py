@@ -10,18 +10,18 @@ from rllab import Cost
 from rllab.estimators import CentralDifference, ForwardDifference, LinearInterpolation
 from rllab.estimators.steps import central_step, complex_step, forward_step
 
-EPS = {torch.float32: 2.0**-23, torch.float64: 2.0**-52}
+ROUNDOFF = {torch.float32: 2.0**-24, torch.float64: 2.0**-53}
 GRID = 10 ** torch.arange(-12, 0.01, 0.25, dtype=torch.float64)
 
 
 def test_the_automatic_step_is_the_formula_on_the_scale_of_each_coordinate():
-    for dtype, eps in EPS.items():
+    for dtype, u in ROUNDOFF.items():
         at = torch.tensor([[0.0, -0.3], [50.0, -2e6]], dtype=dtype)
         scale = torch.tensor([[1.0, 1.0], [50.0, 2e6]], dtype=dtype)
         for noise in (0.0, 1e-3):
-            assert_close(forward_step(at, None, noise), scale * 2 * math.sqrt(eps + noise), rtol=1e-6, atol=0)
-            assert_close(central_step(at, None, noise), scale * (3 * (eps + noise)) ** (1 / 3), rtol=1e-6, atol=0)
-        assert_close(complex_step(at, None), scale * eps, rtol=1e-6, atol=0)
+            assert_close(forward_step(at, None, noise), scale * 2 * math.sqrt(u + noise), rtol=1e-6, atol=0)
+            assert_close(central_step(at, None, noise), scale * (3 * (u + noise)) ** (1 / 3), rtol=1e-6, atol=0)
+        assert_close(complex_step(at, None), scale * 2 * u, rtol=1e-6, atol=0)
         assert torch.equal(forward_step(at, 0.25, 0.0), torch.full_like(at, 0.25))
 
 
@@ -38,17 +38,17 @@ def predicted(cls, error, second, third):
     return 2 * math.sqrt(error / second) if cls is ForwardDifference else (3 * error / third) ** (1 / 3)
 
 
-@pytest.mark.parametrize("dtype", EPS)
+@pytest.mark.parametrize("dtype", ROUNDOFF)
 @pytest.mark.parametrize("cls", (ForwardDifference, CentralDifference))
 def test_rounding_and_bias_balance_where_the_formula_says(cls, dtype):
-    # f = 3 + e^x on [1/2, 2], so |f''| = |f'''| = e^x and ε = (3 + e^x) ε_machine
+    # f = 3 + e^x on [1/2, 2], so |f''| = |f'''| = e^x and ε = (3 + e^x) u
     at = torch.linspace(0.5, 2, 1001, dtype=torch.float64).to(dtype)[:, None]
     slope = at[:, 0].double().exp().to(dtype)
-    steps = GRID[GRID > 3 * EPS[dtype]].tolist()
+    steps = GRID[GRID > 6 * ROUNDOFF[dtype]].tolist()
     errors = rms_errors(cls, lambda x: 3 + x[:, 0].exp(), slope, at, steps)
     best = steps[int(errors.argmin())]
     curvature = float(slope.mean())
-    h = predicted(cls, EPS[dtype] * (3 + curvature), curvature, curvature)
+    h = predicted(cls, ROUNDOFF[dtype] * (3 + curvature), curvature, curvature)
     assert h / 3 < best < h * 3
     assert float(errors[0]) > 30 * float(errors.min()) < float(errors[-1]) / 30  # a V, not a plain
     automatic = (cls()(Cost(lambda x: 3 + x[:, 0].exp()), at, evaluations=2, key=0).gradient[:, 0] - slope).norm()
