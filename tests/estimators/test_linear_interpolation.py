@@ -132,8 +132,8 @@ def test_dependent_directions_are_refused(monkeypatch):
 
 
 def test_blocks_hold_whole_sets_and_little_more():
-    query = LinearInterpolation().ask(torch.zeros(500), 1501, 0)
-    assert [len(block.noise) for block in query] == [500, 500, 500]
+    query = LinearInterpolation().ask(torch.zeros(600), 1801, 0)
+    assert [len(block.noise) for block in query] == [600, 600, 600]
     query = LinearInterpolation().ask(torch.zeros(10), BLOCK // 5, 0)
     assert len(query[1].noise) % 10 in (0, (BLOCK // 5 - 1) % 10) and query[1].points.numel() < BLOCK + 10 * 10
 
