@@ -10,7 +10,7 @@ from rllab.estimate import Block, Estimate, Kind
 from rllab.estimators import Estimator, GaussianSmoothing, ScoreFunction
 from rllab.estimators.base import Plan
 
-AT = torch.linspace(-1, 1, 40_000, dtype=torch.float64)
+AT = torch.linspace(-1, 1, 100_000, dtype=torch.float64)
 
 
 def test_targets_are_equal_only_if_kernel_and_radius_are():

@@ -25,7 +25,11 @@ from rllab.cost import Cost, Request
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.keys import Key, as_key
 
-BLOCK = 1 << 16  # numbers of noise drawn at once: 256 KiB of float32, which stay in a core's cache
+BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
+
+# glibc returns memory to the system above twice the largest piece ever freed to it; an estimate that frees a few MiB
+# would then fault them in again on every call, at up to three times its own cost. This piece is never touched.
+torch.empty(1 << 24, dtype=torch.uint8)
 
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
