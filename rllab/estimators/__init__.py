@@ -9,6 +9,11 @@ from rllab.estimators.exact import exact_moments as exact_moments
 from rllab.estimators.forward_difference import ForwardDifference as ForwardDifference
 from rllab.estimators.forward_gradient import ForwardGradient as ForwardGradient
 from rllab.estimators.gaussian_smoothing import GaussianSmoothing as GaussianSmoothing
+from rllab.estimators.guided_smoothing import GuidedSmoothing as GuidedSmoothing
 from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
+from rllab.estimators.orthogonal_smoothing import OrthogonalSmoothing as OrthogonalSmoothing
 from rllab.estimators.quadrature import Quadrature as Quadrature
 from rllab.estimators.score_function import ScoreFunction as ScoreFunction
+from rllab.estimators.sobol_smoothing import SobolSmoothing as SobolSmoothing
+from rllab.estimators.sphere_smoothing import SphereSmoothing as SphereSmoothing
+from rllab.estimators.spsa import SPSA as SPSA

@@ -19,6 +19,7 @@ from checks import fresh_state
 
 from rllab import Bernoulli, BudgetExceeded, Categorical, Cost, Gaussian, Key, Target, estimators
 from rllab.estimators import (
+    SPSA,
     Backprop,
     CentralDifference,
     ComplexStep,
@@ -27,9 +28,13 @@ from rllab.estimators import (
     ForwardDifference,
     ForwardGradient,
     GaussianSmoothing,
+    GuidedSmoothing,
     LinearInterpolation,
+    OrthogonalSmoothing,
     Quadrature,
     ScoreFunction,
+    SobolSmoothing,
+    SphereSmoothing,
 )
 
 
@@ -47,11 +52,12 @@ def choice(at):
 
 @dataclass(frozen=True)
 class Case:
-    """An estimator, where it is asked (tensor to `at`), and a dimension at which few evaluations make many blocks."""
+    """An estimator, where it is asked (tensor to `at`), and at which dimension how few evaluations make many blocks."""
 
     estimator: Estimator
     place: Callable = parameters
-    long: int = 30_000
+    long: int = 100_000
+    many: int = 11
 
     def __str__(self):
         return f"{self.estimator} at {self.place.__name__}"
@@ -68,22 +74,35 @@ class Case:
 
 CASES = [
     Case(Backprop(repeat=True)),
-    Case(CentralDifference(step=0.01), long=400),
-    Case(CentralDifference(step=0.01, repeat=True), long=400),
-    Case(ComplexStep(), long=400),
-    Case(ComplexStep(repeat=True), long=400),
-    Case(Enumeration(), Bernoulli, long=14),
-    Case(ForwardDifference(step=0.01), long=400),
-    Case(ForwardDifference(step=0.01, repeat=True), long=400),
+    Case(CentralDifference(step=0.01), long=600),
+    Case(CentralDifference(step=0.01, repeat=True), long=600),
+    Case(ComplexStep(), long=600),
+    Case(ComplexStep(repeat=True), long=600),
+    Case(Enumeration(), Bernoulli, long=15),
+    Case(ForwardDifference(step=0.01), long=600),
+    Case(ForwardDifference(step=0.01, repeat=True), long=600),
     Case(ForwardGradient()),
     Case(ForwardGradient("rademacher")),
-    Case(LinearInterpolation(step=0.01), long=300),
-    Case(LinearInterpolation(step=0.01, directions="gaussian"), long=300),
+    Case(LinearInterpolation(step=0.01), long=420),
+    Case(LinearInterpolation(step=0.01, directions="gaussian"), long=420),
     Case(Quadrature(sigma=0.2, nodes=5), long=7),
     Case(Quadrature(nodes=5), gaussian, long=7),
     Case(GaussianSmoothing(0.2)),
     Case(GaussianSmoothing(0.2, "forward")),
     Case(GaussianSmoothing(0.2, "one-point")),
+    Case(GuidedSmoothing()),
+    Case(OrthogonalSmoothing(0.2, "haar"), long=300, many=1_300),
+    Case(OrthogonalSmoothing(0.2, "gaussian", "forward"), long=300, many=1_300),
+    Case(OrthogonalSmoothing(0.2, "coordinate")),
+    Case(OrthogonalSmoothing(0.2, "coordinate", "forward")),
+    Case(OrthogonalSmoothing(0.2, "hadamard")),
+    Case(OrthogonalSmoothing(0.2, "hadamard", "one-point")),
+    Case(SobolSmoothing(0.2, group=4), long=20),
+    Case(SobolSmoothing(0.2, "forward", group=4), long=20),
+    Case(SphereSmoothing(0.2)),
+    Case(SphereSmoothing(0.2, "forward")),
+    Case(SPSA(0.2)),
+    Case(SPSA(0.2, "one-point")),
     Case(ScoreFunction(None), gaussian),
     Case(ScoreFunction(0.7), gaussian),
     Case(ScoreFunction("mean"), gaussian),
@@ -171,7 +190,7 @@ def test_hyperparameters_are_frozen_and_all_have_defaults(case):
 @pytest.mark.parametrize("problems", ((), (3,)), ids=("one problem", "three problems"))
 def test_blocks_in_any_order_told_later_give_the_bits_of_a_call(case, problems):
     estimator, at = case.estimator, case.at(*problems, case.long)
-    evaluations = case.evaluations(at, 11)
+    evaluations = case.evaluations(at, case.many)
     whole = estimator(case.cost(), at, evaluations=evaluations, key=7, rows=True)
     query = estimator.ask(at, evaluations, 7)
     assert len(query) > 1
@@ -208,7 +227,7 @@ def test_what_is_spent_is_what_was_called(case, evaluations):
 @every
 def test_the_whole_query_is_reserved_before_the_first_call(case):
     at = case.at(case.long)
-    evaluations = case.evaluations(at, 11)
+    evaluations = case.evaluations(at, case.many)
     spent = case.estimator.ask(at, evaluations, 0).evaluations
     if spent > 1:
         cost = case.cost(budget=spent - 1)
