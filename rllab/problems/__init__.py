@@ -4,6 +4,8 @@ from rllab.problems.base import NoClosedForm as NoClosedForm
 from rllab.problems.base import Problem as Problem
 from rllab.problems.boxes import BoxHole as BoxHole
 from rllab.problems.boxes import Orthant as Orthant
+from rllab.problems.carts import FrictionCarts as FrictionCarts
+from rllab.problems.carts import PushingCarts as PushingCarts
 from rllab.problems.contacts import BallWithWall as BallWithWall
 from rllab.problems.contacts import Pivot as Pivot
 from rllab.problems.discrete import BooleanQuadratic as BooleanQuadratic
@@ -69,4 +71,6 @@ PROBLEMS: list[Problem] = [
     RandomWalk(),
     FallChain(),
     LinearSurvival(),
+    PushingCarts(horizon=5),
+    FrictionCarts(horizon=5),
 ]

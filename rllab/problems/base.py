@@ -201,10 +201,11 @@ def vector(who: str, value: float | tuple[float, ...], dimension: int) -> np.nda
     return numbers if numbers.ndim else np.full(dimension, numbers)
 
 
-def check_dimension(name: str, dimension: int) -> None:
-    """Raise if `dimension` is not an integer >= 1."""
-    if not isinstance(dimension, int) or isinstance(dimension, bool) or dimension < 1:
-        raise ValueError(f"{name}: dimension must be an integer >= 1, got {dimension!r}")
+def check_count(name: str, **numbers: int) -> None:
+    """Raise, naming the argument, if a number is not an integer >= 1."""
+    for argument, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name}: {argument} must be an integer >= 1, got {number!r}")
 
 
 def check_positive(name: str, **numbers: float) -> None:

@@ -3,7 +3,7 @@
     E Π_i 1[x_i ∈ I_i] = Π_i P_i,        ∂/∂μ_i = ∂P_i/∂μ_i Π_{j≠i} P_j
 
 Orthant "and" and "or" are the Heaviside costs of Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators
-give better policy gradients?", section 3, in d dimensions.
+give better policy gradients?", in d dimensions.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from scipy.special import log_ndtr
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_dimension, check_positive, vector
+from rllab.problems.base import Moments, Problem, check_count, check_positive, vector
 from rllab.problems.normal import cdf, interval, pdf, products_of_others
 
 
@@ -34,7 +34,7 @@ class BoxHole(Problem):
     dimension: int = field(default=2, kw_only=True)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        check_dimension("BoxHole", self.dimension)
+        check_count("BoxHole", dimension=self.dimension)
         check_positive("BoxHole", depth=self.depth)
         if not (self._box[1] > 0).all():
             raise ValueError(f"BoxHole: width must be positive, got {self.width!r}")
@@ -75,7 +75,7 @@ class Orthant(Problem):
     dimension: int = field(default=2, kw_only=True)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        check_dimension("Orthant", self.dimension)
+        check_count("Orthant", dimension=self.dimension)
         if self.gate not in ("and", "or"):
             raise ValueError(f'Orthant: gate must be "and" or "or", got {self.gate!r}')
         _ = self._corner

@@ -5,8 +5,8 @@
 for x = μ + s u, jumps Δ_j at u_j = (a_j − μ)/s; integrals by Gauss–Legendre between breaks. E k′ is what the pathwise
 ("first-order") estimator converges to, the sum over jumps what it misses.
 
-Source: "Do differentiable simulators give better policy gradients?", examples 3.4 and 4.4. The settings are those of
-the authors' code, where the policy is an angle with noise of standard deviation 0.1.
+Source: "Do differentiable simulators give better policy gradients?". The settings are those of the authors' code, where
+the policy is an angle with noise of standard deviation 0.1.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from scipy.special import expit, softmax
 from torch import Tensor
 
-from rllab.problems.base import Problem, check_dimension, vector
+from rllab.problems.base import Problem, check_count, vector
 
 _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
 
@@ -25,7 +25,7 @@ class BooleanQuadratic(Problem):
     """f(b) = Σ_i (b_i − target_i)² + bᵀWb/2, W symmetric with zero diagonal.
 
     One bit with target 0.499, the default, is the toy of Grathwohl, Choi, Wu, Roeder & Duvenaud (2018),
-    "Backpropagation through the void", section 5.1: its gradient 0.002 p (1 − p) is lost in the noise of
+    "Backpropagation through the void": its gradient 0.002 p (1 − p) is lost in the noise of
     most estimators.
 
     Args:
@@ -40,7 +40,7 @@ class BooleanQuadratic(Problem):
     kernels: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
-        check_dimension("BooleanQuadratic", self.dimension)
+        check_count("BooleanQuadratic", dimension=self.dimension)
         _ = self._target
         w, d = self._coupling, self.dimension
         if w.shape != (d, d) or not np.isfinite(w).all() or (w != w.T).any() or w.diagonal().any():

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.problems.base import check_count
 from rllab.problems.stochastic import Noise, Runs, Stochastic
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -117,8 +118,7 @@ class LQR(Stochastic):
             lowest = np.linalg.eigvalsh(matrix)[0]
             if lowest < -1e-12 * np.abs(matrix).max() or (name == "action_noise" and lowest <= 0):
                 raise ValueError(f"LQR: {name} must be a covariance, invertible for actions, got {matrix.tolist()}")
-        if not isinstance(self.horizon, int) or self.horizon < 1:
-            raise ValueError(f"LQR: horizon must be an integer >= 1, got {self.horizon!r}")
+        check_count("LQR", horizon=self.horizon)
         if not 0 < self.discount <= 1:
             raise ValueError(f"LQR: discount must be in (0, 1], got {self.discount!r}")
 

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_dimension, check_positive, vector
+from rllab.problems.base import Moments, Problem, check_count, check_positive, vector
 
 Form = Literal["antithetic", "forward", "one-point"]
 
@@ -34,7 +34,7 @@ class Polynomial(Problem):
     kernels: ClassVar[tuple[str, ...]] = ("gaussian", "ball")
 
     def __post_init__(self) -> None:
-        check_dimension(self._name, self.dimension)
+        check_count(self._name, dimension=self.dimension)
         if not math.isfinite(self.offset):
             raise ValueError(f"{self._name}: offset must be finite, got {self.offset!r}")
 

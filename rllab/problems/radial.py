@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.base import Moments, NoClosedForm, Problem, check_dimension, check_positive, vector
+from rllab.problems.base import Moments, NoClosedForm, Problem, check_count, check_positive, vector
 from rllab.problems.noncentral import Law, noncentral_density, noncentral_law
 
 
@@ -30,7 +30,7 @@ class Radial(Problem):
     dimension: int = field(default=2, kw_only=True)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
-        check_dimension(self._name, self.dimension)
+        check_count(self._name, dimension=self.dimension)
         _ = self._centre
 
     @abstractmethod

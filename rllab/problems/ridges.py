@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_dimension, vector
+from rllab.problems.base import Moments, Problem, check_count, vector
 from rllab.problems.jump_curves import Steps
 from rllab.problems.separable import Separable
 from rllab.problems.smooth_curves import Cosine
@@ -34,7 +34,7 @@ class AlongDirection(Problem):
     direction: float | tuple[float, ...] = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_dimension(self._name, self.dimension)
+        check_count(self._name, dimension=self.dimension)
         if not self._a.any():
             raise ValueError(f"{self._name}: direction must not be zero, got {self.direction!r}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_dimension
+from rllab.problems.base import Moments, Problem, check_count
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Separable(Problem):
     average: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_dimension(self._name, self.dimension)
+        check_count(self._name, dimension=self.dimension)
 
     @abstractmethod
     def _k(self, x: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ import torch
 from scipy.special import expit, ndtri
 from torch import Tensor
 
-from rllab.problems.base import Moments, NoClosedForm, check_positive
+from rllab.problems.base import Moments, NoClosedForm, check_count, check_positive
 from rllab.problems.normal import interval, pdf
 from rllab.problems.stochastic import Noise, Runs, Stochastic
 
@@ -144,7 +144,7 @@ class FallChain(Survival):
 
     def __post_init__(self) -> None:
         _check_chain(self)
-        _check_cap(self)
+        check_count(self._name, cap=self.cap)
         if not 0 <= self.slip <= 1:
             raise ValueError(f"FallChain: slip must be in [0, 1], got {self.slip!r}")
 
@@ -215,7 +215,7 @@ class LinearSurvival(Survival):
 
     def __post_init__(self) -> None:
         check_positive("LinearSurvival", action_noise=self.action_noise)
-        _check_cap(self)
+        check_count(self._name, cap=self.cap)
         if not (math.isfinite(self.a) and math.isfinite(self.b) and self.process_noise >= 0):
             raise ValueError(f"LinearSurvival: a and b must be finite, process_noise >= 0, got {self}")
         if not abs(self.start) <= 1:
@@ -278,8 +278,3 @@ def _check_chain(problem: RandomWalk | FallChain) -> None:
         raise ValueError(f"{name}: size must be an integer in 2..500, got {size!r}")
     if not isinstance(start, int) or not 0 < start < size:
         raise ValueError(f"{name}: start must be an integer in 1..{size - 1}, got {start!r}")
-
-
-def _check_cap(problem: FallChain | LinearSurvival) -> None:
-    if not isinstance(problem.cap, int) or problem.cap < 1:
-        raise ValueError(f"{type(problem).__name__}: cap must be an integer >= 1, got {problem.cap!r}")

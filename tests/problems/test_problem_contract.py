@@ -1,6 +1,7 @@
 """The contract, on every problem: shapes, batches, dtypes, purity, what is offered, what is refused."""
 
 import dataclasses
+import inspect
 import pickle
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from checks import fresh_state
 from problems.proofs import prove_scale_gradient, prove_smoothed_gradient
 
-from rllab import Cost, Gaussian, Target
+from rllab import Cost, Gaussian, Target, problems
 from rllab.problems import PROBLEMS, Exponential, NoClosedForm, Problem
 from rllab.problems.survival import Survival
 
@@ -23,6 +24,16 @@ def points(problem, n=3, dtype=DTYPE):
         .repeat(n * problem.dimension)[: n * problem.dimension]
         .reshape(n, problem.dimension)
     )
+
+
+def test_every_problem_is_public_and_in_the_list():
+    finals, found = set(), [Problem]
+    for kind in found:  # grows: subclasses of subclasses
+        found += kind.__subclasses__()
+        if kind.__module__.startswith("rllab.") and not inspect.isabstract(kind):
+            finals.add(kind)
+    assert {type(problem) for problem in PROBLEMS} == finals
+    assert all(getattr(problems, kind.__name__, None) is kind for kind in finals)
 
 
 @every

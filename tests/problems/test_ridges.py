@@ -28,7 +28,7 @@ SCALE = torch.tensor([0.3, 0.7, 0.05], dtype=DTYPE)
             [-0.4, 0.9],
         ),
     ],
-    ids=str,
+    ids=("cosine", "relu", "steps"),
 )
 def test_a_ridge_has_the_moments_of_its_curve_along_the_direction(curve, k, breaks):
     problem = Ridge(curve, direction=A, dimension=3)
