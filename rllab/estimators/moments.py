@@ -61,10 +61,7 @@ class Moments:
 
 
 class GroupedMoments:
-    """The same for directions that come in groups of `size`, the last of which may be smaller.
-
-    A block must hold whole groups or a part of one.
-    """
+    """The same for directions that come in groups of `size`, the last of which may be smaller."""
 
     def __init__(self, m: int, scale: float, size: int, *, errors: bool, rows: bool):
         self._m, self._scale, self._size = m, scale, size
@@ -80,17 +77,19 @@ class GroupedMoments:
         """Take in a block, whose groups follow on those before."""
         if self._rows is not None:
             self._rows.append(w.unsqueeze(-1) * u)
-        whole = 0 if self._filled else len(w) // self._size
-        if whole:
-            n, shape = whole * self._size, (whole, self._size)
-            weights, directions = w[:n].reshape(*shape, *w.shape[1:]), u[:n].reshape(*shape, *u.shape[1:])
-            self._take(torch.einsum("gk...,gk...d->g...d", weights, directions), self._size)
+        size = self._size
+        while n := len(w):
+            if self._filled or n < size:  # go on with a group, or begin one that goes on
+                n = min(n, size - self._filled)
+                self._part = accumulate(self._part, 1.0, w[:n], u[:n])
+                self._filled += n
+                if self._filled == size:
+                    self._take_part()
+            else:  # whole groups
+                n -= n % size
+                weights, directions = w[:n].reshape(-1, size, *w.shape[1:]), u[:n].reshape(-1, size, *u.shape[1:])
+                self._take(torch.einsum("gk...,gk...d->g...d", weights, directions), size)
             w, u = w[n:], u[n:]
-        if len(w):
-            self._part = accumulate(self._part, 1.0, w, u)
-            self._filled += len(w)
-            if self._filled == self._size:
-                self._take_part()
 
     def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return mean, standard error (None for one group or if not asked for) and rows (None if not asked for)."""
