@@ -15,6 +15,7 @@ from checks import gauss_hermite
 from torch import Tensor
 
 from rllab import Cost
+from rllab.estimators import exact_moments
 
 D, RADIUS = 3, 0.3
 AT = torch.tensor([0.7, -1.3, 0.4], dtype=torch.float64)
@@ -214,3 +215,18 @@ def prove_hadamard(monkeypatch, estimator) -> None:
             assert 0.01 * G < float(covariance.trace()) < G
         mean, _ = over(monkeypatch, HADAMARD_SOURCE, rule, estimator, wave, evaluations)
         assert_close(mean, smoothed_wave_gradient("rademacher", RADIUS))
+
+
+def prove_guided(estimator) -> None:
+    """Over its normal numbers: mean βΣg and variance β² gᵀ(Σ² + Σ)g of one pair on a quadratic; the mean of two."""
+    at, slope = AT[:2], SLOPE[:2]
+    surrogate = torch.tensor([0.6, 1.1], dtype=torch.float64)
+    u = surrogate / surrogate.norm()
+    cov = estimator.alpha / 2 * torch.eye(2, dtype=torch.float64) + (1 - estimator.alpha) * torch.outer(u, u)
+    cost = Cost(lambda x: (x - at) @ slope + 0.5 * torch.einsum("ni,ij,nj->n", x - at, BEND[:2, :2], x - at))
+    state = estimator.remember(None, surrogate)
+    one = exact_moments(estimator, cost, at, evaluations=2, nodes=5, state=state)
+    assert_close(one.mean, estimator.beta * cov @ slope)
+    assert_close(one.variance.sum(), estimator.beta**2 * slope @ (cov @ cov + cov) @ slope)
+    two = exact_moments(estimator, cost, at, evaluations=4, nodes=3, state=state)
+    assert_close(two.mean, estimator.beta * cov @ slope)

@@ -121,7 +121,7 @@ class GuidedSmoothing(Estimator):
             k = guide.rank.unsqueeze(-1)
             v = standard_normal((b - a, *guide.basis.shape[:-1]), query.key.child("guide", i), at)
             inside = torch.einsum("nk...,k...d->n...d", v, guide.basis)
-            alpha = torch.where(k > 0, self.alpha, 1.0).to(at)
+            alpha = torch.where(k > 0, at.new_tensor(self.alpha), 1.0)
             epsilon = u.mul_((alpha / d).sqrt()).addcmul_(inside, ((1 - alpha) / k.clamp_min(1)).sqrt())
         return probes.place("antithetic", at, self.sigma, epsilon, a)
 
