@@ -1,4 +1,19 @@
-"""Costs with a known gradient: what estimates are held to."""
+"""Costs with a known gradient: what estimates are held to.
+
+    problem = Staircase(dimension=20)                      frozen, all defaulted
+    problem.value(x), problem.gradient(x)                  the cost and its own gradient: 0 on every stair
+    problem.smoothed_gradient(at, sigma=0.1)               the gradient of the smoothed cost
+    problem.expected_gradient(Gaussian(at, 0.1))           by parameter name
+    problem.truth(estimate.target, at)                     whichever of them an estimate is of
+    problem.cost(budget=1000)                              the black box to estimate it from
+
+Curves of one variable, summed over coordinates in more: Square, Exponential, Bell, Cosine; Relu, Absolute, Clip,
+Plateau; Steps, Staircase; Pivot, BallWithWall. Of several variables: Flat, Linear, Quadratic; Ridge, Cliff; BoxHole, Orthant;
+BallHole, RadialStaircase, Norm. Discrete: BooleanQuadratic, CategoricalPayoffs. Simulated, with exact means: LQR,
+RandomWalk, FallChain, LinearSurvival. Simulators with no more than their gradient: PushingCarts, FrictionCarts.
+
+A new problem is one new file and one line in PROBLEMS, which tests and experiments go through.
+"""
 
 from rllab.problems.base import NoClosedForm as NoClosedForm
 from rllab.problems.base import Problem as Problem

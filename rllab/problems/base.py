@@ -55,8 +55,8 @@ class Problem(ABC):
     def dimension(self) -> int: ...
 
     def value(self, x: Tensor) -> Tensor:
-        """Return f at points (n, d), as (n,) of the same dtype; computed in float64."""
-        return self._value(self._points(f"{self._name}.value", x)).to(x.dtype)
+        """Return f at points (n, d), as (n,) of the same dtype and device; computed in float64 on the CPU."""
+        return self._value(self._points(f"{self._name}.value", x)).to(x)
 
     def gradient(self, x: Tensor) -> Tensor:
         """Return ∇f at points (n, d), as (n, d); where f jumps or kinks, that of one side.
@@ -66,7 +66,7 @@ class Problem(ABC):
         """
         if "gradient" not in self.offers:
             raise NoClosedForm(f"{self._name}.gradient: this cost has none; it offers {sorted(self.offers)}")
-        return self._gradient(self._points(f"{self._name}.gradient", x)).to(x.dtype)
+        return self._gradient(self._points(f"{self._name}.gradient", x)).to(x)
 
     def jvp(self, x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Return f(x) and ∇f(x)·v for points and directions (n, d), each (n,)."""
@@ -175,13 +175,13 @@ class Problem(ABC):
         return type(self).__name__
 
     def _points(self, who: str, x: Tensor) -> Tensor:
-        """Check points (n, d); return them detached in float64, or complex128."""
+        """Check points (n, d); return them detached, on the CPU, in float64 or complex128."""
         if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != self.dimension:
             got = tuple(x.shape) if isinstance(x, Tensor) else type(x).__name__
             raise ValueError(f"{who}: points must be a tensor (n, {self.dimension}), got {got}")
         if x.is_complex() and "complex" not in self.offers:
             raise TypeError(f"{who}: this cost is not analytic, got complex points")
-        return x.detach().to(torch.complex128 if x.is_complex() else torch.float64)
+        return x.detach().to("cpu", torch.complex128 if x.is_complex() else torch.float64)
 
     def _at(self, who: str, at: Tensor) -> Tensor:
         """Check parameters (d,) or (B, d); return them detached as (B, d)."""

@@ -53,7 +53,7 @@ class Carts(Problem):
 
     def states(self, x: Tensor) -> Tensor:
         """Return s_0, …, s_T for inputs (n, T), as (n, T + 1, 4)."""
-        return self._roll(self._points(f"{self._name}.states", x)).to(x.dtype)
+        return self._roll(self._points(f"{self._name}.states", x)).to(x)
 
     def _roll(self, x: Tensor) -> Tensor:
         x1, x2, v1, v2 = x.new_tensor(self._start).expand(len(x), 4).unbind(-1)

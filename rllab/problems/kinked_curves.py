@@ -29,7 +29,7 @@ class Relu(Separable):
         return (x - self.edge).clamp(min=0)
 
     def _slope(self, x: Tensor) -> Tensor:
-        return (x > self.edge).to(x.dtype)
+        return (x > self.edge).to(x)
 
     def _k_moments(self, mu: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         z = (mu - self.edge) / s
@@ -68,7 +68,7 @@ class Clip(Separable):
         return x.clamp(self.low, self.high)
 
     def _slope(self, x: Tensor) -> Tensor:
-        return ((x > self.low) & (x < self.high)).to(x.dtype)
+        return ((x > self.low) & (x < self.high)).to(x)
 
     def _k_moments(self, mu: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return _clip_moments(mu, s, self.low, self.high)

@@ -133,7 +133,8 @@ class LQR(Stochastic):
 
     def optimal_gains(self) -> Tensor:
         """Return K_0, …, K_{T−1} (T, m, n) of least J, by the Riccati recursion."""
-        s, p, gains = self._system(torch.float64), self._system(torch.float64).q_final, []
+        s, gains = self._system(torch.float64), []
+        p = s.q_final
         for _ in range(self.horizon):
             h, g = self._h_and_g(s, p)
             k = torch.linalg.solve(h, g)
@@ -144,7 +145,7 @@ class LQR(Stochastic):
     def action_noise_gradient(self, x: Tensor) -> Tensor:
         """Return ∂J/∂Σ at gains (N, d), as (N, m, m), its entries taken as independent."""
         h = self._backward(self._points(f"{self._name}.action_noise_gradient", x)).h
-        return torch.einsum("t,ntij->nij", self._discounts(h)[:-1], h).to(x.dtype)
+        return torch.einsum("t,ntij->nij", self._discounts(h)[:-1], h).to(x)
 
     def log_std_gradient(self, x: Tensor) -> Tensor:
         """Return ∂J/∂log std_i at gains (N, d), as (N, m), for a diagonal Σ = diag std²."""

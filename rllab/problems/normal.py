@@ -59,12 +59,7 @@ def interval(m: np.ndarray, h: np.ndarray) -> Interval:
     # φ(a + h) = φ(a − h) e^{−2ah}
     drop = np.expm1(-2 * np.minimum(a * h, 400.0))
     density = pdf(near)
-    return Interval(probability, np.sign(m) * density * drop, _flat_zero(density, a * drop + h * (2 + drop)))
-
-
-def _flat_zero(density: np.ndarray, factor: np.ndarray) -> np.ndarray:
-    """density · factor, 0 where the density is: factor may be infinite there."""
-    return np.where(density == 0, 0.0, density * np.where(density == 0, 0.0, factor))
+    return Interval(probability, np.sign(m) * density * drop, density * (a * drop + h * (2 + drop)))
 
 
 def products_of_others(p: np.ndarray) -> np.ndarray:

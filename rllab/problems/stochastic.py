@@ -45,18 +45,21 @@ class Stochastic(Problem):
 
     def sample(self, x: Tensor, seeds: Tensor) -> Tensor:
         """Return the costs (n,) of one run a point."""
-        return self.run(x, seeds).cost.to(x.dtype)
+        return self.run(x, seeds).cost.to(x)
 
     def sample_gradient(self, x: Tensor, seeds: Tensor) -> Tensor:
         """Return the pathwise gradients (n, d) of `sample`, noise held: unbiased only if no run ends by a jump."""
-        return self._run_gradient(self._points(f"{self._name}.sample_gradient", x), Noise(seeds)).to(x.dtype)
+        return self._run_gradient(self._points(f"{self._name}.sample_gradient", x), Noise(seeds)).to(x)
 
     def sample_jvp(self, x: Tensor, v: Tensor, seeds: Tensor) -> tuple[Tensor, Tensor]:
         """Return `sample` and its pathwise derivative along v (n, d), each (n,)."""
         return self.sample(x, seeds), (self.sample_gradient(x, seeds) * v).sum(-1)
 
     def cost(self, budget: int | None = None) -> Cost:
-        """Return `sample` as a counted black box with seeds, differentiated path by path; its mean is `value`."""
+        """Return `sample` as a counted black box with seeds, differentiated path by path.
+
+        Its mean is `value`; `Cost(problem.value, gradient=problem.gradient)` is that mean as a cost.
+        """
         return Cost(self.sample, budget, seeded=True, gradient=self.sample_gradient, jvp=self.sample_jvp)
 
     @abstractmethod
