@@ -8,9 +8,9 @@
     problem.cost(budget=1000)                              the black box to estimate it from
 
 Curves of one variable, summed over coordinates in more: Square, Exponential, Bell, Cosine; Relu, Absolute, Clip,
-Plateau; Steps, Staircase; Pivot, BallWithWall. Of several variables: Flat, Linear, Quadratic; Ridge, Cliff; BoxHole, Orthant;
-BallHole, RadialStaircase, Norm. Discrete: BooleanQuadratic, CategoricalPayoffs. Simulated, with exact means: LQR,
-RandomWalk, FallChain, LinearSurvival. Simulators with no more than their gradient: PushingCarts, FrictionCarts.
+Plateau; Steps, Staircase; Pivot, BallWithWall. Of several variables: Flat, Linear, Quadratic; Ridge, Cliff; BoxHole,
+Orthant; BallHole, RadialStaircase, Norm. Discrete: BooleanQuadratic, CategoricalPayoffs. Simulated, with exact means:
+LQR, RandomWalk, FallChain, LinearSurvival. Simulators with no more than their gradient: PushingCarts, FrictionCarts.
 
 A new problem is one new file and one line in PROBLEMS, which tests and experiments go through.
 """
