@@ -1,14 +1,95 @@
-"""The `rllab` command; `rllab --help` answers without loading torch."""
+"""The `rllab` command: one dataclass per sub-command, whose fields are its flags; `--help` answers without torch."""
 
 from __future__ import annotations
 
-import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from rllab import __version__
+from rllab.runs import Record, limit_threads, load_records, one_line_errors
+
+DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
+
+Folders = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[DIR ...]")]
 
 
-def main(arguments: list[str] | None = None) -> None:
+@dataclass(frozen=True)
+class Plot:
+    """Overlay the learning curves of recorded runs, whichever experiments they come from; write PNG and SVG."""
+
+    folders: Folders = (Path("results"),)
+    """Runs, or folders with runs somewhere below."""
+    x: str = "steps"
+    """Column of the rows for the horizontal axis, such as steps or seconds."""
+    y: str = "evaluation"
+    """Column of the rows for the vertical axis."""
+    out: Path = Path("comparison.png")
+    """The figure; the other format is written beside it."""
+    log: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Make the horizontal axis logarithmic."""
+
+    def run(self) -> None:
+        records = load_records(self.folders)
+        from rllab import plots
+
+        figure, (ax,) = plots.panels()
+        plots.curves(ax, records, self.x, self.y, log=self.log)
+        print(plots.save(figure, self.out))
+
+
+@dataclass(frozen=True)
+class Runs:
+    """List recorded runs: where they are, what they are, how far they came, and what they concluded."""
+
+    folders: Folders = (Path("results"),)
+    """Runs, or folders with runs somewhere below."""
+
+    def run(self) -> None:
+        print(
+            table(
+                ["run", "method", "seed", "status", "rows", "steps", "summary"], map(_line, load_records(self.folders))
+            )
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(prog="rllab", description="A gradient-estimation lab for reinforcement learning.")
-    parser.add_argument("--version", action="version", version=__version__)
-    parser.parse_args(arguments)
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if arguments == ["--version"]:
+        print(__version__)
+        return
+    command = tyro.cli(Plot | Runs, prog="rllab", description=DESCRIPTION, args=arguments)
+    limit_threads()
+    with one_line_errors():
+        command.run()
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Return lines of cells as aligned text under a head; numbers stand to the right."""
+    rows = [list(line) for line in lines]
+    texts = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
+    right = [all(isinstance(cell, int) or cell == "" for cell in column) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in [list(head), *texts]
+    )
+
+
+def _line(record: Record) -> list[object]:
+    steps = record.rows[-1].get("steps", "") if record.rows else ""
+    summary = " ".join(f"{name}={_short(value)}" for name, value in (record.summary or {}).items())
+    method = record.config.get("method", "")
+    return [record.folder, method, record.seed, record.status, len(record.rows), steps, summary]
+
+
+def _short(value: object) -> str:
+    text = f"{value:.6g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 24 else text[:23] + "…"

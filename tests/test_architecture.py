@@ -20,15 +20,16 @@ GRADIENTS = MODELS | {"estimators", "backprop", "loop"}
 LEARNERS = GRADIENTS | {"critics", "agents", "blackbox", "quality"}
 MAY_IMPORT = {
     "keys": set(),
+    "files": set(),
     "cost": {"keys"},
     "estimate": {"keys", "cost", "estimators"},  # the last for the type of a query's estimator only, see below
     "distributions": VALUES,
     "problems": VALUES | {"distributions"},
     "estimators": MODELS,
     "loop": MODELS | {"estimators"},
-    "agents": GRADIENTS | {"critics"},
-    "runs": {"keys"},
-    "plots": {"keys", "runs"},
+    "agents": GRADIENTS | {"critics", "files"},
+    "runs": {"keys", "files"},
+    "plots": {"keys", "files", "runs"},
     "cli": LEARNERS | {"runs", "plots", "report"},
     "__init__": set(MODELS) | {"loop"},
 }

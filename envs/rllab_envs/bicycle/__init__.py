@@ -1,0 +1,7 @@
+"""The bicycle of Randløv & Alstrøm (ICML 1998): pure batched dynamics, a Gymnasium environment, its vector form."""
+
+from .dynamics import start as start
+from .dynamics import step as step
+from .env import BicycleBalanceEnv as BicycleBalanceEnv
+from .parameters import Parameters as Parameters
+from .vector import BicycleBalanceVectorEnv as BicycleBalanceVectorEnv

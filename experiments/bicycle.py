@@ -1,0 +1,338 @@
+"""Which way of getting a gradient teaches a bicycle rider in the fewest steps, and in the least time?
+
+The cost is how soon the rider falls: a count, so its own gradient is 0 almost everywhere. Three ways around that:
+Evolution perturbs the policy's weights, Reinforce draws its actions and scores them, TD3 backpropagates through a
+learned cost. Same policy, same observation scaling, same limits; every environment step used to learn is counted, with
+warm-up, failed episodes and cut-off rollouts; evaluation is counted apart and its time is not the learner's.
+
+    python experiments/bicycle.py --seeds 5            trains, prints claims, draws; results/bicycle holds every number
+    python experiments/bicycle.py --replot             draws again from disk
+    python experiments/bicycle.py --tune               the trials behind SETTINGS, on seeds of their own
+"""
+
+from rllab.runs.versions import limit_threads
+
+limit_threads()
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+import tyro
+from bicycle_flatness import flatness
+from bicycle_ride import draw_ride
+
+from rllab import agents, plots
+from rllab import estimators as est
+from rllab.runs import Job, Record, machine, one_line_errors, sweep
+
+ENVIRONMENT = "rllab_envs:rllab/BicycleBalance-v0"
+CAP = 1000  # steps: 10 s, the environment's default
+LONG = 100_000  # steps: 1,000 s, what Randløv & Alstrøm called learned
+NO_CONTROL = 169  # steps until a rider who does nothing falls: mean of 20,000 episodes, standard error 0.2
+SCALE = (0.1, 0.3, 0.3, 3.0)  # rad, rad/s, rad, rad/s: round numbers near what a rider about to fall sees
+TUNING_SEEDS = (100, 101, 102)
+NAMES = {"evolution": "evolution", "reinforce": "reinforce", "td3": "TD3"}
+FAST_STEPS = {"evolution": 400_000, "reinforce": 300_000, "td3": 1_200}  # of linear policies, for --fast
+HIDDEN = {"mlp": (64, 64), "linear": ()}
+
+# The best of TRIALS[method] for each policy; `--tune` prints the table this was read from.
+SETTINGS: dict[tuple[str, str], dict[str, Any]] = {
+    ("evolution", "mlp"): {"sigma": 0.1, "population": 64, "lr": 0.05},
+    ("reinforce", "mlp"): {"batch": 64, "lr": 0.01, "std": 0.5},
+    ("td3", "mlp"): {"lr": 1e-3, "batch": 128, "exploration": 0.1, "discount": 0.99},
+    ("evolution", "linear"): {"sigma": 0.1, "population": 64, "lr": 0.05},
+    ("reinforce", "linear"): {"batch": 64, "lr": 0.01, "std": 0.5},
+    ("td3", "linear"): {"lr": 1e-3, "batch": 128, "exploration": 0.1, "discount": 0.99},
+}
+TRIALS: dict[str, list[dict[str, Any]]] = {
+    "evolution": [
+        {"sigma": sigma, "population": population, "lr": lr}
+        for sigma, population, lr in (
+            (0.1, 64, 0.05),
+            (0.03, 64, 0.05),
+            (0.3, 64, 0.05),
+            (0.1, 32, 0.05),
+            (0.1, 128, 0.05),
+            (0.1, 64, 0.02),
+        )
+    ],
+    "reinforce": [
+        {"batch": batch, "lr": lr, "std": std}
+        for batch, lr, std in (
+            (64, 0.01, 0.5),
+            (32, 0.01, 0.5),
+            (64, 0.03, 0.5),
+            (64, 0.003, 0.5),
+            (64, 0.01, 0.25),
+            (32, 0.03, 0.25),
+        )
+    ],
+    "td3": [
+        {"lr": lr, "batch": batch, "exploration": exploration, "discount": discount}
+        for lr, batch, exploration, discount in (
+            (1e-3, 128, 0.1, 0.99),
+            (3e-4, 128, 0.1, 0.99),
+            (1e-3, 256, 0.1, 0.99),
+            (1e-3, 128, 0.3, 0.99),
+            (1e-3, 128, 0.1, 0.98),
+            (3e-4, 256, 0.2, 0.98),
+        )
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is run; the flags of the script."""
+
+    seeds: int = 5
+    """Seeds per learner, 0, 1, …."""
+    steps: int = 2_000_000
+    """Environment steps each run may use to learn."""
+    seconds: float = 90.0
+    """Wall seconds each run may use to learn; whichever ends first."""
+    policy: Literal["mlp", "linear"] = "mlp"
+    """Two hidden layers of 64 and, as a fourth learner, evolution of a linear policy; or linear policies only."""
+    processes: int = 2
+    """Runs at a time, one thread each."""
+    out: Path = Path("results/bicycle")
+    """Folder of records and figures."""
+    fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """A pass of a few seconds: linear policies, one seed, few steps."""
+    replot: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only draw, and print claims, from what is on disk."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on where a killed run stopped."""
+    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the trials instead, on seeds that are never reported."""
+
+    def __post_init__(self) -> None:
+        for name in ("seeds", "steps", "seconds", "processes"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"bicycle.py: --{name} must be positive, got {getattr(self, name)}")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the numbers depend on; more seeds may be added to the same results."""
+        return {"steps": self.steps, "seconds": self.seconds, "policy": self.policy, "fast": self.fast}
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    """Yield one job per learner and seed, the slow ones first, and the look at the cost itself."""
+    if config.tune:
+        for method in reversed(TRIALS):
+            for trial, settings in enumerate(TRIALS[method]):
+                for seed in TUNING_SEEDS:
+                    yield _job(config, method, config.policy, seed, settings, f"{method}-trial{trial}-{seed}")
+        return
+    learners = [("td3", config.policy), ("evolution", config.policy), ("reinforce", config.policy)]
+    if config.policy == "mlp":
+        learners.append(("evolution", "linear"))
+    for method, policy in learners:
+        for seed in range(config.seeds):
+            yield _job(config, method, policy, seed, SETTINGS[method, policy], f"{method}-{policy}-{seed}")
+    yield Job("flatness", {"method": "flatness", "policies": 40 if config.fast else 1000}, seed=0)
+
+
+def _job(config: Config, method: str, policy: str, seed: int, settings: dict[str, Any], name: str) -> Job:
+    steps = FAST_STEPS[method] if config.fast else config.steps
+    limits = {"steps": steps, "seconds": config.seconds, "long": CAP if config.fast or config.tune else LONG}
+    return Job(name, {"method": method, "policy": policy, **limits, "settings": settings}, seed)
+
+
+def make_agent(job: Job) -> agents.Agent:
+    """Return the learner of a job; all share policy, scaling and environment."""
+    settings = dict(job.config["settings"])
+    common: dict[str, Any] = {"hidden": HIDDEN[job.config["policy"]], "observation_scale": SCALE}
+    if job.config["method"] == "evolution":
+        estimator = est.GaussianSmoothing(sigma=settings.pop("sigma"))
+        return agents.Evolution(ENVIRONMENT, job.seed, estimator=estimator, **common, **settings)
+    kinds = {"reinforce": agents.Reinforce, "td3": agents.TD3}
+    return kinds[job.config["method"]](ENVIRONMENT, job.seed, **common, **settings)
+
+
+def run(job: Job, record: Record) -> dict[str, Any]:
+    """Train one learner, evaluating about every tenth of its steps; the agent is saved beside its rows."""
+    if job.config["method"] == "flatness":
+        return flatness(ENVIRONMENT, SCALE, policies=job.config["policies"], key=job.seed)
+    agent = make_agent(job)
+    agent.save(record.folder / "untrained.pt")
+    row: dict[str, Any] = dict.fromkeys(("steps", "seconds", "cpu_seconds", "episodes", "updates"), 0)
+    balanced, spent = None, 0
+
+    def evaluate(row: dict[str, Any]) -> None:
+        nonlocal balanced, spent
+        ridden = agent.evaluate(20)
+        spent += ridden.steps
+        record.append({**row, "evaluation": ridden.returns.mean(), "worst": ridden.returns.min(), "evaluated": spent})
+        if balanced is None and ridden.returns.min() >= CAP:
+            balanced = row
+
+    evaluate(row)
+    due = 1.0
+    for row in agent.train(job.config["steps"], seconds=job.config["seconds"]):
+        if row["steps"] >= due:
+            evaluate(row)
+            due = 1.1 * row["steps"]
+    if row["steps"] > 0 and row["steps"] != record.rows[-1]["steps"]:
+        evaluate(row)
+    agent.save(record.folder / "agent.pt")
+    ridden = agent.evaluate(50)
+    far = agent.evaluate(10, environment_arguments={"cap": job.config["long"]})
+    return {
+        "steps": row["steps"],
+        "seconds": row["seconds"],
+        "ride": ridden.returns.mean(),
+        "at_cap": (ridden.returns >= CAP).mean(),
+        "balanced_steps": balanced and balanced["steps"],
+        "balanced_seconds": balanced and balanced["seconds"],
+        "long_ride": np.median(far.returns),
+        "long_at_cap": (far.returns >= job.config["long"]).mean(),
+    }
+
+
+def learners_of(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
+    """Group the runs of learners by method and policy."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if record.config["method"] != "flatness":
+            groups.setdefault((record.config["method"], record.config["policy"]), []).append(record)
+    return groups
+
+
+def column(records: list[Record], name: str) -> np.ndarray:
+    """Return one number of every run's summary; NaN where there is none."""
+    values = [(record.summary or {}).get(name) for record in records]
+    return np.array([np.nan if value is None else value for value in values])
+
+
+def claims(records: list[Record], config: Config) -> bool:
+    """Print every claim with its numbers; return whether all hold."""
+    verdicts: list[bool] = []
+
+    def claim(holds: bool, text: str) -> None:
+        verdicts.append(holds)
+        print(f"  {'holds' if holds else 'FAILS'}  {text}")
+
+    flat = next(record.summary for record in records if record.config["method"] == "flatness")
+    assert flat is not None
+    print(f"\nClaims ({machine()})")
+    claim(
+        flat["unchanged"] >= 0.98,
+        f"(a) no gradient: {flat['unchanged']:.1%} of {flat['policies']} drawn policies keep their steps exactly "
+        f"under central differences, h = {flat['h']:g}, in every weight (needs >= 98 %)",
+    )
+    claim(
+        flat["significant"] >= 0.5,
+        f"(a) but the smoothed one is not 0: at {flat['significant']:.1%} a weight's slope is > 5 standard errors, "
+        f"σ = {flat['sigma']:g}, {flat['evaluations']} rides each (needs >= 50 %)",
+    )
+    groups = learners_of(records)
+    for (method, policy), runs in groups.items():
+        median = float(np.median(column(runs, "ride")))
+        text = f"(b) {NAMES[method]}, {policy}: median final ride {median:.0f} steps of {CAP}, {len(runs)} seeds"
+        if config.fast and method == "td3":
+            print(f"  -----  {text} (not judged in so little time)")
+        else:
+            claim(median > 250, f"{text} (needs > 250)")
+    linear = groups["evolution", "linear"]
+    good, needed = int((column(linear, "at_cap") >= 0.9).sum()), -(-4 * len(linear) // 5)
+    claim(
+        good >= needed,
+        f"(b) evolution, linear: {good} of {len(linear)} seeds reach the cap on >= 90 % of 50 noisy rides "
+        f"(needs >= {needed})",
+    )
+    print("\n  (c) first time all 20 evaluation rides reach the cap; limits are"
+          f" {config.steps:,} steps and {config.seconds:g} s")  # fmt: skip
+    print(f"  {'':20}{'steps, median':>16}{'seconds':>9}{'balanced':>10}{'final ride':>12}{f'ride of {LONG:,}':>18}")
+    for (method, policy), runs in groups.items():
+        steps, seconds = column(runs, "balanced_steps"), column(runs, "balanced_seconds")
+        never = int(np.isnan(steps).sum())
+        at, took = (np.median(np.where(np.isnan(v), np.inf, v)) for v in (steps, seconds))
+        cells = (_number(at), _number(took, 1), f"{len(runs) - never} of {len(runs)}")
+        rides = (np.median(column(runs, name)) for name in ("ride", "long_ride"))
+        print("  {:20}{:>16}{:>9}{:>10}{:>12,.0f}{:>18,.0f}".format(f"{NAMES[method]}, {policy}", *cells, *rides))
+    return all(verdicts)
+
+
+def _number(value: float, digits: int = 0) -> str:
+    return f"{value:,.{digits}f}" if np.isfinite(value) else "never"
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw steps upright against steps and against seconds; write PNG and SVG."""
+    runs = [record for group in learners_of(records).values() for record in group]
+    drawing, axes = plots.panels(2, 1, width=6.4, height=4.6)
+    for ax, x in zip(axes, ("steps", "seconds"), strict=True):
+        plots.curves(ax, runs, x, "evaluation", label="steps upright, mean of 20 rides", names=NAMES, log=True)
+        for level, text, below in ((CAP, f"cap of {CAP:,} steps: 10 s", True), (NO_CONTROL, "no control: 169", False)):
+            ax.axhline(level, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+            ax.annotate(
+                text, (0.01, level), xycoords=("axes fraction", "data"), xytext=(0, -4 if below else 3),
+                textcoords="offset points", va="top" if below else "bottom", color="#444444", fontsize=8,
+            )  # fmt: skip
+        ax.set_ylim(0, 1.06 * CAP)
+    axes[0].set_title("Against environment steps used to learn")
+    axes[1].set_title("Against seconds of learning on one core")
+    return plots.save(drawing, config.out / "bicycle.png")
+
+
+def tuning_table(records: list[Record], config: Config) -> str:
+    """Return the trials as Markdown, best first: median over seeds of the steps upright averaged over log steps."""
+    lines = [
+        f"Trials of `python experiments/bicycle.py --tune --policy {config.policy}`: {config.steps:,} steps or "
+        f"{config.seconds:g} s each, seeds {', '.join(map(str, TUNING_SEEDS))}, none of which is reported elsewhere.",
+        "Score: mean over the last half of the rows of the steps upright in 20 rides, then mean over seeds.",
+        "", "| method | settings | score | balanced | median steps to balance |", "| --- | --- | --- | --- | --- |",
+    ]  # fmt: skip
+    for method in TRIALS:
+        rows = []
+        for settings in TRIALS[method]:
+            runs = [r for r in records if r.config["method"] == method and r.config["settings"] == settings]
+            score = np.mean([r.column("evaluation")[len(r.rows) // 2 :].mean() for r in runs])
+            steps = column(runs, "balanced_steps")
+            first = np.median(np.where(np.isnan(steps), np.inf, steps))
+            what = ", ".join(f"{name} {value:g}" for name, value in settings.items())
+            cells = [method, what, f"{score:.0f}", f"{np.isfinite(steps).sum()} of {len(runs)}", _number(float(first))]
+            rows.append((-score, "| " + " | ".join(cells) + " |"))
+        lines += [text for _, text in sorted(rows)]
+    return "\n".join(lines) + "\n"
+
+
+def describe(record: Record) -> str:
+    """Say in a few words how a finished run ended."""
+    summary = record.summary or {}
+    return f"rides {summary['ride']:.0f} steps" if "ride" in summary else ""
+
+
+@one_line_errors()
+def main() -> None:
+    config = tyro.cli(Config, description=__doc__)
+    if config.fast:
+        config = replace(config, seeds=1, policy="linear", processes=1)
+    torch.set_num_threads(1)
+    jobs = list(jobs_of(config))
+    if config.replot:
+        records = [Record.open(config.out / job.name) for job in jobs]
+    else:
+        identity = {**config.identity, "tune": config.tune}
+        records = sweep(
+            run, jobs, config.out, config=identity, resume=config.resume, processes=config.processes, describe=describe
+        )
+    if config.tune:
+        print(tuning_table(records, config))
+        return
+    holds = claims(records, config)
+    print(f"\nfigure: {figure(records, config)}")
+    shown = next(record for record in records if record.config.get("policy") == "linear" or record.seed == 0)
+    print(f"ride:   {draw_ride(shown.folder, config.out / 'bicycle.gif', seconds=1.0 if config.fast else 5.0)}")
+    sys.exit(0 if holds else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""Agent: what the learners share: one accounting of steps and seconds, one policy, evaluation apart, files on disk.
+
+Cost = −reward, and cost is minimised. An agent holds weights, learns them in iterations, and says after each what it
+has spent in all: environment steps (warm-up, failed episodes, rollouts that are thrown away, everything) and seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+
+from rllab import estimators
+from rllab.agents.checkpoint import read_checkpoint, write_checkpoint
+from rllab.agents.policy import Policy
+from rllab.agents.rollouts import Rollout, make_environment, make_rows, rollout
+from rllab.estimators import Estimator
+from rllab.keys import Key, seeds_for
+
+Row = dict[str, float | int | None]
+EVALUATION = Key(0).child("evaluation")  # the same episodes for every agent and seed, and none that training sees
+
+
+@dataclass(eq=False)
+class Agent(ABC):
+    """A learner of a policy on a Gymnasium environment. Subclasses are final; their fields are the hyperparameters.
+
+    Args:
+        environment: Gymnasium id, "module:id" for ids of a module that is to be imported first.
+        seed: of everything the agent draws, environments included.
+        hidden: widths of the policy's hidden layers; () is a linear policy.
+        observation_scale: what observations are divided by; None takes the bounds of the observation space.
+        environment_arguments: keyword arguments for the environment.
+
+    Attributes:
+        policy: the architecture; `weights`: its weights, float32 (d,).
+        steps, episodes, updates: environment steps taken to learn, episodes begun, optimiser steps of the policy.
+        seconds, cpu_seconds: wall and processor time spent learning; evaluation is not in them.
+    """
+
+    environment: str
+    seed: int = 0
+    _: KW_ONLY
+    hidden: tuple[int, ...] = (64, 64)
+    observation_scale: tuple[float, ...] | None = None
+    environment_arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.hidden = tuple(self.hidden)
+        env = make_environment(self._name, self.environment, self.environment_arguments)
+        self.policy = Policy.for_spaces(
+            self._name, env.observation_space, env.action_space, self.hidden, self.observation_scale
+        )
+        env.close()
+        self.key = Key(self.seed)
+        self.weights = self.policy.initial(self.key.child("weights"))
+        self.steps = self.episodes = self.updates = self.iterations = 0
+        self.seconds = self.cpu_seconds = 0.0
+        self._start()
+
+    @property
+    def _name(self) -> str:
+        return type(self).__name__
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Check the hyperparameters and set up what learning needs besides the weights."""
+
+    def _begin(self) -> None:  # noqa: B027 - most agents have no episode under way between iterations
+        """Forget an episode under way: every call of `train` starts a new one, as after `load`."""
+
+    @abstractmethod
+    def _iterate(self, limit: int) -> list[float]:
+        """Learn for one iteration of at most `limit` environment steps, count them; return the returns seen."""
+
+    @abstractmethod
+    def _state(self) -> dict[str, Any]:
+        """Return all that learning goes on from, beside weights and counters: tensors, numbers, plain containers."""
+
+    @abstractmethod
+    def _restore(self, state: dict[str, Any]) -> None:
+        """Take over what `_state` gave."""
+
+    def train(self, steps: int, *, seconds: float = math.inf) -> Iterator[Row]:
+        """Learn, yielding a row after each iteration; the clock stands still between rows.
+
+        Args:
+            steps: environment steps to take now; never exceeded, a rollout cut short by it is paid for and not used.
+            seconds: wall seconds; no iteration begins after them.
+        Raises:
+            ValueError: `steps` or `seconds` is not positive.
+        """
+        if not steps >= 1 or not seconds > 0:
+            raise ValueError(f"{self._name}: steps and seconds must be positive, got {steps} and {seconds}")
+        self._begin()
+        last_step, last_second = self.steps + steps, self.seconds + seconds
+        while self.steps < last_step and self.seconds < last_second:
+            wall, cpu = time.perf_counter(), time.process_time()
+            before = self.steps
+            returns = self._iterate(last_step - self.steps)
+            self.iterations += 1
+            self.seconds += time.perf_counter() - wall
+            self.cpu_seconds += time.process_time() - cpu
+            yield {
+                "steps": self.steps,
+                "seconds": self.seconds,
+                "cpu_seconds": self.cpu_seconds,
+                "episodes": self.episodes,
+                "updates": self.updates,
+                "return": float(np.mean(returns)) if returns else None,
+            }
+            if self.steps == before:  # what is left does not pay for another round
+                return
+
+    def learn(self, steps: int, *, seconds: float = math.inf) -> list[Row]:
+        """Learn for so many more environment steps; return the rows of `train`."""
+        return list(self.train(steps, seconds=seconds))
+
+    def act(self, observations: np.ndarray) -> np.ndarray:
+        """Return the policy's actions, without exploration, for observations (n, o) or one (o,)."""
+        observations = np.asarray(observations)
+        with torch.no_grad():
+            outputs = self.policy(self.weights, self.policy.inputs(np.atleast_2d(observations))).numpy()
+        actions = self.policy.to_environment(outputs)
+        return actions if observations.ndim == 2 else actions[0]
+
+    def evaluate(self, episodes: int = 20, *, environment_arguments: Mapping[str, Any] | None = None) -> Rollout:
+        """Play the policy without exploration; nothing of it enters learning or its counts.
+
+        Args:
+            episodes: how many; episode i is the same, whatever the agent, its seed and their number.
+            environment_arguments: override the agent's own, one by one (a higher cap, say).
+        """
+        if episodes < 1:
+            raise ValueError(f"{self._name}: episodes must be >= 1, got {episodes}")
+        arguments = {**self.environment_arguments, **(environment_arguments or {})}
+        rows = make_rows(self._name, self.environment, episodes, arguments)
+        return rollout(rows, lambda observations, _: self.act(observations), episode_seeds(EVALUATION, 0, episodes))
+
+    def save(self, path: str | Path) -> None:
+        """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here."""
+        arguments = {f.name: getattr(self, f.name) for f in fields(self)}
+        write_checkpoint(
+            Path(path),
+            {
+                "agent": self._name,
+                "arguments": {name: _plain(value) for name, value in arguments.items()},
+                "weights": self.weights.detach(),
+                "counts": {name: getattr(self, name) for name in _COUNTS},
+                "state": self._state(),
+            },
+        )
+
+    @classmethod
+    def _from_checkpoint(cls, content: dict[str, Any]) -> Self:
+        agent = cls(**{name: _unplain(value) for name, value in content["arguments"].items()})
+        with torch.no_grad():
+            agent.weights.copy_(content["weights"])
+        for name, value in content["counts"].items():
+            setattr(agent, name, value)
+        agent._restore(content["state"])
+        return agent
+
+
+_COUNTS = ("steps", "episodes", "updates", "iterations", "seconds", "cpu_seconds")
+
+
+def load(path: str | Path) -> Agent:
+    """Read an agent that `save` wrote.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else.
+    """
+    content = read_checkpoint(Path(path))
+    kinds = {kind.__name__: kind for kind in Agent.__subclasses__()}
+    if content.get("agent") not in kinds:
+        raise ValueError(f"load: {path} must hold one of the agents {sorted(kinds)}, got {content.get('agent')!r}")
+    return kinds[content["agent"]]._from_checkpoint(content)
+
+
+def episode_seeds(key: Key, first: int, n: int) -> list[int]:
+    """Return the environment seeds of episodes first, …, first + n − 1."""
+    return seeds_for(np.arange(first, first + n), key).tolist()
+
+
+def require_positive(who: str, **values: float) -> None:
+    """Raise a ValueError in the name of `who` unless all values are positive and finite."""
+    for name, value in values.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{who}: {name} must be positive and finite, got {value!r}")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Estimator):
+        return {"estimator": type(value).__name__, **{f.name: getattr(value, f.name) for f in fields(value)}}  # type: ignore[arg-type]
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _unplain(value: Any) -> Any:
+    if isinstance(value, dict) and "estimator" in value:
+        rest = {name: v for name, v in value.items() if name != "estimator"}
+        return getattr(estimators, value["estimator"])(**rest)
+    return value

@@ -1,0 +1,115 @@
+"""Policy: what every agent here learns and is judged by, whatever way it gets its gradient.
+
+ā = tanh(MLP_w(o / scale))  ∈ [−1, 1]^k, rescaled to the action box          (discrete actions: logits MLP_w(o / scale))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from gymnasium import Space, spaces
+from torch import Tensor
+
+from rllab.agents.mlp import MLP
+from rllab.keys import Key
+
+LAST = 0.1  # factor on the last layer's initial weights: the first policies act gently, far from where tanh saturates
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A deterministic policy, or the centre of a stochastic one.
+
+    Args:
+        scale: what each observation is divided by, (o,): a fixed number, never learned from data.
+        hidden: widths of the hidden layers; () makes the policy linear.
+        low, high: bounds of the action box, (k,); None for discrete actions.
+        choices: number of discrete actions; None for a box.
+    """
+
+    scale: tuple[float, ...]
+    hidden: tuple[int, ...] = (64, 64)
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+    choices: int | None = None
+
+    @classmethod
+    def for_spaces(
+        cls, who: str, observations: Space, actions: Space, hidden: Sequence[int], scale: Sequence[float] | None
+    ) -> Policy:
+        """Make the policy of an environment.
+
+        Args:
+            scale: None divides by the bounds of the observation space where it has any.
+        Raises:
+            ValueError: a space is of another kind, or `scale` has another length; in the name of `who`.
+        """
+        if not isinstance(observations, spaces.Box) or observations.shape is None or len(observations.shape) != 1:
+            raise ValueError(
+                f"{who}: the environment's observations must be a Box of one dimension, got {observations}"
+            )
+        if scale is None:
+            bound = np.maximum(np.abs(observations.low), np.abs(observations.high)).astype(float)
+            scale = [float(b) if 0 < b < 1e6 else 1.0 for b in bound]
+        scale = tuple(float(s) for s in scale)
+        if len(scale) != observations.shape[0] or not all(s > 0 for s in scale):
+            raise ValueError(f"{who}: observation_scale must be {observations.shape[0]} positive numbers, got {scale}")
+        if isinstance(actions, spaces.Discrete) and actions.start == 0:
+            return cls(scale, tuple(hidden), choices=int(actions.n))
+        if isinstance(actions, spaces.Box) and len(actions.shape) == 1 and actions.is_bounded():
+            return cls(scale, tuple(hidden), tuple(actions.low.tolist()), tuple(actions.high.tolist()))
+        raise ValueError(f"{who}: the environment's actions must be a bounded Box or Discrete, got {actions}")
+
+    @cached_property
+    def network(self) -> MLP:
+        outputs = self.choices if self.low is None else len(self.low)
+        assert outputs is not None
+        return MLP((len(self.scale), *self.hidden, outputs))
+
+    @property
+    def size(self) -> int:
+        """Number of weights, d."""
+        return self.network.size
+
+    def initial(self, key: Key | int) -> Tensor:
+        """Draw the first weights, float32 (d,)."""
+        return self.network.initial(key, last=LAST)
+
+    def scaled(self, observations: np.ndarray) -> np.ndarray:
+        """Return observations (…, o) over `scale`, float32."""
+        return np.asarray(observations * self._shrink, np.float32)
+
+    def inputs(self, observations: np.ndarray) -> Tensor:
+        """Return scaled observations as a tensor, (n, o)."""
+        return torch.from_numpy(self.scaled(observations))
+
+    def __call__(self, w: Tensor, inputs: Tensor) -> Tensor:
+        """Return actions in [−1, 1] (or logits), (n, k), for weights (d,) and scaled observations (n, o)."""
+        y = self.network(w, inputs)
+        return y if self.choices is not None else torch.tanh(y)
+
+    def population(self, w: Tensor, inputs: Tensor) -> Tensor:
+        """Return the output of n policies, weights (n, d), each at its own scaled observation, (n, o)."""
+        return self(w, inputs.unsqueeze(1)).squeeze(1)
+
+    def to_environment(self, outputs: np.ndarray) -> np.ndarray:
+        """Turn outputs (n, k) into the environment's actions: the box is stretched, of logits the largest is taken."""
+        if self.choices is not None:
+            return outputs.argmax(-1)
+        return (self._middle + self._half * outputs).astype(np.float32)
+
+    @cached_property
+    def _shrink(self) -> np.ndarray:
+        return (1.0 / np.array(self.scale)).astype(np.float32)
+
+    @cached_property
+    def _middle(self) -> np.ndarray:
+        return 0.5 * (np.array(self.low) + np.array(self.high))
+
+    @cached_property
+    def _half(self) -> np.ndarray:
+        return 0.5 * (np.array(self.high) - np.array(self.low))

@@ -1,0 +1,162 @@
+"""Reinforce: the gradient comes from drawing actions and scoring them by what they cost.
+
+    ĝ = 1/K Σ_i Σ_t ∇ log π_w(a_it | o_it) A_it,      A_it = G_it − b_it,      G_it = Σ_{t'≥t} γ^{t'−t} c_it'
+
+over K episodes i, with cost-to-go G and the baseline b_it the mean of G at the same time over the other episodes (an
+episode that has ended costs nothing more). b_it does not depend on episode i, so with γ = 1 the estimate is unbiased
+for the gradient of the expected cost of an episode; γ < 1 trades that for less variance.
+
+Sources: Williams (1992), "Simple statistical gradient-following algorithms"; reward-to-go: Sutton, McAllester, Singh &
+Mansour (2000), "Policy gradient methods", theorem 1; baseline: `rllab.estimators.baselines`.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.agents.base import Agent, episode_seeds, require_positive
+from rllab.agents.rollouts import make_rows, rollout
+from rllab.estimators.baselines import Baseline, advantages, check_baseline
+
+
+@dataclass(eq=False)
+class Reinforce(Agent):
+    """Learn a stochastic policy: Gaussian around the policy's output, or categorical over its logits.
+
+    Args:
+        batch: episodes an iteration, K.
+        lr: learning rate of Adam.
+        discount: γ in (0, 1].
+        baseline: of the cost-to-go at each time over the batch, as for `ScoreFunction`; "leave-one-out" is unbiased.
+        std: standard deviation of the actions to begin with, in units of half the action box; it is learned.
+    """
+
+    _: KW_ONLY
+    batch: int = 64
+    lr: float = 0.01
+    discount: float = 1.0
+    baseline: Baseline = "leave-one-out"
+    std: float = 0.5
+
+    def _start(self) -> None:
+        require_positive(self._name, lr=self.lr, std=self.std, discount=self.discount)
+        check_baseline(self._name, self.baseline)
+        if self.discount > 1:
+            raise ValueError(f"{self._name}: discount must be in (0, 1], got {self.discount}")
+        if self.batch < 2:
+            raise ValueError(f"{self._name}: batch must be >= 2, got {self.batch}")
+        self.discrete = self.policy.choices is not None
+        self.weights.requires_grad_()
+        outputs = self.policy.network.sizes[-1]
+        self.log_std = torch.full((0 if self.discrete else outputs,), math.log(self.std)).requires_grad_()
+        self.optimizer = torch.optim.Adam([self.weights, self.log_std], lr=self.lr)
+        self.rows = make_rows(self._name, self.environment, self.batch, self.environment_arguments)
+
+    def _iterate(self, limit: int) -> list[float]:
+        key = self.key.child("iteration", self.iterations)
+        drawn = _Drawn(self, key.child("action").generator())
+        seeds = episode_seeds(key.child("episode"), 0, self.batch)
+        rolled = rollout(self.rows, drawn.act, seeds, limit=limit, watch=drawn.watch)
+        self.steps += rolled.steps
+        self.episodes += self.batch
+        if not rolled.complete:
+            return []
+        to_go = cost_to_go(drawn.costs(self.batch), self.discount)
+        a = advantages(to_go, self.baseline)[drawn.episode, drawn.time].float()
+        # ĝ = ∇ 1/K Σ log π_w(a|o) A
+        surrogate = (self.log_probability(drawn.inputs, drawn.actions) * a).sum() / self.batch
+        self.weights.grad, self.log_std.grad = torch.autograd.grad(
+            surrogate, (self.weights, self.log_std), materialize_grads=True
+        )
+        self.optimizer.step()
+        self.updates += 1
+        return rolled.returns.tolist()
+
+    def log_probability(self, inputs: Tensor, actions: Tensor) -> Tensor:
+        """Return log π_w(a | o), (n,), up to a constant, of scaled observations (n, o) and actions (n, k) or (n,)."""
+        outputs = self.policy(self.weights, inputs)
+        if self.discrete:
+            return outputs.log_softmax(-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+        z = (actions - outputs) * torch.exp(-self.log_std)
+        return -(0.5 * z * z + self.log_std).sum(-1)
+
+    def draw(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+        """Draw actions (n, k) or (n,) at scaled observations (n, o)."""
+        with torch.no_grad():
+            outputs = self.policy(self.weights, inputs)
+            if self.discrete:
+                return torch.multinomial(outputs.softmax(-1), 1, generator=generator).squeeze(-1)
+            noise = torch.empty_like(outputs).normal_(generator=generator)
+            return outputs + noise * torch.exp(self.log_std)
+
+    def _state(self) -> dict[str, Any]:
+        return {"log_std": self.log_std.detach(), "optimizer": self.optimizer.state_dict()}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        with torch.no_grad():
+            self.log_std.copy_(state["log_std"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+class _Drawn:
+    """What a batch of episodes saw, did and cost, one entry per step taken, in the order taken."""
+
+    def __init__(self, agent: Reinforce, generator: torch.Generator):
+        self.agent, self.generator = agent, generator
+        self._inputs: list[Tensor] = []
+        self._actions: list[Tensor] = []
+        self._live: list[np.ndarray] = []
+        self._rewards: list[np.ndarray] = []
+
+    def act(self, observations: np.ndarray, live: np.ndarray) -> np.ndarray:
+        inputs = self.agent.policy.inputs(observations)
+        actions = self.agent.draw(inputs, self.generator)
+        self._inputs.append(inputs)
+        self._actions.append(actions)
+        if self.agent.discrete:
+            return actions.numpy()
+        return self.agent.policy.to_environment(actions.numpy())
+
+    def watch(self, live: np.ndarray, rewards: np.ndarray) -> None:
+        self._live.append(live)
+        self._rewards.append(rewards)
+
+    @property
+    def inputs(self) -> Tensor:
+        return torch.cat(self._inputs)
+
+    @property
+    def actions(self) -> Tensor:
+        return torch.cat(self._actions)
+
+    @property
+    def episode(self) -> Tensor:
+        return torch.from_numpy(np.concatenate(self._live))
+
+    @property
+    def time(self) -> Tensor:
+        return torch.from_numpy(np.repeat(np.arange(len(self._live)), [len(live) for live in self._live]))
+
+    def costs(self, episodes: int) -> Tensor:
+        """Return costs (K, T), 0 after the end of an episode."""
+        table = torch.zeros(episodes, len(self._live), dtype=torch.float64)
+        table[self.episode, self.time] = torch.from_numpy(-np.concatenate(self._rewards))
+        return table
+
+
+def cost_to_go(costs: Tensor, discount: float) -> Tensor:
+    """Return G_t = Σ_{t'≥t} γ^{t'−t} c_t' along the last dimension of costs (…, T)."""
+    if discount == 1.0:
+        return costs.flip(-1).cumsum(-1).flip(-1)
+    to_go = torch.empty_like(costs)
+    g = torch.zeros_like(costs[..., 0])
+    for t in range(costs.shape[-1] - 1, -1, -1):
+        g = costs[..., t] + discount * g
+        to_go[..., t] = g
+    return to_go

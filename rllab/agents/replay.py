@@ -1,0 +1,52 @@
+"""Replay: transitions (o, a, c, o', terminated) in one preallocated matrix, so that a minibatch is one gather."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Transitions: scaled observations (n, o), actions (n, k), costs (n,), next observations, terminated 0 or 1 (n,)."""
+
+    observations: Tensor
+    actions: Tensor
+    costs: Tensor
+    following: Tensor
+    terminated: Tensor
+
+
+class Replay:
+    """The last `capacity` transitions, float32.
+
+    Args:
+        observations, actions: their widths o and k.
+    """
+
+    def __init__(self, capacity: int, observations: int, actions: int):
+        self.widths = (observations, actions, 1, observations, 1)
+        self.table = torch.zeros(capacity, sum(self.widths))
+        self.added = 0
+        self._array = self.table.numpy()
+
+    def __len__(self) -> int:
+        return min(self.added, len(self.table))
+
+    def add(self, o: np.ndarray, a: np.ndarray, cost: float, following: np.ndarray, terminated: bool) -> None:
+        """Store one transition; `terminated` is never true for an episode that was merely cut off."""
+        row = self._array[self.added % len(self._array)]
+        width, end = len(o), len(o) + len(a)
+        row[:width], row[width:end] = o, a
+        row[end] = cost
+        row[end + 1 : end + 1 + width] = following
+        row[-1] = terminated
+        self.added += 1
+
+    def batch(self, uniform: Tensor) -> Batch:
+        """Return the transitions at uniform numbers (n,) in [0, 1), scaled to what is stored."""
+        indices = (uniform * len(self)).long()
+        o, a, c, following, terminated = self.table.index_select(0, indices).split(self.widths, 1)
+        return Batch(o, a, c.squeeze(1), following, terminated.squeeze(1))

@@ -1,0 +1,44 @@
+"""Errors a user can act on, and how a script shows them: one line on stderr, no traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ResultsConflict(ValueError):
+    """A folder holds results that the requested work would mix with or overwrite; nothing was changed."""
+
+
+class SweepFailed(RuntimeError):
+    """Some jobs of a sweep raised; the others are finished and on disk."""
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Show a user's error as one line on stderr and exit with code 2; works as a context and as a decorator.
+
+    A user's errors are ValueError (ResultsConflict among them) and OSError. Failed jobs exit with 1 and Ctrl-C with
+    130, in one line too; any other exception is a bug and keeps its traceback. With RLLAB_TRACEBACK=1 in the
+    environment everything does.
+    """
+    try:
+        yield
+    except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except (ValueError, OSError, SweepFailed, KeyboardInterrupt) as error:
+        if os.environ.get("RLLAB_TRACEBACK"):
+            raise
+        interrupted, failed = isinstance(error, KeyboardInterrupt), isinstance(error, SweepFailed)
+        text = "interrupted" if interrupted else f"error: {_text(error)}"
+        print(" ".join([text, *getattr(error, "__notes__", [])]).replace("\n", " "), file=sys.stderr)
+        sys.exit(130 if interrupted else 1 if failed else 2)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)

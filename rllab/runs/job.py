@@ -1,0 +1,52 @@
+"""Job: one run of a sweep, and doing it, in whichever process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rllab.files import write_atomically
+from rllab.runs.record import ASIDE, ERROR, Record
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run to be made.
+
+    Args:
+        name: the name of its folder, as "evolution-3".
+        config: its configuration, which its record keeps.
+        seed: its seed.
+    """
+
+    name: str
+    config: dict[str, Any]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not self.name or self.name[0] == "." or set(self.name) & set('/\\:*?"<>|') or ASIDE.fullmatch(self.name):
+            raise ValueError(f"Job: name must be the name of a folder, not hidden or reserved, got {self.name!r}")
+
+
+Worker = Callable[[Job, Record], dict[str, Any] | None]
+
+
+def do_job(worker: Worker, job: Job, folder: Path) -> str | None:
+    """Make one run and keep whatever comes of it; return None, or in one line why it failed.
+
+    The traceback of a failure goes to error.txt in the run's folder.
+    """
+    try:
+        record = Record.create(folder / job.name, job.config, seed=job.seed)
+    except OSError as error:  # the folder may be another process's: nothing is left there
+        return str(error)
+    with record:
+        try:
+            record.finish(**(worker(job, record) or {}))
+        except (Exception, SystemExit) as error:
+            write_atomically(record.folder / ERROR, traceback.format_exc())
+            return "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
+    return None

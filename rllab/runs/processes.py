@@ -1,0 +1,123 @@
+"""Jobs in child processes: spawned, one thread each, no worse for a sibling's crash, gone with their parent."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from threading import Thread
+
+from rllab.files import write_atomically
+from rllab.runs.job import Job, Worker, do_job
+from rllab.runs.record import ERROR
+
+
+def run_in_processes(
+    worker: Worker,
+    jobs: Sequence[Job],
+    folder: Path,
+    processes: int,
+    *,
+    started: Callable[[Job], None],
+    ended: Callable[[Job, str | None], None],
+) -> None:
+    """Do the jobs in up to `processes` children at a time; each takes the next job when it is done with one.
+
+    A child that dies fails the job it had, and another takes its place.
+    """
+    waiting, idle = deque(jobs), []
+    busy: dict[Connection, tuple[SpawnProcess, Job]] = {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < processes:
+                connection, child = idle.pop() if idle else _start(worker, folder)
+                job = waiting.popleft()
+                busy[connection] = child, job
+                with suppress(ConnectionError):  # it died while idle; that is seen below
+                    connection.send(job)
+                started(job)
+            # The end of a pipe shows most deaths, but not of a child whose own children hold it open.
+            ready = wait([*busy, *(child.sentinel for child, _ in busy.values())])
+            for connection, (child, job) in list(busy.items()):
+                if connection in ready:
+                    try:
+                        error = connection.recv()
+                        idle.append((connection, child))
+                    except (EOFError, ConnectionError):
+                        error = _death(child, folder / job.name)
+                elif child.sentinel in ready:
+                    error = _death(child, folder / job.name)
+                else:
+                    continue
+                del busy[connection]
+                ended(job, error)
+    finally:
+        _stop([*idle, *((connection, child) for connection, (child, _) in busy.items())])
+
+
+def check_sendable(worker: Worker) -> None:
+    """Check that the worker can be sent to a child.
+
+    Raises:
+        ValueError: if not: it is a lambda, say, or defined inside a function.
+    """
+    try:
+        ForkingPickler.dumps(worker)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ValueError(f"sweep: worker must be a function at the top level of a module, got {worker!r}") from error
+
+
+def _start(worker: Worker, folder: Path) -> tuple[Connection, SpawnProcess]:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    # Not a daemon: those may have no children of their own, and a worker may step its environments in some.
+    child = context.Process(target=_serve, args=(worker, folder, theirs), daemon=False)
+    child.start()
+    theirs.close()  # so that the child's death is the end of the pipe
+    return ours, child
+
+
+def _serve(worker: Worker, folder: Path, connection: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what it means
+    Thread(target=_end_with_parent, daemon=True).start()
+    with suppress(EOFError, ConnectionError):  # the parent has gone
+        while True:
+            connection.send(do_job(worker, connection.recv(), folder))
+
+
+def _end_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)  # whatever the other threads do; the rows are with the operating system
+
+
+def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:
+    for _, child in children:
+        child.terminate()
+    for connection, child in children:
+        connection.close()
+        child.join(timeout=2)
+        if child.is_alive():
+            child.kill()
+            child.join()
+        child.close()
+
+
+def _death(child: SpawnProcess, run: Path) -> str:
+    child.join()
+    code = child.exitcode or 0
+    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+    child.close()
+    text = f"the process ended with {how}"
+    run.mkdir(exist_ok=True)
+    write_atomically(run / ERROR, text + "\n")
+    return text

@@ -1,0 +1,109 @@
+"""Progress of a sweep, read from the records on disk: a bar on a terminal, elsewhere a plain line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from threading import Event, Lock, Thread
+from typing import TextIO
+
+from rllab.runs.job import Job
+from rllab.runs.record import Record
+from rllab.runs.rows import last_row
+
+SECONDS_PER_LINE = 10.0
+SECONDS_PER_REFRESH = 0.5  # of the bar
+
+
+class Progress:
+    """Say how far a sweep is while its block runs, from a thread of its own.
+
+    Args:
+        done: runs that were finished before.
+        total: all runs.
+        describe: what to say of a run that finished.
+        stream: where to; standard error unless told.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        done: int,
+        total: int,
+        *,
+        describe: Callable[[Record], str] | None = None,
+        stream: TextIO | None = None,
+        seconds_per_line: float = SECONDS_PER_LINE,
+    ):
+        self.folder, self.done, self.total, self.describe = folder, done, total, describe
+        self.running: list[str] = []
+        self._stream = stream or sys.stderr
+        self._start, self._bar = time.monotonic(), None
+        self._period = seconds_per_line
+        self._stop, self._lock = Event(), Lock()
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, initial=done, unit="run", file=self._stream)
+            self._period = SECONDS_PER_REFRESH
+        self._thread = Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._show()
+        if self._bar is not None:
+            self._bar.close()
+
+    def started(self, job: Job) -> None:
+        with self._lock:
+            self.running.append(job.name)
+
+    def ended(self, job: Job, error: str | None) -> None:
+        with self._lock:
+            self.running.remove(job.name)
+            self.done += error is None
+        if error is not None:
+            self._say(f"{job.name} failed: {error}")
+        elif self.describe is not None:
+            record = Record.open(self.folder / job.name)
+            try:
+                self._say(f"{job.name}: {self.describe(record)}")
+            except Exception as wrong:  # no reason to end the runs that are under way
+                self._say(f"{job.name}: describe raised {wrong!r}")
+
+    def line(self) -> str:
+        """Return finished and all runs, the time since the start, and how far each running one is."""
+        with self._lock:
+            running = [self._how_far(name) for name in self.running]
+            elapsed = timedelta(seconds=int(time.monotonic() - self._start))
+            return "; ".join([f"{self.done}/{self.total} runs finished, {elapsed} elapsed", *running])
+
+    def _how_far(self, name: str) -> str:
+        row = last_row(self.folder / name) or {}
+        counts = [f"{row[what]:,} {what}" for what in ("steps", "evaluations") if isinstance(row.get(what), int)]
+        return f"{name} at {counts[0]}" if counts else f"{name} running"
+
+    def _watch(self) -> None:
+        while not self._stop.wait(self._period):
+            self._show()
+
+    def _show(self) -> None:
+        if self._bar is None:
+            self._say(self.line())
+        else:
+            self._bar.n = self.done
+            self._bar.set_postfix_str(self.line().partition("; ")[2])
+
+    def _say(self, text: str) -> None:
+        if self._bar is None:
+            print(text, file=self._stream, flush=True)
+        else:
+            self._bar.write(text, file=self._stream)

@@ -1,0 +1,237 @@
+"""Record: one run's folder on disk, append-only: what was run, one JSON line per row, and that it came to its end.
+
+    run.json     config, seed, versions, machine, threads and start, written once
+    rows.jsonl   the rows, each handed to the operating system whole and at once: a killed process loses at most the
+                 row being written, which is then a torn last line and is dropped on reading
+    done.json    the summary; its presence says that the run finished
+    error.txt    the traceback, where the run failed
+
+The writer holds a lock on rows.jsonl for as long as it lives, so a run that is still being written is never taken for
+an interrupted one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rllab.files import write_atomically
+from rllab.runs.rows import Row, append_row, being_written, create_rows, read_rows
+from rllab.runs.storage import read_object, restored, storable, to_json
+from rllab.runs.versions import machine, package_versions, threads
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RUN, DONE, ERROR = "run.json", "done.json", "error.txt"
+ASIDE = re.compile(r"interrupted-(\d+)")
+
+Folder = str | os.PathLike[str]
+
+
+class Record:
+    """One run on disk. `Record.create` writes one, `Record.open` reads one.
+
+    Attributes:
+        folder: where it is.
+        config: the run's configuration; tuples come back as lists.
+        seed: the run's seed.
+        about: versions, machine, threads and start of the run.
+        summary: what `finish` was given, None until then.
+        error: the traceback of a run that failed, else None.
+        running: whether a live process was writing it when it was opened (never known on Windows).
+    """
+
+    def __init__(self, folder: Path, file: FileIO | None = None):
+        header = {name: restored(value) for name, value in read_object(folder / RUN).items()}
+        self.folder = folder
+        self.config: dict[str, Any] = header.pop("config")  # type: ignore[assignment]
+        self.seed: int = header.pop("seed")  # type: ignore[assignment]
+        self.about: dict[str, Any] = header
+        self.running = file is not None or being_written(folder)
+        self.summary: dict[str, Any] | None = None
+        self.error: str | None = None
+        with suppress(FileNotFoundError):
+            self.summary = restored(read_object(folder / DONE))  # type: ignore[assignment]
+        with suppress(FileNotFoundError):
+            self.error = (folder / ERROR).read_text()
+        self._file = file
+        self._rows = None if file else read_rows(folder)
+
+    @classmethod
+    def create(cls, folder: Folder, config: Mapping[str, Any], *, seed: int) -> Record:
+        """Begin a run in an empty or new folder (sub-folders of runs set aside do not count).
+
+        Raises:
+            FileExistsError: if the folder holds a run; nothing is changed.
+            TypeError: if config holds what JSON cannot, naming the field.
+        """
+        if not isinstance(config, Mapping):
+            raise TypeError(
+                f"Record.create: config must be a mapping (dataclasses.asdict of a dataclass), got {config!r:.60}"
+            )
+        header = {
+            "config": storable(config, "Record.create: config"),
+            "seed": int(seed),
+            "versions": package_versions(),
+            "machine": machine(),
+            "threads": threads(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        if any(not ASIDE.fullmatch(name) for name in os.listdir(folder)):
+            raise FileExistsError(f"Record.create: {folder} already holds a run; set it aside or choose another folder")
+        file = create_rows(folder)
+        try:
+            write_atomically(folder / RUN, to_json(header, indent=2) + "\n")
+            return cls(folder, file)
+        except BaseException:
+            file.close()
+            raise
+
+    @classmethod
+    def open(cls, folder: Folder) -> Record:
+        """Read a run as it is now, finished or not; a torn last line is dropped.
+
+        Raises:
+            FileNotFoundError: if there is no run.
+            ValueError: if a file is damaged, naming the file and line.
+        """
+        folder = Path(folder)
+        if not (folder / RUN).is_file():
+            raise FileNotFoundError(f"Record.open: {folder} holds no run (no {RUN})")
+        return cls(folder)
+
+    @staticmethod
+    def set_aside(folder: Folder) -> Path:
+        """Move all that an unfinished run left into a new sub-folder `interrupted-<n>`, and return that.
+
+        Raises:
+            ValueError: if the run finished, or is still being written.
+        """
+        folder = Path(folder)
+        if (folder / DONE).exists():
+            raise ValueError(f"Record.set_aside: the run in {folder} is finished")
+        if being_written(folder):
+            raise ValueError(f"Record.set_aside: the run in {folder} is still being written by another process")
+        names = os.listdir(folder)
+        aside = [int(match[1]) for match in map(ASIDE.fullmatch, names) if match]
+        target = folder / f"interrupted-{max(aside, default=0) + 1}"
+        target.mkdir()
+        # run.json goes first: without it a folder is no run, so a move cut short never looks like one
+        for name in sorted(names, key=lambda name: name != RUN):
+            if not ASIDE.fullmatch(name):
+                os.rename(folder / name, target / name)
+        return target
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Store one row of numbers, texts, bools and None; scalars of numpy and torch become Python's.
+
+        Raises:
+            TypeError: if a value is anything else, naming its key; nothing is written.
+            ValueError: if the record is not open for writing.
+            OSError: if the disk is full; the row is then not there at all.
+        """
+        append_row(self._writable("append"), row, "Record.append")
+
+    def finish(self, **summary: Any) -> None:
+        """Say that the run came to its end, with a summary of whatever JSON holds; the record is closed."""
+        file = self._writable("finish")
+        done = storable(summary, "Record.finish: summary")
+        os.fsync(file.fileno())  # the rows reach the disk before the word that they are all there
+        write_atomically(self.folder / DONE, to_json(done, indent=2) + "\n")
+        self.summary = restored(done)  # type: ignore[assignment]
+        self.close()
+
+    def close(self) -> None:
+        """End writing; without `finish` the run counts as interrupted."""
+        if self._file is not None:
+            self._file.close()
+            self.running = False
+
+    def __enter__(self) -> Record:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows in order; of a record that is being written, those on disk now."""
+        return read_rows(self.folder) if self._rows is None else self._rows
+
+    @property
+    def finished(self) -> bool:
+        return self.summary is not None
+
+    @property
+    def status(self) -> str:
+        """One word: finished, running, failed or interrupted."""
+        if self.finished:
+            return "finished"
+        return "running" if self.running else "failed" if self.error is not None else "interrupted"
+
+    def column(self, name: str) -> np.ndarray:
+        """Return one value per row as float64 (rows,); where a row has none, or None, it is NaN.
+
+        Raises:
+            ValueError: on a text, naming the row.
+        """
+        import numpy as np
+
+        column = np.full(len(rows := self.rows), np.nan)
+        for i, row in enumerate(rows):
+            value = row.get(name)
+            if isinstance(value, str):
+                raise ValueError(
+                    f"Record.column: {name!r} must hold numbers, got {value!r} in row {i} of {self.folder}"
+                )
+            if value is not None:
+                column[i] = value
+        return column
+
+    def __repr__(self) -> str:
+        return f"Record({str(self.folder)!r}, {self.status})"
+
+    def _writable(self, who: str) -> FileIO:
+        if self._file is None or self._file.closed:
+            raise ValueError(f"Record.{who}: {self.folder} is {self.status} and open for reading only")
+        return self._file
+
+
+def load_records(paths: Folder | Iterable[Folder]) -> list[Record]:
+    """Read every run in the given folders and below, each once, evolution-2 before evolution-10.
+
+    Raises:
+        FileNotFoundError: if a folder does not exist.
+        ValueError: if there is no run at all.
+    """
+    folders = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileNotFoundError(f"load_records: there is no folder {folder}")
+        for run in sorted(_runs_below(folder), key=_natural):
+            found.setdefault(run.resolve(), run)
+    if not found:
+        raise ValueError(f"load_records: no run in {', '.join(map(str, folders)) or 'no folder at all'}")
+    return [Record.open(run) for run in found.values()]
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """Sort key by which the numbers in a path count as numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
+
+
+def _runs_below(folder: Path) -> Iterator[Path]:
+    for here, below, files in os.walk(folder):
+        if RUN in files:
+            yield Path(here)
+        below[:] = [name for name in below if RUN not in files and not ASIDE.fullmatch(name)]

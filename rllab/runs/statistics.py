@@ -1,0 +1,251 @@
+"""Statistics over runs: robust averages, bootstrap intervals, and what to compare methods by.
+
+Source: Agarwal, Schwarzer, Castro, Courville & Bellemare (2021), "Deep reinforcement learning at the edge of the
+statistical precipice", section 4 and appendix A; the names are those of their library rliable. Intervals are
+percentile bootstrap intervals: Efron & Tibshirani (1993), "An introduction to the bootstrap", section 13.3.
+
+Scores are (runs,) or (runs, tasks), the larger the better. A NaN among them makes the result NaN, or is refused: a run
+that diverged is not left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rllab.keys import Key, as_key
+from rllab.runs.record import Record
+
+Array = NDArray[np.float64]
+Statistic = Callable[..., Array]  # called as statistic(samples, axis=1), reduces that axis
+
+CHUNK = 1 << 22  # numbers resampled at once
+
+
+def iqm(scores: ArrayLike, axis: int | None = None) -> Array:
+    """Return the interquartile mean: the mean of what is left without the lowest and the highest quarter.
+
+    Args:
+        axis: what to average over; None for all runs and tasks together. Of n scores ⌊n/4⌋ are dropped at either end.
+    """
+    from scipy.stats import trim_mean
+
+    x = _scores("iqm", scores)
+    if axis is None:
+        x, axis = x.ravel(), 0
+    means = trim_mean(x, 0.25, axis=axis)
+    return np.where(np.isnan(x).any(axis), np.nan, means)  # trim_mean sorts a NaN to the end and trims it
+
+
+def median(scores: ArrayLike, axis: int | None = None) -> Array:
+    """Return the median, of all runs and tasks together unless told; rliable's first averages over each task's runs."""
+    return np.asarray(np.median(_scores("median", scores), axis=axis))
+
+
+def mean(scores: ArrayLike, axis: int | None = None) -> Array:
+    """Return the mean."""
+    return np.asarray(np.mean(_scores("mean", scores), axis=axis))
+
+
+def optimality_gap(scores: ArrayLike, gamma: float = 1.0, axis: int | None = None) -> Array:
+    """Return γ − mean min(x, γ): by how much the scores miss γ, what exceeds it counting nothing. Less is better."""
+    return np.asarray(gamma - np.mean(np.minimum(_scores("optimality_gap", scores), gamma), axis=axis))
+
+
+def performance_profile(scores: ArrayLike, thresholds: ArrayLike) -> Array:
+    """Return, for every threshold τ, the fraction of runs (on tasks) whose score is above τ; (thresholds,)."""
+    x = np.sort(_scores("performance_profile", scores), axis=None)
+    if np.isnan(x).any():
+        raise ValueError("performance_profile: scores must not be NaN; give a run that diverged the score it deserves")
+    return 1 - np.searchsorted(x, np.asarray(thresholds, float), side="right") / x.size
+
+
+def probability_of_improvement(x: ArrayLike, y: ArrayLike) -> float:
+    """Return P(X > Y) + P(X = Y)/2 for a run of each method on the same task, averaged over tasks.
+
+    Args:
+        x, y: scores of either method, (runs,) or (runs, tasks); the numbers of runs may differ.
+    """
+    a, b = (_scores("probability_of_improvement", scores) for scores in (x, y))
+    a, b = (scores[:, None] if scores.ndim == 1 else scores for scores in (a, b))
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"probability_of_improvement: x has {a.shape[1]} tasks, y has {b.shape[1]}")
+    a, b = a[:, None], b[None]
+    pairs = np.where(np.isnan(a) | np.isnan(b), np.nan, (a > b) + 0.5 * (a == b))
+    return float(pairs.mean())
+
+
+def bootstrap_interval(
+    scores: ArrayLike,
+    statistic: Statistic = iqm,
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> tuple[Array, Array]:
+    """Return the percentile interval of a statistic over runs, for each column by itself.
+
+    Args:
+        scores: (runs, …); whole runs are drawn with replacement, the same for all columns.
+        statistic: reduces the axis it is told to, as `iqm`, `median` and `mean` do.
+        level: the nominal coverage; with few runs the true one is less (for the mean of 10 normal runs 0.90 of 0.95).
+    Returns:
+        lower and upper ends, each (…).
+    """
+    x = _scores("bootstrap_interval", scores)
+    n = len(x)
+    _check_interval("bootstrap_interval", n, level, resamples)
+    draws = np.random.default_rng(as_key(key).integer()).integers(n, size=(resamples, n))
+    columns = x.reshape(n, -1)
+    step = max(1, CHUNK // draws.size)
+    ends = [
+        _percentiles(statistic(columns[:, i : i + step][draws], axis=1), level)
+        for i in range(0, columns.shape[1], step)
+    ]
+    low, high = np.concatenate(ends, axis=1)
+    return low.reshape(x.shape[1:]), high.reshape(x.shape[1:])
+
+
+def stratified_bootstrap_interval(
+    scores: ArrayLike,
+    statistic: Statistic = iqm,
+    *,
+    key: Key | int,
+    level: float = 0.95,
+    resamples: int = 2000,
+) -> tuple[float, float]:
+    """Return the percentile interval of a statistic of all runs and tasks together.
+
+    Args:
+        scores: (runs, tasks); runs are drawn with replacement for each task by itself, so each task keeps its weight.
+        statistic: reduces the axis it is told to.
+        level, resamples: as for `bootstrap_interval`.
+    """
+    x = _scores("stratified_bootstrap_interval", scores)
+    if x.ndim != 2:
+        raise ValueError(f"stratified_bootstrap_interval: scores must be (runs, tasks), got {x.shape}")
+    runs, tasks = x.shape
+    _check_interval("stratified_bootstrap_interval", runs, level, resamples)
+    draw = np.random.default_rng(as_key(key).integer())
+    step = max(1, CHUNK // x.size)
+    values = []
+    for i in range(0, resamples, step):
+        chosen = draw.integers(runs, size=(min(step, resamples - i), runs, tasks))
+        samples = x[chosen, np.arange(tasks)]
+        values.append(statistic(samples.reshape(len(samples), -1), axis=1))
+    low, high = _percentiles(np.concatenate(values), level)
+    return float(low), float(high)
+
+
+def on_grid(
+    records: Sequence[Record],
+    x: str,
+    y: str,
+    grid: ArrayLike,
+    *,
+    after_end: Literal["hold", "nan"] = "hold",
+) -> Array:
+    """Return each run's curve on common points: the value of its last row at or before them.
+
+    Args:
+        x, y: names of columns; rows without either are passed over, a value of NaN is kept.
+        grid: the points, (points,).
+        after_end: beyond a run's last row, "hold" its last value or say "nan".
+    Returns:
+        (runs, points), NaN before a run's first row.
+    Raises:
+        ValueError: if a run's x ever decreases.
+    """
+    points = np.asarray(grid, float)
+    if after_end not in ("hold", "nan"):
+        raise ValueError(f'on_grid: after_end must be "hold" or "nan", got {after_end!r}')
+    curves = np.full((len(records), len(points)), np.nan)
+    for curve, record in zip(curves, records, strict=True):
+        xs, ys = curve_of(record, x, y)
+        last = np.searchsorted(xs, points, side="right") - 1
+        known = last >= 0
+        if after_end == "nan" and len(xs):
+            known &= points <= xs[-1]
+        curve[known] = ys[last[known]]
+    return curves
+
+
+def curve_of(record: Record, x: str, y: str) -> tuple[Array, Array]:
+    """Return the columns x and y of the rows that have both, each (rows,).
+
+    Raises:
+        ValueError: if x ever decreases, or either holds text.
+    """
+    xs, ys = record.column(x), record.column(y)
+    both = np.array([row.get(x) is not None and row.get(y) is not None for row in record.rows], bool)
+    xs, ys = xs[both], ys[both]
+    if not (np.diff(xs) >= 0).all() or np.isnan(xs).any():
+        raise ValueError(f"{record.folder}: {x} must never decrease from row to row")
+    return xs, ys
+
+
+@dataclass(frozen=True, eq=False)
+class MedianCurve:
+    """What several runs of one method look like together; all arrays are (points,).
+
+    Args:
+        grid: every x at which some run has a row, thinned if there are many.
+        median: over the runs that have begun and not ended; NaN where those are fewer than half of all.
+        low, high: ends of the bootstrap interval of the median; NaN where the median is, or where only one run is.
+    """
+
+    grid: Array
+    median: Array
+    low: Array
+    high: Array
+
+
+def median_curve(
+    records: Sequence[Record], x: str, y: str, *, key: Key | int, level: float = 0.95, points: int = 400
+) -> MedianCurve:
+    """Summarise runs of unequal length without pretending: a run counts from its first row to its last.
+
+    A value of NaN in any counted run makes the median NaN there. With few runs the interval is too narrow: that of 5
+    cannot reach beyond the lowest and highest run, which hold the median between them with probability 1 − 2⁻⁴.
+    """
+    ends = [xs[[0, -1]] if len(xs) else (np.inf, -np.inf) for xs, _ in (curve_of(record, x, y) for record in records)]
+    every = np.unique(np.concatenate([curve_of(record, x, y)[0] for record in records]))
+    if len(every) > points:
+        every = every[np.linspace(0, len(every) - 1, points).round().astype(int)]
+    values = on_grid(records, x, y, every)
+    first, last = np.array(ends).T[:, :, None]
+    counted = (first <= every) & (every <= last)
+    curve = MedianCurve(every, *np.full((3, len(every)), np.nan))
+    patterns, which = np.unique(counted, axis=1, return_inverse=True)
+    for i, pattern in enumerate(patterns.T):
+        here, chosen = which == i, values[pattern][:, which == i]
+        if 2 * len(chosen) < len(records):
+            continue
+        curve.median[here] = median(chosen, axis=0)
+        if len(chosen) > 1:
+            curve.low[here], curve.high[here] = bootstrap_interval(chosen, median, key=key, level=level)
+    return curve
+
+
+def _scores(who: str, scores: ArrayLike) -> Array:
+    x = np.asarray(scores, float)
+    if x.ndim == 0 or x.size == 0:
+        raise ValueError(f"{who}: scores must be (runs, …) and not empty, got {x.shape}")
+    return x
+
+
+def _check_interval(who: str, runs: int, level: float, resamples: int) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"{who}: level must be between 0 and 1, got {level}")
+    if resamples < 1:
+        raise ValueError(f"{who}: resamples must be >= 1, got {resamples}")
+    if runs < 2:
+        raise ValueError(f"{who}: there must be >= 2 runs, got {runs}")
+
+
+def _percentiles(values: Array, level: float) -> Array:
+    return np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)

@@ -1,0 +1,84 @@
+"""sweep: many runs of one experiment, in processes, safe to interrupt and to go on with."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rllab.runs.errors import SweepFailed
+from rllab.runs.job import Job, Worker, do_job
+from rllab.runs.processes import check_sendable, run_in_processes
+from rllab.runs.progress import Progress
+from rllab.runs.record import ERROR, Record
+from rllab.runs.results import claim
+from rllab.runs.versions import one_thread
+
+
+def sweep(
+    worker: Worker,
+    jobs: Iterable[Job],
+    folder: str | os.PathLike[str],
+    *,
+    config: Mapping[str, Any],
+    resume: bool = False,
+    processes: int = 2,
+    describe: Callable[[Record], str] | None = None,
+) -> list[Record]:
+    """Make every run that is not finished yet; return the records of all, in the order of the jobs.
+
+    Args:
+        worker: appends rows to the record of the job it is given, and returns a summary or None. With more than one
+            process it must be a function at the top level of a module, and the script guarded by `__main__`.
+        folder: where the runs are, each in a sub-folder of its job's name, beside `config.json`.
+        config: the experiment's configuration; a folder holds runs of one only. What only says which jobs there are,
+            such as the number of seeds, may stay out of it, and may then grow with `resume`.
+        resume: go on in a folder that holds results: finished runs stay, what others left is set aside and redone.
+        processes: how many at a time, one thread each; with 1 everything runs in this process. A worker that draws
+            from its job's seed gives the same numbers either way.
+        describe: what to say of a finished run.
+
+    Raises:
+        ResultsConflict: if the folder's results are in the way; nothing is changed.
+        SweepFailed: after all jobs are done, if some raised; error.txt in a run's folder holds the traceback.
+        OSError: if the folder cannot be written to, before any work.
+    """
+    jobs, folder = list(jobs), Path(folder)
+    _check(jobs, processes)
+    if processes > 1:
+        check_sendable(worker)
+    waiting = claim(folder, config, jobs, resume)
+    failed: dict[str, str] = {}
+    with one_thread(), Progress(folder, len(jobs) - len(waiting), len(jobs), describe=describe) as progress:
+
+        def ended(job: Job, error: str | None) -> None:
+            if error is not None:
+                failed[job.name] = error
+            progress.ended(job, error)
+
+        try:
+            if processes == 1:
+                for job in waiting:
+                    progress.started(job)
+                    ended(job, do_job(worker, job, folder))
+            else:
+                run_in_processes(worker, waiting, folder, processes, started=progress.started, ended=ended)
+        except KeyboardInterrupt as interrupt:
+            interrupt.add_note(f"({progress.done} of {len(jobs)} runs in {folder} are finished; --resume goes on)")
+            raise
+    if failed:
+        what = "; ".join(f"{name}: {error} ({folder / name / ERROR})" for name, error in failed.items())
+        raise SweepFailed(f"{len(failed)} of {len(jobs)} runs failed, the others are kept: {what}")
+    return [Record.open(folder / job.name) for job in jobs]
+
+
+def _check(jobs: Sequence[Job], processes: int) -> None:
+    if processes < 1:
+        raise ValueError(f"sweep: processes must be >= 1, got {processes}")
+    if not jobs:
+        raise ValueError("sweep: there must be at least one job, got none")
+    name, count = Counter(job.name for job in jobs).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"sweep: names of jobs must differ, got {name!r} {count} times")

@@ -1,0 +1,68 @@
+"""A user's error is one line on stderr and an exit code; a bug keeps its traceback."""
+
+import subprocess
+import sys
+
+import pytest
+
+from rllab.runs import ResultsConflict, SweepFailed, one_line_errors
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "line"),
+    [
+        (ValueError("Who: what must be 1, got 2"), 2, "error: Who: what must be 1, got 2\n"),
+        (ResultsConflict("in the way"), 2, "error: in the way\n"),
+        (
+            FileNotFoundError(2, "No such file or directory", "x.json"),
+            2,
+            "error: x.json: No such file or directory\n",
+        ),
+        (SweepFailed("1 of 2\nruns failed"), 1, "error: 1 of 2 runs failed\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+    ids=lambda v: type(v).__name__ if isinstance(v, BaseException) else None,
+)
+def test_a_users_error_is_one_line_and_an_exit_code(capsys, monkeypatch, error, code, line):
+    monkeypatch.delenv("RLLAB_TRACEBACK", raising=False)
+
+    @one_line_errors()
+    def script():
+        raise error
+
+    for _ in range(2):  # a decorated function can be called again
+        with pytest.raises(SystemExit) as caught:
+            script()
+        out, err = capsys.readouterr()
+        assert caught.value.code == code and out == "" and err == line
+    monkeypatch.setenv("RLLAB_TRACEBACK", "1")
+    with pytest.raises(type(error)):
+        script()
+
+
+def test_a_note_is_part_of_the_line(capsys):
+    error = KeyboardInterrupt()
+    error.add_note("(go on with --resume)")
+    with pytest.raises(SystemExit), one_line_errors():
+        raise error
+    assert capsys.readouterr().err == "interrupted (go on with --resume)\n"
+
+
+@pytest.mark.parametrize("bug", [TypeError, ZeroDivisionError, IndexError, AssertionError])
+def test_a_bug_keeps_its_traceback(bug):
+    with pytest.raises(bug), one_line_errors():
+        raise bug
+
+
+def test_a_reader_that_has_seen_enough_is_no_error():
+    program = """
+from rllab.runs import one_line_errors
+with one_line_errors():
+    while True:
+        print("a line")
+"""
+    writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert writer.stdout.readline() == b"a line\n"
+    writer.stdout.close()
+    assert writer.wait(timeout=30) == 1 and writer.stderr.read() == b""
+    writer.stderr.close()

@@ -1,0 +1,133 @@
+"""The command line: help at once, figures and tables from recorded runs, one clear line for an error."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from rllab import __version__
+from rllab.cli import main, table
+from rllab.runs import Record
+
+
+@pytest.fixture
+def results(tmp_path):
+    for name, steps in (("evolution-0", (0, 1000)), ("evolution-1", (0, 1000)), ("td3-0", (0,)), ("td3-1", ())):
+        method, seed = name.split("-")
+        with Record.create(tmp_path / "results" / name, {"method": method}, seed=int(seed)) as record:
+            for s in steps:
+                record.append({"steps": s, "seconds": s / 7, "evaluation": 2.0 * s + int(seed)})
+            if method == "evolution":
+                record.finish(best=1 / 3, curve=list(range(20)))
+    return tmp_path / "results"
+
+
+def run(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", "from rllab.cli import main; main()", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["plot", "--help"], ["runs", "--help"], ["--version"], []], ids=str)
+def test_help_and_version_load_nothing_heavy(arguments):
+    heavy = {"torch", "numpy", "scipy", "matplotlib", "gymnasium", "PIL"}
+    program = f"""
+import sys
+from rllab.cli import main
+try:
+    main({arguments})
+except SystemExit as end:
+    print("exit", end.code)
+print("loaded", sorted({heavy} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.endswith("loaded []\n")
+    if "--help" in arguments:
+        assert "usage: rllab" in done.stdout and "exit 0" in done.stdout
+    elif arguments == ["--version"]:
+        assert done.stdout.startswith(f"{__version__}\n")
+    else:
+        assert "exit 2" in done.stdout and "{plot, runs}" in done.stderr
+
+
+def test_the_help_shows_every_command_and_flag(capsys):
+    for arguments, words in (
+        (["--help"], ("plot", "runs", "rllab --version")),
+        (["plot", "--help"], ("--x", "--y", "--out", "--log", "DIR")),
+    ):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        said = capsys.readouterr().out
+        assert all(word in said for word in words)
+
+
+def test_plot_overlays_runs_and_prints_the_path_of_the_figure(results, tmp_path, capsys):
+    out = tmp_path / "figures" / "both.png"
+    main(["plot", str(results / "evolution-0"), str(results), "--x", "seconds", "--log", "--out", str(out)])
+    assert capsys.readouterr().out == f"{out}\n"
+    with Image.open(out) as image:
+        assert image.size[0] > 500
+    svg = out.with_suffix(".svg").read_text()
+    for text in ("wall seconds", "evolution (2 seeds)", "td3 (2 seeds, 2 unfinished)"):
+        assert f"<!-- {text} -->" in svg
+
+
+def test_runs_lists_what_is_there(results, capsys, monkeypatch):
+    monkeypatch.chdir(results.parent)
+    main(["runs"])
+    assert capsys.readouterr().out.splitlines() == [
+        "run                  method     seed  status       rows  steps  summary",
+        "results/evolution-0  evolution     0  finished        2   1000  best=0.333333 curve=[0, 1, 2, 3, 4, 5, 6, 7…",
+        "results/evolution-1  evolution     1  finished        2   1000  best=0.333333 curve=[0, 1, 2, 3, 4, 5, 6, 7…",
+        "results/td3-0        td3           0  interrupted     1      0",
+        "results/td3-1        td3           1  interrupted     0",
+    ]
+
+
+def test_a_table_is_aligned_by_its_widest_cells():
+    assert table(["a", "number"], [["xyz", 5], ["", 12345678]]).splitlines() == [
+        "a      number",
+        "xyz         5",
+        "     12345678",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["runs", "nowhere"], "error: load_records: there is no folder nowhere\n"),
+        (["runs", "."], "error: load_records: no run in .\n"),
+        (["runs"], "error: load_records: there is no folder results\n"),
+        (["plot", "nowhere"], "error: load_records: there is no folder nowhere\n"),
+    ],
+    ids=str,
+)
+def test_an_error_is_one_line_and_code_2(tmp_path, arguments, line):
+    done = run(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", line)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["--y", "score"], "curves: no row has both 'steps' and 'score'; columns are evaluation, seconds, steps"),
+        (["--out", "a.pdf"], "save: path must end in .png or .svg, both are written, got 'a.pdf'"),
+        (["--out", "file/a.png"], "file: File exists"),
+        (["--out", "file/b/a.png"], "file/b: Not a directory"),
+    ],
+    ids=str,
+)
+def test_errors_of_drawing_and_writing_are_one_line_too(results, monkeypatch, capsys, arguments, line):
+    monkeypatch.chdir(results.parent)
+    (results.parent / "file").touch()
+    with pytest.raises(SystemExit) as caught:
+        main(["plot", *arguments])
+    out, err = capsys.readouterr()
+    assert (caught.value.code, out, err) == (2, "", f"error: {line}\n")
+    assert sorted(os.listdir()) == ["file", "results"]

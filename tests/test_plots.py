@@ -1,0 +1,156 @@
+"""Plots: the lines hold the data of the records, a method looks the same everywhere, files are whole and repeatable."""
+
+import math
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from PIL import Image
+
+from rllab import plots
+from rllab.runs import Record
+from rllab.runs.statistics import bootstrap_interval, median
+
+
+def run(folder, seed, values, *, config=None, finish=True, every=10):
+    with Record.create(folder, {"method": "evolution", **(config or {})}, seed=seed) as record:
+        for i, value in enumerate(values):
+            record.append({"steps": every * i, "evaluation": value, "seconds": 0.5 * i + seed})
+        if finish:
+            record.finish()
+    return Record.open(folder)
+
+
+def drawn(records, **options):
+    _, (ax,) = plots.panels()
+    assert plots.curves(ax, records, **options) is ax
+    lines = {line.get_label(): line for line in ax.lines if not line.get_label().startswith("_")}
+    faint = [line for line in ax.lines if line.get_label().startswith("_")]
+    return ax, lines, faint
+
+
+def test_lines_and_band_hold_the_data(tmp_path):
+    values = np.random.default_rng(3).normal(size=(25, 3))
+    ax, lines, faint = drawn([run(tmp_path / str(s), s, row) for s, row in enumerate(values)], key=9)
+    (name,) = lines
+    assert name == "evolution (25 seeds)"
+    np.testing.assert_array_equal(lines[name].get_xydata(), np.column_stack(([0, 10, 20], np.median(values, axis=0))))
+    for line, row in zip(faint, values, strict=True):
+        np.testing.assert_array_equal(line.get_xydata(), np.column_stack(([0, 10, 20], row)))
+    low, high = bootstrap_interval(values, median, key=9)
+    assert (low != bootstrap_interval(values, median, key=0)[0]).any()
+    (band,) = ax.collections
+    corners = {tuple(corner) for corner in band.get_paths()[0].vertices.tolist()}
+    for i in range(3):
+        assert {(10.0 * i, low[i]), (10.0 * i, high[i])} <= corners
+    assert {y for _, y in corners} == {*low, *high}
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("environment steps", "evaluation", "linear")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == [name]
+    assert "median and 95 % bootstrap band over seeds" in ax.get_legend().get_title().get_text()
+
+
+def test_another_column_another_label_and_a_logarithmic_axis(tmp_path):
+    records = [run(tmp_path / str(s), s, [1.0, 2.0]) for s in (0, 1)]
+    ax, lines, _ = drawn(records, x="seconds", label="steps upright", log=True, names={"evolution": "ES"})
+    (line,) = lines.values()
+    np.testing.assert_array_equal(line.get_xdata(), [0, 0.5, 1, 1.5])
+    assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("wall seconds", "steps upright", "log")
+    assert list(lines) == ["ES (2 seeds)"]
+
+
+def test_the_median_ends_where_fewer_than_half_of_the_runs_remain_and_every_seed_goes_on(tmp_path):
+    lengths = (2, 3, 3, 5, 5)
+    records = [run(tmp_path / str(s), s, [float(s)] * n, finish=s < 3) for s, n in enumerate(lengths)]
+    ax, lines, faint = drawn(records)
+    ((name, line),) = lines.items()
+    assert name == "evolution (5 seeds, 2 unfinished)"
+    np.testing.assert_array_equal(line.get_ydata(), [2, 2, 2.5, math.nan, math.nan])
+    assert [len(seed.get_xdata()) for seed in faint] == list(lengths)
+    (band,) = ax.collections
+    assert max(x for path in band.get_paths() for x, _ in path.vertices) == 20
+
+
+def test_a_single_run_has_no_band(tmp_path):
+    ax, lines, _ = drawn([run(tmp_path / "0", 0, [1.0, 2.0])])
+    assert list(lines) == ["evolution (1 seed)"]
+    assert not any(len(path.vertices) for band in ax.collections for path in band.get_paths())
+
+
+def test_configurations_of_one_method_are_drawn_apart_and_named_by_what_differs(tmp_path):
+    records = [
+        run(tmp_path / f"{lr}-{seed}", seed, [lr, 1.0], config={"optimizer": {"lr": lr, "beta": 0.9}, "seed": seed})
+        for lr in (0.1, 0.5)
+        for seed in (0, 1)
+    ]
+    _, lines, _ = drawn(records, names={"evolution": "ES"})
+    assert list(lines) == [f"ES, optimizer.lr = {lr} (2 seeds)" for lr in (0.1, 0.5)]
+    one, two = lines.values()
+    np.testing.assert_array_equal(one.get_ydata(), [0.1, 1])
+    assert one.get_color() == two.get_color()
+    assert one.get_marker() != two.get_marker() and one._unscaled_dash_pattern != two._unscaled_dash_pattern
+
+
+def test_what_cannot_be_drawn_is_refused_and_named(tmp_path):
+    records = [run(tmp_path / "a", 0, [1.0]), run(tmp_path / "b", 0, [2.0])]
+    with pytest.raises(ValueError, match=r"b and .*a are one run, evolution with seed 0"):
+        drawn(records)
+    with pytest.raises(ValueError, match="both 'steps' and 'score'; columns are evaluation, seconds, steps"):
+        drawn(records[:1], y="score")
+    with pytest.raises(ValueError, match="columns are none: no rows"):
+        drawn([run(tmp_path / "empty", 0, [])])
+    with pytest.raises(ValueError, match=r'config\["method"\] must name the method, got None'):
+        drawn([run(tmp_path / "nameless", 0, [1.0], config={"method": None})])
+
+
+def test_a_run_killed_before_its_first_row_is_counted_beside_the_others(tmp_path):
+    records = [run(tmp_path / "0", 0, [1.0, 2.0]), run(tmp_path / "1", 1, [], config={"method": "td3"}, finish=False)]
+    _, lines, _ = drawn(records)
+    assert list(lines) == ["evolution (1 seed)", "td3 (1 seed, 1 unfinished)"]
+    assert len(lines["td3 (1 seed, 1 unfinished)"].get_xdata()) == 0
+
+
+def test_a_method_looks_the_same_in_every_figure(tmp_path):
+    alone = plots.method_styles(["td3"])
+    assert plots.method_styles(["evolution", "td3", "unheard-of"])["td3"] == alone["td3"] == plots.METHODS["td3"]
+    assert plots.method_styles(["unheard-of"])["unheard-of"] == plots.method_styles(["unheard-of", "td3"])["unheard-of"]
+    _, lines, _ = drawn([run(tmp_path / "0", 0, [1.0], config={"method": "td3"})])
+    (line,) = lines.values()
+    assert (line.get_color(), line.get_marker()) == (alone["td3"].color, alone["td3"].marker)
+
+
+def test_any_methods_of_one_figure_can_be_told_apart_without_colour_or_by_it():
+    names = [*plots.METHODS, *(f"method {i}" for i in range(len(plots._OTHERS)))]
+    styles = plots.method_styles(reversed(names))
+    assert styles == plots.method_styles(names)
+    assert len({(style.color, style.linestyle) for style in styles.values()}) == len(names)
+    known = [(str(style.linestyle), style.marker) for style in plots.METHODS.values()]
+    assert len(set(known)) == len(known)
+    assert len(plots.method_styles([*names, "one too many"])) == len(names) + 1
+
+
+def test_a_figure_is_written_twice_whole_and_with_the_same_bytes(tmp_path):
+    records = [run(tmp_path / str(s), s, [1.0, 5.0, 3.0 + s]) for s in (0, 1, 2)]
+    before = dict(mpl.rcParams)
+    written = []
+    for name in ("new/one.png", "two.svg", "three"):
+        figure, (ax,) = plots.panels()
+        plots.curves(ax, records)
+        path = plots.save(figure, tmp_path / name)
+        assert path == (tmp_path / name).with_suffix(".png")
+        written.append((path.read_bytes(), path.with_suffix(".svg").read_bytes()))
+    assert written[0] == written[1] == written[2]
+    assert b"<dc:date>" not in written[0][1]
+    assert dict(mpl.rcParams) == before
+    with Image.open(path) as image:
+        grey = np.asarray(image.convert("L"))
+    assert min(grey.shape) > 300 and grey.min() < 50 and np.median(grey) == 255
+    with pytest.raises(ValueError, match=r"save: path must end in \.png or \.svg, both are written, got 'a\.pdf'"):
+        plots.save(figure, tmp_path / "a.pdf")
+
+
+def test_panels_come_row_by_row_and_open_no_window():
+    figure, axes = plots.panels(3, 2, width=2, height=1)
+    assert len(axes) == 6 and figure.get_size_inches().tolist() == [6, 2]
+    positions = [ax.get_subplotspec() for ax in axes]
+    assert [(p.rowspan.start, p.colspan.start) for p in positions] == [(r, c) for r in (0, 1) for c in (0, 1, 2)]
+    assert figure.canvas.manager is None
