@@ -14,6 +14,7 @@ from rllab.estimators.linear_interpolation import LinearInterpolation as LinearI
 from rllab.estimators.orthogonal_smoothing import OrthogonalSmoothing as OrthogonalSmoothing
 from rllab.estimators.quadrature import Quadrature as Quadrature
 from rllab.estimators.score_function import ScoreFunction as ScoreFunction
+from rllab.estimators.seed_replay import SeedReplay as SeedReplay
 from rllab.estimators.sobol_smoothing import SobolSmoothing as SobolSmoothing
 from rllab.estimators.sphere_smoothing import SphereSmoothing as SphereSmoothing
 from rllab.estimators.spsa import SPSA as SPSA
