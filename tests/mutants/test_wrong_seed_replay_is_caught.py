@@ -45,7 +45,9 @@ class MinusOnce(SeedReplay):
 
 
 @pytest.mark.parametrize(
-    "mutant", (AnotherDirectionEachTime, TheSameDirectionEveryStep, NotRestored, MinusOnce), ids=name
+    "mutant",
+    (AnotherDirectionEachTime, TheSameDirectionEveryStep, NotRestored, MinusOnce),
+    ids=lambda mutant: mutant.__name__,
 )
 def test_the_wrong_replay_is_caught(mutant):
     with pytest.raises(AssertionError):
