@@ -213,6 +213,8 @@ class Cost:
 
     def _checked(self, y: Tensor, points: Tensor, first: int) -> Tensor:
         n, d = points.shape
+        if y.requires_grad:  # a parameter returned as it is
+            y = y.detach()
         if y.shape != (n,):
             raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
         if y.dtype != points.dtype or y.device != points.device:

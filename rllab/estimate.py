@@ -17,7 +17,7 @@ from rllab.cost import Request
 from rllab.keys import Key, seeds_for
 
 if TYPE_CHECKING:
-    from rllab.estimators.base import Estimator
+    from rllab.estimators.base import Estimator, Plan
 
 Gradient = Tensor | dict[str, Tensor]
 
@@ -127,7 +127,7 @@ class Query:
     Args:
         units: what the estimator averages over, m.
         evaluations: answers expected for each problem; at (B, d) the cost is charged B times as many.
-        blocks: how many blocks there are, `len(query)`.
+        plan: how units make blocks; there are `len(query)`.
         kind: what is asked at each point, see above.
     """
 
@@ -135,21 +135,21 @@ class Query:
     at: Any
     units: int
     evaluations: int
-    blocks: int
+    plan: Plan
     key: Key
     state: Any = None
     kind: Request = "value"
 
     def __len__(self) -> int:
-        return self.blocks
+        return -(-self.units * self.plan.pieces // self.plan.block)
 
     def __getitem__(self, i: int) -> Block:
-        if not 0 <= i < self.blocks:
-            raise IndexError(f"Query: block must be in 0..{self.blocks - 1}, got {i}")
+        if not 0 <= i < len(self):
+            raise IndexError(f"Query: block must be in 0..{len(self) - 1}, got {i}")
         return self.estimator._block(self, i)
 
     def __iter__(self) -> Iterator[Block]:
-        return (self.estimator._block(self, i) for i in range(self.blocks))
+        return (self.estimator._block(self, i) for i in range(len(self)))
 
     def seeds(self, block: Block) -> Tensor:
         """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for B problems.

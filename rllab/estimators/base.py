@@ -93,8 +93,7 @@ class Estimator(ABC):
         if plan.most_units is not None:
             units = min(units, plan.most_units)
         spent = plan.shared + units * plan.per_unit
-        blocks = -(-units * plan.pieces // plan.block)
-        return Query(self, at.detach(), units, spent, blocks, as_key(key), state, self.kind)
+        return Query(self, at.detach(), units, spent, plan, as_key(key), state, self.kind)
 
     def tell(self, query: Query, values: Answer, *, rows: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.
@@ -143,8 +142,7 @@ class Estimator(ABC):
         query = self.ask(at, evaluations, key, state=state)
         problems = self._problems(at)
         cost.reserve(query.kind, query.evaluations * (problems[0] if problems else 1))
-        with torch.no_grad():
-            return self._fold(query, self._answers(cost, query), rows, errors)
+        return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Answer]]:
         for block in query:
@@ -178,7 +176,7 @@ class Estimator(ABC):
 
     def _span(self, query: Query, i: int) -> tuple[int, int]:
         """Return the pieces a..b that block i of a query holds."""
-        plan = self._plan(query.at)
+        plan = query.plan
         return i * plan.block, min((i + 1) * plan.block, query.units * plan.pieces)
 
     def _problems(self, at: Any) -> tuple[int, ...]:
