@@ -67,7 +67,7 @@ class Backprop(Estimator):
         moments, total = Moments(m, 1.0, errors=errors, rows=rows), query.at.new_zeros(self._problems(query.at))
         for _, (f, g) in answered:
             total += f.sum(0)
-            moments.add(f.new_ones(f.shape), g.clone() if errors else g)  # a clone, as moments may square it in place
+            moments.add(f.new_ones(f.shape), g.clone())  # a clone, as moments overwrite it
         mean, se, contributions = moments.close()
         return Estimate(
             mean, total / m, query.evaluations, self.target, se, contributions, query.state, kind=query.kind
