@@ -143,3 +143,17 @@ def column(records: Iterable[Record], name: str) -> np.ndarray:
 
     values = [(record.summary or {}).get(name) for record in records]
     return np.array([np.nan if value is None else value for value in values], float)
+
+
+def values(records: Iterable[Record], name: str, **wanted: object) -> np.ndarray:
+    """Return one number of every row that has these values, of all runs together, (rows,).
+
+    Raises:
+        ValueError: if there is no such row.
+    """
+    import numpy as np
+
+    rows = [row for record in records for row in record.rows if all(row.get(k) == v for k, v in wanted.items())]
+    if not rows:
+        raise ValueError(f"values: no row has {', '.join(f'{k} = {v!r}' for k, v in wanted.items())}")
+    return np.array([row[name] for row in rows], float)
