@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from checks import assert_unbiased
 from probing import (
     AT,
     AXIS_SOURCE,
@@ -144,6 +145,38 @@ def test_the_mean_probe_is_the_value_where_probes_follow_the_kernel(law):
         assert e.value is None
     else:
         assert_close(e.value, torch.cat(seen)[1:].mean(), 1e-12)
+
+
+@every_paired
+def test_independent_noise_adds_its_share_of_every_pair(estimator):
+    # ĝ = M f is linear in the values, so noise τ² in each gives it τ² tr MMᵀ, which is s²/2m² Σ‖u_i‖² τ² for pairs with
+    # s = 1/h: in the mean dτ²/2h²m for E‖u‖² = d
+    m, scale = 20, {SphereSmoothing: D}.get(type(estimator), 1.0)
+    if isinstance(estimator, OrthogonalSmoothing) and estimator.law in ("haar", "coordinate"):
+        scale = D
+    query = estimator.ask(AT, 2 * m, 3)
+    u = torch.cat([block.noise for block in query])
+    influence = torch.stack([estimator.tell(query, e).gradient for e in torch.eye(2 * m, dtype=torch.float64)])
+    assert_close(influence.square().sum(), (scale / RADIUS / m) ** 2 / 2 * u.square().sum(), 1e-10)
+
+
+@pytest.mark.parametrize("rho", (0.0, 0.5, 0.9))
+def test_noise_that_a_pair_shares_in_part_adds_the_rest_of_it(rho):
+    # f = τ(√ρ z(seed) + √(1 − ρ) z(seed, side)): of dτ²/2h²m, 1 − ρ remains. SPSA, where ‖Δ‖² = d is no source of noise
+    repeats, m = 40_000, 5
+
+    def uniform(seeds, multiplier):  # of variance 1 (in 31 bits of a product modulo 2⁶³)
+        return (((seeds * multiplier) & (2**31 - 1)).double() / 2**31 - 0.5) * math.sqrt(12)
+
+    def noisy(x, seeds):
+        side = (x[:, 0] > AT[0]).long()
+        own = uniform(seeds >> 13, 6364136223846793005) * side + uniform(seeds >> 7, 2862933555777941757) * (1 - side)
+        return math.sqrt(rho) * uniform(seeds >> 3, 3935559000370003845) + math.sqrt(1 - rho) * own
+
+    g = SPSA(RADIUS)(Cost(noisy, seeded=True), AT.expand(repeats, -1), evaluations=2 * m, key=2).gradient
+    square = g.square().sum(-1)
+    wanted = D * (1 - rho) / (2 * RADIUS**2 * m)
+    assert_unbiased(((square.mean() - wanted) / (square.std() / math.sqrt(repeats)))[None])
 
 
 CLOUDS = {  # the law of one estimate's directions, as a rule, and where the estimator draws them
