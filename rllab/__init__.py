@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from rllab.cost import BudgetExceeded as BudgetExceeded
     from rllab.cost import Cost as Cost
+    from rllab.distributions import Bernoulli as Bernoulli
+    from rllab.distributions import Categorical as Categorical
     from rllab.distributions import Gaussian as Gaussian
     from rllab.estimate import Estimate as Estimate
     from rllab.estimate import Query as Query
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from rllab.loop import minimize as minimize
 
 _HOME = {
+    "Bernoulli": "rllab.distributions",
     "BudgetExceeded": "rllab.cost",
+    "Categorical": "rllab.distributions",
     "Cost": "rllab.cost",
     "Estimate": "rllab.estimate",
     "Gaussian": "rllab.distributions",
@@ -32,7 +36,7 @@ _HOME = {
     "Trace": "rllab.loop",
     "minimize": "rllab.loop",
 }
-_MODULES = ("agents", "distributions", "estimators", "plots", "runs")
+_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "runs")
 
 
 def __getattr__(name: str) -> object:

@@ -1,19 +1,30 @@
 """Cost: a black box C that is counted, checked, and refuses to go over its budget. Cost is minimised, always.
 
 Whatever a method learns about C it learns through this wrapper, so `spent` is the whole bill: warm-up, baselines and
-failed evaluations included.
+failed evaluations included. Five things may be asked at a point x, each counted under its own name:
+
+    value                C(x)                           what a black box can do
+    gradient             ∇C(x)                          by autograd, or as given
+    value_and_gradient   both                           one gradient; and one value, if the gradient is a given function
+    jvp                  C(x) and ∇C(x)·v               by forward-mode differentiation, or as given
+    complex              C(x), x complex                the cost continued into the complex plane
 """
 
 from __future__ import annotations
 
+import cmath
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
-Spending = Literal["value", "gradient", "jvp", "steps"]
+Request = Literal["value", "gradient", "value_and_gradient", "jvp", "complex"]  # what may be asked at a point
+Spending = Literal["value", "gradient", "jvp", "complex", "steps"]  # under what name it is counted
 
 
 class BudgetExceeded(RuntimeError):
@@ -25,13 +36,18 @@ class Cost:
 
     Args:
         function: maps points (n, d) to costs (n,); with `batched=False` one point (d,) to one number; with
-            `seeded=True` it takes a second argument, int64 seeds (n,) or one int, that fixes its own randomness.
-        budget: the largest number of evaluations, values and gradients together; None for no limit.
-        gradient: maps points (n, d) to gradients (n, d), with seeds if `seeded`; without it, autograd of `function`.
-        nonfinite: "raise", or the number that stands for a NaN or infinite cost (a penalty).
+            `seeded=True` it takes a last argument, int64 seeds (n,) or one int, that fixes its own randomness.
+        budget: the largest number of evaluations, of all kinds together; None for no limit.
+        gradient: maps points (n, d) to gradients (n, d), or one point to one gradient, with seeds if `seeded`; without
+            it, autograd of `function`.
+        jvp: maps points and tangents, both (n, d), or one of each, to costs and derivatives along the tangents, with
+            seeds if `seeded`; without it, forward-mode differentiation of `function`.
+        nonfinite: "raise", or the number that stands for a NaN or infinite cost (a penalty). Derivatives that are not
+            finite always raise.
 
     Attributes:
-        spent: evaluations so far by kind: "value", "gradient", "jvp", and "steps" of a simulator if it reports them.
+        spent: evaluations so far by kind: "value", "gradient", "jvp", "complex", and "steps" of a simulator if it
+            reports them.
     """
 
     def __init__(
@@ -42,6 +58,7 @@ class Cost:
         batched: bool = True,
         seeded: bool = False,
         gradient: Callable[..., object] | None = None,
+        jvp: Callable[..., Any] | None = None,
         nonfinite: Literal["raise"] | float = "raise",
     ):
         if not callable(function):
@@ -52,15 +69,15 @@ class Cost:
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
         self.nonfinite = nonfinite
-        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "steps": 0}
-        self._gradient = gradient
+        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
+        self._gradient, self._jvp = gradient, jvp
 
     @property
     def evaluations(self) -> int:
         """How many values were asked for so far."""
         return self.spent["value"]
 
-    def reserve(self, what: Spending, n: int) -> None:
+    def reserve(self, what: Request | Spending, n: int) -> None:
         """Check that `n` more evaluations fit the budget, before any of them is made.
 
         Raises:
@@ -68,7 +85,9 @@ class Cost:
         """
         if self.budget is None:
             return
-        used = self.spent["value"] + self.spent["gradient"] + self.spent["jvp"]
+        used = sum(count for kind, count in self.spent.items() if kind != "steps")
+        if what == "value_and_gradient" and self._gradient is not None:
+            n *= 2
         if used + n > self.budget:
             raise BudgetExceeded(
                 f"Cost: {n} more {what} evaluations do not fit: {used} of the budget of {self.budget} are spent"
@@ -82,48 +101,78 @@ class Cost:
             ValueError: if the function returns another shape.
             FloatingPointError: on a NaN or infinite cost under `nonfinite="raise"`, naming evaluation and point.
         """
-        first, n = self._charge("value", points, seeds), points.shape[0]
+        if points.is_complex():
+            raise TypeError("Cost: points must be real; ask Cost.complex for values at complex points")
+        first = self._charge("value", points, seeds)
         with torch.no_grad():
-            if self.batched:
-                y = self.function(points, seeds) if self.seeded else self.function(points)
-                if not isinstance(y, Tensor):
-                    y = torch.as_tensor(y)
-            else:
-                y = self._one_by_one(points, seeds)
-        if y.shape != (n,):
-            raise ValueError(
-                f"Cost: function must return ({n},) costs for ({n}, {points.shape[1]}) points, got {tuple(y.shape)}"
-            )
-        if y.dtype != points.dtype or y.device != points.device:
-            y = y.to(points)
-        # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
-        if not math.isfinite(y.sum().item()) and not torch.isfinite(y).all():
-            y = self._replace_nonfinite(y, points, first)
-        return y
+            y = self._evaluate(points, seeds)
+        return self._checked(y, points, first)
+
+    def complex(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
+        """Evaluate complex points (n, d); return complex costs (n,), detached. Costs n complex evaluations.
+
+        What comes back is a continuation of C only if the function is analytic: no abs, max, comparison or cast.
+
+        Raises:
+            TypeError: if the function returns real numbers: it cannot be analytic.
+        """
+        if not points.is_complex():
+            raise TypeError(f"Cost.complex: points must be complex, got {points.dtype}")
+        first = self._charge("complex", points, seeds)
+        with torch.no_grad(), _hint("evaluating a complex point: function must be analytic in complex arithmetic"):
+            y = self._evaluate(points, seeds)
+        return self._checked(y, points, first)
 
     def gradient(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
-        """Evaluate ∇C at points (n, d); return (n, d), detached. Costs n gradient evaluations."""
-        first = self._charge("gradient", points, seeds)
-        arguments = (points, seeds) if self.seeded else (points,)
-        if self._gradient is not None:
-            with torch.no_grad():
-                g = torch.as_tensor(self._gradient(*arguments)).to(points)
-        else:
-            with torch.enable_grad():
-                x = points.detach().requires_grad_()
-                y = torch.as_tensor(self.function(x, *arguments[1:]))
-                if not y.requires_grad:
-                    raise TypeError("Cost: function is not differentiable by autograd; pass gradient=")
-                (g,) = torch.autograd.grad(y.sum(), x)
-        if g.shape != points.shape:
-            raise ValueError(f"Cost: gradient must return {tuple(points.shape)}, got {tuple(g.shape)}")
-        bad = ~torch.isfinite(g).all(-1)
-        if bad.any():
-            i = int(bad.nonzero()[0])
-            raise FloatingPointError(f"Cost: gradient {first + i} is not finite at point {_brief(points[i])}")
-        return g.detach()
+        """Evaluate ∇C at points (n, d); return (n, d), detached. Costs n gradient evaluations.
 
-    def _charge(self, what: Spending, points: Tensor, seeds: Tensor | None) -> int:
+        Raises:
+            TypeError: if no gradient is given and autograd cannot follow the function.
+            FloatingPointError: if a gradient is not finite, naming evaluation and point.
+        """
+        first = self._charge("gradient", points, seeds)
+        if self._gradient is None:
+            return self._backward(points, seeds, first)[1]
+        with torch.no_grad():
+            g = self._run(self._gradient, seeds, points)
+        return _checked_derivative("gradient", g.to(points), points.shape, points, first)
+
+    def value_and_gradient(self, points: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Evaluate C and ∇C at points (n, d); return (n,) and (n, d). Costs n gradient evaluations.
+
+        With a given gradient function it costs n values too; by autograd the value is the forward half of a gradient.
+        """
+        self.reserve("value_and_gradient", points.shape[0])
+        if self._gradient is not None:
+            return self(points, seeds), self.gradient(points, seeds)
+        first = self._charge("gradient", points, seeds)
+        return self._backward(points, seeds, first)
+
+    def jvp(self, points: Tensor, tangents: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Evaluate C and ∇C·v at points and tangents v, (n, d) both; return (n,) and (n,). Costs n jvp evaluations.
+
+        Raises:
+            TypeError: if no jvp is given and forward-mode differentiation cannot follow the function.
+            FloatingPointError: if a derivative is not finite, naming evaluation and point.
+        """
+        if tangents.shape != points.shape:
+            raise ValueError(f"Cost: tangents must be {tuple(points.shape)} like points, got {tuple(tangents.shape)}")
+        first = self._charge("jvp", points, seeds)
+        if self._jvp is not None:
+            with torch.no_grad():
+                y, dy = self._run(self._jvp, seeds, points, tangents)
+        else:
+            with torch.no_grad(), forward_ad.dual_level(), _hint("differentiating function; pass jvp= if torch cannot"):
+                dual = forward_ad.make_dual(points.contiguous(), tangents)
+                y, dy = forward_ad.unpack_dual(self._evaluate(dual, seeds))
+            if dy is None:
+                raise TypeError("Cost: function is not differentiable in forward mode; pass jvp=")
+        y = self._checked(y, points, first)
+        return y, _checked_derivative("jvp", dy.to(points), y.shape, points, first)
+
+    def _charge(
+        self, what: Literal["value", "gradient", "jvp", "complex"], points: Tensor, seeds: Tensor | None
+    ) -> int:
         if points.ndim != 2:
             raise ValueError(f"Cost: points must be (n, d), got {tuple(points.shape)}")
         n = points.shape[0]
@@ -136,11 +185,46 @@ class Cost:
         self.spent[what] = first + n  # before the call: an evaluation that crashes was still made
         return first
 
-    def _one_by_one(self, points: Tensor, seeds: Tensor | None) -> Tensor:
-        y = torch.empty(points.shape[0], dtype=points.dtype, device=points.device)
-        for i, point in enumerate(points):
-            arguments = (point, int(seeds[i])) if self.seeded and seeds is not None else (point,)
-            y[i] = torch.as_tensor(self.function(*arguments))
+    def _evaluate(self, points: Tensor, seeds: Tensor | None) -> Tensor:
+        if self.batched:  # the one call that is made thousands of times a second
+            return _tensor(self.function(points, seeds) if self.seeded else self.function(points))
+        return self._run(self.function, seeds, points)
+
+    def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
+        """Call a batched function once, any other point by point; return a tensor, or a tuple of them."""
+        if self.batched:
+            y = function(*inputs, seeds) if self.seeded else function(*inputs)
+            return tuple(map(_tensor, y)) if isinstance(y, tuple) else _tensor(y)
+        rows = zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True)
+        answers = [function(*row) for row in rows]
+        if answers and isinstance(answers[0], tuple):
+            return tuple(torch.stack([_tensor(a) for a in column]) for column in zip(*answers, strict=True))
+        return torch.stack([_tensor(a) for a in answers])
+
+    def _backward(self, points: Tensor, seeds: Tensor | None, first: int) -> tuple[Tensor, Tensor]:
+        with torch.enable_grad(), _hint("differentiating function by autograd; pass gradient= if torch cannot"):
+            x = points.detach().requires_grad_()
+            y = self._evaluate(x, seeds)
+            g = torch.autograd.grad(y.sum(), x, allow_unused=True)[0] if y.requires_grad else None
+        if g is None:
+            raise TypeError("Cost: function is not differentiable by autograd; pass gradient=")
+        y = self._checked(y.detach(), points, first)
+        return y, _checked_derivative("gradient", g, points.shape, points, first)
+
+    def _checked(self, y: Tensor, points: Tensor, first: int) -> Tensor:
+        n, d = points.shape
+        if y.requires_grad:  # a parameter returned as it is
+            y = y.detach()
+        if y.shape != (n,):
+            raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
+        if y.dtype != points.dtype or y.device != points.device:
+            if y.is_complex() != points.is_complex():
+                given, got = ("complex", "real") if points.is_complex() else ("real", "complex")
+                raise TypeError(f"Cost: function must return {given} costs for {given} points, got {got} ones")
+            y = y.to(points)
+        # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
+        if not cmath.isfinite(y.sum().item()) and not torch.isfinite(y).all():
+            y = self._replace_nonfinite(y, points, first)
         return y
 
     def _replace_nonfinite(self, y: Tensor, points: Tensor, first: int) -> Tensor:
@@ -152,6 +236,31 @@ class Cost:
                 "pass nonfinite=<number> to score such points instead"
             )
         return torch.where(finite, y, torch.full_like(y, float(self.nonfinite)))
+
+
+def _tensor(y: object) -> Tensor:
+    return y if isinstance(y, Tensor) else torch.as_tensor(np.asarray(y))  # a Python float stays float64 this way
+
+
+def _checked_derivative(what: str, dy: Tensor, shape: torch.Size, points: Tensor, first: int) -> Tensor:
+    if dy.shape != shape:
+        raise ValueError(f"Cost: {what} must return {tuple(shape)}, got {tuple(dy.shape)}")
+    if not math.isfinite(dy.sum().item()):
+        bad = ~torch.isfinite(dy).reshape(len(dy), -1).all(-1)
+        if bad.any():
+            i = int(bad.nonzero()[0])
+            raise FloatingPointError(f"Cost: {what} {first + i} is not finite at point {_brief(points[i])}")
+    return dy.detach()
+
+
+@contextmanager
+def _hint(doing: str) -> Iterator[None]:
+    """Say in an error of the user's function what the lab was doing with it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"Cost: this came up while {doing}")
+        raise
 
 
 def _brief(point: Tensor) -> str:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
+from rllab.cost import Request
 from rllab.keys import Key, seeds_for
 
 if TYPE_CHECKING:
-    from rllab.estimators.base import Estimator
+    from rllab.estimators.base import Estimator, Plan
 
 Gradient = Tensor | dict[str, Tensor]
 
@@ -98,11 +99,13 @@ class Block:
         rows: where the answers to these points stand in the vector of all answers.
         points: (n, d), or (n, B, d) for B problems at once.
         noise: what the fold needs to weigh the answers; regenerated from the key, never stored.
+        tangents: for a "jvp" query, the direction at each point, shaped like `points`.
     """
 
     rows: slice
     points: Tensor
     noise: Any = None
+    tangents: Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,34 +113,43 @@ class Query:
     """A recipe for the points an estimator wants evaluated; it pickles to a key, not to vectors of noise.
 
     `query[i]` is pure in (query, i): blocks may be evaluated in any order, by any worker. Put the answers to
-    `query[i].points` into `values[query[i].rows]`, then call `query.estimator.tell(query, values)`.
+    `query[i].points` into `values[query[i].rows]`, then call `query.estimator.tell(query, values)`. N points make
+
+        kind                 answers                                          Cost has it as
+        "value"              (N,) costs                                       cost(points)
+        "complex"            (N,) complex costs at complex points             cost.complex(points)
+        "gradient"           (N, d) gradients                                 cost.gradient(points)
+        "value_and_gradient" (N,) and (N, d)                                  cost.value_and_gradient(points)
+        "jvp"                (N,) costs and (N,) derivatives along tangents   cost.jvp(points, tangents)
+
+    each with B after N for B problems at once.
 
     Args:
         units: what the estimator averages over, m.
         evaluations: answers expected for each problem; at (B, d) the cost is charged B times as many.
-        blocks: how many blocks there are, `len(query)`.
-        kind: what is asked at each point: "value", "gradient", "value_and_gradient" or "jvp".
+        plan: how units make blocks; there are `len(query)`.
+        kind: what is asked at each point, see above.
     """
 
     estimator: Estimator
     at: Any
     units: int
     evaluations: int
-    blocks: int
+    plan: Plan
     key: Key
     state: Any = None
-    kind: str = "value"
+    kind: Request = "value"
 
     def __len__(self) -> int:
-        return self.blocks
+        return -(-self.units * self.plan.pieces // self.plan.block)
 
     def __getitem__(self, i: int) -> Block:
-        if not 0 <= i < self.blocks:
-            raise IndexError(f"Query: block must be in 0..{self.blocks - 1}, got {i}")
+        if not 0 <= i < len(self):
+            raise IndexError(f"Query: block must be in 0..{len(self) - 1}, got {i}")
         return self.estimator._block(self, i)
 
     def __iter__(self) -> Iterator[Block]:
-        return (self.estimator._block(self, i) for i in range(self.blocks))
+        return (self.estimator._block(self, i) for i in range(len(self)))
 
     def seeds(self, block: Block) -> Tensor:
         """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for B problems.
@@ -159,11 +171,12 @@ class Estimate:
     Args:
         gradient: shaped like the parameters: (d,), (B, d), or a dict by parameter name for a distribution.
         value: mean cost over the evaluated points, () or (B,); None where they are not drawn from the target.
-        evaluations: evaluations made, per problem.
+        evaluations: evaluations made, per problem, each of what `kind` says.
         target: what `gradient` is an estimate of.
         standard_error: of `gradient`, elementwise, over independent units; None where there is only one.
         rows: (m, …) contributions whose mean is `gradient`, if asked for.
         state: what the estimator wants to be given next time (a moving baseline, a critic); None for most.
+        kind: what one evaluation was: a value, a gradient, …, see `Query`.
     """
 
     gradient: Gradient
@@ -173,3 +186,4 @@ class Estimate:
     standard_error: Gradient | None = None
     rows: Gradient | None = None
     state: Any = None
+    kind: Request = "value"

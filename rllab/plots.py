@@ -80,6 +80,14 @@ METHODS = {
     "td3": MethodStyle(VERMILLION, DASHDOT, "^"),
     "sac": MethodStyle(GREEN, DASHED, "P"),
     "crossq": MethodStyle(BLACK, DOTTED, "X"),
+    "backprop": MethodStyle(BLACK, SOLID, "X"),
+    "forward-difference": MethodStyle(PURPLE, DASHED, "^"),
+    "central-difference": MethodStyle(VERMILLION, SOLID, "s"),
+    "linear-interpolation": MethodStyle(BLACK, DASHED, "*"),
+    "gaussian": MethodStyle(BLUE, DASHED, "o"),
+    "orthonormal": MethodStyle(ORANGE, SOLID, "D"),
+    "sphere": MethodStyle(SKY, SOLID, "v"),
+    "spsa": MethodStyle(GREEN, SOLID, "P"),
 }
 _TAKEN = {(style.color, style.linestyle) for style in METHODS.values()}
 _OTHERS = [(color, line) for line in LINES for color in COLOURS if (color, line) not in _TAKEN]

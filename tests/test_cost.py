@@ -20,7 +20,7 @@ def test_values_are_counted_and_detached():
     y = cost(X)
     assert not y.requires_grad
     torch.testing.assert_close(y, 2 * square(X))
-    assert cost.evaluations == 3 and cost.spent == {"value": 3, "gradient": 0, "jvp": 0, "steps": 0}
+    assert cost.evaluations == 3 and cost.spent == {"value": 3, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
 
 
 def test_a_function_of_one_point_is_called_point_by_point():
@@ -33,6 +33,12 @@ def test_a_function_of_one_point_is_called_point_by_point():
 def test_numpy_answers_take_the_dtype_of_the_points():
     y = Cost(lambda x: x.numpy().sum(-1).astype("f4"))(X)
     assert y.dtype == torch.float64
+
+
+def test_python_numbers_keep_their_double_precision():
+    third = 1 / 3  # not a float32
+    assert Cost(lambda p: third, batched=False)(X).tolist() == [third] * 3
+    assert Cost(lambda x: [third] * len(x))(X).tolist() == [third] * 3
 
 
 def test_the_budget_is_refused_before_anything_is_evaluated():
@@ -70,6 +76,114 @@ def test_gradients_come_from_autograd_or_as_given():
         Cost(lambda x: x.detach().sum(-1)).gradient(X)
     with pytest.raises(FloatingPointError, match="gradient 0 is not finite"):
         Cost(square, gradient=lambda x: x / 0).gradient(X)
+
+
+TANGENTS = torch.tensor([[1.0, 0.0], [0.5, -2.0], [0.0, 3.0]], dtype=torch.float64)
+SLOPES = (2 * X * TANGENTS).sum(-1)
+
+
+def one_square(p):
+    return (p * p).sum()
+
+
+@pytest.mark.parametrize("cost", (Cost(square), Cost(one_square, batched=False)), ids=("batched", "point by point"))
+def test_value_gradient_and_derivative_along_a_tangent_come_from_one_function(cost):
+    for value, gradient in (cost.value_and_gradient(X), (square(X), cost.gradient(X))):
+        torch.testing.assert_close(value, square(X))
+        torch.testing.assert_close(gradient, 2 * X)
+        assert not value.requires_grad and not gradient.requires_grad
+    value, slope = cost.jvp(X, TANGENTS)
+    torch.testing.assert_close(value, square(X))
+    torch.testing.assert_close(slope, SLOPES)
+    again = cost.jvp(X[0].expand(3, 2), TANGENTS)[1]
+    torch.testing.assert_close(again, (2 * X[0] * TANGENTS).sum(-1))
+    assert cost.spent == {"value": 0, "gradient": 6, "jvp": 6, "complex": 0, "steps": 0}
+
+
+def test_derivatives_given_as_functions_are_used_with_seeds_and_point_by_point():
+    def value(p, seed):
+        return float(p.sum()) * seed
+
+    cost = Cost(
+        value,
+        batched=False,
+        seeded=True,
+        gradient=lambda p, seed: torch.full_like(p, seed),
+        jvp=lambda p, v, seed: (value(p, seed), float(v.sum()) * seed),
+    )
+    seeds = torch.tensor([3, 4, 5])
+    y, g = cost.value_and_gradient(X, seeds)
+    assert y.tolist() == [9.0, 28.0, -2.5] and g.tolist() == [[3.0, 3.0], [4.0, 4.0], [5.0, 5.0]]
+    y, slope = cost.jvp(X, TANGENTS, seeds)
+    assert y.tolist() == [9.0, 28.0, -2.5] and slope.tolist() == [3.0, -6.0, 15.0]
+    assert cost.spent == {"value": 3, "gradient": 3, "jvp": 3, "complex": 0, "steps": 0}
+
+
+def test_a_given_gradient_does_not_pay_for_the_value_and_both_are_reserved_together():
+    cost = Cost(square, budget=5, gradient=lambda x: 2 * x)
+    with pytest.raises(BudgetExceeded, match="6 more value_and_gradient evaluations do not fit: 0 of the budget of 5"):
+        cost.value_and_gradient(X)
+    assert set(cost.spent.values()) == {0}
+    by_autograd = Cost(square, budget=3)
+    by_autograd.value_and_gradient(X)
+    assert by_autograd.spent["gradient"] == 3 and by_autograd.evaluations == 0
+
+
+def test_every_kind_of_evaluation_counts_against_the_budget():
+    cost = Cost(square, budget=12)
+    cost(X)
+    cost.gradient(X)
+    cost.jvp(X, TANGENTS)
+    cost.complex(X.to(torch.complex128))
+    assert cost.spent == {"value": 3, "gradient": 3, "jvp": 3, "complex": 3, "steps": 0}
+    for ask in (cost, cost.gradient, cost.value_and_gradient, lambda x: cost.jvp(x, x)):
+        with pytest.raises(BudgetExceeded):
+            ask(X[:1])
+    with pytest.raises(BudgetExceeded):
+        cost.complex(X[:1].to(torch.complex128))
+
+
+def test_a_function_that_forward_mode_cannot_follow_is_named():
+    with pytest.raises(TypeError, match="not differentiable in forward mode; pass jvp="):
+        Cost(lambda x: x.detach().numpy().sum(-1)).jvp(X, TANGENTS)
+    with pytest.raises(RuntimeError) as caught:
+        Cost(lambda x: x.numpy().sum(-1)).gradient(X)
+    assert "pass gradient= if torch cannot" in caught.value.__notes__[0]
+    with pytest.raises(TypeError, match="not differentiable by autograd"):
+        Cost(lambda x: torch.ones(3, requires_grad=True)).gradient(X)  # a gradient, but not with respect to x
+    with pytest.raises(ValueError, match=r"tangents must be \(3, 2\) like points, got \(2, 2\)"):
+        Cost(square).jvp(X, TANGENTS[:2])
+
+
+def test_a_derivative_that_is_not_finite_is_named():
+    edge = torch.tensor([[1.0], [0.0]], dtype=torch.float64)
+    with pytest.raises(FloatingPointError, match=r"gradient 1 is not finite at point \[0\]"):
+        Cost(lambda x: x[:, 0].sqrt()).gradient(edge)
+    with pytest.raises(FloatingPointError, match=r"jvp 1 is not finite at point \[0\]"):
+        Cost(lambda x: x[:, 0].sqrt()).jvp(edge, torch.ones_like(edge))
+    with pytest.raises(FloatingPointError, match=r"evaluation 1 is nan at point \[0\]"):
+        Cost(lambda x: x[:, 0] / x[:, 0]).gradient(edge)
+
+
+def test_complex_costs_are_for_complex_points_only():
+    z = X + 1e-30j * TANGENTS
+    y = Cost(square).complex(z)
+    torch.testing.assert_close(y.imag / 1e-30, SLOPES)
+    assert Cost(lambda p: complex(p[0]) ** 2, batched=False).complex(z)[1].item() == (3 + 5e-31j) ** 2
+    with pytest.raises(TypeError, match="points must be real; ask"):
+        Cost(square)(z)
+    with pytest.raises(TypeError, match="points must be complex, got"):
+        Cost(square).complex(X)
+    with pytest.raises(TypeError, match="must return real costs for real points, got complex ones"):
+        Cost(lambda x: square(x) + 0j)(X)
+    for flat in (Cost(lambda x: x.abs().sum(-1)), Cost(lambda p: float(p[0].real), batched=False)):
+        with pytest.raises(TypeError, match="must return complex costs for complex points, got real ones"):
+            flat.complex(z)
+    with pytest.raises(RuntimeError) as caught:
+        Cost(lambda x: torch.floor(x).sum(-1)).complex(z)
+    assert "analytic" in caught.value.__notes__[0]
+    with pytest.raises(FloatingPointError, match="evaluation 0 is"):
+        Cost(lambda x: 1 / (x[:, 0] - x[:, 0])).complex(z)
 
 
 def test_a_wrong_shape_says_what_was_expected():

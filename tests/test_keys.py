@@ -1,13 +1,19 @@
 """Key: equal names give equal streams, other names others, and nothing else in the process is touched."""
 
+import math
 import pickle
+from statistics import NormalDist
 
 import numpy as np
 import pytest
 import torch
+from scipy.special import ndtr
 
 from rllab import Key
-from rllab.keys import as_key, seeds_for, standard_normal
+from rllab.keys import as_key, rademacher, seeds_for, standard_normal
+
+FALSE_ALARM = 1e-9
+SINGLE = torch.empty(())
 
 
 def draw(key):
@@ -82,3 +88,59 @@ def test_float64_normals_are_the_float32_ones():
     single, double = (standard_normal((3, 2), Key(1), torch.empty((), dtype=t)) for t in (torch.float32, torch.float64))
     assert double.dtype == torch.float64
     assert torch.equal(single.double(), double)
+
+
+def test_normals_follow_the_normal_law():
+    n = 1_000_000
+    u = standard_normal((n,), Key(1), SINGLE).double().sort().values.numpy()
+    # Dvoretzky, Kiefer & Wolfowitz with Massart's constant: P(sup |F_n − Φ| > ε) <= 2 exp(−2nε²)
+    epsilon = math.sqrt(math.log(2 / FALSE_ALARM) / (2 * n))
+    assert epsilon < 0.0034  # a scale wrong by 1.5 % moves Φ by 0.0036
+    steps = np.arange(n + 1) / n
+    assert max(np.abs(ndtr(u) - steps[:-1]).max(), np.abs(ndtr(u) - steps[1:]).max()) < epsilon
+
+
+def test_the_two_normals_of_a_pair_are_independent():
+    # They share a radius: their squares would be correlated by a wrong angle, their signs by a wrong quadrant.
+    n = 1_000_000
+    x, y = standard_normal((2, n), Key(2), SINGLE).double()
+    limit = -NormalDist().inv_cdf(FALSE_ALARM / 8) / math.sqrt(n)
+    for f in (lambda v: v, lambda v: (v * v - 1) / math.sqrt(2)):
+        for g in (lambda v: v, lambda v: (v * v - 1) / math.sqrt(2)):
+            assert abs(float((f(x) * g(y)).mean())) < limit  # mean of n products of unit variance
+
+
+def test_normals_are_finite_and_reach_far_enough():
+    u = standard_normal((2**23,), Key(3), SINGLE)
+    assert bool(torch.isfinite(u).all())
+    # P(max |u| < 4.5) = (1 − 6.8e-6)^(2²³) < e⁻⁵⁷; P(max |u| > 6.56) is zero by construction
+    assert 4.5 < float(u.abs().max()) < math.sqrt(62 * math.log(2)) + 1e-5
+
+
+@pytest.mark.parametrize("shape", ((1,), (7,), (3, 5), (2, 3, 4), (0, 3)))
+@pytest.mark.parametrize("draw", (standard_normal, rademacher))
+def test_noise_comes_in_any_shape_and_precision(draw, shape):
+    single, double, half = (
+        draw(shape, Key(4), torch.empty((), dtype=t)) for t in (torch.float32, torch.float64, torch.bfloat16)
+    )
+    assert single.shape == double.shape == half.shape == shape
+    assert (single.dtype, double.dtype, half.dtype) == (torch.float32, torch.float64, torch.bfloat16)
+    assert torch.equal(single.double(), double)
+
+
+def test_signs_are_fair_and_independent():
+    # Mean, and correlation with the sign 1, 2, 7, 8, 63, 64 places on (within a byte, across bytes, across words)
+    n = 1_000_000
+    s = rademacher((n,), Key(5), SINGLE)
+    assert set(s.tolist()) == {-1.0, 1.0}
+    s, limit = s.double(), -NormalDist().inv_cdf(FALSE_ALARM / 14) / math.sqrt(n - 64)
+    assert abs(float(s.mean())) < limit
+    for lag in (1, 2, 7, 8, 63, 64):
+        assert abs(float((s[lag:] * s[:-lag]).mean())) < limit
+
+
+def test_a_key_seeds_numpy_generators():
+    first, again, other = (np.random.default_rng(k).random(3) for k in (Key(1), Key(1), Key(2)))
+    assert (first == again).all() and (first != other).all()
+    state = Key(1).generate_state(624)  # as much as the largest of numpy's generators asks for
+    assert state.shape == (624,) and state.dtype == np.uint32 and len(set(state.tolist())) > 620

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution
+from rllab.distributions.base import Distribution, weighted_sum
 from rllab.keys import Key, standard_normal
 
 
@@ -62,11 +62,11 @@ class Gaussian(Distribution):
         return torch.addcmul(self.mean, u, self._scale), u
 
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._sum(w, noise, (noise, noise * noise - 1), self._scale)
+        return self._sum(w, (noise, noise * noise - 1), self._scale)
 
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
         square = noise * noise
-        return self._sum(w, noise, (square, (square - 1).square_()), self._scale.square())
+        return self._sum(w, (square, (square - 1).square_()), self._scale.square())
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"mean": noise / self._scale, "scale": (noise * noise - 1) / self._scale}
@@ -77,6 +77,5 @@ class Gaussian(Distribution):
         return self.scale
 
     @staticmethod
-    def _sum(w: Tensor, u: Tensor, terms: tuple[Tensor, Tensor], over: Tensor) -> dict[str, Tensor]:
-        equation = "k,kd->d" if u.ndim == 2 else "kb,kbd->bd"
-        return {name: torch.einsum(equation, w, t) / over for name, t in zip(("mean", "scale"), terms, strict=True)}
+    def _sum(w: Tensor, terms: tuple[Tensor, Tensor], over: Tensor) -> dict[str, Tensor]:
+        return {name: weighted_sum(w, t) / over for name, t in zip(("mean", "scale"), terms, strict=True)}

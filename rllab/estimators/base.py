@@ -1,7 +1,7 @@
 """Estimator: the contract every gradient estimator keeps: ask for points, be told their costs, return an Estimate.
 
     query    = estimator.ask(at, evaluations, key)       a recipe; nothing is evaluated
-    values   = cost(points of every block)               by whoever, wherever, in any order
+    values   = cost(points of every block)               by whoever, wherever, in any order; or gradients, see Query
     estimate = estimator.tell(query, values)
 
 `estimator(cost, at, …)` does the three in one stream: each block is evaluated and folded while its noise is in hand,
@@ -21,30 +21,46 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.cost import Cost
+from rllab.cost import Cost, Request
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.keys import Key, as_key
 
-BLOCK = 1 << 16  # numbers of noise drawn at once: 256 KiB of float32, which stay in a core's cache
+BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
+
+# glibc returns memory to the system above twice the largest piece ever freed to it; an estimate that frees a few MiB
+# would then fault them in again on every call, at up to three times its own cost. This piece is never touched.
+torch.empty(1 << 24, dtype=torch.uint8)
+
+Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
 
 class Plan(NamedTuple):
-    """How an estimator spends evaluations: `shared` once, then `per_unit` for each unit; `block` units at a time."""
+    """How an estimator spends evaluations: `shared` once, then `per_unit` for each unit.
+
+    A unit falls into `pieces` (the coordinates of a stencil; most have one), and a block holds `block` pieces.
+    """
 
     per_unit: int
     block: int
     shared: int = 0
     least_units: int = 1
+    most_units: int | None = None
+    pieces: int = 1
 
 
 class Estimator(ABC):
     """A way to estimate a gradient. Subclasses are frozen dataclasses of hyperparameters, all defaulted, and final.
 
-    `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; `needs` what is asked
-    of the cost: "value", "gradient", "jvp", ….
+    `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
+    gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `kind` is what is asked at each point,
+    `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", …. `source` is a short
+    citation, "Authors (year), Title".
     """
 
+    source: ClassVar[str]
+    kind: ClassVar[Request] = "value"
     needs: ClassVar[frozenset[str]] = frozenset({"value"})
+    order: ClassVar[int | None] = None
 
     @property
     @abstractmethod
@@ -74,28 +90,36 @@ class Estimator(ABC):
         units = (evaluations - plan.shared) // plan.per_unit
         if units < plan.least_units:
             raise ValueError(f"{type(self).__name__}: evaluations must be >= {self.minimum(at)}, got {evaluations}")
+        if plan.most_units is not None:
+            units = min(units, plan.most_units)
         spent = plan.shared + units * plan.per_unit
-        at = at.detach()
-        return Query(self, at, units, spent, -(-units // plan.block), as_key(key), state)
+        return Query(self, at.detach(), units, spent, plan, as_key(key), state, self.kind)
 
-    def tell(self, query: Query, values: Tensor, *, rows: bool = False, errors: bool = True) -> Estimate:
+    def tell(self, query: Query, values: Answer, *, rows: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.
 
         Args:
-            values: (query.evaluations,), or (query.evaluations, B); `values[block.rows]` answers `block.points`.
+            values: (query.evaluations,), or (query.evaluations, B); `values[block.rows]` answers `block.points`. For a
+                query of another kind, what `Query` says.
             rows: also return every unit's contribution, O(m d) memory.
             errors: also return the standard error.
         Raises:
             ValueError: if the shape is another, or a value is not finite.
         """
-        wanted = (query.evaluations, *self._problems(query.at))
-        if tuple(values.shape) != wanted:
-            raise ValueError(f"{type(self).__name__}: values must be {wanted}, got {tuple(values.shape)}")
-        if not torch.isfinite(values).all():
-            where = (~torch.isfinite(values)).nonzero()[0].tolist()
-            raise ValueError(f"{type(self).__name__}: values must be finite, got {values[tuple(where)]} at {where}")
+        parts, shapes = values if isinstance(values, tuple) else (values,), self._answer_shapes(query)
+        if [tuple(part.shape) for part in parts] != shapes:
+            wanted, got = " and ".join(map(str, shapes)), " and ".join(str(tuple(part.shape)) for part in parts)
+            raise ValueError(f"{type(self).__name__}: values must be {wanted}, got {got}")
+        for part in parts:
+            if not torch.isfinite(part).all():
+                where = (~torch.isfinite(part)).nonzero()[0].tolist()
+                raise ValueError(f"{type(self).__name__}: values must be finite, got {part[tuple(where)]} at {where}")
+        if len(parts) == 1:
+            answered = ((block, parts[0][block.rows]) for block in query)
+        else:
+            answered = ((block, (parts[0][block.rows], parts[1][block.rows])) for block in query)
         with torch.no_grad():
-            return self._fold(query, ((block, values[block.rows]) for block in query), rows, errors)
+            return self._fold(query, answered, rows, errors)
 
     def __call__(
         self,
@@ -117,20 +141,26 @@ class Estimator(ABC):
             raise TypeError(f"{type(self).__name__}: cost must be a Cost, got {cost!r}; wrap it: Cost(function)")
         query = self.ask(at, evaluations, key, state=state)
         problems = self._problems(at)
-        cost.reserve("value", query.evaluations * (problems[0] if problems else 1))
-        with torch.no_grad():
-            return self._fold(query, self._answers(cost, query), rows, errors)
+        cost.reserve(query.kind, query.evaluations * (problems[0] if problems else 1))
+        return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
 
-    def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Tensor]]:
+    def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Answer]]:
         for block in query:
             seeds = query.seeds(block) if cost.seeded else None
             if block.points.ndim == 2:
-                yield block, cost(block.points, seeds)
+                yield block, _ask(cost, query.kind, block.points, block.tangents, seeds)
             else:
                 n, b, d = block.points.shape
-                flat = cost(block.points.reshape(n * b, d), None if seeds is None else seeds.reshape(-1))
-                yield block, flat.view(n, b)
+                v = None if block.tangents is None else block.tangents.reshape(n * b, d)
+                seeds = None if seeds is None else seeds.reshape(-1)
+                y = _ask(cost, query.kind, block.points.reshape(n * b, d), v, seeds)
+                yield block, _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
             del block  # see `_fold`: one block at a time is alive
+
+    def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:
+        one, vector = (query.evaluations, *self._problems(query.at)), (query.evaluations, *query.at.shape)
+        shapes = {"gradient": [vector], "value_and_gradient": [one, vector], "jvp": [one, one]}
+        return shapes.get(query.kind, [one])
 
     @abstractmethod
     def _plan(self, at: Any) -> Plan:
@@ -141,8 +171,13 @@ class Estimator(ABC):
         """Make block i of a query, from (query, i) alone."""
 
     @abstractmethod
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        """Reduce the answered blocks, which come in order, to an estimate."""
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], rows: bool, errors: bool) -> Estimate:
+        """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
+
+    def _span(self, query: Query, i: int) -> tuple[int, int]:
+        """Return the pieces a..b that block i of a query holds."""
+        plan = query.plan
+        return i * plan.block, min((i + 1) * plan.block, query.units * plan.pieces)
 
     def _problems(self, at: Any) -> tuple[int, ...]:
         """Return () for one problem, (B,) for B at once."""
@@ -151,6 +186,19 @@ class Estimator(ABC):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         """Return for each point of a block the unit it belongs to: points of one unit share their seed."""
         return np.arange(block.rows.start, block.rows.stop)
+
+
+def _ask(cost: Cost, kind: Request, points: Tensor, tangents: Tensor | None, seeds: Tensor | None) -> Answer:
+    if kind == "value":
+        return cost(points, seeds)
+    if kind == "jvp":
+        assert tangents is not None  # a "jvp" block holds them
+        return cost.jvp(points, tangents, seeds)
+    return getattr(cost, kind)(points, seeds)
+
+
+def _split(y: Tensor, n: int, b: int) -> Tensor:
+    return y.view(n, b, *y.shape[1:])
 
 
 def check_parameters(name: str, at: object) -> Tensor:

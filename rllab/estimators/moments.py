@@ -1,6 +1,13 @@
-"""Running first and second moments of contributions r_k = w_k u_k: O(d) memory whatever the number of units.
+"""Running first and second moments of contributions s w_k u_k: O(d) memory whatever the number of units.
 
-mean = s/m Σ_k w_k u_k          standard error = √( (s²/m Σ_k w_k² u_k² − mean²) / (m − 1) )
+    r_k = s/m w_k u_k        mean = Σ_k r_k        standard error = √( m/(m − 1) · (Σ_k r_k² − mean²/m) )
+
+Directions drawn in groups that depend on each other (orthogonal ones, say) count as one unit a group. With C_g the sum
+of r over group g, a_g its share of the directions, K groups,
+
+    mean = Σ_g C_g           standard error = √( K/(K − 1) · Σ_g (C_g − a_g mean)² )
+
+which is the usual one for equal groups. A last group that is smaller counts for less; the error then errs high.
 """
 
 from __future__ import annotations
@@ -13,43 +20,98 @@ class Moments:
     """Accumulate weights (k,) times directions (k, d), or (k, B) times (k, B, d).
 
     Args:
+        m, scale: how many units there will be in all, and s.
         errors, rows: whether standard error and single contributions will be asked for.
+        signs: whether all directions consist of ±1, whose squares need not be summed.
     """
 
-    __slots__ = ("_errors", "_rows", "_sum", "_sum2")
+    __slots__ = ("_errors", "_m", "_mean", "_rows", "_scale", "_signs", "_square")
 
-    def __init__(self, *, errors: bool, rows: bool):
-        self._errors = errors
-        self._sum: Tensor | None = None
-        self._sum2: Tensor | None = None
+    def __init__(self, m: int, scale: float, *, errors: bool, rows: bool, signs: bool = False):
+        self._m, self._scale, self._signs = m, scale / m, signs
+        self._errors = errors and m > 1
+        self._mean: Tensor | None = None
+        self._square: Tensor | None = None
         self._rows: list[Tensor] | None = [] if rows else None
 
     def add(self, w: Tensor, u: Tensor) -> None:
-        """Take in a block. `u` is overwritten if errors were asked for: it is squared in place."""
+        """Take in a block. `u` is overwritten."""
+        w = w * self._scale
+        r = u.mul_(w.unsqueeze(-1))
         if self._rows is not None:
-            self._rows.append(w.unsqueeze(-1) * u)
-        self._sum = _accumulate(self._sum, w, u)
+            self._rows.append(r * self._m)
+        self._mean = _plus(self._mean, r.sum(0))
         if self._errors:
-            self._sum2 = _accumulate(self._sum2, w * w, u.mul_(u))
+            square = (w * w).sum(0).unsqueeze(-1) if self._signs else r.mul_(r).sum(0)
+            self._square = _plus(self._square, square)
 
-    def close(self, m: int, scale: float) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return mean, standard error (None for m = 1 or if not asked for) and rows (None if not asked for)."""
-        if self._sum is None:
+        g, m, se = self._mean, self._m, None
+        if g is None:
             raise ValueError("Moments: nothing was added")
-        g = self._sum.mul_(scale / m)
-        se = None
-        if self._sum2 is not None and m > 1:
-            se = self._sum2.mul_(scale * scale / m).addcmul_(g, g, value=-1).clamp_min_(0).div_(m - 1).sqrt_()
-        return g, se, torch.cat(self._rows).mul_(scale) if self._rows is not None else None
+        if self._square is not None:
+            se = torch.addcmul(self._square, g, g, value=-1 / m).mul_(m / (m - 1)).clamp_min_(0).sqrt_()
+        return g, se, torch.cat(self._rows) if self._rows is not None else None
 
 
-def _accumulate(total: Tensor | None, w: Tensor, u: Tensor) -> Tensor:
-    """Return total + Σ_k w_k u_k; the first block makes the total, later ones add to it in place."""
-    if u.ndim == 3:
-        term = torch.einsum("kb,kbd->bd", w, u)
-        return term if total is None else total.add_(term)
-    if total is None:
-        return torch.mv(u.t(), w)
-    if u.shape[0] == 1:
-        return total.add_(u[0], alpha=w.item())  # one long row: addmv's column pass is slower
-    return total.addmv_(u.t(), w)
+class GroupedMoments:
+    """The same for directions that come in groups of `size`, the last of which may be smaller."""
+
+    def __init__(self, m: int, scale: float, size: int, *, errors: bool, rows: bool):
+        self._m, self._scale, self._size = m, scale / m, size
+        self._errors = errors and m > size
+        self._rows: list[Tensor] | None = [] if rows else None
+        self._part: Tensor | None = None  # C_g of the group being filled, with `_filled` directions so far
+        self._filled = self._groups = self._count = 0
+        self._mean: Tensor | None = None
+        self._square: Tensor | None = None  # Σ_g C_g²
+        self._cross: Tensor | None = None  # Σ_g m_g C_g
+
+    def add(self, w: Tensor, u: Tensor) -> None:
+        """Take in a block, whose groups follow on those before. `u` is overwritten."""
+        r, size = u.mul_((w * self._scale).unsqueeze(-1)), self._size
+        if self._rows is not None:
+            self._rows.append(r * self._m)
+        while n := len(r):
+            if self._filled or n < size:  # go on with a group, or begin one that goes on
+                n = min(n, size - self._filled)
+                self._part = _plus(self._part, r[:n].sum(0))
+                self._filled += n
+                if self._filled == size:
+                    self._take_part()
+            else:  # whole groups
+                n -= n % size
+                self._take(r[:n].reshape(-1, size, *r.shape[1:]).sum(1), size)
+            r = r[n:]
+
+    def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return mean, standard error (None for one group or if not asked for) and rows (None if not asked for)."""
+        self._take_part()
+        g, m, k, se = self._mean, self._m, self._groups, None
+        if g is None:
+            raise ValueError("GroupedMoments: nothing was added")
+        if self._square is not None and self._cross is not None:
+            # Σ_g (C_g − a_g ĝ)²  with  a_g = m_g/m
+            spread = self._square - 2 / m * g * self._cross + self._count / m**2 * g * g
+            se = spread.mul_(k / (k - 1)).clamp_min_(0).sqrt_()
+        return g, se, torch.cat(self._rows) if self._rows is not None else None
+
+    def _take_part(self) -> None:
+        if self._part is not None:
+            self._take(self._part[None], self._filled)
+            self._part, self._filled = None, 0
+
+    def _take(self, shares: Tensor, size: int) -> None:
+        """Count in the shares C_g, (groups, …), of groups of `size` directions each."""
+        total = shares.sum(0)
+        self._mean = _plus(self._mean, total)
+        self._groups += len(shares)
+        if self._errors:
+            self._count += len(shares) * size * size
+            self._square = _plus(self._square, (shares * shares).sum(0))
+            self._cross = _plus(self._cross, size * total)
+
+
+def _plus(total: Tensor | None, term: Tensor) -> Tensor:
+    return term if total is None else total.add_(term)

@@ -12,14 +12,16 @@ Sources: Williams (1992), "Simple statistical gradient-following algorithms", th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from rllab.distributions import Distribution
+from rllab.distributions.base import add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan
 from rllab.estimators.baselines import Baseline, centre_and_factor, check_baseline, least_samples
@@ -40,6 +42,7 @@ class ScoreFunction(Estimator):
     for few samples.
     """
 
+    source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"
     baseline: Baseline = "leave-one-out"
 
     def __post_init__(self) -> None:
@@ -83,44 +86,43 @@ class ScoreFunction(Estimator):
                 offset = f.mean(0)
             w = f - offset
             total = total + w.sum(0)
-            _add(ws, at.score_sum(w, x, noise))
+            add_into(ws, at.score_sum(w, x, noise))
             if in_batch:
-                _add(s, at.score_sum(torch.ones_like(w), x, noise))
+                add_into(s, at.score_sum(torch.ones_like(w), x, noise))
             if errors:
-                _add(w2s2, at.score_square_sum(w * w, x, noise))
+                add_into(w2s2, at.score_square_sum(w * w, x, noise))
                 if in_batch:
-                    _add(ws2, at.score_square_sum(w, x, noise))
-                    _add(s2, at.score_square_sum(torch.ones_like(w), x, noise))
+                    add_into(ws2, at.score_square_sum(w, x, noise))
+                    add_into(s2, at.score_square_sum(torch.ones_like(w), x, noise))
             if rows:
                 kept.append((w, block))
             del block, x, noise  # before the next block is drawn: its buffers are then still in cache
         mean = torch.as_tensor(total / k)
         c, factor = centre_and_factor(self.baseline, mean, k) if in_batch else (0.0, 1.0)
-        c = torch.as_tensor(c).unsqueeze(-1)  # against (d,) or, per problem, (B, d)
-        g = {name: factor / k * (ws[name] - c * s[name] if in_batch else ws[name]) for name in ws}
+        c = torch.as_tensor(c)
+        g = {n: factor / k * (v - _beside(c, v) * s[n] if in_batch else v) for n, v in ws.items()}
         se = None
         if errors and k > 1:
-            square = {n: w2s2[n] - 2 * c * ws2[n] + c * c * s2[n] for n in w2s2} if in_batch else w2s2
+            square = w2s2
+            if in_batch:
+                square = {n: v - 2 * _beside(c, v) * ws2[n] + _beside(c, v).square() * s2[n] for n, v in w2s2.items()}
             se = {n: ((factor * factor / k * v - g[n] ** 2).clamp_min(0) / (k - 1)).sqrt() for n, v in square.items()}
         contributions = _rows(at, kept, c, factor) if rows else None
         return Estimate(g, mean + offset, query.evaluations, self.target, se, contributions, query.state)
 
 
 def _block_size(at: Distribution) -> int:
-    numel = 1
-    for n in at.shape:
-        numel *= n
-    return max(1, BLOCK // numel)
+    return max(1, BLOCK // math.prod(at.shape))
 
 
-def _add(total: Sums, term: Sums) -> None:
-    for name, value in term.items():
-        total[name] = total[name] + value if name in total else value
+def _beside(w: Tensor, scores: Tensor) -> Tensor:
+    """Return weights with the trailing dimensions of a parameter added, so that they multiply its scores."""
+    return w.view(*w.shape, *[1] * (scores.ndim - w.ndim))
 
 
 def _rows(at: Distribution, kept: list[tuple[Tensor, Block]], c: Tensor, factor: float) -> Sums:
     parts = [
-        {name: factor * (w.unsqueeze(-1) - c) * score for name, score in at.scores(block.points, block.noise).items()}
+        {n: factor * _beside(w - c, score) * score for n, score in at.scores(block.points, block.noise).items()}
         for w, block in kept
     ]
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}

@@ -1,0 +1,159 @@
+"""Frame: what experiments share: the flags, claims that can fail, and the way from the one to the other.
+
+    flags ──▶ jobs ──▶ records on disk ──▶ claims, printed with their numbers ──▶ figure ──▶ exit 0, or 1 if one fails
+
+An experiment is a script with a question as the first line of its docstring, and five things of its own:
+
+    @dataclass(frozen=True)
+    class Config(Flags): ...                        its flags, all defaulted; `faster` says what --fast changes
+    def jobs_of(config) -> Iterable[Job]: ...       what is to be run, under which seeds
+    def run(job, record) -> summary | None: ...     appends rows; knows nothing of claims and figures
+    def claims(records, config, judge): ...         judge(holds, "what was measured (and what it takes)")
+    def figure(records, config) -> Path: ...        draws what is on disk, computes nothing
+
+    if __name__ == "__main__":
+        main(Config, __doc__, jobs_of, run, claims, figure)
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+
+import tyro
+
+from rllab.runs import Job, Record, machine, one_line_errors, sweep
+from rllab.runs.job import Worker
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SHARED = ("seeds", "processes", "out", "replot", "resume")  # flags on which no single number depends
+
+
+@dataclass(frozen=True)
+class Flags:
+    """Flags of every experiment; a subclass adds its own, and a default for `out`."""
+
+    seeds: int = 10
+    """Seeds, 0, 1, …: repetitions of everything."""
+    processes: int = 2
+    """Runs at a time, one thread each."""
+    out: Path = Path("results")
+    """Folder of records and figures."""
+    fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """A pass of a few seconds, in one process."""
+    replot: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Only draw, and print claims, from what is on disk."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on where a killed run stopped, or add seeds."""
+
+    def __post_init__(self) -> None:
+        for flag in fields(self):
+            value = getattr(self, flag.name)
+            if type(value) in (int, float) and not value > 0:
+                raise ValueError(f"--{flag.name.replace('_', '-')} must be positive, got {value}")
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the numbers depend on; results of another identity are never mixed with these."""
+        return {flag.name: getattr(self, flag.name) for flag in fields(self) if flag.name not in SHARED}
+
+    def faster(self) -> Self:
+        """Return what --fast runs."""
+        return replace(self, seeds=3, processes=1)
+
+
+class Judge:
+    """Print claims as they are judged, and remember whether one failed."""
+
+    def __init__(self) -> None:
+        self.verdicts: list[bool] = []
+
+    def __call__(self, holds: bool | np.bool_, text: str) -> None:
+        """Print one claim; `text` holds what was measured, and in brackets what it takes."""
+        self.verdicts.append(bool(holds))
+        print(f"  {'holds' if holds else 'FAILS'}  {text}")
+
+    def note(self, text: str) -> None:
+        """Print what is worth knowing and is not judged."""
+        print(f"  -----  {text}")
+
+    @property
+    def all_hold(self) -> bool:
+        return bool(self.verdicts) and all(self.verdicts)
+
+
+AConfig = TypeVar("AConfig", bound=Flags)
+
+
+@one_line_errors()
+def main(
+    config_class: type[AConfig],
+    description: str | None,
+    jobs_of: Callable[[AConfig], Iterable[Job]],
+    run: Worker,
+    claims: Callable[[list[Record], AConfig, Judge], None],
+    figure: Callable[[list[Record], AConfig], Path],
+    *,
+    describe: Callable[[Record], str] | None = None,
+) -> None:
+    """Parse the flags, run what is missing (or nothing, with --replot), judge, draw; exit with 0 if all claims hold.
+
+    Args:
+        run: at the top level of the script, for it is sent to other processes.
+        describe: what to say of a finished run.
+    """
+    config = tyro.cli(config_class, description=description)
+    if config.fast:
+        config = config.faster()
+    jobs = list(jobs_of(config))
+    if config.replot:
+        records = [Record.open(config.out / job.name) for job in jobs]
+    else:
+        records = sweep(
+            run,
+            jobs,
+            config.out,
+            config=config.identity,
+            resume=config.resume,
+            processes=config.processes,
+            describe=describe,
+        )
+    if unfinished := [record.folder.name for record in records if not record.finished]:
+        raise ValueError(f"{config.out}: {', '.join(unfinished[:3])} … did not finish; --resume goes on")
+    judge = Judge()
+    print(f"\nClaims ({machine()}, seeds 0 to {config.seeds - 1})")
+    claims(records, config, judge)
+    print(f"\nfigure: {figure(records, config)}")
+    sys.exit(0 if judge.all_hold else 1)
+
+
+def select(records: Sequence[Record], **wanted: object) -> list[Record]:
+    """Return the runs whose configuration has these values."""
+    return [record for record in records if all(record.config.get(name) == value for name, value in wanted.items())]
+
+
+def column(records: Iterable[Record], name: str) -> np.ndarray:
+    """Return one number of every run's summary, (runs,); NaN where there is none."""
+    import numpy as np
+
+    values = [(record.summary or {}).get(name) for record in records]
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def values(records: Iterable[Record], name: str, **wanted: object) -> np.ndarray:
+    """Return one number of every row that has these values, of all runs together, (rows,).
+
+    Raises:
+        ValueError: if there is no such row.
+    """
+    import numpy as np
+
+    rows = [row for record in records for row in record.rows if all(row.get(k) == v for k, v in wanted.items())]
+    if not rows:
+        raise ValueError(f"values: no row has {', '.join(f'{k} = {v!r}' for k, v in wanted.items())}")
+    return np.array([row[name] for row in rows], float)

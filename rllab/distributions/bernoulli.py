@@ -1,0 +1,73 @@
+"""Bernoulli: independent bits, P(x_i = 1) = σ(l_i), σ(l) = 1/(1 + e^(−l)).
+
+∂log p/∂l = x − σ(l) = σ(−l) where x = 1, −σ(l) where x = 0
+
+The second form is the one computed: at l = 50 the difference 1 − σ(l) would round to 0 instead of 1.9·10⁻²².
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from rllab.distributions.base import Distribution, check_logits, uniform, weighted_sum
+from rllab.keys import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Bernoulli(Distribution):
+    """Vectors of n independent bits, as floating 0s and 1s.
+
+    Args:
+        logits: l = log(p/(1 − p)), (n,) or (B, n), floating and finite.
+    """
+
+    logits: Tensor
+
+    def __post_init__(self) -> None:
+        check_logits("Bernoulli", self.logits, {1: "(n,)", 2: "(B, n)"})
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"logits": self.logits}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.logits.shape)
+
+    @property
+    def support_size(self) -> int:
+        return 2 ** self.shape[-1]
+
+    def replace(self, **parameters: Tensor) -> Bernoulli:
+        if unknown := set(parameters) - {"logits"}:
+            raise ValueError(f"Bernoulli.replace: the parameter is logits, got {min(unknown)!r}")
+        return Bernoulli(parameters.get("logits", self.logits))
+
+    def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
+        p = torch.sigmoid(self.logits.double())
+        return (uniform((k, *self.shape), key, p) < p).to(self.logits), None
+
+    def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
+        n = self.shape[-1]
+        which = range(self.support_size)[start:stop]
+        index = torch.arange(which.start, which.stop, device=self.logits.device)
+        bits = (index[:, None] >> torch.arange(n - 1, -1, -1, device=self.logits.device)) & 1
+        x = bits.to(self.logits).view(-1, *[1] * (self.logits.ndim - 1), n).expand(-1, *self.shape)
+        return x, logsigmoid((2 * x - 1) * self.logits).sum(-1)
+
+    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        # Σ_k w_k s(x_k) = σ(−l) Σ_{x_k = 1} w_k − σ(l) Σ_{x_k = 0} w_k
+        on, off = torch.sigmoid(-self.logits), torch.sigmoid(self.logits)
+        return {"logits": weighted_sum(w, x) * on - weighted_sum(w, 1 - x) * off}
+
+    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        on, off = torch.sigmoid(-self.logits), torch.sigmoid(self.logits)
+        return {"logits": weighted_sum(w, x) * on.square() + weighted_sum(w, 1 - x) * off.square()}
+
+    def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return {"logits": x * torch.sigmoid(-self.logits) - (1 - x) * torch.sigmoid(self.logits)}

@@ -1,0 +1,119 @@
+"""The exact mean and variance of an estimator, as it is implemented: an integral over the noise it draws.
+
+    E ĝ = Σ_k w_k ĝ(z_k)            Var ĝ = Σ_k w_k (ĝ(z_k) − E ĝ)²
+
+z are all the numbers of one estimate. Normal ones take the nodes of a Gauss–Hermite rule, signs take both values, and
+every combination is evaluated: exact for costs that are polynomials of moderate degree, close for smooth ones, and
+affordable only while the numbers are few (units × d <= 4 or so).
+
+Source: Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.cost import Cost
+from rllab.estimate import Gradient
+from rllab.estimators.base import Estimator
+from rllab.keys import Key
+
+Path = tuple[str | int, ...]
+Law = Literal["normal", "sign"]
+_MOST = 1 << 18  # estimates; a few minutes of a cheap cost
+
+
+@dataclass(frozen=True, eq=False)
+class ExactMoments:
+    """Mean and elementwise variance of an estimate, both structured like its gradient."""
+
+    mean: Gradient
+    variance: Gradient
+
+
+def exact_moments(
+    estimator: Estimator, cost: Cost, at: Any, *, evaluations: int, nodes: int = 9, state: Any = None
+) -> ExactMoments:
+    """Integrate an estimator over its own noise.
+
+    Args:
+        cost: without noise of its own; it is charged for every evaluation, nodes^(normal numbers) 2^(signs) estimates.
+        at: parameters (d,) or a distribution, one problem.
+        evaluations: for one estimate.
+        nodes: of the Gauss–Hermite rule, exact up to degree 2 nodes − 1 in each normal number.
+    Raises:
+        TypeError: if the estimator draws anything but normal numbers and signs, or the cost has noise of its own.
+        ValueError: if there are too many combinations.
+    """
+    if cost.seeded:
+        raise TypeError("exact_moments: cost must have no noise of its own, got a seeded one")
+    requests: dict[Path, tuple[Law, int]] = {}
+
+    def record(path: Path, law: Law, n: int) -> Tensor:
+        requests[path] = law, n
+        return torch.ones(n, dtype=torch.float64)
+
+    for _ in estimator.ask(at, evaluations, _GivenNoise(record), state=state):
+        pass
+    laws: list[Law] = [law for law, n in requests.values() for _ in range(n)]
+    combinations = nodes ** laws.count("normal") * 2 ** laws.count("sign")
+    if combinations > _MOST:
+        raise ValueError(
+            f"exact_moments: an estimate draws {len(laws)} numbers, which makes {combinations} combinations; at most "
+            f"{_MOST} can be evaluated"
+        )
+    starts = dict(zip(requests, itertools.accumulate((n for _, n in requests.values()), initial=0), strict=False))
+    gradients, weights = [], []
+    for z, w in _grid(laws, nodes):
+        key = _GivenNoise(lambda path, law, n, z=z: z[starts[path] : starts[path] + n])
+        gradients.append(estimator(cost, at, evaluations=evaluations, key=key, state=state, errors=False).gradient)
+        weights.append(w)
+    if not isinstance(gradients[0], dict):
+        return ExactMoments(*_moments(gradients, weights))
+    each = {name: _moments([g[name] for g in gradients], weights) for name in gradients[0]}
+    return ExactMoments({name: m for name, (m, _) in each.items()}, {name: v for name, (_, v) in each.items()})
+
+
+class _GivenNoise(Key):
+    """A key whose streams are laid down: `supply(path, law, n)` gives the numbers of the stream called `path`."""
+
+    __slots__ = ("_path", "_supply")
+
+    def __init__(self, supply: Callable[[Path, Law, int], Tensor], path: Path = ()):
+        super().__init__(0)
+        self._supply, self._path = supply, path
+
+    def child(self, *path: str | int) -> Key:
+        return _GivenNoise(self._supply, self._path + path)
+
+    def given(self, law: Law, shape: tuple[int, ...]) -> Tensor:
+        return self._supply(self._path, law, math.prod(shape)).view(shape)
+
+    def generator(self, device: str | torch.device = "cpu") -> torch.Generator:
+        raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
+
+    def generate_state(self, n_words: int, dtype: type = np.uint32) -> np.ndarray:
+        raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
+
+
+def _grid(laws: Sequence[Law], nodes: int) -> Iterator[tuple[Tensor, float]]:
+    """Yield every combination of nodes, one for each number, with its weight."""
+    x, w = np.polynomial.hermite_e.hermegauss(nodes)
+    rules = {"normal": list(zip(x, w / w.sum(), strict=True)), "sign": [(-1.0, 0.5), (1.0, 0.5)]}
+    for choice in itertools.product(*(rules[law] for law in laws)):
+        yield torch.tensor([z for z, _ in choice], dtype=torch.float64), math.prod(p for _, p in choice)
+
+
+def _moments(gradients: list[Tensor], weights: list[float]) -> tuple[Tensor, Tensor]:
+    g = torch.stack(gradients)
+    w = torch.tensor(weights).to(g)
+    mean = torch.tensordot(w, g, 1)
+    return mean, torch.tensordot(w, (g - mean).square(), 1)

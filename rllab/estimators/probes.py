@@ -1,0 +1,100 @@
+"""Probes: what estimators that look along random directions u_i share, whatever law the directions follow.
+
+    antithetic   ĝ = s/(2m) Σ_i (f(θ + h u_i) − f(θ − h u_i)) u_i        2m evaluations
+    forward      ĝ = s/m    Σ_i (f(θ + h u_i) − f(θ)) u_i                m + 1
+    one-point    ĝ = s/m    Σ_i  f(θ + h u_i) u_i                        m
+
+with s = 1/h for directions scaled to E u uᵀ = I. All three have the same mean if u and −u are equally likely.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.estimate import Block, Estimate, Query
+from rllab.estimators.base import BLOCK, Plan
+from rllab.estimators.moments import GroupedMoments, Moments
+
+Form = Literal["antithetic", "forward", "one-point"]
+_PROBES = {"antithetic": 2, "forward": 1, "one-point": 1}  # away from θ, for each direction
+_PLUS_MINUS = {ndim: torch.tensor([1.0, -1.0]).view(2, *(1,) * ndim) for ndim in (2, 3)}
+
+
+def check_positive(name: str, **values: float) -> None:
+    """Raise a ValueError in the name of `name` unless every value is positive and finite."""
+    for argument, value in values.items():
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name}: {argument} must be positive and finite, got {value}")
+
+
+def check_form(name: str, form: str) -> None:
+    """Raise a ValueError in the name of `name` unless `form` is one of those above."""
+    if form not in tuple(_PROBES):
+        raise ValueError(f"{name}: form must be one of {tuple(_PROBES)}, got {form!r}")
+
+
+def plan(form: Form, at: Tensor, block: int | None = None) -> Plan:
+    """Return what a direction costs; a block holds as many as fit, or `block`."""
+    block = block or max(1, BLOCK // at.numel())
+    if form == "antithetic":
+        return Plan(2, block)
+    return Plan(1, block, shared=1 if form == "forward" else 0)
+
+
+def place(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
+    """Return the block of points along directions u, (n, d) or (n, B, d), the first of which is direction a."""
+    n = u.shape[0]
+    if form == "antithetic":
+        points = torch.addcmul(at, u, _PLUS_MINUS[u.ndim].to(at), value=step).reshape(2 * n, *at.shape)
+        return Block(slice(2 * a, 2 * (a + n)), points, u)
+    points = torch.add(at, u, alpha=step)
+    if form == "one-point":
+        return Block(slice(a, a + n), points, u)
+    if a == 0:  # the first block also carries θ itself, as its first point
+        return Block(slice(0, n + 1), torch.cat((at[None], points)), u)
+    return Block(slice(a + 1, a + n + 1), points, u)
+
+
+def scale(form: Form, step: float) -> float:
+    """Return 1/(2h) for the difference of two opposite points, else 1/h."""
+    return 1 / (_PROBES[form] * step)
+
+
+def units(form: Form, block: Block) -> np.ndarray:
+    """Return for each point the unit it shares its seed with: its mirror image, or in the forward form all others."""
+    rows = np.arange(block.rows.start, block.rows.stop)
+    if form == "antithetic":
+        n = len(rows) // 2
+        return block.rows.start // 2 + np.arange(2 * n) % n
+    return np.zeros_like(rows) if form == "forward" else rows
+
+
+def fold(
+    query: Query, answered: Iterable[tuple[Block, Tensor]], form: Form, moments: Moments | GroupedMoments
+) -> Estimate:
+    """Weigh the directions by the differences each form takes; return their mean, and that of the probes."""
+    total: Tensor | None = None
+    centre: Tensor | None = None
+    for block, f in answered:
+        u = block.noise
+        if form == "antithetic":
+            n = u.shape[0]
+            w = f[:n] - f[n:]
+        elif form == "forward":
+            if centre is None:
+                centre, f = f[0], f[1:]
+            w = f - centre
+        else:
+            w = f
+        moments.add(w, u)
+        total = f.sum(0) if total is None else total.add_(f.sum(0))
+        del block, u  # before the next block is drawn: its buffers are then still in cache
+    g, se, rows = moments.close()
+    value = None if total is None else total.mul_(1 / (_PROBES[form] * query.units))
+    return Estimate(g, value, query.evaluations, query.estimator.target, se, rows, query.state)
