@@ -19,6 +19,7 @@ import torch
 
 from rllab import estimators
 from rllab.agents.checkpoint import read_checkpoint, write_checkpoint
+from rllab.agents.mlp import Layers
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, make_environment, make_rows, rollout
 from rllab.estimators import Estimator
@@ -129,10 +130,13 @@ class Agent(ABC):
     def act(self, observations: np.ndarray) -> np.ndarray:
         """Return the policy's actions, without exploration, for observations (n, o) or one (o,)."""
         observations = np.asarray(observations)
-        with torch.no_grad():
-            outputs = self.policy(self.weights, self.policy.inputs(np.atleast_2d(observations))).numpy()
-        actions = self.policy.to_environment(outputs)
+        actions = self._act(self.policy.layers(self.weights), np.atleast_2d(observations))
         return actions if observations.ndim == 2 else actions[0]
+
+    def _act(self, layers: Layers, observations: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            outputs = self.policy(layers, self.policy.inputs(observations)).numpy()
+        return self.policy.to_environment(outputs)
 
     def evaluate(self, episodes: int = 20, *, environment_arguments: Mapping[str, Any] | None = None) -> Rollout:
         """Play the policy without exploration; nothing of it enters learning or its counts.
@@ -145,7 +149,9 @@ class Agent(ABC):
             raise ValueError(f"{self._name}: episodes must be >= 1, got {episodes}")
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
         rows = make_rows(self._name, self.environment, episodes, arguments)
-        return rollout(rows, lambda observations, _: self.act(observations), episode_seeds(EVALUATION, 0, episodes))
+        layers = self.policy.layers(self.weights)
+        seeds = episode_seeds(EVALUATION, 0, episodes)
+        return rollout(rows, lambda observations, _: self._act(layers, observations), seeds)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here.

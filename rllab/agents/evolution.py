@@ -80,12 +80,13 @@ class _Population:
 
     def __init__(self, agent: Agent, points: torch.Tensor):
         self.policy, self.points = agent.policy, points
+        self.layers = agent.policy.layers(points)
         self.held = np.arange(len(points))  # the row each of `points` belongs to
 
     def __call__(self, observations: np.ndarray, live: np.ndarray) -> np.ndarray:
         if 4 * len(live) <= 3 * len(self.held):
             self.points = self.points[np.searchsorted(self.held, live)]
-            self.held = live
+            self.layers, self.held = self.policy.layers(self.points), live
         if len(live) == len(self.held):
             inputs = self.policy.inputs(observations)
         else:
@@ -94,7 +95,7 @@ class _Population:
             padded[where] = observations
             inputs = self.policy.inputs(padded)
         with torch.no_grad():
-            outputs = self.policy.population(self.points, inputs).numpy()
+            outputs = self.policy.population(self.layers, inputs).numpy()
         if len(live) < len(self.held):
             outputs = outputs[where]
         return self.policy.to_environment(outputs)

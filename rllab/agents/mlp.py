@@ -19,6 +19,7 @@ from torch import Tensor
 
 from rllab.keys import Key, as_key
 
+Layers = list[tuple[Tensor, Tensor]]
 _TORCH = {"tanh": torch.tanh, "relu": torch.relu}
 
 
@@ -69,11 +70,15 @@ class MLP:
             at += (i + 1) * o
             yield weight, bias
 
-    def __call__(self, w: Tensor, x: Tensor) -> Tensor:
-        """Return ȳ (n, out) of inputs (n, in) for weights (d,), or (B, n, out) of (B, n, in) for weights (B, d)."""
-        add_product = torch.addmm if w.ndim == 1 else torch.baddbmm
+    def __call__(self, w: Tensor | Layers, x: Tensor) -> Tensor:
+        """Return ȳ (n, out) of inputs (n, in) for weights (d,), or (B, n, out) of (B, n, in) for weights (B, d).
+
+        Who asks many times at the same weights gives their `layers`, as a list, instead of w.
+        """
+        layers = w if isinstance(w, list) else list(self.layers(w))
+        add_product = torch.addmm if layers[0][0].ndim == 2 else torch.baddbmm
         activation = _TORCH[self.activation]
-        for depth, (weight, bias) in enumerate(self.layers(w)):
+        for depth, (weight, bias) in enumerate(layers):
             x = add_product(bias, x if depth == 0 else activation(x), weight)
         return x
 

@@ -15,7 +15,7 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor
 
-from rllab.agents.mlp import MLP, check_widths
+from rllab.agents.mlp import MLP, Layers, check_widths
 from rllab.keys import Key
 
 LAST = 0.1  # factor on the last layer's initial weights: the first policies act gently, far from where tanh saturates
@@ -82,6 +82,10 @@ class Policy:
         """Draw the first weights, float32 (d,)."""
         return self.network.initial(key, last=LAST)
 
+    def layers(self, w: Tensor) -> Layers:
+        """Return the layers of weights w, views of them, for many calls at the same weights."""
+        return list(self.network.layers(w))
+
     def scaled(self, observations: np.ndarray) -> np.ndarray:
         """Return observations (…, o) over `scale`, float32."""
         return np.asarray(observations * self._shrink, np.float32)
@@ -90,12 +94,12 @@ class Policy:
         """Return scaled observations as a tensor, (n, o)."""
         return torch.from_numpy(self.scaled(observations))
 
-    def __call__(self, w: Tensor, inputs: Tensor) -> Tensor:
-        """Return actions in [−1, 1] (or logits), (n, k), for weights (d,) and scaled observations (n, o)."""
+    def __call__(self, w: Tensor | Layers, inputs: Tensor) -> Tensor:
+        """Return actions in [−1, 1] (or logits), (n, k), for weights (d,) or their `layers` and scaled observations."""
         y = self.network(w, inputs)
         return y if self.choices is not None else torch.tanh(y)
 
-    def population(self, w: Tensor, inputs: Tensor) -> Tensor:
+    def population(self, w: Tensor | Layers, inputs: Tensor) -> Tensor:
         """Return the output of n policies, weights (n, d), each at its own scaled observation, (n, o)."""
         return self(w, inputs.unsqueeze(1)).squeeze(1)
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from rllab.agents.base import Agent, episode_seeds, require_positive
+from rllab.agents.mlp import Layers
 from rllab.agents.rollouts import make_rows, rollout
 from rllab.estimators.baselines import Baseline, advantages, check_baseline
 
@@ -86,10 +87,10 @@ class Reinforce(Agent):
         z = (actions - outputs) * torch.exp(-self.log_std)
         return -(0.5 * z * z + self.log_std).sum(-1)
 
-    def draw(self, inputs: Tensor, generator: torch.Generator) -> Tensor:
+    def draw(self, weights: Tensor | Layers, inputs: Tensor, generator: torch.Generator) -> Tensor:
         """Draw actions (n, k) or (n,) at scaled observations (n, o)."""
         with torch.no_grad():
-            outputs = self.policy(self.weights, inputs)
+            outputs = self.policy(weights, inputs)
             if self.discrete:
                 return torch.multinomial(outputs.softmax(-1), 1, generator=generator).squeeze(-1)
             noise = torch.empty_like(outputs).normal_(generator=generator)
@@ -109,6 +110,7 @@ class _Drawn:
 
     def __init__(self, agent: Reinforce, generator: torch.Generator):
         self.agent, self.generator = agent, generator
+        self.layers = agent.policy.layers(agent.weights)
         self._inputs: list[Tensor] = []
         self._actions: list[Tensor] = []
         self._live: list[np.ndarray] = []
@@ -116,7 +118,7 @@ class _Drawn:
 
     def act(self, observations: np.ndarray, live: np.ndarray) -> np.ndarray:
         inputs = self.agent.policy.inputs(observations)
-        actions = self.agent.draw(inputs, self.generator)
+        actions = self.agent.draw(self.layers, inputs, self.generator)
         self._inputs.append(inputs)
         self._actions.append(actions)
         if self.agent.discrete:

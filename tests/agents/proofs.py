@@ -140,7 +140,7 @@ def gradient_of_outcome(agent, outcome):
     """Let the K episodes take these actions; return the gradient the agent then steps along."""
     calls = iter((0, 1))
 
-    def scripted(inputs, generator):
+    def scripted(weights, inputs, generator):
         t = next(calls)
         return torch.tensor([episode[t] for episode in outcome if len(episode) > t])
 

@@ -65,13 +65,13 @@ def test_actions_are_drawn_from_the_probabilities_that_are_scored():
         agent.weights.copy_(torch.randn(agent.policy.size, generator=Key(4).generator()))
     inputs = torch.tensor([[0.0, 1.0, 0.0]])
     p = agent.log_probability(inputs.expand(3, -1), torch.arange(3)).exp().detach()
-    drawn = agent.draw(inputs.expand(n, -1), Key(5).generator())
+    drawn = agent.draw(agent.weights, inputs.expand(n, -1), Key(5).generator())
     share = torch.bincount(drawn, minlength=3) / n
     assert ((share - p).abs() < 6.5 * (p * (1 - p) / n).sqrt()).all()  # three two-sided tests at 8e-11
 
     agent = Reinforce(DRIFT, hidden=(4,), batch=2, std=0.3)
     inputs = torch.tensor([[0.5, 1.0]])
-    drawn = agent.draw(inputs.expand(n, -1), Key(6).generator())
+    drawn = agent.draw(agent.weights, inputs.expand(n, -1), Key(6).generator())
     mean = agent.policy(agent.weights, inputs).item()
     assert abs(drawn.mean() - mean) < 6.5 * 0.3 / n**0.5
     assert abs(drawn.std() - 0.3) < 6.5 * 0.3 / (2 * n) ** 0.5
