@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
 GOOD = 0.8  # the cosine asked for in "evaluations for a good direction"
 END = 0.01  # share of its start to which descent brings the cost
-REPEATS = 16  # estimates of each kind per seed
+REPEATS = 16  # estimates of each kind per seed, at most
 WIDTHS = (4, 16, 64, 256, 1000)  # of the networks whose gradient is timed: 93 to 1,019,001 parameters
 EXAMPLES = 256
 LAWS = {
@@ -123,13 +123,19 @@ def cosines(law: str, d: int, m: int, key: Key) -> dict[str, object]:
 def evaluations_for(law: str, d: int, key: Key) -> dict[str, object]:
     """Count the directions whose estimate falls short of the cosine GOOD, as one by one is added, and the next."""
     problem, g = linear(d, key)
-    m = d if law == "orthonormal" else 2 * math.ceil(needed(law, d)) + 40
-    e = LAWS[law](problem.cost(), torch.zeros(d).double(), evaluations=2 * m, key=key, rows=True, errors=False)
+    m = d if law == "orthonormal" else 2 * math.ceil(needed(law, d)) + 80
+    at = torch.zeros(together(d), d).double()
+    e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, rows=True, errors=False)
     assert isinstance(e.rows, Tensor)
-    short = int((torch.cosine_similarity(e.rows.cumsum(0), g, dim=-1) < GOOD).sum())
-    if short == m:
+    short = (torch.cosine_similarity(e.rows.cumsum(0), g, dim=-1) < GOOD).sum(0)
+    if short.max() == m:
         raise RuntimeError(f"{m} directions {law} in {d} dimensions all fall short of a cosine of {GOOD}")
-    return {"part": "needed", "law": law, "d": d, "evaluations": 2 * (short + 1)}
+    return {"part": "needed", "law": law, "d": d, "evaluations": 2 * (short.double().mean() + 1)}
+
+
+def together(d: int) -> int:
+    """Return how many repetitions are made per seed: more where they vary more."""
+    return max(1, min(REPEATS, 2048 // d))
 
 
 def differences(d: int, key: Key) -> dict[str, object]:
@@ -145,14 +151,17 @@ def differences(d: int, key: Key) -> dict[str, object]:
 
 def descent(d: int, pace: float, key: Key) -> dict[str, object]:
     """Count evaluations until f = |x|²/2 is END of its start; step lengths are `pace` times the best, 1/(d + 2)."""
-    x = standard_normal((d,), key.child("start"), torch.empty(0, dtype=torch.float64))
+    x = standard_normal((together(d), d), key.child("start"), torch.empty(0, dtype=torch.float64))
     cost, estimator = Quadratic(dimension=d).cost(), LAWS["gaussian"]
-    goal, limit = END * x.square().sum(), 4 * descent_law(d)
-    while x.square().sum() > goal and cost.evaluations < limit:
-        e = estimator(cost, x, evaluations=2, key=key.child("step", cost.evaluations), errors=False)
-        x = x - pace / (d + 2) * e.gradient
-    reached = bool(x.square().sum() <= goal)
-    return {"part": "descent", "d": d, "pace": pace, "evaluations": cost.evaluations, "reached": reached}
+    goal, limit, spent = END * x.square().sum(-1), 4 * descent_law(d), 0
+    evaluations, reached = torch.zeros(len(x)), torch.zeros(len(x), dtype=torch.bool)
+    while not reached.all() and spent < limit:
+        e = estimator(cost, x, evaluations=2, key=key.child("step", spent), errors=False)
+        x, spent = x - pace / (d + 2) * e.gradient, spent + e.evaluations
+        evaluations[~reached] = spent
+        reached |= x.square().sum(-1) <= goal
+    row = {"evaluations": evaluations.mean(), "reached": reached.double().mean()}
+    return {"part": "descent", "d": d, "pace": pace, **row}
 
 
 def gradient_time(width: int, key: Key) -> dict[str, object]:
@@ -238,11 +247,14 @@ def _judge_cosines(records: list[Record], dimensions: list[int], n: int, judge: 
     mean, std = cosine_law("gaussian", d, d)
     off = (values(records, "square", part="cosine", law="orthonormal", d=d, m=d).mean() - mean) / (std / math.sqrt(n))
     judge(off > 5, f"(a) control: under the other law orthonormal ones, m = d = {d}, are {off:.0f} off (needs > 5)")
-    pairs = [(d, m) for d in dimensions for m in directions_tried("gaussian", d) if m >= 4]
+    pairs = [(d, m) for d in dimensions for m in directions_tried("gaussian", d) if m >= 4 and d >= 64]
     cos = [values(records, "cos", part="cosine", law="gaussian", d=d, m=m).mean() for d, m in pairs]
     worst = max(abs(c / math.sqrt(m / (m + d + 1)) - 1) for c, (d, m) in zip(cos, pairs, strict=True))
-    # E cos is below the root mean square by up to 1/4m, and that above the quoted law by 1/(m + d): 6 % and 8 %
-    judge(worst < 0.14, f"(a) √(m/(m + d + 1)) is within {worst:.1%} of the mean cosine for m >= 4 (needs < 14 %)")
+    # E cos is below the root mean square by up to 1/4m, and that above the quoted law by 1/(m + d): 6 % and 1.5 %,
+    # and the mean over the seeds of --fast has a standard error of 6 %, less for any other m and d
+    judge(
+        worst < 0.14, f"(a) √(m/(m + d + 1)) is within {worst:.1%} of the mean cosine, m >= 4, d >= 64 (needs < 14 %)"
+    )
 
 
 def _judge_needed(records: list[Record], dimensions: list[int], judge: Judge) -> None:
@@ -286,8 +298,8 @@ def _judge_descent(records: list[Record], dimensions: list[int], judge: Judge) -
     reached = values(records, "reached", part="descent", d=dimensions[-1], pace=2.0)
     judge(
         not reached.any(),
-        f"(d) control: steps twice as long, which leave E f as it is, get to {END:.0%} in {reached.sum():.0f} of "
-        f"{len(reached)} runs with 4 times the evaluations (needs 0)",
+        f"(d) control: steps twice as long, which leave E f as it is, get to {END:.0%} in {reached.mean():.0%} "
+        "of all runs with 4 times the evaluations (needs 0 %)",
     )
 
 

@@ -88,6 +88,8 @@ METHODS = {
     "orthonormal": MethodStyle(ORANGE, SOLID, "D"),
     "sphere": MethodStyle(SKY, SOLID, "v"),
     "spsa": MethodStyle(GREEN, SOLID, "P"),
+    "guided": MethodStyle(GREEN, DASHDOT, "D"),
+    "surrogate": MethodStyle(VERMILLION, DOTTED, "s"),
 }
 _TAKEN = {(style.color, style.linestyle) for style in METHODS.values()}
 _OTHERS = [(color, line) for line in LINES for color in COLOURS if (color, line) not in _TAKEN]
