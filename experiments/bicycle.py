@@ -14,21 +14,20 @@ from rllab.runs.versions import limit_threads
 
 limit_threads()
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
-import torch
 import tyro
 from bicycle_flatness import flatness
 from bicycle_ride import draw_ride
+from frame import Flags, Judge, column, main
 
 from rllab import agents, plots
 from rllab import estimators as est
-from rllab.runs import Job, Record, machine, one_line_errors, sweep
+from rllab.runs import Job, Record
 
 ENVIRONMENT = "rllab_envs:rllab/BicycleBalance-v0"
 CAP = 1000  # steps: 10 s, the environment's default
@@ -85,7 +84,7 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Flags):
     """What is run; the flags of the script."""
 
     seeds: int = 5
@@ -96,29 +95,13 @@ class Config:
     """Wall seconds each run may use to learn; whichever ends first."""
     policy: Literal["mlp", "linear"] = "mlp"
     """Two hidden layers of 64 and, as a fourth learner, evolution of a linear policy; or linear policies only."""
-    processes: int = 2
-    """Runs at a time, one thread each."""
     out: Path = Path("results/bicycle")
     """Folder of records and figures."""
-    fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """A pass of a few seconds: linear policies, one seed, few steps."""
-    replot: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Only draw, and print claims, from what is on disk."""
-    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Go on where a killed run stopped."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials instead, on seeds that are never reported."""
 
-    def check(self) -> None:
-        """Raise a ValueError that names a flag whose value makes no sense."""
-        for name in ("seeds", "steps", "seconds", "processes"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"bicycle.py: --{name} must be positive, got {getattr(self, name)}")
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the numbers depend on; more seeds may be added to the same results."""
-        return {"steps": self.steps, "seconds": self.seconds, "policy": self.policy, "fast": self.fast}
+    def faster(self) -> Self:
+        return replace(self, seeds=1, policy="linear", processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -204,29 +187,20 @@ def learners_of(records: list[Record]) -> dict[tuple[str, str], list[Record]]:
     return groups
 
 
-def column(records: list[Record], name: str) -> np.ndarray:
-    """Return one number of every run's summary; NaN where there is none."""
-    values = [(record.summary or {}).get(name) for record in records]
-    return np.array([np.nan if value is None else value for value in values])
-
-
-def claims(records: list[Record], config: Config) -> bool:
-    """Print every claim with its numbers; return whether all hold."""
-    verdicts: list[bool] = []
-
-    def claim(holds: bool, text: str) -> None:
-        verdicts.append(holds)
-        print(f"  {'holds' if holds else 'FAILS'}  {text}")
-
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    """Judge every claim on its numbers; print the table of trials instead under --tune."""
+    if config.tune:
+        print(tuning_table(records, config))
+        judge(all(record.finished for record in records), f"{len(records)} trials are finished (all must be)")
+        return
     flat = next(record.summary for record in records if record.config["method"] == "flatness")
     assert flat is not None
-    print(f"\nClaims ({machine()})")
-    claim(
+    judge(
         flat["unchanged"] >= 0.98,
         f"(a) no gradient: {flat['unchanged']:.1%} of {flat['policies']} drawn policies keep their steps exactly "
         f"under central differences, h = {flat['h']:g}, in every weight (needs >= 98 %)",
     )
-    claim(
+    judge(
         flat["significant"] >= 0.5,
         f"(a) but the smoothed one is not 0: at {flat['significant']:.1%} a weight's slope is > 5 standard errors, "
         f"σ = {flat['sigma']:g}, {flat['evaluations']} rides each (needs >= 50 %)",
@@ -236,12 +210,12 @@ def claims(records: list[Record], config: Config) -> bool:
         median = float(np.median(column(runs, "ride")))
         text = f"(b) {NAMES[method]}, {policy}: median final ride {median:.0f} steps of {CAP}, {len(runs)} seeds"
         if config.fast and method == "td3":
-            print(f"  -----  {text} (not judged in so little time)")
+            judge.note(f"{text} (not judged in so few steps)")
         else:
-            claim(median > 250, f"{text} (needs > 250)")
+            judge(median > 250, f"{text} (needs > 250)")
     linear = groups["evolution", "linear"]
     good, needed = int((column(linear, "at_cap") >= 0.9).sum()), -(-4 * len(linear) // 5)
-    claim(
+    judge(
         good >= needed,
         f"(b) evolution, linear: {good} of {len(linear)} seeds reach the cap on >= 90 % of 50 noisy rides "
         f"(needs >= {needed})",
@@ -256,7 +230,6 @@ def claims(records: list[Record], config: Config) -> bool:
         cells = (_number(at), _number(took, 1), f"{len(runs) - never} of {len(runs)}")
         rides = (np.median(column(runs, name)) for name in ("ride", "long_ride"))
         print("  {:20}{:>16}{:>9}{:>10}{:>12,.0f}{:>18,.0f}".format(f"{NAMES[method]}, {policy}", *cells, *rides))
-    return all(verdicts)
 
 
 def _number(value: float, digits: int = 0) -> str:
@@ -264,7 +237,7 @@ def _number(value: float, digits: int = 0) -> str:
 
 
 def figure(records: list[Record], config: Config) -> Path:
-    """Draw steps upright against steps and against seconds; write PNG and SVG."""
+    """Draw steps upright against steps and against seconds, PNG and SVG, and a ride beside a fall, GIF."""
     runs = [record for group in learners_of(records).values() for record in group]
     drawing, axes = plots.panels(2, 1, width=6.4, height=4.6)
     for ax, x in zip(axes, ("steps", "seconds"), strict=True):
@@ -278,6 +251,8 @@ def figure(records: list[Record], config: Config) -> Path:
         ax.set_ylim(0, 1.1 * CAP)
     axes[0].set_title("Against environment steps used to learn")
     axes[1].set_title("Against seconds of learning on one core")
+    shown = next(record for record in runs if record.config["policy"] == "linear" or record.seed == 0)
+    draw_ride(shown.folder, config.out / "bicycle.gif", seconds=1.0 if config.fast else 5.0)
     return plots.save(drawing, config.out / "bicycle.png")
 
 
@@ -312,30 +287,5 @@ def describe(record: Record) -> str:
     return f"rides {summary['ride']:.0f} steps" if "ride" in summary else ""
 
 
-@one_line_errors()
-def main() -> None:
-    config = tyro.cli(Config, description=__doc__)
-    if config.fast:
-        config = replace(config, seeds=1, policy="linear", processes=1)
-    config.check()
-    torch.set_num_threads(1)
-    jobs = list(jobs_of(config))
-    if config.replot:
-        records = [Record.open(config.out / job.name) for job in jobs]
-    else:
-        identity = {**config.identity, "tune": config.tune}
-        records = sweep(
-            run, jobs, config.out, config=identity, resume=config.resume, processes=config.processes, describe=describe
-        )
-    if config.tune:
-        print(tuning_table(records, config))
-        return
-    holds = claims(records, config)
-    print(f"\nfigure: {figure(records, config)}")
-    shown = next(record for record in records if record.config.get("policy") == "linear" or record.seed == 0)
-    print(f"ride:   {draw_ride(shown.folder, config.out / 'bicycle.gif', seconds=1.0 if config.fast else 5.0)}")
-    sys.exit(0 if holds else 1)
-
-
 if __name__ == "__main__":
-    main()
+    main(Config, __doc__, jobs_of, run, claims, figure, describe=describe)

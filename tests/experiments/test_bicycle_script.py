@@ -8,6 +8,7 @@ import bicycle_flatness
 import numpy as np
 import pytest
 import torch
+from frame import Judge, main
 from PIL import Image
 
 from rllab.runs import Record
@@ -20,7 +21,7 @@ def script(monkeypatch, *arguments):
     monkeypatch.setattr(bicycle, "FAST_STEPS", STEPS)
     monkeypatch.setattr("sys.argv", ["bicycle.py", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
-        bicycle.main()
+        main(bicycle.Config, bicycle.__doc__, bicycle.jobs_of, bicycle.run, bicycle.claims, bicycle.figure)
     return stop.value.code
 
 
@@ -59,7 +60,7 @@ def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, c
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     (copy / "bicycle.png").unlink()
-    monkeypatch.setattr(bicycle, "run", None)  # nothing may be computed
+    monkeypatch.setattr(bicycle, "make_agent", None)  # nothing may be learned again
     assert script(monkeypatch, "--fast", "--replot", "--out", copy) == 1
     assert (copy / "bicycle.png").read_bytes() == (results / "bicycle.png").read_bytes()
     out = capsys.readouterr().out
@@ -106,7 +107,9 @@ def test_each_claim_can_fail(results, tmp_path, capsys):
         for path in copy.glob("*/done.json"):
             path.write_text(json.dumps({**json.loads(path.read_text()), **good, **changes}))
         records = [Record.open(path.parent) for path in copy.glob("*/done.json")]
-        return bicycle.claims(records, config)
+        judge = Judge()
+        bicycle.claims(records, config, judge)
+        return judge.all_hold
 
     assert verdicts()
     assert not verdicts(unchanged=0.97)
