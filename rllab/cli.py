@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +11,7 @@ from typing import Annotated
 import tyro
 
 from rllab import __version__
+from rllab.report import table
 from rllab.runs import Record, limit_threads, load_records, one_line_errors
 
 DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
@@ -69,20 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         command.run()
 
 
-def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """Return lines of cells as aligned text under a head; numbers stand to the right."""
-    rows = [list(line) for line in lines]
-    texts = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
-    right = [all(isinstance(cell, int) or cell == "" for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in [list(head), *texts]
-    )
-
-
 def _line(record: Record) -> list[object]:
     steps = record.rows[-1].get("steps", "") if record.rows else ""
     summary = " ".join(f"{name}={_short(value)}" for name, value in (record.summary or {}).items())
@@ -90,6 +77,6 @@ def _line(record: Record) -> list[object]:
     return [record.folder, method, record.seed, record.status, len(record.rows), steps, summary]
 
 
-def _short(value: object) -> str:
+def _short(value: object, most: int = 24) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"

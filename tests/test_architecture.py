@@ -30,8 +30,10 @@ MAY_IMPORT = {
     "agents": GRADIENTS | {"critics", "files"},
     "runs": {"keys", "files"},
     "plots": {"keys", "files", "runs"},
+    "report": {"plots"},  # late, and only to draw; what yields a report does not reach runs otherwise
+    "quality": GRADIENTS | {"report"},
     "cli": LEARNERS | {"runs", "plots", "report"},
-    "__init__": set(MODELS) | {"loop"},
+    "__init__": set(MODELS) | {"loop", "quality"},
 }
 
 
