@@ -38,7 +38,7 @@ _HOME = {
     "measure_quality": "rllab.quality",
     "minimize": "rllab.loop",
 }
-_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "report", "runs")
+_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "report", "runs", "testing")
 
 
 def __getattr__(name: str) -> object:

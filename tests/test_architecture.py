@@ -32,7 +32,8 @@ MAY_IMPORT = {
     "plots": {"keys", "files", "runs"},
     "report": {"plots"},  # late, and only to draw; what yields a report does not reach runs otherwise
     "quality": GRADIENTS | {"report"},
-    "cli": LEARNERS | {"runs", "plots", "report"},
+    "testing": GRADIENTS | {"quality"},
+    "cli": LEARNERS | {"runs", "plots", "report", "testing"},
     "__init__": set(MODELS) | {"loop", "quality"},
 }
 
