@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -58,13 +59,40 @@ class Runs:
         )
 
 
+@dataclass(frozen=True)
+class Estimators:
+    """List the gradient estimators: what each estimates, what it asks of a cost, its price, and where it comes from."""
+
+    dimension: int = 20
+    """Number of parameters d for which the fewest evaluations are given."""
+
+    def run(self) -> None:
+        if self.dimension < 1:
+            raise ValueError(f"rllab estimators: dimension must be >= 1, got {self.dimension}")
+        import torch
+
+        from rllab.testing import accepted_places, exported_estimators
+
+        head = ["estimator", "at", "target", "unbiased", "needs", f"evaluations, d = {self.dimension}", "source"]
+        lines = []
+        for cls in exported_estimators():
+            estimator, places = cls(), accepted_places(cls())
+            least = estimator.minimum(next(iter(places.values()))(torch.zeros(self.dimension)))
+            evaluations = f"{least:,}" if least < 10**9 else f"{float(least):.1e}"
+            unbiased = "yes" if estimator.unbiased else "no" if estimator.order is None else f"O(h^{estimator.order})"
+            source = "; ".join(text.strip() for text in re.findall(r"[^;]+?\(\d{4}\)", estimator.source))
+            needs, target = ", ".join(sorted(estimator.needs)), _short(str(estimator.target), 40)
+            lines.append([cls.__name__, "|".join(places), target, unbiased, needs, evaluations, source])
+        print(table(head, lines))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(__version__)
         return
-    command = tyro.cli(Plot | Runs, prog="rllab", description=DESCRIPTION, args=arguments)
+    command = tyro.cli(Plot | Runs | Estimators, prog="rllab", description=DESCRIPTION, args=arguments)
     limit_threads()
     with one_line_errors():
         command.run()
