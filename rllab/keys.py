@@ -119,9 +119,8 @@ def rademacher(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
         return given.to(like)
     count = math.prod(shape)
     words = torch.empty((count + 63) // 64, dtype=torch.int64).random_(-(2**63), None, generator=key.generator())
-    octets = words.numpy().view(np.uint8)[: (count + 7) // 8]
-    signs = _SIGNS.take(octets, axis=0).reshape(-1)[:count]
-    return _as(torch.from_numpy(signs.reshape(shape)), like)
+    signs = _SIGNS.take(words.numpy().view(np.uint8), axis=0)
+    return _as(torch.from_numpy(signs.reshape(-1)[:count].reshape(shape)), like)
 
 
 _SIGNS = np.where((np.arange(256)[:, None] >> np.arange(8)) & 1, np.float32(1), np.float32(-1))
