@@ -354,7 +354,8 @@ def figure(records: list[Record], config: Config) -> Path:
                 k = values([exact], "step", **rows)
                 shown = k <= (config.long if name == "ball" else STEPS[name])
                 ax.plot(k[shown], values([exact], "at", **rows)[shown], color=how[method].color,
-                        linestyle=how[method].linestyle, label=f"{method}: along its exact mean")  # fmt: skip
+                        linestyle=how[method].linestyle, marker=how[method].marker, markevery=0.12,
+                        label=f"{method}: along its exact mean")  # fmt: skip
             if name == "ball":
                 ax.axvline(STEPS[name], color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
                 ax.annotate("1,001 steps,\nas published", (STEPS[name] + 100, 0.12), fontsize=8)
