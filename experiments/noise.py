@@ -86,9 +86,10 @@ def run(job: Job, record: Record) -> None:
     """Measure the root mean square error of every method at every step, over the places or draws of one seed."""
     torch.set_num_threads(1)
     key = Key(job.seed)
-    for part in (rounding, noise, smoothing, simulated):
-        for row in part(key.child(part.__name__)):
-            record.append({"part": part.__name__, **row})
+    parts = {"rounding": rounding, "noise": under_noise, "smoothing": smoothing, "simulated": simulated}
+    for name, part in parts.items():
+        for row in part(key.child(name)):
+            record.append({"part": name, **row})
 
 
 def rms(x: Tensor) -> float:
@@ -136,7 +137,7 @@ def noisy(problem: Problem, tau: float, key: Key) -> Cost:
     return Cost(lambda x: problem.value(x) + tau * torch.from_numpy(draw.standard_normal(len(x))))
 
 
-def noise(key: Key) -> Iterator[dict[str, Any]]:
+def under_noise(key: Key) -> Iterator[dict[str, Any]]:
     """Error of differences of exp at 0, where every derivative is 1, under independent noise."""
     at = torch.zeros(REPEATS, 1, dtype=torch.float64)
     for tau in NOISES:

@@ -304,7 +304,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     pairs = int(values(records, "pairs", what="needle", sigma=cells[0][0], d=1).sum())
     p = min(binomtest(hits[s, d], pairs, chance(d, s)).pvalue for s, d in cells)
     judge(
-        p * len(cells) > 1e-9,
+        float(p) * len(cells) > 1e-9,
         f"needle: pairs that see anything are 2Φ(θ/σ)^d of all, d = 1 to {config.dimension}, σ = "
         f"{', '.join(f'{s:g}' for s in NEEDLE_SIGMAS)}; least p of the binomial tests {p:.2g} (needs 1e-9 in all)",
     )
