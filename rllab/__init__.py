@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from rllab.keys import Key as Key
     from rllab.loop import Trace as Trace
     from rllab.loop import minimize as minimize
+    from rllab.quality import measure_quality as measure_quality
 
 _HOME = {
     "Bernoulli": "rllab.distributions",
@@ -34,9 +35,10 @@ _HOME = {
     "Query": "rllab.estimate",
     "Target": "rllab.estimate",
     "Trace": "rllab.loop",
+    "measure_quality": "rllab.quality",
     "minimize": "rllab.loop",
 }
-_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "runs")
+_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "report", "runs", "testing")
 
 
 def __getattr__(name: str) -> object:

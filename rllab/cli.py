@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +12,7 @@ from typing import Annotated
 import tyro
 
 from rllab import __version__
+from rllab.report import table
 from rllab.runs import Record, limit_threads, load_records, one_line_errors
 
 DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
@@ -57,30 +59,43 @@ class Runs:
         )
 
 
+@dataclass(frozen=True)
+class Estimators:
+    """List the gradient estimators: what each estimates, what it asks of a cost, its price, and where it comes from."""
+
+    dimension: int = 20
+    """Number of parameters d for which the fewest evaluations are given."""
+
+    def run(self) -> None:
+        if self.dimension < 1:
+            raise ValueError(f"rllab estimators: dimension must be >= 1, got {self.dimension}")
+        import torch
+
+        from rllab.testing import accepted_places, exported_estimators
+
+        head = ["estimator", "at", "target", "unbiased", "needs", f"evaluations, d = {self.dimension}", "source"]
+        lines = []
+        for cls in exported_estimators():
+            estimator, places = cls(), accepted_places(cls())
+            least = estimator.minimum(next(iter(places.values()))(torch.zeros(self.dimension)))
+            evaluations = f"{least:,}" if least < 10**9 else f"{float(least):.1e}"
+            unbiased = "yes" if estimator.unbiased else "no" if estimator.order is None else f"O(h^{estimator.order})"
+            source = "; ".join(text.strip() for text in re.findall(r"[^;]+?\(\d{4}\)", estimator.source))
+            needs, target = ", ".join(sorted(estimator.needs)), _short(str(estimator.target), 40)
+            lines.append([cls.__name__, "|".join(places), target, unbiased, needs, evaluations, source])
+        print(table(head, lines))
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(__version__)
         return
-    command = tyro.cli(Plot | Runs, prog="rllab", description=DESCRIPTION, args=arguments)
+    command = tyro.cli(Plot | Runs | Estimators, prog="rllab", description=DESCRIPTION, args=arguments)
     limit_threads()
     with one_line_errors():
         command.run()
-
-
-def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """Return lines of cells as aligned text under a head; numbers stand to the right."""
-    rows = [list(line) for line in lines]
-    texts = [list(map(str, row)) for row in rows]
-    widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
-    right = [all(isinstance(cell, int) or cell == "" for cell in column) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in [list(head), *texts]
-    )
 
 
 def _line(record: Record) -> list[object]:
@@ -90,6 +105,6 @@ def _line(record: Record) -> list[object]:
     return [record.folder, method, record.seed, record.status, len(record.rows), steps, summary]
 
 
-def _short(value: object) -> str:
+def _short(value: object, most: int = 24) -> str:
     text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 24 else text[:23] + "…"
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -49,8 +49,9 @@ class Key:
         Raises:
             TypeError: if the path is empty or holds anything but strings and integers.
         """
-        if not path or {*map(type, path)} - {str, int}:
-            raise TypeError(f"Key.child: path must be one or more strings or integers, got {path!r}")
+        for part in path or (None,):
+            if type(part) is not str and type(part) is not int:
+                raise TypeError(f"Key.child: path must be one or more strings or integers, got {path!r}")
         key = object.__new__(Key)
         key._bits = blake2b(self._bits + repr(path).encode(), digest_size=8).digest()
         return key
@@ -106,7 +107,7 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
         return given.to(like)
     count = math.prod(shape)
     if count <= _FEW:
-        u = torch.randn(shape, generator=key.generator(), dtype=torch.float32)
+        u = torch.randn(*shape, generator=key.generator(), dtype=torch.float32)
     else:
         u = torch.from_numpy(_box_muller(count, key).reshape(shape))
     return _as(u, like)
@@ -118,9 +119,8 @@ def rademacher(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
         return given.to(like)
     count = math.prod(shape)
     words = torch.empty((count + 63) // 64, dtype=torch.int64).random_(-(2**63), None, generator=key.generator())
-    octets = words.numpy().view(np.uint8)[: (count + 7) // 8]
-    signs = _SIGNS.take(octets, axis=0).reshape(-1)[:count]
-    return _as(torch.from_numpy(signs.reshape(shape)), like)
+    signs = _SIGNS.take(words.numpy().view(np.uint8), axis=0)
+    return _as(torch.from_numpy(signs.reshape(-1)[:count].reshape(shape)), like)
 
 
 _SIGNS = np.where((np.arange(256)[:, None] >> np.arange(8)) & 1, np.float32(1), np.float32(-1))

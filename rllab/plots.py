@@ -90,6 +90,11 @@ METHODS = {
     "spsa": MethodStyle(GREEN, SOLID, "P"),
     "guided": MethodStyle(GREEN, DASHDOT, "D"),
     "surrogate": MethodStyle(VERMILLION, DOTTED, "s"),
+    "complex-step": MethodStyle(GREEN, DOTTED, "P"),
+    "pathwise": MethodStyle(VERMILLION, DASHED, "D"),
+    "score-function": MethodStyle(ORANGE, DOTTED, "^"),
+    "forward": MethodStyle(SKY, DASHDOT, "P"),
+    "one-point": MethodStyle(PURPLE, DASHDOT, "v"),
 }
 _TAKEN = {(style.color, style.linestyle) for style in METHODS.values()}
 _OTHERS = [(color, line) for line in LINES for color in COLOURS if (color, line) not in _TAKEN]

@@ -30,8 +30,11 @@ MAY_IMPORT = {
     "agents": GRADIENTS | {"critics", "files"},
     "runs": {"keys", "files"},
     "plots": {"keys", "files", "runs"},
-    "cli": LEARNERS | {"runs", "plots", "report"},
-    "__init__": set(MODELS) | {"loop"},
+    "report": {"plots"},  # late, and only to draw; what yields a report does not reach runs otherwise
+    "quality": GRADIENTS | {"report"},
+    "testing": GRADIENTS | {"quality"},
+    "cli": LEARNERS | {"runs", "plots", "report", "testing"},
+    "__init__": set(MODELS) | {"loop", "quality"},
 }
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from rllab import __version__
 from rllab.cli import main, table
 from rllab.runs import Record
+from rllab.testing import exported_estimators
 
 
 @pytest.fixture
@@ -34,7 +35,11 @@ def run(*arguments, **options):
     )
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["plot", "--help"], ["runs", "--help"], ["--version"], []], ids=str)
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], *([command, "--help"] for command in ("plot", "runs", "estimators")), ["--version"], []],
+    ids=str,
+)
 def test_help_and_version_load_nothing_heavy(arguments):
     heavy = {"torch", "numpy", "scipy", "matplotlib", "gymnasium", "PIL"}
     program = f"""
@@ -53,12 +58,13 @@ print("loaded", sorted({heavy} & set(sys.modules)))
     elif arguments == ["--version"]:
         assert done.stdout.startswith(f"{__version__}\n")
     else:
-        assert "exit 2" in done.stdout and "{plot, runs}" in done.stderr
+        assert "exit 2" in done.stdout and "{plot, runs, estimators}" in done.stderr
 
 
 def test_the_help_shows_every_command_and_flag(capsys):
     for arguments, words in (
-        (["--help"], ("plot", "runs", "rllab --version")),
+        (["--help"], ("plot", "runs", "estimators", "rllab --version")),
+        (["estimators", "--help"], ("--dimension",)),
         (["plot", "--help"], ("--x", "--y", "--out", "--log", "DIR")),
     ):
         with pytest.raises(SystemExit):
@@ -88,6 +94,21 @@ def test_runs_lists_what_is_there(results, capsys, monkeypatch):
         "results/td3-0        td3           0  interrupted     1      0",
         "results/td3-1        td3           1  interrupted     0",
     ]
+
+
+def test_estimators_are_listed_with_what_they_estimate_and_their_price(capsys):
+    main(["estimators", "--dimension", "6"])
+    head, *lines = capsys.readouterr().out.splitlines()
+    assert head.split()[:5] == ["estimator", "at", "target", "unbiased", "needs"] and "evaluations, d = 6" in head
+    assert [line.split()[0] for line in lines] == [cls.__name__ for cls in exported_estimators()]
+    start = head.index("evaluations, d = 6")
+    price = {line.split()[0]: line[start:].split()[0] for line in lines}
+    assert price["CentralDifference"] == "12" and price["ForwardDifference"] == "7" and price["SPSA"] == "2"
+    assert price["Enumeration"] == "64" and price["Quadrature"] == "1.1e+09"
+    assert any(line.startswith("CentralDifference") and "O(h^2)" in line and "(1952)" in line for line in lines)
+    with pytest.raises(SystemExit):
+        main(["estimators", "--dimension", "0"])
+    assert capsys.readouterr().err == "error: rllab estimators: dimension must be >= 1, got 0\n"
 
 
 def test_a_table_is_aligned_by_its_widest_cells():

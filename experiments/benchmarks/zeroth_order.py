@@ -7,7 +7,8 @@ generation of PGPE, OpenES, CMA-ES or TBPSA also updates a distribution, which i
 nevergrad asks one point at a time. Libraries that are not installed are skipped by name. Memory is the peak above what
 the process held before the call, in a process of its own.
 
-    python experiments/benchmarks/zeroth_order.py               prints, and writes zeroth_order.md beside this file
+    python experiments/benchmarks/zeroth_order.py               prints, and writes zeroth_order.md beside this file,
+                                                                keeping what stands there under "Where the time goes"
     python experiments/benchmarks/zeroth_order.py --only rllab --rounds 15 --out other.md
 """
 
@@ -41,6 +42,7 @@ from rllab.files import write_atomically
 Step = Callable[[], object]
 SIZES = [(32, 10), (32, 1_000), (256, 10), (256, 1_000), (256, 100_000), (2048, 10), (2048, 1_000)]
 SIGMA = 0.1
+NOTES = "## Where the time goes"  # written by hand, and kept
 SECONDS = 0.05  # of CPU time for each candidate and round, or two calls
 
 # size, or "n d >= 2.5e5", and what it must cost
@@ -276,6 +278,11 @@ def report(rounds: int, only: list[str] | None) -> str:
     )
 
 
+def kept(path: Path) -> str:
+    _, heading, text = path.read_text().partition(NOTES) if path.exists() else ("", "", "")
+    return f"\n{heading}{text}" if heading else ""
+
+
 def versions(names: list[str]) -> str:
     found = ""
     for package in ("evotorch", "evosax", "jax", "nevergrad", "cma"):
@@ -298,7 +305,7 @@ def main() -> None:
         print(peak_mib(*MEMORY[0]))
         return
     print(machine())
-    text = report(options.rounds, options.only)
+    text = report(options.rounds, options.only) + kept(options.out)
     write_atomically(options.out, text)
     print(text)
 

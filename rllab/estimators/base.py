@@ -93,7 +93,9 @@ class Estimator(ABC):
         if plan.most_units is not None:
             units = min(units, plan.most_units)
         spent = plan.shared + units * plan.per_unit
-        return Query(self, at.detach(), units, spent, plan, as_key(key), state, self.kind)
+        if not isinstance(at, Tensor) or at.requires_grad:
+            at = at.detach()
+        return Query(self, at, units, spent, plan, as_key(key), state, self.kind)
 
     def tell(self, query: Query, values: Answer, *, rows: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -54,7 +55,7 @@ class GaussianSmoothing(Estimator):
         probes.check_positive("GaussianSmoothing", sigma=self.sigma)
         probes.check_form("GaussianSmoothing", self.form)
 
-    @property
+    @cached_property
     def target(self) -> Target:
         return Target.smoothed("gaussian", self.sigma)
 

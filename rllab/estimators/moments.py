@@ -31,19 +31,20 @@ class Moments:
         self._m, self._scale, self._signs = m, scale / m, signs
         self._errors = errors and m > 1
         self._mean: Tensor | None = None
-        self._square: Tensor | None = None
+        self._square: Tensor | None = None  # m/(m − 1) Σ_k r_k²
         self._rows: list[Tensor] | None = [] if rows else None
 
     def add(self, w: Tensor, u: Tensor) -> None:
         """Take in a block. `u` is overwritten."""
-        w = w * self._scale
-        r = u.mul_(w.unsqueeze(-1))
+        m, w = self._m, scaled(w, self._scale).unsqueeze(-1)
+        r = u.mul_(w)
         if self._rows is not None:
-            self._rows.append(r * self._m)
+            self._rows.append(r * m)
         self._mean = _plus(self._mean, r.sum(0))
         if self._errors:
-            square = (w * w).sum(0).unsqueeze(-1) if self._signs else r.mul_(r).sum(0)
-            self._square = _plus(self._square, square)
+            r = w if self._signs else r
+            square = torch.addcmul(_ZERO.to(r), r, r, value=m / (m - 1), out=r)
+            self._square = _plus(self._square, square.sum(0))
 
     def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return mean, standard error (None for m = 1 or if not asked for) and rows (None if not asked for)."""
@@ -51,7 +52,7 @@ class Moments:
         if g is None:
             raise ValueError("Moments: nothing was added")
         if self._square is not None:
-            se = torch.addcmul(self._square, g, g, value=-1 / m).mul_(m / (m - 1)).clamp_min_(0).sqrt_()
+            se = torch.addcmul(self._square, g, g, value=-1 / (m - 1)).relu_().sqrt_()
         return g, se, torch.cat(self._rows) if self._rows is not None else None
 
 
@@ -111,6 +112,14 @@ class GroupedMoments:
             self._count += len(shares) * size * size
             self._square = _plus(self._square, (shares * shares).sum(0))
             self._cross = _plus(self._cross, size * total)
+
+
+_ZERO = torch.zeros(())
+
+
+def scaled(x: Tensor, c: float) -> Tensor:
+    """Return c x. `c * x` first makes a tensor of c, which takes as long as a small product itself."""
+    return torch.add(_ZERO.to(x), x, alpha=c)
 
 
 def _plus(total: Tensor | None, term: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rllab.estimate import Block, Estimate, Query
 from rllab.estimators.base import BLOCK, Plan
-from rllab.estimators.moments import GroupedMoments, Moments
+from rllab.estimators.moments import GroupedMoments, Moments, scaled
 
 Form = Literal["antithetic", "forward", "one-point"]
 _PROBES = {"antithetic": 2, "forward": 1, "one-point": 1}  # away from θ, for each direction
@@ -51,8 +51,8 @@ def place(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
     """Return the block of points along directions u, (n, d) or (n, B, d), the first of which is direction a."""
     n = u.shape[0]
     if form == "antithetic":
-        points = torch.addcmul(at, u, _PLUS_MINUS[u.ndim].to(at), value=step).reshape(2 * n, *at.shape)
-        return Block(slice(2 * a, 2 * (a + n)), points, u)
+        points = torch.addcmul(at, u, _PLUS_MINUS[u.ndim].to(at), value=step)  # (2, n, …)
+        return Block(slice(2 * a, 2 * (a + n)), points.reshape(2 * n, *at.shape), u)
     points = torch.add(at, u, alpha=step)
     if form == "one-point":
         return Block(slice(a, a + n), points, u)
@@ -84,8 +84,7 @@ def fold(
     for block, f in answered:
         u = block.noise
         if form == "antithetic":
-            n = u.shape[0]
-            w = f[:n] - f[n:]
+            w = torch.sub(*f.chunk(2))
         elif form == "forward":
             if centre is None:
                 centre, f = f[0], f[1:]
@@ -96,5 +95,5 @@ def fold(
         total = f.sum(0) if total is None else total.add_(f.sum(0))
         del block, u  # before the next block is drawn: its buffers are then still in cache
     g, se, rows = moments.close()
-    value = None if total is None else total.mul_(1 / (_PROBES[form] * query.units))
+    value = None if total is None else scaled(total, 1 / (_PROBES[form] * query.units))
     return Estimate(g, value, query.evaluations, query.estimator.target, se, rows, query.state)

@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -55,7 +56,7 @@ class SPSA(Estimator):
         probes.check_positive("SPSA", sigma=self.sigma)
         probes.check_form("SPSA", self.form)
 
-    @property
+    @cached_property
     def target(self) -> Target:
         return Target.smoothed("rademacher", self.sigma)
 

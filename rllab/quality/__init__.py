@@ -1,0 +1,3 @@
+"""Quality: how good estimators are for what they cost, against a truth that is named."""
+
+from rllab.quality.measure import measure_quality as measure_quality

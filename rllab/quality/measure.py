@@ -1,0 +1,202 @@
+"""measure_quality: estimators side by side, each against what it says it estimates, by evaluations really spent."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from rllab.cost import Cost
+from rllab.distributions import Distribution
+from rllab.estimate import Gradient, Target
+from rllab.estimators.base import Estimator
+from rllab.keys import Key, as_key
+from rllab.problems import Problem
+from rllab.quality.summary import not_measured, summarise
+from rllab.quality.truth import Truth, flat, truth_for
+from rllab.report import Report, Row
+
+# Estimates in one query, and numbers of `at` in them. Both are part of the result, as the noise of an estimate depends
+# on how many there are; few, as what problems of one query share (a scrambling, a stride) is only thus drawn anew.
+TOGETHER, NUMBERS = 128, 1 << 16
+SECONDS_PER_LINE = 10.0  # of progress, where there is no terminal
+
+
+class _Appendable(Protocol):
+    def append(self, row: Mapping[str, Any], /) -> None: ...
+
+
+def measure_quality(
+    estimators: Sequence[Estimator],
+    problem: Problem | Cost,
+    *,
+    at: Tensor | Distribution,
+    budgets: Sequence[int],
+    repeats: int,
+    key: Key | int,
+    truth: Target | Gradient | None = None,
+    record: _Appendable | None = None,
+    progress: bool | None = None,
+) -> Report:
+    """Measure estimators at one place, for each budget by `repeats` independent estimates.
+
+    Every estimator is held to the gradient it declares to estimate, and beside that to ∇f, where it is known. All
+    estimators draw from the same keys, so that a row does not depend on which others there are.
+
+    Args:
+        problem: where the truth is known from; or any `Cost`, with `truth` given.
+        at: parameters (d,), or a distribution for output-space estimators: one problem.
+        budgets: evaluations an estimate may spend.
+        repeats: R >= 2 estimates a row; time is proportional to it, intervals shrink as 1/√R.
+        truth: None for each estimator's own target; a `Target` to hold all to the same; or the gradient itself, a
+            tensor (d,) or a dict by parameter name.
+        record: rows are appended to it as they are measured: a `Record`, or a list.
+        progress: whether to show a bar; None for one if standard error is a terminal.
+
+    Returns a Report with a row for each estimator and budget, of the columns
+
+        estimator, target, truth     what was measured, what it says it estimates, what it was held to
+        budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent, and on what
+        repeats, affordable, why     R; whether there is anything to see, and if not or not all, why
+        bias, variance, mse, snr     see the head of `rllab.quality.summary`; with _low and _high, a 95 % interval
+        relative_mse                 mse / ‖truth‖²
+        cosine, _p10, _p90           mean and quantiles over estimates
+        zeros                        how many of them were 0 and have no direction
+        gradient_bias, …             bias, mse, relative_mse and cosine against ∇f
+
+    NaN is a number that was not measured, since the budget is too small or the problem does not offer what the
+    estimator needs; None is one that does not exist: the bias of a direction, anything against a truth that is unknown,
+    an angle to a truth that is zero.
+
+    Cost: budget × repeats evaluations for each row, in queries of B problems. Memory: O(repeats · d).
+
+    Raises:
+        Exception: whatever the cost or an estimator raises; the exception's attribute `report` has the rows before.
+    """
+    estimators, budgets, key = list(estimators), list(budgets), as_key(key)
+    _check(estimators, problem, at, budgets, repeats, truth)
+    cost = problem if isinstance(problem, Cost) else problem.cost()
+    gradient = truth_for(Target.gradient(), problem, at)
+    truths = [truth_for(estimator.target, problem, at, truth) for estimator in estimators]
+    report = Report()
+    cells = [(e, t, budget) for e, t in zip(estimators, truths, strict=True) for budget in budgets]
+    try:
+        for estimator, against, budget in _shown(cells, progress):
+            beside = dataclasses.replace(gradient, has_length=against.has_length)
+            row = _head(estimator, against, budget, repeats)
+            if why := _out_of_reach(estimator, problem, at, budget):
+                row |= {"evaluations": 0, "affordable": False, "why": why, **not_measured(against, beside)}
+            else:
+                estimates, spent = _estimates(estimator, cost, at, budget, repeats, key.child("budget", budget))
+                row |= {"evaluations": spent, **summarise(estimates, against, beside)}
+            report.rows.append(row)
+            if record is not None:
+                record.append(row)
+    except BaseException as error:
+        error.report = report  # type: ignore[attr-defined]
+        error.add_note(f"measure_quality: {len(report.rows)} rows were measured; they are this exception's `report`")
+        raise
+    return report
+
+
+def name_of(estimator: Estimator) -> str:
+    """Return the estimator as it would be written, defaults left out."""
+    fields = dataclasses.fields(estimator) if dataclasses.is_dataclass(estimator) else ()
+    told = [f"{f.name}={value!r}" for f in fields if (value := getattr(estimator, f.name)) != f.default]
+    return f"{type(estimator).__name__}({', '.join(told)})"
+
+
+def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
+    """Return a place (d,) as n problems (n, d)."""
+    if isinstance(at, Tensor):
+        return at.detach().expand(n, *at.shape)
+    many = at.replace(**{name: value.expand(n, *value.shape) for name, value in at.parameters.items()})
+    if many.shape != (n, *at.shape):  # logits (K,) of a single choice: (n, K) would be n choices of one problem
+        many = at.replace(**{name: value.expand(n, 1, *value.shape) for name, value in at.parameters.items()})
+    return many
+
+
+def _head(estimator: Estimator, truth: Truth, budget: int, repeats: int) -> Row:
+    return {
+        "estimator": name_of(estimator),
+        "target": str(estimator.target),
+        "truth": truth.name,
+        "budget": budget,
+        "evaluations": 0,
+        "kind": estimator.kind,
+        "repeats": repeats,
+        "affordable": True,
+        "why": truth.why,
+    }
+
+
+def _estimates(
+    estimator: Estimator, cost: Cost, at: Tensor | Distribution, budget: int, repeats: int, key: Key
+) -> tuple[Tensor, int]:
+    """Return `repeats` estimates, (repeats, d), and what each of them spent; query i draws from the child key i."""
+    before, parts = _spent(cost), []
+    size = max(1, min(TOGETHER, NUMBERS // flat(_leaves(at)).numel()))
+    for i, first in enumerate(range(0, repeats, size)):
+        n = min(size, repeats - first)
+        e = estimator(cost, repeated(at, n), evaluations=budget, key=key.child("query", i), errors=False)
+        g = flat(e.gradient, n)
+        if not torch.isfinite(g).all():
+            r = first + int((~torch.isfinite(g).all(-1)).nonzero()[0])
+            raise FloatingPointError(
+                f"measure_quality: estimate {r} by {name_of(estimator)} with {budget} evaluations is not finite"
+            )
+        parts.append(g)
+    spent, rest = divmod(_spent(cost) - before, repeats)
+    if rest:
+        raise ValueError(f"measure_quality: {name_of(estimator)} must spend the same on every estimate of one budget")
+    return torch.cat(parts), spent
+
+
+def _out_of_reach(estimator: Estimator, problem: Problem | Cost, at: Any, budget: int) -> str:
+    """Say why an estimator cannot be asked; "" if it can."""
+    if isinstance(problem, Problem) and (missing := sorted(estimator.needs - problem.offers)):
+        return f"the problem does not offer {', '.join(missing)}"
+    least = estimator.minimum(at)
+    return f"needs {least} evaluations" if budget < least else ""
+
+
+def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
+    from tqdm import tqdm
+
+    interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
+    return tqdm(cells, unit="row", disable=None if progress is None else not progress, mininterval=interval)
+
+
+def _spent(cost: Cost) -> int:
+    return sum(n for what, n in cost.spent.items() if what != "steps")
+
+
+def _leaves(at: Tensor | Distribution) -> Gradient:
+    return at if isinstance(at, Tensor) else at.parameters
+
+
+def _check(estimators: list[Any], problem: Any, at: Any, budgets: list[Any], repeats: Any, truth: Any) -> None:
+    who = "measure_quality"
+    if not estimators or not all(isinstance(e, Estimator) for e in estimators):
+        raise TypeError(f"{who}: estimators must be one or more Estimators, got {estimators!r}")
+    if len({name_of(e) for e in estimators}) < len(estimators):
+        raise ValueError(f"{who}: estimators must differ, got {', '.join(map(name_of, estimators))}")
+    if not isinstance(problem, (Problem, Cost)):
+        raise TypeError(f"{who}: problem must be a Problem, or a Cost with truth given, got {problem!r}")
+    if isinstance(problem, Cost) and (truth is None or isinstance(truth, Target)):
+        raise ValueError(f"{who}: truth must be the gradient itself for a Cost, which knows none, got {truth!r}")
+    if not isinstance(at, (Tensor, Distribution)) or len(at.shape) != 1:
+        got = tuple(at.shape) if isinstance(at, (Tensor, Distribution)) else type(at).__name__
+        raise ValueError(f"{who}: at must be one place, a tensor (d,) or a distribution of such, got {got}")
+    if not budgets or not all(isinstance(b, int) and b >= 1 for b in budgets) or len(set(budgets)) < len(budgets):
+        raise ValueError(f"{who}: budgets must be different integers >= 1, got {budgets!r}")
+    if not isinstance(repeats, int) or repeats < 2:
+        raise ValueError(f"{who}: repeats must be an integer >= 2, as a variance needs two, got {repeats!r}")
+    if isinstance(truth, (Tensor, dict)) and flat(truth).numel() != (d := flat(_leaves(at)).numel()):
+        raise ValueError(f"{who}: truth must have {d} numbers like at, got {flat(truth).numel()}")
+    for estimator in estimators:
+        estimator.minimum(at)  # a wrong kind of place is found now and not after an hour

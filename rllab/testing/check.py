@@ -1,0 +1,63 @@
+"""check_estimator: ask the rules of the contract of an estimator, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from rllab import estimators
+from rllab.estimators.base import Estimator
+from rllab.keys import Key, as_key
+from rllab.problems import Problem
+from rllab.testing.claims import CLAIMS
+from rllab.testing.mechanics import MECHANICS
+from rllab.testing.subject import Place, Subject
+
+RULES: dict[str, Callable[[Subject], None]] = MECHANICS | CLAIMS
+
+
+def check_estimator(
+    estimator: Estimator,
+    problem: Problem | None = None,
+    key: Key | int = 0,
+    *,
+    at: Any = None,
+    place: Place | None = None,
+    scales: bool = True,
+    ignores_offset: bool = False,
+    rules: Iterable[str] | None = None,
+) -> None:
+    """Check that an estimator keeps the contract of `rllab.estimators.base`.
+
+    Args:
+        problem: on which it is tested to be unbiased, if it says so; None for one of the lab.
+        at: where on that problem; None for some asymmetric place.
+        place: for estimators of unusual places: what makes one of a tensor (…, d).
+        scales: whether estimates are proportional to the cost; a fixed baseline is a reason why not.
+        ignores_offset: whether it claims that a constant added to the cost changes nothing.
+        rules: names from RULES; None for all of them.
+
+    Raises:
+        AssertionError: at the first rule that is broken, beginning with the rule's name. A right estimator is taken for
+            a biased one with a probability of 1e-9.
+    """
+    if not isinstance(estimator, Estimator):
+        raise TypeError(f"check_estimator: estimator must be an Estimator, got {estimator!r}")
+    names = list(RULES if rules is None else rules)
+    if unknown := [name for name in names if name not in RULES]:
+        raise ValueError(f"check_estimator: rules must be among {tuple(RULES)}, got {unknown[0]!r}")
+    subject = Subject(estimator, place, problem, at, as_key(key), scales, ignores_offset)
+    for name in names:
+        rule = RULES[name]
+        try:
+            rule(subject)
+        except Exception as error:
+            what = error if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+            law = " ".join((rule.__doc__ or "").split("\n\n")[0].split())
+            raise AssertionError(f"{name}: {what} [{estimator}; the rule: {law}]") from error
+
+
+def exported_estimators() -> list[type[Estimator]]:
+    """Return the estimators of the lab."""
+    classes = [value for value in vars(estimators).values() if isinstance(value, type)]
+    return [cls for cls in classes if issubclass(cls, Estimator) and cls is not Estimator]

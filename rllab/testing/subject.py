@@ -1,0 +1,183 @@
+"""Subject: an estimator under test, where it is asked, about which costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllab.cost import Cost
+from rllab.distributions import Bernoulli, Categorical, Distribution, Gaussian
+from rllab.estimate import Gradient, Query
+from rllab.estimators.base import Estimator
+from rllab.keys import Key
+from rllab.problems import BooleanQuadratic, CategoricalPayoffs, Problem, Quadratic
+
+Place = Callable[[Tensor], Any]
+
+_MOST_NUMBERS = 1 << 22  # of one query here: evaluations × d
+_SIZES = [(d, m) for d in (7, 15, 20, 300, 420, 600, 2_000, 100_000) for m in (11, 1_300)]
+
+
+def parameters(x: Tensor) -> Tensor:
+    """Parameters (…, d) themselves."""
+    return x
+
+
+def gaussian(x: Tensor) -> Gaussian:
+    """N(x, 0.2²)."""
+    return Gaussian(x, 0.2)
+
+
+def choice(x: Tensor) -> Categorical:
+    """One choice among d, with logits x (…, d)."""
+    return Categorical(x.unsqueeze(-2))
+
+
+_PLACES: dict[str, Place] = {
+    "parameters": parameters,
+    "Gaussian": gaussian,
+    "Bernoulli": Bernoulli,
+    "Categorical": choice,
+}
+
+
+def accepted_places(estimator: Estimator) -> dict[str, Place]:
+    """Return where an estimator can be asked, by name, each as a function of a tensor (…, d)."""
+    accepted = {}
+    for name, place in _PLACES.items():
+        try:
+            estimator.minimum(place(torch.zeros(3, dtype=torch.float64)))
+        except TypeError:
+            continue
+        accepted[name] = place
+    return accepted
+
+
+def default_problem(place: Any) -> Problem:
+    """Return the problem of known gradient on which an estimator at such a place is measured, unless told."""
+    if isinstance(place, Bernoulli):
+        return BooleanQuadratic((0.6, 0.2, 0.48), 0.3, dimension=3)
+    if isinstance(place, Categorical):
+        return CategoricalPayoffs()
+    curvature = ((2.0, 0.6, -0.3), (0.6, -0.5, 0.9), (-0.3, 0.9, 0.7))
+    return Quadratic(curvature, (0.7, -1.3, 0.4), dimension=3, offset=3.1)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An estimator under test.
+
+    Args:
+        place: makes, of a tensor (…, d), the `at` it is asked at; None for the first kind it accepts.
+        problem: on which what it claims is measured; None for one of the lab.
+        at: where; None for some asymmetric place.
+        key: of all draws.
+        scales: whether an estimate of 4f is four times that of f; not so with a fixed baseline.
+        ignores_offset: whether it says that a constant added to the cost changes nothing.
+    """
+
+    estimator: Estimator
+    place: Place | None = None
+    problem: Problem | None = None
+    at: Any = None
+    key: Key = field(default_factory=lambda: Key(0))
+    scales: bool = True
+    ignores_offset: bool = False
+
+    @property
+    def name(self) -> str:
+        return type(self.estimator).__name__
+
+    @cached_property
+    def _place(self) -> Place:
+        if self.place is not None:
+            return self.place
+        if not (places := accepted_places(self.estimator)):
+            raise AssertionError(f"{self.name} accepts neither parameters nor any distribution of the lab")
+        return next(iter(places.values()))
+
+    def somewhere(self, *shape: int, dtype: torch.dtype = torch.float64) -> Any:
+        """Return parameters, or a distribution, of a shape (d,) or (B, d)."""
+        return self._place(torch.linspace(-1, 2, math.prod(shape), dtype=dtype).reshape(shape))
+
+    @cached_property
+    def d(self) -> int:
+        """A dimension at which the estimator is cheap."""
+        affordable = (d for d in (5, 4, 3, 2) if self.estimator.minimum(self.somewhere(d)) <= 5_000)
+        return next(affordable, 1)
+
+    def evaluations(self, at: Any, wanted: int) -> int:
+        return max(wanted, 2 * self.estimator.minimum(at))  # more than one unit, for those that can
+
+    def long(self, *problems: int) -> tuple[Any, int]:
+        """Return a place and a number of evaluations at which a query has many blocks, if there is one."""
+        for d, wanted in _SIZES:
+            at = self.somewhere(*problems, d)
+            try:
+                evaluations = self.evaluations(at, wanted)
+                few = evaluations * d <= _MOST_NUMBERS
+                if few and len(self.estimator.ask(at, evaluations, self.key)) > 1:
+                    return at, evaluations
+            except ValueError:  # too many parameters for it
+                continue
+        at = self.somewhere(*problems, self.d)
+        return at, self.evaluations(at, 11)
+
+    def function(self, *, smooth_only: bool = False) -> Callable[[Tensor], Tensor]:
+        """Return an asymmetric cost of any dimension that jumps, if the estimator can do with that."""
+        return smooth if smooth_only or "complex" in self.estimator.needs else bumpy
+
+    def cost(self, **arguments: Any) -> Cost:
+        return Cost(self.function(), **arguments)
+
+
+def smooth(x: Tensor) -> Tensor:
+    return x[:, 0] * x[:, -1] + torch.sin(x * torch.linspace(0.5, 2, x.shape[-1], dtype=x.real.dtype)).mean(-1)
+
+
+def bumpy(x: Tensor) -> Tensor:
+    return torch.floor(4 * x.abs()).mean(-1) + smooth(x)
+
+
+def leaf(at: Tensor | Distribution) -> Tensor:
+    """Return the parameters, or the first ones of a distribution."""
+    return at if isinstance(at, Tensor) else next(iter(at.parameters.values()))
+
+
+def parts(gradient: Gradient | None) -> list[Tensor]:
+    """Return the tensors of a gradient, none for None."""
+    return [] if gradient is None else list(gradient.values()) if isinstance(gradient, dict) else [gradient]
+
+
+def same(a: Gradient | None, b: Gradient | None) -> bool:
+    """Whether two gradients are the same bits."""
+    one, two = parts(a), parts(b)
+    return len(one) == len(two) and all(map(torch.equal, one, two))
+
+
+def answer(cost: Cost, query: Query) -> Any:
+    """Evaluate a query's blocks in reverse, into preallocated answers, by the public methods of a cost."""
+    values: tuple[Tensor, ...] | None = None
+    for i in reversed(range(len(query))):
+        block = query[i]
+        points = block.points.reshape(-1, block.points.shape[-1])
+        if query.kind == "jvp":
+            assert block.tangents is not None  # a "jvp" block holds them
+            got: Any = cost.jvp(points, block.tangents.reshape(points.shape))
+        else:
+            got = cost(points) if query.kind == "value" else getattr(cost, query.kind)(points)
+        got = got if isinstance(got, tuple) else (got,)
+        shaped = [part.reshape(*block.points.shape[:-1], *part.shape[1:]) for part in got]
+        if values is None:
+            values = tuple(part.new_empty(query.evaluations, *part.shape[1:]) for part in shaped)
+        for whole, part in zip(values, shaped, strict=True):
+            whole[block.rows] = part
+    assert values is not None  # a query has blocks
+    one, *more = values
+    return values if more else one

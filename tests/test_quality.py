@@ -1,0 +1,470 @@
+"""measure_quality: its numbers are the known ones, its intervals hold, and nothing that was measured is lost.
+
+Statistical checks have a false-alarm rate of 1e-9 each: 6.11 standard errors.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from checks import fresh_state
+
+import rllab
+from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target, plots
+from rllab.estimators import (
+    SPSA,
+    Backprop,
+    CentralDifference,
+    ComplexStep,
+    ForwardDifference,
+    GaussianSmoothing,
+    GuidedSmoothing,
+    ScoreFunction,
+)
+from rllab.problems import (
+    BooleanQuadratic,
+    CategoricalPayoffs,
+    Flat,
+    Linear,
+    NoClosedForm,
+    Quadratic,
+    Staircase,
+)
+from rllab.quality import summary
+from rllab.quality.measure import TOGETHER, name_of, repeated
+from rllab.quality.summary import squared_norm, summarise
+from rllab.quality.truth import Truth, exact_gradient
+from rllab.report import Report
+from rllab.runs import Record
+
+DTYPE = torch.float64
+SIX = 6.11  # standard errors, two-sided false alarm 1e-9
+SLOPE = (1.9, -0.4, 0.8, -1.3)
+D, G = len(SLOPE), sum(s * s for s in SLOPE)
+AT = torch.tensor([0.7, -1.3, 0.4, 0.2], dtype=DTYPE)
+LINE = Linear(SLOPE, dimension=D, offset=3.1)
+BOWL = Quadratic((2.0, 0.5, -1.0, 3.0), 0.3, dimension=D, offset=1.7)
+
+
+def measure(estimators, problem=LINE, *, at=AT, budgets=(8,), repeats=100, key=0, **more):
+    estimators = estimators if isinstance(estimators, list) else [estimators]
+    return rllab.measure_quality(estimators, problem, at=at, budgets=budgets, repeats=repeats, key=key, **more)
+
+
+def row(*arguments, **more):
+    (only,) = measure(*arguments, **more).rows
+    return only
+
+
+def log_error(row, name):
+    """Return the standard error of log `name`, from its 95 % interval."""
+    return math.log(row[f"{name}_high"] / row[f"{name}_low"]) / (2 * 1.959964)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "per_unit", "variance"),
+    [
+        (GaussianSmoothing(0.3), 2, (D + 1) * G),
+        (SPSA(0.3), 2, (D - 1) * G),
+        (GaussianSmoothing(0.3, "forward"), 1, (D + 1) * G),
+        (GaussianSmoothing(0.3, "one-point"), 1, None),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("units", (1, 4))
+def test_variance_error_and_signal_to_noise_are_the_known_ones(estimator, per_unit, variance, units):
+    if variance is None:
+        variance = float(LINE.smoothing_variance(AT, 0.3, "one-point"))
+    shared = estimator.form == "forward"
+    r = row(estimator, budgets=[units * per_unit + shared], repeats=30_000, key=1)
+    known = variance / units
+    assert log_error(r, "variance") < 0.02  # so that a D of one more or less would be seen
+    assert abs(math.log(r["variance"] / known)) < SIX * log_error(r, "variance")
+    assert abs(math.log(r["mse"] / known)) < SIX * log_error(r, "mse")  # no bias
+    assert r["relative_mse"] == pytest.approx(r["mse"] / G)
+    assert abs(math.log(r["snr"] * known / G)) < 2 * SIX * log_error(r, "snr")
+    assert r["evaluations"] == units * per_unit + shared and r["zeros"] == 0
+
+
+def test_the_cosine_of_one_direction_is_that_of_a_random_one():
+    # (a·u)u has the angle of ±u to a, turned to the front: E |cos| for u uniform in 4-d is 4/3π
+    r = row(GaussianSmoothing(0.3), budgets=[2], repeats=20_000)
+    sd = math.sqrt(1 / D - (4 / (3 * math.pi)) ** 2)
+    assert abs(r["cosine"] - 4 / (3 * math.pi)) < SIX * sd / math.sqrt(20_000)
+    assert 0 < r["cosine_p10"] < r["cosine"] < r["cosine_p90"] < 1
+
+
+def test_the_bias_of_a_difference_that_is_too_wide_is_known_to_the_last_digits():
+    r = row(ForwardDifference(step=0.5), BOWL)
+    half_curvature = 0.25 * np.linalg.norm((2.0, 0.5, -1.0, 3.0))  # h/2 ‖diag H‖
+    assert r["bias"] == pytest.approx(half_curvature, rel=1e-9)
+    assert r["bias_low"] == pytest.approx(half_curvature, rel=1e-8) == r["bias_high"]
+    assert (r["variance"], r["variance_low"], r["variance_high"]) == (0, 0, 0)
+    assert r["mse"] == pytest.approx(half_curvature**2, rel=1e-9)
+    assert r["snr"] == math.inf
+    assert row(CentralDifference(step=0.5), BOWL)["bias"] < 1e-9
+
+
+def test_a_baseline_made_of_the_batch_is_seen_to_shrink_the_gradient_by_the_right_amount(monkeypatch):
+    # the mean of a batch of K as its baseline: the estimate has the mean (1 − 1/K) ∇E f
+    monkeypatch.setattr(summary, "LEVEL", 1 - 1e-9)
+    at, k = Gaussian(AT, 0.5), 4
+    shrunk, right = measure(
+        [ScoreFunction("mean"), ScoreFunction("leave-one-out")], at=at, budgets=[k], repeats=20_000
+    ).rows
+    size = math.sqrt(G)  # E f does not depend on the scale
+    assert right["truth"] == shrunk["truth"] == "∇E f"
+    assert right["bias_low"] == 0 and right["bias_high"] < size / k
+    assert 0 < shrunk["bias_low"] < size / k < shrunk["bias_high"]
+    assert abs(shrunk["bias"] - size / k) < size / (4 * k)
+
+
+@pytest.mark.parametrize("d", (1, 3, 30))
+@pytest.mark.parametrize("bias", (0.0, 1.0, 4.0), ids=lambda b: f"{b:g} standard errors of bias")
+@pytest.mark.parametrize("law", ("normal", "products of normals"))
+def test_the_interval_of_the_bias_holds_it_as_often_as_it_says(d, bias, law):
+    trials, r = 2_000, 60
+    rng = np.random.default_rng(Key(d).child(law, int(bias)))
+    scale = np.linspace(0.5, 2, d)
+    x = rng.normal(size=(trials, r, d))
+    if law != "normal":
+        x *= rng.normal(size=(trials, r, 1))  # kurtosis 9, and components that are dependent
+    b = np.zeros(d)
+    b[-1] = bias * np.linalg.norm(scale) / math.sqrt(r)
+    held, upper_alone = 0, 0
+    for sample in torch.from_numpy(b + scale * x):
+        mean = sample.mean(0)
+        _, low, high = squared_norm(mean, sample - mean, 0.95)
+        held += low <= b @ b <= high
+        upper_alone += b @ b <= high
+    error = SIX * math.sqrt(0.95 * 0.05 / trials)
+    slack = 0.01 if law == "normal" else 0.02  # 60 estimates of heavy tails: their mean is not quite normal
+    assert held / trials > 0.95 - slack - error
+    if bias == 4 and law == "normal":
+        assert held / trials < 0.975 + error  # and is no longer than that takes
+
+
+def test_the_debiased_norm_does_not_call_noise_a_bias():
+    generator = torch.Generator().manual_seed(3)
+    x = torch.randn(4_000, 50, generator=generator, dtype=DTYPE)
+    u = []
+    for sample in x.view(100, 40, 50):
+        mean = sample.mean(0)
+        square = float(mean @ mean)
+        u.append(square - float((sample - mean).square().sum()) / (40 * 39))
+        assert squared_norm(mean, sample - mean, 0.95)[0] == pytest.approx(max(0.0, u[-1]), abs=1e-12)
+    assert abs(np.mean(u)) < SIX * np.std(u) / 10  # while the square itself is 50/40 on average
+
+
+def test_estimates_are_those_of_the_estimator_whatever_the_order_of_the_queries():
+    estimator, repeats = GaussianSmoothing(0.2), 2 * TOGETHER + 44
+    r = row(estimator, Staircase(dimension=4), budgets=[6], repeats=repeats, key=5)
+    key, parts = Key(5).child("budget", 6), {}
+    for i, n in reversed(list(enumerate((TOGETHER, TOGETHER, 44)))):
+        cost = Staircase(dimension=4).cost()
+        parts[i] = estimator(cost, AT.expand(n, -1), evaluations=6, key=key.child("query", i)).gradient
+    truth = Staircase(dimension=4).smoothed_gradient(AT, 0.2)
+    gradient = Staircase(dimension=4).gradient(AT[None])[0]
+    g = torch.cat([parts[i] for i in range(3)])
+    same = summarise(g, Truth("", truth), Truth("", gradient))
+    assert {name: r[name] for name in same} == same
+
+
+def test_a_row_does_not_depend_on_what_else_is_measured():
+    alone = measure(SPSA(0.2), BOWL, budgets=[8], key=3).rows
+    beside = measure([GaussianSmoothing(), SPSA(0.2)], BOWL, budgets=[4, 8, 16], key=3).rows
+    assert [r for r in beside if r["estimator"] == "SPSA(sigma=0.2)" and r["budget"] == 8] == alone
+    assert measure(SPSA(0.2), BOWL, budgets=[8], key=4).rows != alone
+    assert measure(SPSA(0.2), BOWL, budgets=[8], key=Key(3)).rows == alone
+
+
+def test_what_is_said_to_be_spent_is_what_the_ledger_says():
+    cost = LINE.cost()
+    estimators = [CentralDifference(), SPSA(), GaussianSmoothing(form="forward"), Backprop(), ComplexStep()]
+    truth = torch.tensor(SLOPE, dtype=DTYPE)
+    report = measure(estimators, cost, budgets=[5, 8, 33], repeats=7, truth=truth)
+    assert sum(r["evaluations"] for r in report.rows) * 7 == sum(cost.spent.values())
+    assert {r["truth"] for r in report.rows} == {"given"}
+    assert {r["kind"] for r in report.rows} == {"value", "value_and_gradient", "complex"}
+    # the gradient of the problem is a function of its own: with its value it is two evaluations
+    assert [r["evaluations"] for r in report.rows if r["estimator"] == "Backprop()"] == [2, 2, 2]
+
+
+def test_unaffordable_budgets_and_unmet_needs_are_marked_and_cost_nothing():
+    calls = []
+    cost = Cost(lambda x: calls.append(len(x)) or LINE.value(x))
+    few, enough = measure(CentralDifference(), cost, budgets=[7, 8], truth=torch.tensor(SLOPE, dtype=DTYPE)).rows
+    assert (few["affordable"], few["why"], few["evaluations"]) == (False, "needs 8 evaluations", 0)
+    for name in ("bias", "bias_low", "variance", "mse", "relative_mse", "cosine", "cosine_p90", "snr"):
+        assert math.isnan(few[name]) and not math.isnan(enough[name])
+    assert list(few) == list(enough) and few.keys() == enough.keys()
+    assert enough["affordable"] and sum(calls) == 8 * 100
+    (stuck,) = measure(ComplexStep(), Staircase(dimension=4), budgets=[8]).rows
+    assert (stuck["affordable"], stuck["why"]) == (False, "the problem does not offer complex")
+    (guided,) = measure(GuidedSmoothing(), budgets=[1]).rows
+    assert guided["bias"] is None and math.isnan(guided["cosine"])
+
+
+def test_a_direction_has_an_angle_and_no_bias_not_even_to_the_gradient():
+    r = row(GuidedSmoothing(), BOWL)
+    assert r["truth"] == "∇f" and "direction" in r["why"] and r["target"].startswith("direction")
+    assert all(r[name] is None for name in r if "bias" in name or "mse" in name)
+    assert 0 < r["cosine"] < 1 and r["gradient_cosine"] == r["cosine"] and r["snr"] > 0
+
+
+def test_a_smoothed_estimate_is_held_to_its_own_target_and_beside_it_to_the_gradient():
+    problem = Staircase(dimension=4)
+    r = row(GaussianSmoothing(0.3), problem, budgets=[64], repeats=2_000)
+    assert r["truth"] == r["target"] == "∇f_σ (gaussian, σ = 0.3)"
+    size = float(problem.smoothed_gradient(AT, 0.3).norm())
+    assert r["bias_high"] < 0.2 * size  # on a stair ∇f = 0, and all of the smoothed gradient is bias to it
+    assert abs(r["gradient_bias"] - size) < 0.2 * size
+    assert r["gradient_cosine"] is None and r["gradient_relative_mse"] is None
+    # all against one truth, if that is asked for
+    one, other = measure([SPSA(0.3), Backprop()], problem, truth=Target.smoothed("gaussian", 0.3)).rows
+    assert one["truth"] == other["truth"] == "∇f_σ (gaussian, σ = 0.3)" != one["target"]
+    assert other["bias"] == pytest.approx(size) and other["zeros"] == 100 and other["cosine"] == 0
+    assert other["snr"] is None and other["variance"] == 0
+
+
+def test_where_no_truth_is_known_there_is_still_a_variance():
+    r = row(SPSA(), Staircase(dimension=4), truth=Target.smoothed("disc", 1.0))
+    assert r["truth"] == "unknown" and r["bias"] is None and "no closed form" in r["why"] and r["variance"] > 0
+
+
+@pytest.mark.parametrize(
+    ("problem", "at"),
+    [
+        (BooleanQuadratic((0.6, 0.2, 0.48), 0.3, dimension=3), Bernoulli(torch.tensor([0.4, -1.3, 0.2], dtype=DTYPE))),
+        (CategoricalPayoffs(), Categorical(torch.tensor([0.4, -1.3, 0.9], dtype=DTYPE))),
+        (CategoricalPayoffs(), Categorical(torch.tensor([[0.4, -1.3, 0.9]], dtype=DTYPE))),
+        (BOWL, Gaussian(AT, 0.3)),
+    ],
+    ids=("bits", "a choice", "a list of one choice", "normal"),
+)
+def test_output_space_estimators_are_held_to_the_gradient_of_the_expectation(monkeypatch, problem, at):
+    monkeypatch.setattr(summary, "LEVEL", 1 - 1e-9)
+    r = row(ScoreFunction(), problem, at=at, budgets=[40], repeats=3_000)
+    assert r["truth"] == "∇E f" and r["bias_low"] == 0
+    size = math.sqrt(r["mse"] / r["relative_mse"])
+    assert r["bias_high"] < 0.3 * size
+    assert size == pytest.approx(
+        math.sqrt(sum(float(v.square().sum()) for v in problem.expected_gradient(at).values()))
+    )
+    assert r["gradient_bias"] is None  # at a distribution there is no ∇f
+
+
+def test_smoothing_by_signs_and_along_axes_has_an_exact_gradient_too():
+    theta = AT[:3]
+    for problem in (Staircase(dimension=3), BOWL3, Quadratic(1.0, dimension=3)):
+        for target, law in ((Target.smoothed("axis", 0.3), axis_rule), (Target.smoothed("rademacher", 0.3), sign_rule)):
+            torch.testing.assert_close(exact_gradient(problem, target, theta), law(problem, theta, 0.3))
+    with pytest.raises(NoClosedForm):
+        exact_gradient(Staircase(dimension=3), Target.smoothed("disc", 0.3), theta)
+
+
+BOWL3 = Quadratic(((2.0, 0.6, -0.3), (0.6, -0.5, 0.9), (-0.3, 0.9, 0.7)), (0.7, -1.3, 0.4), dimension=3)
+
+
+def axis_rule(problem, theta, sigma):
+    steps = torch.eye(3, dtype=DTYPE) * sigma
+    return torch.stack([(problem.value((theta + s)[None]) - problem.value((theta - s)[None]))[0] for s in steps]) / 0.6
+
+
+def sign_rule(problem, theta, sigma):
+    signs = [torch.tensor([a, b, c], dtype=DTYPE) for a in (1, -1) for b in (1, -1) for c in (1, -1)]
+    return sum(problem.value((theta + sigma * s)[None])[0] * s for s in signs) / (8 * sigma)
+
+
+@dataclass(frozen=True)
+class Endless(GaussianSmoothing):
+    """Returns an infinite estimate."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        e.gradient[3, 0] = torch.inf
+        return e
+
+
+def test_an_error_loses_none_of_the_rows_before_it(tmp_path):
+    left = [8 * 50 * 2 + 9]
+
+    def ill(x):
+        left[0] -= len(x)
+        return LINE.value(x) if left[0] >= 0 else LINE.value(x) * torch.nan
+
+    truth = torch.tensor(SLOPE, dtype=DTYPE)
+    with Record.create(tmp_path / "run", {}, seed=0) as record:
+        with pytest.raises(FloatingPointError, match="is nan at point") as caught:
+            measure([SPSA(), SPSA(0.2), SPSA(0.3)], Cost(ill), repeats=50, truth=truth, record=record)
+        assert [r["estimator"] for r in caught.value.report.rows] == ["SPSA()", "SPSA(sigma=0.2)"]
+        assert "2 rows were measured" in caught.value.__notes__[-1]
+    assert Record.open(tmp_path / "run").rows == caught.value.report.rows
+    with pytest.raises(
+        FloatingPointError, match=r"estimate 3 by Endless\(\) with 8 evaluations is not finite"
+    ) as caught:
+        measure([SPSA(), Endless()])
+    assert len(caught.value.report.rows) == 1
+
+
+def test_rows_are_stored_as_they_are_and_random_states_left_alone(tmp_path):
+    before = fresh_state()
+    with Record.create(tmp_path / "run", {}, seed=0) as record:
+        report = measure([Backprop(), CentralDifference(), GuidedSmoothing()], BOWL, budgets=[2, 8], record=record)
+        record.finish()
+    stored = Record.open(tmp_path / "run").rows
+    assert [repr(r) for r in stored] == [repr(r) for r in report.rows]  # NaN and infinity included
+    kept = []
+    measure([SPSA()], record=kept)
+    assert len(kept) == 1 and fresh_state() == before
+
+
+def test_progress_is_silent_unless_it_is_asked_for(capsys):
+    measure(SPSA())
+    assert capsys.readouterr().err == ""
+    measure(SPSA(), progress=True)
+    assert "1/1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"estimators": []}, TypeError, "estimators must be one or more Estimators"),
+        ({"estimators": [SPSA]}, TypeError, "estimators must be one or more Estimators"),
+        ({"estimators": [SPSA(), SPSA(0.1)]}, ValueError, r"estimators must differ, got SPSA\(\), SPSA\(\)"),
+        ({"problem": lambda x: x.sum(-1)}, TypeError, "problem must be a Problem, or a Cost"),
+        ({"problem": LINE.cost()}, ValueError, "truth must be the gradient itself for a Cost"),
+        ({"at": AT.expand(3, -1)}, ValueError, r"at must be one place.*got \(3, 4\)"),
+        ({"at": [0.0]}, ValueError, "at must be one place.*got list"),
+        ({"budgets": []}, ValueError, "budgets must be different integers >= 1"),
+        ({"budgets": [8, 8]}, ValueError, "budgets must be different integers >= 1"),
+        ({"budgets": [0]}, ValueError, "budgets must be different integers >= 1"),
+        ({"repeats": 1}, ValueError, "repeats must be an integer >= 2"),
+        ({"truth": torch.zeros(3)}, ValueError, "truth must have 4 numbers like at, got 3"),
+        ({"estimators": [SPSA(), ScoreFunction()]}, TypeError, "ScoreFunction: at must be a Distribution"),
+    ],
+    ids=lambda v: "-".join(v) if isinstance(v, dict) else "",
+)
+def test_bad_arguments_are_named_before_anything_is_evaluated(change, error, says):
+    with pytest.raises(error, match=says):
+        measure(**{"estimators": [SPSA()], "problem": LINE} | change)
+
+
+def test_estimators_are_called_as_they_are_written():
+    assert name_of(SPSA()) == "SPSA()" and name_of(SPSA(0.1)) == "SPSA()"
+    assert name_of(GaussianSmoothing(0.2, "forward")) == "GaussianSmoothing(sigma=0.2, form='forward')"
+    assert repeated(Categorical(torch.zeros(3)), 5).shape == (5, 3)
+
+
+@pytest.fixture(scope="module")
+def report():
+    estimators = [CentralDifference(), GaussianSmoothing(0.3), ForwardDifference(step=0.5), GuidedSmoothing()]
+    return measure(estimators, BOWL, budgets=[2, 8, 32], repeats=300)
+
+
+def test_the_report_prints_a_row_each(report):
+    head, *lines = str(report).splitlines()
+    assert head.split() == [
+        "estimator",
+        "truth",
+        "budget",
+        "evaluations",
+        *"bias variance mse/‖truth‖² cosine snr".split(),
+    ]
+    assert len(lines) == 12
+    assert "needs 8 evaluations" in lines[0]
+    assert "CentralDifference()" in lines[1] and "[0, " in lines[1]
+    assert "none" in lines[-1]
+    assert len(str(Report()).splitlines()) == 1
+
+
+def drawn(ax):
+    """Return the lines with a label, by the estimator's name, as (x, y) without gaps."""
+    lines = {}
+    for line in ax.lines:
+        if not line.get_label().startswith("_"):
+            xy = line.get_xydata()
+            lines[line.get_label().split(" vs ")[0].split(";")[0]] = xy[np.isfinite(xy).all(1)]
+    return lines
+
+
+@pytest.mark.parametrize("quantity", ("cosine", "mse", "variance", "snr"))
+def test_a_figure_holds_the_numbers_of_the_rows_and_gaps_for_the_rest(report, quantity):
+    ax = report.plot(quantity)
+    lines = drawn(ax)
+    for name in ("CentralDifference()", "GaussianSmoothing(sigma=0.3)", "GuidedSmoothing()"):
+        rows = [r for r in report.rows if r["estimator"] == name and r["affordable"] and r[quantity]]
+        want = [(r["evaluations"], r[quantity]) for r in rows if math.isfinite(r[quantity])]
+        np.testing.assert_array_equal(lines[name], np.array(want).reshape(-1, 2))
+    assert len(lines["GaussianSmoothing(sigma=0.3)"]) == 3
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear" if quantity == "cosine" else "log")
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(legend) == 4 and "needs 8 evaluations at 2" in legend[0]
+    if quantity == "variance":
+        assert "variance is 0 at 8, 32" in legend[0]
+        assert "squared bias" in ax.get_legend().get_title().get_text()
+        thin = [line.get_ydata() for line in ax.lines if line.get_linewidth() == 0.7]
+        (wide,) = (y[np.isfinite(y)] for y in thin if np.isfinite(y).any())
+        np.testing.assert_allclose(wide, (0.25 * np.linalg.norm((2.0, 0.5, -1.0, 3.0))) ** 2)
+    band = [path.vertices for c in ax.collections for path in c.get_paths() if len(path.vertices)]
+    low, high = ("p10", "p90") if quantity == "cosine" else ("low", "high")
+    smooth = [r for r in report.rows if r["estimator"] == "GaussianSmoothing(sigma=0.3)"]
+    corners = {tuple(v) for vertices in band for v in vertices.tolist()}
+    assert {(r["evaluations"], r[f"{quantity}_{end}"]) for r in smooth for end in (low, high)} <= corners
+
+
+def test_a_bias_that_could_be_zero_is_drawn_as_its_upper_limit_and_a_direction_left_out_by_name(report):
+    ax = report.plot("bias")
+    lines = drawn(ax)
+    assert len(lines["ForwardDifference(step=0.5)"]) == 2 and len(lines["GuidedSmoothing()"]) == 0
+    (label,) = (t.get_text() for t in ax.get_legend().get_texts() if t.get_text().startswith("GuidedSmoothing"))
+    assert "a direction has no bias" in label
+    limits = {
+        tuple(p) for line in ax.lines if line.get_marker() == "v" for p in line.get_xydata() if np.isfinite(p).all()
+    }
+    open_rows = [r for r in report.rows if r["affordable"] and r["bias_low"] == 0]
+    assert limits == {(r["evaluations"], r["bias_high"]) for r in open_rows} and len(open_rows) >= 4
+    with pytest.raises(ValueError, match=r"no bias to draw: GuidedSmoothing\(\): a direction has no bias"):
+        measure(GuidedSmoothing(), BOWL).plot("bias")
+
+
+def test_figures_go_into_axes_that_are_given_and_are_saved(report, tmp_path):
+    figure, (ax,) = plots.panels()
+    assert report.plot("mse", ax) is ax
+    assert plots.save(figure, tmp_path / "mse").exists()
+    with pytest.raises(ValueError, match=r"quantity must be one of .*'snr'.*, got 'speed'"):
+        report.plot("speed")
+    with pytest.raises(ValueError, match="no mse to draw: there are no rows"):
+        Report().plot("mse")
+
+
+def test_an_estimator_looks_as_its_method_does_everywhere_unless_there_are_two_of_it():
+    look = {
+        line.get_label().split(";")[0]: line.get_color() for line in measure([SPSA(), Backprop()]).plot("mse").lines
+    }
+    assert look["SPSA() vs ∇f_σ (rademacher, σ = 0.1)"] == plots.METHODS["spsa"].color
+    two = measure([SPSA(), SPSA(0.2), GaussianSmoothing(0.2)]).plot("snr").lines
+    assert len({(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in two}) == 3
+    assert two[2].get_color() == plots.METHODS["gaussian"].color
+
+
+def test_a_truth_of_zero_has_no_angle_and_says_so():
+    r = row(GaussianSmoothing(form="one-point"), Flat(dimension=4))
+    assert r["cosine"] is None and r["relative_mse"] is None and r["bias"] >= 0 and "the truth is 0" in r["why"]
+
+
+def test_the_example_of_the_package_works():
+    w0 = torch.linspace(-1, 2, 20, dtype=DTYPE)
+    report = rllab.measure_quality(
+        [CentralDifference(), SPSA(), GaussianSmoothing(sigma=0.1)],
+        Staircase(dimension=20),
+        at=w0,
+        budgets=[8, 32, 128],
+        repeats=1000,
+        key=0,
+    )
+    assert len(report.rows) == 9 and len(drawn(report.plot("cosine"))) == 3
+    spsa = [r["cosine"] for r in report.rows if r["estimator"] == "SPSA()"]
+    assert spsa == sorted(spsa) and spsa[-1] > 0.8

@@ -1,0 +1,248 @@
+"""check_estimator: right estimators pass, and each way of breaking the contract is named by the rule it breaks."""
+
+import random
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+
+from rllab import Target, testing
+from rllab.estimators import SPSA, Backprop, CentralDifference, Estimator, GaussianSmoothing, ScoreFunction
+from rllab.problems import Exponential, Staircase
+from rllab.testing import RULES, check_estimator
+
+
+@pytest.mark.parametrize("estimator", [SPSA(), ScoreFunction(), CentralDifference()], ids=str)
+def test_a_right_estimator_keeps_every_rule_without_being_told_anything(estimator):
+    check_estimator(estimator, ignores_offset=True)
+    check_estimator(estimator, key=5)
+
+
+def test_the_rules_are_public_and_each_says_what_it_demands():
+    assert testing.RULES is RULES and len(RULES) == 20
+    assert all(rule.__doc__ and rule.__doc__.split("\n")[0].endswith((".", ":", ",")) for rule in RULES.values())
+
+
+class Mutant(GaussianSmoothing):
+    """A right estimator until something is changed."""
+
+
+class NoSource(Mutant):
+    source: ClassVar[str] = "folklore"
+
+
+class UnbiasedDirection(Mutant):
+    @property
+    def target(self):
+        return Target.direction("ranks")
+
+
+@dataclass
+class Thawed(Estimator):
+    sigma: float = 0.1
+    source: ClassVar[str] = GaussianSmoothing.source
+    target = GaussianSmoothing.target
+    unbiased = GaussianSmoothing.unbiased
+    _plan, _block, _fold, _units = (getattr(GaussianSmoothing, f) for f in ("_plan", "_block", "_fold", "_units"))
+    form: str = "antithetic"
+
+
+class TooModest(Mutant):
+    """Takes any budget as one pair."""
+
+    def ask(self, at, evaluations, key, *, state=None):
+        return super().ask(at, max(2, evaluations), key, state=state)
+
+
+class Counting(Mutant):
+    """Draws block i from how many blocks were drawn before."""
+
+    calls: ClassVar[list[int]] = []
+
+    def _block(self, query, i):
+        self.calls.append(i)
+        return super()._block(replace(query, key=query.key.child("call", len(self.calls))), i)
+
+
+class Forgetful(Mutant):
+    """Evaluates the blocks of a call in reverse, though its fold adds them up in order."""
+
+    def _answers(self, cost, query):
+        return iter(list(super()._answers(cost, query))[::-1])
+
+
+class Peeking(Mutant):
+    """Looks at the centre beside the query, and keeps quiet about it."""
+
+    def __call__(self, cost, at, **arguments):
+        e = super().__call__(cost, at, **arguments)
+        cost(at.detach().reshape(-1, at.shape[-1])[:1])
+        return e
+
+
+class Spendthrift(Mutant):
+    """Begins to spend before it knows whether the budget is enough."""
+
+    def __call__(self, cost, at, *, evaluations, key, **arguments):
+        query = self.ask(at, evaluations, key)
+        return self._fold(query, self._answers(cost, query), arguments.get("rows", False), True)
+
+
+class Averaging(Mutant):
+    """Centres the directions over the problems of a query."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        g = e.gradient
+        return replace(e, gradient=g - 0.1 * g.mean(0, keepdim=True) if g.ndim == 2 else g)
+
+
+class GlobalNoise(Mutant):
+    def _block(self, query, i):
+        torch.rand(1)
+        return super()._block(query, i)
+
+
+class PythonNoise(Mutant):
+    def _block(self, query, i):
+        random.random()
+        np.random.rand()  # noqa: NPY002 - what is caught
+        return super()._block(query, i)
+
+
+class InPlace(Mutant):
+    """Steps forth and back in the parameters themselves."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        query.at.add_(1e-9)
+        return e
+
+
+class DoubleAlways(Mutant):
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient=e.gradient.double())
+
+
+class OneSeed(Mutant):
+    """The same directions whatever the key."""
+
+    def ask(self, at, evaluations, key, *, state=None):
+        return super().ask(at, evaluations, 0, state=state)
+
+
+class Charitable(Mutant):
+    """Takes a NaN for zero."""
+
+    def __call__(self, cost, at, **arguments):
+        function = cost.function
+        cost.function = lambda *x: function(*x).nan_to_num(0.0)
+        try:
+            return super().__call__(cost, at, **arguments)
+        finally:
+            cost.function = function
+
+
+class Heavy(Mutant):
+    """Sends all its noise along in the query."""
+
+    def ask(self, at, evaluations, key, *, state=None):
+        query = super().ask(at, evaluations, key)
+        return replace(query, state=[query[i].noise for i in range(len(query))])
+
+
+class Trusting(Mutant):
+    """Looks at no value it is told."""
+
+    def tell(self, query, values, *, rows=False, errors=True):
+        return self._fold(query, ((block, values[block.rows]) for block in query), rows, errors)
+
+
+class SureOfOne(Mutant):
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return e if e.standard_error is not None else replace(e, standard_error=torch.zeros_like(e.gradient))
+
+
+class AnyShape(Mutant):
+    def _plan(self, at):
+        return super()._plan(torch.as_tensor(at, dtype=torch.float64).reshape(1, -1))
+
+
+class Doubled(Mutant):
+    """2σ forgotten in the denominator."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient=2 * e.gradient)
+
+
+class Normalised(Mutant):
+    """Divides by the length, and goes on calling it a gradient."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient=torch.nn.functional.normalize(e.gradient, dim=-1))
+
+
+@pytest.mark.parametrize(
+    ("rule", "mutant"),
+    [
+        ("declarations", NoSource()),
+        ("declarations", UnbiasedDirection()),
+        ("frozen", Thawed()),
+        ("minimum", TooModest()),
+        ("pure blocks", Counting()),
+        ("ask and tell", Forgetful()),
+        ("spending", Peeking()),
+        ("reservation", Spendthrift()),
+        ("problems apart", Averaging()),
+        ("nothing touched", GlobalNoise()),
+        ("nothing touched", PythonNoise()),
+        ("nothing touched", InPlace()),
+        ("dtype", DoubleAlways()),
+        ("key", OneSeed()),
+        ("not a number", Charitable()),
+        ("pickled query", Heavy()),
+        ("wrong values", Trusting()),
+        ("one unit", SureOfOne()),
+        ("wrong arguments", AnyShape()),
+        ("unbiased", Doubled()),
+        ("scale", Normalised()),
+        ("offset", GaussianSmoothing(form="one-point")),
+    ],
+    ids=lambda v: v if isinstance(v, str) else type(v).__name__,
+)
+def test_the_broken_estimator_is_caught_by_the_name_of_the_rule(rule, mutant):
+    with pytest.raises(AssertionError, match=rf"^{rule}: .*{type(mutant).__name__}.*; the rule: "):
+        check_estimator(mutant, ignores_offset=True, rules=[rule])
+    with pytest.raises(AssertionError):
+        check_estimator(mutant, ignores_offset=True)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_what_the_mutants_are_made_of_keeps_the_rule(rule):
+    check_estimator(Mutant(), ignores_offset=True, rules=[rule])
+
+
+def test_a_claim_is_measured_on_the_problem_that_is_given():
+    exact = Backprop()
+    check_estimator(exact, Exponential(-1.3, dimension=2), rules=["unbiased"])
+    with pytest.raises(AssertionError, match=r"^unbiased: Staircase does not offer \['complex'\]"):
+        check_estimator(_Complex(), Staircase(dimension=2), rules=["unbiased"])
+    place = torch.tensor([0.2, 0.4], dtype=torch.float64)
+    check_estimator(GaussianSmoothing(0.3), Staircase(dimension=2), key=3, at=place, rules=["unbiased"])
+
+
+class _Complex(Mutant):
+    needs: ClassVar[frozenset[str]] = frozenset({"complex"})
+
+
+def test_what_is_no_estimator_and_no_rule_is_refused():
+    with pytest.raises(TypeError, match="estimator must be an Estimator, got <class"):
+        check_estimator(GaussianSmoothing)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match=r"rules must be among .*'unbiased'.*, got 'honest'"):
+        check_estimator(SPSA(), rules=["honest"])
