@@ -51,7 +51,8 @@ class Flags:
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Go on where a killed run stopped, or add seeds."""
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
+        """Raise a ValueError that names a flag whose value makes no sense."""
         for flag in fields(self):
             value = getattr(self, flag.name)
             if type(value) in (int, float) and not value > 0:
@@ -108,6 +109,7 @@ def main(
         describe: what to say of a finished run.
     """
     config = tyro.cli(config_class, description=description)
+    config.check()
     if config.fast:
         config = config.faster()
     jobs = list(jobs_of(config))
