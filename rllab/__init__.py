@@ -36,7 +36,7 @@ _HOME = {
     "Trace": "rllab.loop",
     "minimize": "rllab.loop",
 }
-_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "runs")
+_MODULES = ("agents", "backprop", "distributions", "estimators", "plots", "problems", "runs")
 
 
 def __getattr__(name: str) -> object:
