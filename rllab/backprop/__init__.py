@@ -1,5 +1,11 @@
 """Backprop as the lecture writes it: modules f(z, w) with the chain rule by hand and both Jacobians as objects."""
 
+from rllab.backprop.check import Check as Check
+from rllab.backprop.check import check_graph as check_graph
+from rllab.backprop.graph import Block as Block
+from rllab.backprop.graph import Gradients as Gradients
+from rllab.backprop.graph import Graph as Graph
+from rllab.backprop.graph import Variable as Variable
 from rllab.backprop.joins import Add as Add
 from rllab.backprop.joins import Copy as Copy
 from rllab.backprop.joins import Max as Max
@@ -11,6 +17,7 @@ from rllab.backprop.layers import NearestRow as NearestRow
 from rllab.backprop.losses import CrossEntropy as CrossEntropy
 from rllab.backprop.losses import SquaredDistance as SquaredDistance
 from rllab.backprop.losses import ZeroOne as ZeroOne
+from rllab.backprop.models import mlp as mlp
 from rllab.backprop.module import Module as Module
 from rllab.backprop.pointwise import Pointwise as Pointwise
 from rllab.backprop.pointwise import ReLU as ReLU
