@@ -17,6 +17,7 @@ from rllab.backprop.layers import NearestRow as NearestRow
 from rllab.backprop.losses import CrossEntropy as CrossEntropy
 from rllab.backprop.losses import SquaredDistance as SquaredDistance
 from rllab.backprop.losses import ZeroOne as ZeroOne
+from rllab.backprop.models import lecture_net as lecture_net
 from rllab.backprop.models import mlp as mlp
 from rllab.backprop.module import Module as Module
 from rllab.backprop.pointwise import Pointwise as Pointwise
@@ -24,3 +25,4 @@ from rllab.backprop.pointwise import ReLU as ReLU
 from rllab.backprop.pointwise import Sigmoid as Sigmoid
 from rllab.backprop.pointwise import Softplus as Softplus
 from rllab.backprop.pointwise import Tanh as Tanh
+from rllab.backprop.wrapped import Wrapped as Wrapped

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 
 from rllab.backprop.graph import Block, Graph
-from rllab.backprop.layers import Linear
+from rllab.backprop.layers import Flatten, Linear
 from rllab.backprop.losses import CrossEntropy, SquaredDistance
 from rllab.backprop.pointwise import ReLU, Sigmoid, Tanh
 from rllab.keys import Key
@@ -40,3 +40,14 @@ def mlp(
     blocks.append(Block(loss, _LOSSES[loss], (at, "y"), ("C",)))
     inputs = {"x": False, "y": loss == "cross_entropy"}
     return Graph(blocks, inputs, output=at, cost="C", key=key, dtype=dtype)
+
+
+def lecture_net(sizes: tuple[int, int, int, int] = (600, 60, 40, 10), *, key: Key | int = 0) -> Graph:
+    """Return the lecture's three layers with ReLU between, on images (n, …) of sizes[0] numbers (L71).
+
+    Unlike the lecture's listing it keeps the batch when it flattens (L75).
+    """
+    net = mlp(sizes, key=key)
+    first, *rest = net.blocks
+    blocks = [Block("flatten", Flatten(), ("x",), ("z0",)), Block(first.name, first.module, ("z0",), first.computes)]
+    return Graph([*blocks, *rest], net.inputs, output=net.output, cost=net.cost, key=key)

@@ -32,3 +32,13 @@ def test_a_gradient_through_a_discrete_choice_is_refused_by_name():
     graph = bp.Graph(blocks, {"x": False, "y": True}, output="k", cost="C", key=0)
     with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 'x'"):
         graph.backward(torch.zeros(1, 2), torch.tensor([1]))
+
+
+def test_the_lectures_net_takes_a_batch_of_images_and_has_38910_weights():
+    graph = bp.lecture_net()
+    x, y = torch.randn(4, 3, 10, 20, generator=torch.Generator().manual_seed(2)), torch.tensor([9, 0, 4, 4])
+    assert graph.predict(x).shape == (4, 10) and graph.weights.numel() == 38_910
+    explicit, autograd = graph.backward(x, y), graph.backward(x, y, engine="autograd")
+    for name, g in explicit.by_variable.items():
+        torch.testing.assert_close(g, autograd.by_variable[name], rtol=1e-4, atol=1e-7)  # float32
+    assert explicit.by_variable["x"].shape == x.shape

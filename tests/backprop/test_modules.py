@@ -12,6 +12,12 @@ def states(*shape, seed=0):
     return torch.randn(N, *shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
+TORCH_NET = torch.nn.Sequential(
+    torch.nn.utils.skip_init(torch.nn.Linear, 4, 3), torch.nn.GELU(), torch.nn.utils.skip_init(torch.nn.Linear, 3, 2)
+).double()
+with torch.no_grad():  # numbers of our own: torch's initial ones come from its global generator
+    for i, parameter in enumerate(TORCH_NET.parameters()):
+        parameter.copy_(torch.sin(torch.arange(parameter.numel()) * 1.7 + i).view(parameter.shape))
 LABELS = torch.tensor([2, 0, 3])
 CASES = [
     (bp.Linear(4, 3), states(4)),
@@ -25,6 +31,7 @@ CASES = [
     (bp.Max(), (states(4), states(4, seed=1))),
     (bp.LogSoftmax(), states(4)),
     (bp.Flatten(), states(2, 3)),
+    (bp.Wrapped(TORCH_NET), states(4)),
     (bp.SquaredDistance(), (states(4), states(4, seed=1))),
     (bp.CrossEntropy(), (states(4), LABELS)),
 ]
@@ -127,3 +134,9 @@ def test_log_softmax_and_cross_entropy_are_finite_at_scores_of_a_thousand():
 def test_weights_of_a_wrong_size_meet_a_clear_error():
     with pytest.raises(ValueError, match=r"Linear: w must be a tensor \(15,\), got \(14,\)"):
         bp.Linear(4, 3).forward(states(4), torch.zeros(14))
+
+
+def test_a_torch_module_that_draws_or_mixes_rows_is_refused():
+    with pytest.raises(ValueError, match="Dropout must be in evaluation mode"):
+        bp.Wrapped(torch.nn.Dropout())
+    bp.Wrapped(torch.nn.Dropout().eval())
