@@ -74,6 +74,7 @@ class Graph:
     ):
         self.blocks, self.inputs, self.output, self.cost = list(blocks), dict(inputs), output, cost
         self.variables = {name: Variable(name, True, discrete) for name, discrete in inputs.items()}
+        self._trained: set[str] = set()  # the variables that depend on weights
         for block in blocks:
             if missing := [name for name in block.reads if name not in self.variables]:
                 raise ValueError(f"Graph: block {block.name!r} reads {missing}, which no earlier block computes")
@@ -82,6 +83,8 @@ class Graph:
             if taken := [name for name in (block.name, *block.computes) if name in self.variables]:
                 raise ValueError(f"Graph: block {block.name!r} takes names that are in use: {taken}")
             self.variables |= {name: Variable(name, False, block.module.discrete) for name in block.computes}
+            if block.module.size or self._trained & set(block.reads):
+                self._trained |= set(block.computes)
         if len({block.name for block in blocks}) < len(blocks) or {b.name for b in blocks} & set(self.variables):
             raise ValueError("Graph: blocks and variables must all have different names")
         if {output, cost} - set(self.variables):
@@ -99,19 +102,31 @@ class Graph:
         """Return C (n,)."""
         return self._forward(observed, self.weights if weights is None else weights)[self.cost]
 
-    def backward(self, *observed: Tensor, engine: Engine = "explicit", weights: Tensor | None = None) -> Gradients:
+    def backward(
+        self,
+        *observed: Tensor,
+        engine: Engine = "explicit",
+        weights: Tensor | None = None,
+        weights_only: bool = False,
+    ) -> Gradients:
         """Return the loss and its gradient with respect to every continuous variable and the weights.
+
+        With `weights_only` the products that no gradient of weights needs are left out, and `by_variable` is empty.
 
         Raises:
             ValueError: if a gradient would have to pass a module that has none, or an unknown engine is asked for.
         """
-        engines = {"explicit": self._explicit, "autograd": self._autograd, "differences": self._differences}
-        if engine not in engines:
-            raise ValueError(f"Graph.backward: engine must be one of {tuple(engines)}, got {engine!r}")
+        engines = {"autograd": self._autograd, "differences": self._differences}
+        if engine not in ("explicit", *engines):
+            raise ValueError(f"Graph.backward: engine must be one of {('explicit', *engines)}, got {engine!r}")
         for block in self.blocks:
             if not block.module.differentiable:
                 raise ValueError(f"Graph.backward: no gradient passes block {block.name!r} to {block.reads[0]!r}")
-        return engines[engine](observed, self.weights if weights is None else weights)
+        flat = self.weights if weights is None else weights
+        if engine == "explicit":
+            return self._explicit(observed, flat, weights_only)
+        answer = engines[engine](observed, flat)
+        return Gradients(answer.loss, {}, answer.weights) if weights_only else answer
 
     def _split(self, w: Tensor) -> dict[str, Tensor]:
         if w.shape != self.weights.shape:
@@ -144,7 +159,7 @@ class Graph:
     def _named(self, flat: Tensor) -> dict[str, Tensor]:
         return {name: part for name, part in self._split(flat).items() if part.numel()}
 
-    def _explicit(self, observed: tuple[Tensor, ...], flat: Tensor) -> Gradients:
+    def _explicit(self, observed: tuple[Tensor, ...], flat: Tensor, weights_only: bool) -> Gradients:
         values, w, into = self._forward(observed, flat), self._split(flat), torch.zeros_like(flat)
         parts, c = self._split(into), values[self.cost]
         g: dict[str, Tensor] = {self.cost: torch.full_like(c, 1 / len(c))}
@@ -157,10 +172,14 @@ class Graph:
             views = block.module.views(w[block.name])
             if block.module.size:
                 block.module._vjp_weights(v, z, views, y, block.module.views(parts[block.name]))
+            if weights_only and not self._trained & set(block.reads):
+                continue
             products = block.module._vjp_state(v, z, views, y)
             for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
                 if product is not None:
                     g[name] = self._accumulate(g.get(name), product)
+        if weights_only:
+            return Gradients(c.mean(), {}, into)
         return self._gradients(values, g, into)
 
     def _accumulate(self, so_far: Tensor | None, product: Tensor) -> Tensor:

@@ -42,3 +42,12 @@ def test_the_lectures_net_takes_a_batch_of_images_and_has_38910_weights():
     for name, g in explicit.by_variable.items():
         torch.testing.assert_close(g, autograd.by_variable[name], rtol=1e-4, atol=1e-7)  # float32
     assert explicit.by_variable["x"].shape == x.shape
+
+
+@pytest.mark.parametrize("engine", ["explicit", "autograd"])
+def test_weights_alone_get_the_same_gradient(engine):
+    for seed in range(40):
+        graph, observed = random_graph(seed)
+        alone = graph.backward(*observed, engine=engine, weights_only=True)
+        assert alone.by_variable == {}
+        assert torch.equal(alone.weights, graph.backward(*observed, engine=engine).weights)
