@@ -102,6 +102,7 @@ class Graph:
         """Return C (n,)."""
         return self._forward(observed, self.weights if weights is None else weights)[self.cost]
 
+    @torch.no_grad()
     def backward(
         self,
         *observed: Tensor,

@@ -51,3 +51,11 @@ def test_weights_alone_get_the_same_gradient(engine):
         alone = graph.backward(*observed, engine=engine, weights_only=True)
         assert alone.by_variable == {}
         assert torch.equal(alone.weights, graph.backward(*observed, engine=engine).weights)
+
+
+def test_gradients_are_detached_whatever_the_arguments_require():
+    graph = bp.mlp(sizes=(3, 2), loss="squared_distance")
+    x, y = torch.ones(2, 3, requires_grad=True), torch.zeros(2, 2)
+    g = graph.backward(x, y, weights=graph.weights.clone().requires_grad_())
+    assert not any(t.requires_grad for t in (g.loss, g.weights, *g.by_variable.values()))
+    assert torch.equal(g.weights, graph.backward(x.detach(), y).weights)
