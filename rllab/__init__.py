@@ -38,7 +38,17 @@ _HOME = {
     "measure_quality": "rllab.quality",
     "minimize": "rllab.loop",
 }
-_MODULES = ("agents", "distributions", "estimators", "plots", "problems", "report", "runs", "testing")
+_MODULES = (
+    "agents",
+    "backprop",
+    "distributions",
+    "estimators",
+    "plots",
+    "problems",
+    "report",
+    "runs",
+    "testing",
+)
 
 
 def __getattr__(name: str) -> object:

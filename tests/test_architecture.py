@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "distributions": VALUES,
     "problems": VALUES | {"distributions"},
     "estimators": MODELS,
+    "backprop": MODELS,
     "loop": MODELS | {"estimators"},
     "agents": GRADIENTS | {"critics", "files"},
     "runs": {"keys", "files"},

@@ -101,7 +101,8 @@ def test_an_interruption_keeps_what_is_there_and_says_how_to_go_on(tmp_path):
 
 
 PARENT = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background ignores it
 sys.path.insert(0, {tests!r})
 from sweep_workers import forever
 from rllab.runs import Job, one_line_errors, sweep

@@ -1,0 +1,53 @@
+"""Three-way check of a graph: its explicit gradients against autograd's and against differences, for every variable."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from rllab.backprop.graph import Graph
+
+
+@dataclass(frozen=True)
+class Check:
+    """Relative errors by variable, (against autograd, against differences); `str` is the table."""
+
+    errors: dict[str, tuple[float, float]]
+    tolerances: tuple[float, float]
+
+    @property
+    def worst(self) -> str:
+        """Name of the variable that is furthest beyond, or nearest to, its tolerance."""
+        return max(self.errors, key=lambda name: self._excess(name))
+
+    @property
+    def passed(self) -> bool:
+        return self._excess(self.worst) <= 1.0
+
+    def _excess(self, name: str) -> float:
+        return max(e / t for e, t in zip(self.errors[name], self.tolerances, strict=True))
+
+    def __str__(self) -> str:
+        lines = [f"{'variable':<16} {'autograd':>10} {'differences':>12}"]
+        lines += [f"{name:<16} {a:>10.1e} {d:>12.1e}" for name, (a, d) in self.errors.items()]
+        return "\n".join([*lines, f"worst: {self.worst}, {'passed' if self.passed else 'FAILED'}"])
+
+
+def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float] = (1e-9, 1e-5)) -> Check:
+    """Compare the three engines at these inputs, all in float64.
+
+    An error is relative to the variable's largest entry of gradient, which counts as at least 1e-5 of the loss where
+    differences are concerned: they resolve no less. Cost: two forward passes an entry of every variable.
+    """
+    inputs = [t.double() if t.is_floating_point() else t for t in observed]
+    explicit, *others = (
+        graph.backward(*inputs, engine=engine, weights=graph.weights.double())
+        for engine in ("explicit", "autograd", "differences")
+    )
+    floors = (1e-12, 1e-5 * max(1.0, abs(float(explicit.loss))))
+    errors = {}
+    for name, g in explicit.by_variable.items():
+        pairs = [(other.by_variable[name], floor) for other, floor in zip(others, floors, strict=True)]
+        errors[name] = tuple(float((g - t).abs().max() / t.abs().max().clamp(min=floor)) for t, floor in pairs)
+    return Check(errors, tolerances)

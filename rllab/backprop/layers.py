@@ -1,0 +1,109 @@
+"""Layers with weights, and without: Linear, NearestRow, LogSoftmax, Flatten.
+
+    Linear       s = W z + b               ∂C/∂z = Wᵀ ∂C/∂s      ∂C/∂W = ∂C/∂s zᵀ      ∂C/∂b = ∂C/∂s          (L54, L68)
+    NearestRow   k = argmin_k ‖z − w_k‖²   an integer: no gradient                                          (L8)
+    LogSoftmax   y_i = z_i − log Σ_j e^z_j                 ∂C/∂z = ∂C/∂y − softmax(z) Σ_i ∂C/∂y_i           (T7)
+
+Source: LeCun (2020), NYU Deep Learning, week 2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from rllab.backprop.module import Module, Weights
+from rllab.keys import Key, as_key
+
+
+@dataclass(frozen=True)
+class Linear(Module):
+    """s = W z + b for states (n, fan_in); W (fan_out, fan_in) as torch.nn.Linear has it."""
+
+    fan_in: int = 1
+    fan_out: int = 1
+
+    def __post_init__(self) -> None:
+        if self.fan_in < 1 or self.fan_out < 1:
+            raise ValueError(f"Linear: fan_in and fan_out must be >= 1, got {self.fan_in} and {self.fan_out}")
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"weight": (self.fan_out, self.fan_in), "bias": (self.fan_out,)}
+
+    def initial(self, key: Key | int) -> Tensor:
+        """Draw W and b from U(±1/√fan_in), as torch does."""
+        u = torch.rand(self.size, generator=as_key(key).generator(), dtype=torch.float64)
+        return (2 * u - 1) / math.sqrt(self.fan_in)
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.addmm(w[1], z, w[0].t(), out=out)
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        return torch.mm(v, w[0], out=out)  # a row v, so v W: the weights used backwards
+
+    def _vjp_weights(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Weights) -> None:
+        torch.mm(v.t(), z, out=out[0])
+        torch.sum(v, 0, out=out[1])
+
+    def jacobian_state(self, z: Tensor, w: Tensor | None = None) -> Tensor:
+        """Return ∂s/∂z = W for each sample, (n, fan_out, fan_in)."""
+        return self.views(w)[0].expand(len(self._checked(z)), -1, -1)
+
+    def jacobian_weights(self, z: Tensor, w: Tensor | None = None) -> Tensor:
+        """Return ∂s/∂(W, b) = (I ⊗ zᵀ, I) for each sample, (n, fan_out, d)."""
+        eye = torch.eye(self.fan_out, dtype=z.dtype, device=z.device)
+        kron = torch.einsum("ij,pk->pijk", eye, z).flatten(2)
+        return torch.cat([kron, eye.expand(len(z), -1, -1)], 2)
+
+
+@dataclass(frozen=True)
+class NearestRow(Module):
+    """The number k of the row w_k nearest to each state (n, width), int64; the lowest of equals."""
+
+    rows: int = 1
+    width: int = 1
+    differentiable: ClassVar[bool] = False
+    discrete: ClassVar[bool] = True
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {"rows": (self.rows, self.width)}
+
+    def initial(self, key: Key | int) -> Tensor:
+        """Draw rows from N(0, I)."""
+        return torch.randn(self.size, generator=as_key(key).generator(), dtype=torch.float64)
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        # differences, not ‖z‖² − 2 z·w + ‖w‖², which rounds ties apart
+        return (z[:, None] - w[0]).square().sum(-1).argmin(-1)
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        raise ValueError("NearestRow: has no gradient; estimate one instead")
+
+
+@dataclass(frozen=True)
+class LogSoftmax(Module):
+    """Logarithms of probabilities from scores (n, k), finite for scores of any size."""
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.log_softmax(z, -1) if out is None else torch.log_softmax(z, -1, out=out)
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        p = torch.exp(y, out=out)
+        return torch.sub(v, p.mul_(v.sum(-1, keepdim=True)), out=out)
+
+
+@dataclass(frozen=True)
+class Flatten(Module):
+    """Each sample as one row, (n, …) to (n, m); the batch stays (L75)."""
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return z.flatten(1)
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        return v.view(z.shape)

@@ -1,0 +1,141 @@
+"""Module: a block z_out = f(z, w) with both vector–Jacobian products written by hand, and both Jacobians as objects.
+
+    ∂C/∂z = ∂C/∂f · ∂f/∂z        ∂C/∂w = Σ_p ∂C/∂f · ∂f/∂w          rows p = 1 … n of a batch            (L76–L83)
+
+A module is stateless: its weights come as one flat vector w (d,), so that z and w are arguments alike (L2). States are
+batches, sample first. A module of one input takes and returns a tensor for it, one of several a tuple.
+
+Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation"; the numbers
+L… here and in the modules count that lecture's statements in order.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from rllab.keys import Key
+
+State = Any  # a Tensor, or a tuple of them where a module has several
+Weights = Sequence[Tensor]  # the weights of a module, one view of the flat vector each
+
+
+class Module(ABC):
+    """One block. A subclass is a frozen dataclass, final, and writes `_forward`, `_vjp_state` and, with weights, more.
+
+    The methods with an underscore are the fast path: weights come as views in the shapes of `shapes`, y is what
+    `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
+    written over. A method may ignore `out`; it must never write into z, w, v or y.
+    """
+
+    inputs: ClassVar[int] = 1
+    outputs: ClassVar[int] = 1
+    differentiable: ClassVar[bool] = True
+    discrete: ClassVar[bool] = False  # whether its outputs are integers, to which no gradient goes
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the weights by name, in the order in which the flat vector holds them."""
+        return {}
+
+    @property
+    def size(self) -> int:
+        """Number of weights, d."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
+    def initial(self, key: Key | int) -> Tensor:
+        """Draw a flat vector of weights (d,), float64."""
+        return torch.zeros(self.size, dtype=torch.float64)
+
+    @abstractmethod
+    def _forward(self, z: State, w: Weights, out: State | None = None) -> State:
+        """Return f(z, w)."""
+
+    @abstractmethod
+    def _vjp_state(self, v: State, z: State, w: Weights, y: State, out: State | None = None) -> State:
+        """Return v · ∂f/∂z, one tensor an input; None for an input that is discrete."""
+
+    def _vjp_weights(self, v: State, z: State, w: Weights, y: State, out: Weights) -> None:
+        """Write Σ_p v_p · ∂f_p/∂w into `out`, one tensor for each of the weights."""
+        raise NotImplementedError(f"{type(self).__name__}: has weights, but no _vjp_weights")
+
+    def views(self, w: Tensor | None) -> list[Tensor]:
+        """Return the weights as views of the flat vector w (d,).
+
+        Raises:
+            ValueError: if w has another shape.
+        """
+        if not self.size:
+            return []
+        if not isinstance(w, Tensor) or w.shape != (self.size,):
+            got = tuple(w.shape) if isinstance(w, Tensor) else w
+            raise ValueError(f"{type(self).__name__}: w must be a tensor ({self.size},), got {got}")
+        sizes = [math.prod(shape) for shape in self.shapes.values()]
+        return [part.view(shape) for part, shape in zip(w.split(sizes), self.shapes.values(), strict=True)]
+
+    def forward(self, z: State, w: Tensor | None = None) -> State:
+        """Return f(z, w) for states z, sample first, and weights w (d,)."""
+        return self._forward(self._checked(z), self.views(w))
+
+    def vjp_state(self, v: State, z: State, w: Tensor | None = None) -> State:
+        """Return v · ∂f/∂z, shaped as z, for v shaped as the output."""
+        self._check_differentiable()
+        views = self.views(w)
+        return self._vjp_state(v, z, views, self._forward(self._checked(z), views))
+
+    def vjp_weights(self, v: State, z: State, w: Tensor | None = None) -> Tensor:
+        """Return Σ_p v_p · ∂f_p/∂w, (d,), for v shaped as the output."""
+        self._check_differentiable()
+        views, y = self.views(w), self.forward(z, w)
+        g = torch.zeros(0, dtype=torch.float64) if w is None else torch.zeros_like(w)
+        if self.size:
+            self._vjp_weights(v, z, views, y, self.views(g))
+        return g
+
+    def jacobian_state(self, z: State, w: Tensor | None = None) -> State:
+        """Return J_ij = ∂f_i/∂z_j of each sample, (n, m, k) for states that flatten to m and k numbers (L78).
+
+        A tuple over inputs if there are several; several outputs stand one below the other. Row i of J is the product
+        with the i-th unit vector. Cost: one vjp a component of the output.
+        """
+        z = self._checked(z)
+        rows = [self.vjp_state(v, z, w) for v in self._unit_vectors(self.forward(z, w))]
+        columns = list(zip(*rows, strict=True)) if self.inputs > 1 else [rows]
+        jacobians = tuple(
+            None if column[0] is None else torch.stack([g.flatten(1) for g in column], 1) for column in columns
+        )
+        return jacobians if self.inputs > 1 else jacobians[0]
+
+    def jacobian_weights(self, z: State, w: Tensor | None = None) -> Tensor:
+        """Return J_ij = ∂f_i/∂w_j of each sample, (n, m, d) (L82); several outputs stand one below the other."""
+        z, samples = self._checked(z), []
+        for p in range(len(z[0] if self.inputs > 1 else z)):
+            z_p = tuple(t[p : p + 1] for t in z) if self.inputs > 1 else z[p : p + 1]
+            vectors = self._unit_vectors(self.forward(z_p, w))
+            samples.append(torch.stack([self.vjp_weights(v, z_p, w) for v in vectors]))
+        return torch.stack(samples)
+
+    def _unit_vectors(self, y: State) -> list[State]:
+        """Return, for each component of each output, the v that picks it in every sample."""
+        ys, vectors = y if self.outputs > 1 else (y,), []
+        for k, part in enumerate(ys):
+            for i in range(part[0].numel()):
+                v = tuple(torch.zeros_like(t) for t in ys)
+                v[k].view(len(part), -1)[:, i] = 1.0
+                vectors.append(v if self.outputs > 1 else v[0])
+        return vectors
+
+    def _checked(self, z: State) -> State:
+        zs = z if isinstance(z, tuple) else (z,)
+        if len(zs) != self.inputs or not all(isinstance(t, Tensor) and t.ndim > 0 for t in zs):
+            raise ValueError(f"{type(self).__name__}: z must be {self.inputs} tensor(s), sample first, got {z!r}")
+        return z
+
+    def _check_differentiable(self) -> None:
+        if not self.differentiable:
+            raise ValueError(f"{type(self).__name__}: has no gradient; estimate one instead")

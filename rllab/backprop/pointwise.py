@@ -1,0 +1,73 @@
+"""Pointwise: z = h(s), each component for itself, ∂C/∂s = ∂C/∂z h′(s).                                   (L55, L60–L63)
+
+Source: LeCun (2020), NYU Deep Learning, week 2.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rllab.backprop.module import Module, Weights
+
+
+class Pointwise(Module):
+    """A function of each component; a subclass writes h as `_forward`, and its slope."""
+
+    @abstractmethod
+    def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
+        """Return h′(s), given z = h(s) too, in a tensor that may be written over."""
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        return self._slope(z, y, out).mul_(v)
+
+    def jacobian_state(self, z: Tensor, w: Tensor | None = None) -> Tensor:
+        """Return diag h′(s) of each sample, (n, m, m)."""
+        return torch.diag_embed(self._slope(z, self.forward(z), None).flatten(1))
+
+
+@dataclass(frozen=True)
+class ReLU(Pointwise):
+    """h(s) = max(s, 0); h′(0) = 0."""
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.clamp(z, min=0, out=out)
+
+    def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
+        return torch.sign(z, out=out)  # z >= 0, so 1 where s > 0, else 0
+
+
+@dataclass(frozen=True)
+class Tanh(Pointwise):
+    """h(s) = tanh s; h′ = 1 − z²."""
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.tanh(z, out=out)
+
+    def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
+        return torch.mul(z, z, out=out).neg_().add_(1)
+
+
+@dataclass(frozen=True)
+class Sigmoid(Pointwise):
+    """h(s) = 1/(1 + e^−s); h′ = z (1 − z)."""
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.sigmoid(z, out=out)
+
+    def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
+        return torch.mul(z, z, out=out).neg_().add_(z)
+
+
+@dataclass(frozen=True)
+class Softplus(Pointwise):
+    """h(s) = log(1 + e^s); h′ = 1/(1 + e^−s)."""
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.logaddexp(z, torch.zeros_like(z), out=out)
+
+    def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
+        return torch.sigmoid(s, out=out)
