@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -78,7 +79,7 @@ class Estimators:
         for cls in exported_estimators():
             estimator, places = cls(), accepted_places(cls())
             least = estimator.minimum(next(iter(places.values()))(torch.zeros(self.dimension)))
-            evaluations = f"{least:,}" if least < 10**9 else f"{float(least):.1e}"
+            evaluations = f"{least:,}" if least < 10**9 else f"10^{math.log10(least):.0f}"
             unbiased = "yes" if estimator.unbiased else "no" if estimator.order is None else f"O(h^{estimator.order})"
             source = "; ".join(text.strip() for text in re.findall(r"[^;]+?\(\d{4}\)", estimator.source))
             needs, target = ", ".join(sorted(estimator.needs)), _short(str(estimator.target), 40)
