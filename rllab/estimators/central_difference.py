@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from rllab.estimate import Block, Estimate, Query, Target
-from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
-from rllab.estimators.steps import Stencils, along, central_step, check_step, check_width, pick
+from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.steps import Stencils, along, central_step, check_step, check_width, pick, stencil_plan
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class CentralDifference(Estimator):
         return False
 
     def _plan(self, at: Any) -> Plan:
-        at = check_parameters("CentralDifference", at)
-        d, block = at.shape[-1], max(1, BLOCK // at.numel())
-        return Plan(per_unit=2 * d, block=block, most_units=None if self.repeat else 1, pieces=d)
+        return stencil_plan("CentralDifference", at, self.repeat, per_piece=2)
 
     def _block(self, query: Query, i: int) -> Block:
         at = query.at

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from rllab.cost import Request
 from rllab.estimate import Block, Estimate, Query, Target
-from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
-from rllab.estimators.steps import Stencils, along, check_step, complex_step, pick
+from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.steps import Stencils, along, check_step, complex_step, pick, stencil_plan
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,7 @@ class ComplexStep(Estimator):
         return False
 
     def _plan(self, at: Any) -> Plan:
-        at = check_parameters("ComplexStep", at)
-        d, block = at.shape[-1], max(1, BLOCK // at.numel())
-        return Plan(per_unit=d, block=block, most_units=None if self.repeat else 1, pieces=d)
+        return stencil_plan("ComplexStep", at, self.repeat)
 
     def _block(self, query: Query, i: int) -> Block:
         at = query.at

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from rllab.estimate import Block, Estimate, Query, Target
-from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
-from rllab.estimators.steps import Stencils, along, check_step, check_width, forward_step, pick
+from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.steps import Stencils, along, check_step, check_width, forward_step, pick, stencil_plan
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,7 @@ class ForwardDifference(Estimator):
         return False
 
     def _plan(self, at: Any) -> Plan:
-        at = check_parameters("ForwardDifference", at)
-        points, block = at.shape[-1] + 1, max(1, BLOCK // at.numel())
-        return Plan(per_unit=points, block=block, most_units=None if self.repeat else 1, pieces=points)
+        return stencil_plan("ForwardDifference", at, self.repeat, pieces=1)
 
     def _block(self, query: Query, i: int) -> Block:
         at = query.at

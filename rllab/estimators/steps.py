@@ -22,6 +22,8 @@ import math
 import torch
 from torch import Tensor
 
+from rllab.estimators.base import BLOCK, Plan, check_parameters
+
 
 def check_step(name: str, step: float | None, noise: float = 0.0) -> None:
     """Raise a ValueError in the name of `name` unless step and noise are usable together."""
@@ -31,6 +33,18 @@ def check_step(name: str, step: float | None, noise: float = 0.0) -> None:
         raise ValueError(f"{name}: noise must be >= 0 and finite, got {noise}")
     if step is not None and noise:
         raise ValueError(f"{name}: noise sets an automatic step; with step={step} given it must be 0, got {noise}")
+
+
+def stencil_plan(name: str, at: object, repeat: bool, *, pieces: int = 0, per_piece: int = 1) -> Plan:
+    """Return the plan of a method whose unit is a stencil: a piece for each coordinate and `pieces` more.
+
+    Args:
+        repeat: whether more than one stencil may be made.
+        per_piece: evaluations each.
+    """
+    at = check_parameters(name, at)
+    n = at.shape[-1] + pieces
+    return Plan(n * per_piece, max(1, BLOCK // at.numel()), most_units=None if repeat else 1, pieces=n)
 
 
 def forward_step(at: Tensor, step: float | None, noise: float) -> Tensor:
