@@ -12,7 +12,7 @@ import torch
 from checks import fresh_state
 
 import rllab
-from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target, plots
+from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target
 from rllab.estimators import (
     SPSA,
     Backprop,
@@ -36,7 +36,6 @@ from rllab.quality import summary
 from rllab.quality.measure import TOGETHER, name_of, repeated
 from rllab.quality.summary import squared_norm, summarise
 from rllab.quality.truth import Truth, exact_gradient
-from rllab.report import Report
 from rllab.runs import Record
 
 DTYPE = torch.float64
@@ -358,113 +357,6 @@ def test_estimators_are_called_as_they_are_written():
     assert repeated(Categorical(torch.zeros(3)), 5).shape == (5, 3)
 
 
-@pytest.fixture(scope="module")
-def report():
-    estimators = [CentralDifference(), GaussianSmoothing(0.3), ForwardDifference(step=0.5), GuidedSmoothing()]
-    return measure(estimators, BOWL, budgets=[2, 8, 32], repeats=300)
-
-
-def test_the_report_prints_a_row_each(report):
-    head, *lines = str(report).splitlines()
-    assert head.split() == [
-        "estimator",
-        "truth",
-        "budget",
-        "evaluations",
-        *"bias variance mse/‖truth‖² cosine snr".split(),
-    ]
-    assert len(lines) == 12
-    assert "needs 8 evaluations" in lines[0]
-    assert "CentralDifference()" in lines[1] and "[0, " in lines[1]
-    assert "none" in lines[-1]
-    assert len(str(Report()).splitlines()) == 1
-
-
-def drawn(ax):
-    """Return the lines with a label, by the estimator's name, as (x, y) without gaps."""
-    lines = {}
-    for line in ax.lines:
-        if not line.get_label().startswith("_"):
-            xy = line.get_xydata()
-            lines[line.get_label().split(" vs ")[0].split(";")[0]] = xy[np.isfinite(xy).all(1)]
-    return lines
-
-
-@pytest.mark.parametrize("quantity", ("cosine", "mse", "variance", "snr"))
-def test_a_figure_holds_the_numbers_of_the_rows_and_gaps_for_the_rest(report, quantity):
-    ax = report.plot(quantity)
-    lines = drawn(ax)
-    for name in ("CentralDifference()", "GaussianSmoothing(sigma=0.3)", "GuidedSmoothing()"):
-        rows = [r for r in report.rows if r["estimator"] == name and r["affordable"] and r[quantity]]
-        want = [(r["evaluations"], r[quantity]) for r in rows if math.isfinite(r[quantity])]
-        np.testing.assert_array_equal(lines[name], np.array(want).reshape(-1, 2))
-    assert len(lines["GaussianSmoothing(sigma=0.3)"]) == 3
-    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "linear" if quantity == "cosine" else "log")
-    legend = [text.get_text() for text in ax.get_legend().get_texts()]
-    assert len(legend) == 4 and "needs 8 evaluations at 2" in legend[0]
-    if quantity == "variance":
-        assert "variance is 0 at 8, 32" in legend[0]
-        assert "squared bias" in ax.get_legend().get_title().get_text()
-        thin = [line.get_ydata() for line in ax.lines if line.get_linewidth() == 0.7]
-        (wide,) = (y[np.isfinite(y)] for y in thin if np.isfinite(y).any())
-        np.testing.assert_allclose(wide, (0.25 * np.linalg.norm((2.0, 0.5, -1.0, 3.0))) ** 2)
-    band = [path.vertices for c in ax.collections for path in c.get_paths() if len(path.vertices)]
-    low, high = ("p10", "p90") if quantity == "cosine" else ("low", "high")
-    smooth = [r for r in report.rows if r["estimator"] == "GaussianSmoothing(sigma=0.3)"]
-    corners = {tuple(v) for vertices in band for v in vertices.tolist()}
-    assert {(r["evaluations"], r[f"{quantity}_{end}"]) for r in smooth for end in (low, high)} <= corners
-
-
-def test_a_bias_that_could_be_zero_is_drawn_as_its_upper_limit_and_a_direction_left_out_by_name(report):
-    ax = report.plot("bias")
-    lines = drawn(ax)
-    assert len(lines["ForwardDifference(step=0.5)"]) == 2 and len(lines["GuidedSmoothing()"]) == 0
-    (label,) = (t.get_text() for t in ax.get_legend().get_texts() if t.get_text().startswith("GuidedSmoothing"))
-    assert "a direction has no bias" in label
-    limits = {
-        tuple(p) for line in ax.lines if line.get_marker() == "v" for p in line.get_xydata() if np.isfinite(p).all()
-    }
-    open_rows = [r for r in report.rows if r["affordable"] and r["bias_low"] == 0]
-    assert limits == {(r["evaluations"], r["bias_high"]) for r in open_rows} and len(open_rows) >= 4
-    with pytest.raises(ValueError, match=r"no bias to draw: GuidedSmoothing\(\): a direction has no bias"):
-        measure(GuidedSmoothing(), BOWL).plot("bias")
-
-
-def test_figures_go_into_axes_that_are_given_and_are_saved(report, tmp_path):
-    figure, (ax,) = plots.panels()
-    assert report.plot("mse", ax) is ax
-    assert plots.save(figure, tmp_path / "mse").exists()
-    with pytest.raises(ValueError, match=r"quantity must be one of .*'snr'.*, got 'speed'"):
-        report.plot("speed")
-    with pytest.raises(ValueError, match="no mse to draw: there are no rows"):
-        Report().plot("mse")
-
-
-def test_an_estimator_looks_as_its_method_does_everywhere_unless_there_are_two_of_it():
-    look = {
-        line.get_label().split(";")[0]: line.get_color() for line in measure([SPSA(), Backprop()]).plot("mse").lines
-    }
-    assert look["SPSA() vs ∇f_σ (rademacher, σ = 0.1)"] == plots.METHODS["spsa"].color
-    two = measure([SPSA(), SPSA(0.2), GaussianSmoothing(0.2)]).plot("snr").lines
-    assert len({(line.get_color(), str(line.get_linestyle()), line.get_marker()) for line in two}) == 3
-    assert two[2].get_color() == plots.METHODS["gaussian"].color
-
-
 def test_a_truth_of_zero_has_no_angle_and_says_so():
     r = row(GaussianSmoothing(form="one-point"), Flat(dimension=4))
     assert r["cosine"] is None and r["relative_mse"] is None and r["bias"] >= 0 and "the truth is 0" in r["why"]
-
-
-def test_the_example_of_the_package_works():
-    w0 = torch.linspace(-1, 2, 20, dtype=DTYPE)
-    report = rllab.measure_quality(
-        [CentralDifference(), SPSA(), GaussianSmoothing(sigma=0.1)],
-        Staircase(dimension=20),
-        at=w0,
-        budgets=[8, 32, 128],
-        repeats=1000,
-        key=0,
-    )
-    assert len(report.rows) == 9 and len(drawn(report.plot("cosine"))) == 3
-    spsa = [r["cosine"] for r in report.rows if r["estimator"] == "SPSA()"]
-    assert spsa == sorted(spsa) and spsa[-1] > 0.8
