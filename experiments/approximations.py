@@ -75,7 +75,7 @@ class Config(Flags):
 
 def jobs_of(config: Config) -> Iterator[Job]:
     """Yield one job per seed; each makes all estimates."""
-    for seed in range(config.seeds):
+    for seed in config.all_seeds:
         yield Job(f"seed-{seed}", {"repeats": config.repeats}, seed)
 
 

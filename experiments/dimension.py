@@ -74,7 +74,7 @@ class Config(Flags):
 
 def jobs_of(config: Config) -> Iterator[Job]:
     """Yield one job per seed; each measures everything."""
-    for seed in range(config.seeds):
+    for seed in config.all_seeds:
         yield Job(f"seed-{seed}", {"dimensions": config.dimensions}, seed)
 
 

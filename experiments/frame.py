@@ -21,7 +21,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
 
 import tyro
 
@@ -38,8 +38,9 @@ SHARED = ("seeds", "processes", "out", "replot", "resume")  # flags on which no 
 class Flags:
     """Flags of every experiment; a subclass adds its own, and a default for `out`."""
 
+    first_seed: ClassVar[int] = 0
     seeds: int = 10
-    """Seeds, 0, 1, …: repetitions of everything."""
+    """Seeds, from the first on: repetitions of everything."""
     processes: int = 2
     """Runs at a time, one thread each."""
     out: Path = Path("results")
@@ -57,6 +58,11 @@ class Flags:
             value = getattr(self, flag.name)
             if type(value) in (int, float) and not value > 0:
                 raise ValueError(f"--{flag.name.replace('_', '-')} must be positive, got {value}")
+
+    @property
+    def all_seeds(self) -> range:
+        """The seeds that are run and reported."""
+        return range(self.first_seed, self.first_seed + self.seeds)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -128,7 +134,7 @@ def main(
     if unfinished := [record.folder.name for record in records if not record.finished]:
         raise ValueError(f"{config.out}: {', '.join(unfinished[:3])} … did not finish; --resume goes on")
     judge = Judge()
-    print(f"\nClaims ({machine()}, seeds 0 to {config.seeds - 1})")
+    print(f"\nClaims ({machine()}, seeds {config.all_seeds[0]} to {config.all_seeds[-1]})")
     claims(records, config, judge)
     print(f"\nfigure: {figure(records, config)}")
     sys.exit(0 if judge.all_hold else 1)

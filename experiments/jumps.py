@@ -74,7 +74,7 @@ class Config(Flags):
 
 def jobs_of(config: Config) -> Iterator[Job]:
     yield Job("exact", {"part": "exact", "steps": config.long}, seed=0)
-    for seed in range(config.seeds):
+    for seed in config.all_seeds:
         yield Job(f"sampled-{seed}", {"part": "sampled", "steps": config.long}, seed)
 
 

@@ -112,7 +112,7 @@ class Config(Flags):
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in range(config.seeds):
+    for seed in config.all_seeds:
         yield Job(f"nonsmooth-{seed}", config.identity, seed)
 
 

@@ -36,7 +36,7 @@ def results(tmp_path_factory):
 
 def test_every_step_is_counted_and_no_limit_exceeded(results):
     for method, steps in STEPS.items():
-        record = Record.open(results / f"{method}-linear-0")
+        record = Record.open(results / f"{method}-linear-10")
         assert record.finished and record.config["method"] == method
         used, evaluated = record.column("steps"), record.column("evaluated")
         assert used[0] == 0 and used[-1] <= steps and (np.diff(used) > 0).all()
@@ -70,12 +70,12 @@ def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, c
 def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
-    (copy / "td3-linear-0/done.json").unlink()
-    untouched = (copy / "evolution-linear-0/rows.jsonl").stat().st_mtime_ns
+    (copy / "td3-linear-10/done.json").unlink()
+    untouched = (copy / "evolution-linear-10/rows.jsonl").stat().st_mtime_ns
     assert script(monkeypatch, "--fast", "--resume", "--out", copy) == 1
-    assert (copy / "evolution-linear-0/rows.jsonl").stat().st_mtime_ns == untouched
-    assert (copy / "td3-linear-0/interrupted-1").exists()
-    again, before = Record.open(copy / "td3-linear-0"), Record.open(results / "td3-linear-0")
+    assert (copy / "evolution-linear-10/rows.jsonl").stat().st_mtime_ns == untouched
+    assert (copy / "td3-linear-10/interrupted-1").exists()
+    again, before = Record.open(copy / "td3-linear-10"), Record.open(results / "td3-linear-10")
     for name in ("steps", "evaluation", "worst", "evaluated"):
         np.testing.assert_array_equal(again.column(name), before.column(name))
 
