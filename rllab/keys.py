@@ -110,7 +110,7 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
         u = torch.randn(*shape, generator=key.generator(), dtype=torch.float32)
     else:
         u = torch.from_numpy(_box_muller(count, key).reshape(shape))
-    return _as(u, like)
+    return as_like(u, like)
 
 
 def rademacher(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def rademacher(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     count = math.prod(shape)
     words = torch.empty((count + 63) // 64, dtype=torch.int64).random_(-(2**63), None, generator=key.generator())
     signs = _SIGNS.take(words.numpy().view(np.uint8), axis=0)
-    return _as(torch.from_numpy(signs.reshape(-1)[:count].reshape(shape)), like)
+    return as_like(torch.from_numpy(signs.reshape(-1)[:count].reshape(shape)), like)
 
 
 _SIGNS = np.where((np.arange(256)[:, None] >> np.arange(8)) & 1, np.float32(1), np.float32(-1))
@@ -157,8 +157,9 @@ def _box_muller(count: int, key: Key) -> np.ndarray:
     return u[:count]
 
 
-def _as(u: Tensor, like: Tensor) -> Tensor:
-    return u if like.dtype == torch.float32 and like.is_cpu else u.to(like)
+def as_like(x: Tensor, like: Tensor) -> Tensor:
+    """Return x with the dtype and device of `like`; `x.to(like)`, but at no price where there is nothing to do."""
+    return x if x.dtype is like.dtype and x.is_cpu and like.is_cpu else x.to(like)
 
 
 _GAMMA, _MIX1, _MIX2 = (np.uint64(c) for c in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))

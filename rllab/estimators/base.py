@@ -13,6 +13,7 @@ the child key (stream, i). torch's generators are not prefix-stable, so another 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NamedTuple
@@ -142,22 +143,22 @@ class Estimator(ABC):
         if not isinstance(cost, Cost):
             raise TypeError(f"{type(self).__name__}: cost must be a Cost, got {cost!r}; wrap it: Cost(function)")
         query = self.ask(at, evaluations, key, state=state)
-        problems = self._problems(at)
-        cost.reserve(query.kind, query.evaluations * (problems[0] if problems else 1))
+        cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
         return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Answer]]:
-        for block in query:
-            seeds = query.seeds(block) if cost.seeded else None
-            if block.points.ndim == 2:
-                yield block, _ask(cost, query.kind, block.points, block.tangents, seeds)
+        for i in range(len(query)):
+            block = self._block(query, i)
+            points, seeds = block.points, query.seeds(block) if cost.seeded else None
+            if points.ndim == 2:
+                yield block, _ask(cost, query.kind, points, block.tangents, seeds)
             else:
-                n, b, d = block.points.shape
+                n, b, d = points.shape
                 v = None if block.tangents is None else block.tangents.reshape(n * b, d)
                 seeds = None if seeds is None else seeds.reshape(-1)
-                y = _ask(cost, query.kind, block.points.reshape(n * b, d), v, seeds)
+                y = _ask(cost, query.kind, points.reshape(n * b, d), v, seeds)
                 yield block, _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
-            del block  # see `_fold`: one block at a time is alive
+            del block, points  # see `_fold`: one block at a time is alive
 
     def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:
         one, vector = (query.evaluations, *self._problems(query.at)), (query.evaluations, *query.at.shape)

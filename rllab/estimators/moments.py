@@ -1,6 +1,6 @@
 """Running first and second moments of contributions s w_k u_k: O(d) memory whatever the number of units.
 
-    r_k = s/m w_k u_k        mean = Σ_k r_k        standard error = √( m/(m − 1) · (Σ_k r_k² − mean²/m) )
+    r_k = s/m w_k u_k        mean = Σ_k r_k        standard error = √( S + (S − mean²)/(m − 1) ),  S = Σ_k r_k²
 
 Directions drawn in groups that depend on each other (orthogonal ones, say) count as one unit a group. With C_g the sum
 of r over group g, a_g its share of the directions, K groups,
@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+from rllab.keys import as_like
 
 
 class Moments:
@@ -31,28 +33,27 @@ class Moments:
         self._m, self._scale, self._signs = m, scale / m, signs
         self._errors = errors and m > 1
         self._mean: Tensor | None = None
-        self._square: Tensor | None = None  # m/(m − 1) Σ_k r_k²
+        self._square: Tensor | None = None  # S
         self._rows: list[Tensor] | None = [] if rows else None
 
     def add(self, w: Tensor, u: Tensor) -> None:
         """Take in a block. `u` is overwritten."""
-        m, w = self._m, scaled(w, self._scale).unsqueeze(-1)
+        w = scaled(w, self._scale).unsqueeze(-1)
         r = u.mul_(w)
         if self._rows is not None:
-            self._rows.append(r * m)
+            self._rows.append(r * self._m)
         self._mean = _plus(self._mean, r.sum(0))
         if self._errors:
-            r = w if self._signs else r
-            square = torch.addcmul(_ZERO.to(r), r, r, value=m / (m - 1), out=r)
-            self._square = _plus(self._square, square.sum(0))
+            self._square = _plus(self._square, (w if self._signs else r).square_().sum(0))
 
     def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
         """Return mean, standard error (None for m = 1 or if not asked for) and rows (None if not asked for)."""
-        g, m, se = self._mean, self._m, None
+        g, se = self._mean, None
         if g is None:
             raise ValueError("Moments: nothing was added")
         if self._square is not None:
-            se = torch.addcmul(self._square, g, g, value=-1 / (m - 1)).relu_().sqrt_()
+            # S + (S − mean²)/(m − 1)
+            se = torch.lerp(self._square, g * g, -1 / (self._m - 1)).relu_().sqrt_()
         return g, se, torch.cat(self._rows) if self._rows is not None else None
 
 
@@ -119,7 +120,7 @@ _ZERO = torch.zeros(())
 
 def scaled(x: Tensor, c: float) -> Tensor:
     """Return c x. `c * x` first makes a tensor of c, which takes as long as a small product itself."""
-    return torch.add(_ZERO.to(x), x, alpha=c)
+    return torch.add(as_like(_ZERO, x), x, alpha=c)
 
 
 def _plus(total: Tensor | None, term: Tensor) -> Tensor:

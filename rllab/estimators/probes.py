@@ -20,6 +20,7 @@ from torch import Tensor
 from rllab.estimate import Block, Estimate, Query
 from rllab.estimators.base import BLOCK, Plan
 from rllab.estimators.moments import GroupedMoments, Moments, scaled
+from rllab.keys import as_like
 
 Form = Literal["antithetic", "forward", "one-point"]
 _PROBES = {"antithetic": 2, "forward": 1, "one-point": 1}  # away from θ, for each direction
@@ -51,7 +52,7 @@ def place(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
     """Return the block of points along directions u, (n, d) or (n, B, d), the first of which is direction a."""
     n = u.shape[0]
     if form == "antithetic":
-        points = torch.addcmul(at, u, _PLUS_MINUS[u.ndim].to(at), value=step)  # (2, n, …)
+        points = torch.addcmul(at, u, as_like(_PLUS_MINUS[u.ndim], at), value=step)  # (2, n, …)
         return Block(slice(2 * a, 2 * (a + n)), points.reshape(2 * n, *at.shape), u)
     points = torch.add(at, u, alpha=step)
     if form == "one-point":
@@ -84,7 +85,8 @@ def fold(
     for block, f in answered:
         u = block.noise
         if form == "antithetic":
-            w = torch.sub(*f.chunk(2))
+            n = len(f) // 2
+            w = f[:n] - f[n:]
         elif form == "forward":
             if centre is None:
                 centre, f = f[0], f[1:]
