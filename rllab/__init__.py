@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rllab.blackbox import BlackBox as BlackBox
     from rllab.cost import BudgetExceeded as BudgetExceeded
     from rllab.cost import Cost as Cost
     from rllab.distributions import Bernoulli as Bernoulli
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Bernoulli": "rllab.distributions",
+    "BlackBox": "rllab.blackbox",
     "BudgetExceeded": "rllab.cost",
     "Categorical": "rllab.distributions",
     "Cost": "rllab.cost",

@@ -32,10 +32,11 @@ MAY_IMPORT = {
     "runs": {"keys", "files"},
     "plots": {"keys", "files", "runs"},
     "report": {"plots"},  # late, and only to draw; what yields a report does not reach runs otherwise
+    "blackbox": GRADIENTS | {"critics"},
     "quality": GRADIENTS | {"report"},
     "testing": GRADIENTS | {"quality"},
     "cli": LEARNERS | {"runs", "plots", "report", "testing"},
-    "__init__": set(MODELS) | {"loop", "quality"},
+    "__init__": set(MODELS) | {"blackbox", "loop", "quality"},
 }
 
 
