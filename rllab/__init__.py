@@ -43,6 +43,7 @@ _HOME = {
 _MODULES = (
     "agents",
     "backprop",
+    "critics",
     "distributions",
     "estimators",
     "plots",

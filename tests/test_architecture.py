@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "runs": {"keys", "files"},
     "plots": {"keys", "files", "runs"},
     "report": {"plots"},  # late, and only to draw; what yields a report does not reach runs otherwise
+    "critics": GRADIENTS,
     "blackbox": GRADIENTS | {"critics"},
     "quality": GRADIENTS | {"report"},
     "testing": GRADIENTS | {"quality"},

@@ -23,12 +23,14 @@ from torch import Tensor, nn
 
 from rllab.blackbox.passes import Pass
 from rllab.cost import BudgetExceeded, Cost
+from rllab.critics import Critic, Residual, ThroughCritic
 from rllab.distributions import Distribution
 from rllab.estimate import Estimate
 from rllab.estimators import GaussianSmoothing
 from rllab.estimators.base import Estimator
 from rllab.keys import Key, as_key
 
+Learner = Critic | Residual | ThroughCritic  # of problems that may differ in more than their parameters
 Scope = Literal["local", "cost", "to_cost"]
 
 
@@ -40,7 +42,7 @@ class BlackBox(nn.Module):
             Each row of an output depends on the same row of the inputs alone.
         gradient: the estimator asked in every backward pass; may be exchanged between steps. Antithetic
             `GaussianSmoothing()` by default.
-        evaluations: how many it may spend for each row in each backward pass.
+        evaluations: how many it may spend for each row in each backward pass; 0 follows a critic as it is.
         key: of all randomness; the number of the pass is part of it, so the same key gives the same loss curve.
         scope: "local", "cost" or "to_cost", see above. None: "local" if the block is declared smooth, else "to_cost".
         downstream: for "to_cost", all that follows: maps the outputs, and whatever `context` the call has, to one cost
@@ -204,7 +206,11 @@ class BlackBox(nn.Module):
     def estimate(self, cost: Cost, at: Any, key: Key, context: Tensor) -> Estimate:
         """Ask the estimator, and keep its answer and its state; a row's cost depends on its `context` (n, k) too."""
         estimator, past = self._gradient, self._past
-        made = estimator(cost, at, evaluations=self.evaluations, key=key, state=past.state, errors=False)
+        state = estimator.given(past.state, context) if isinstance(estimator, Learner) else past.state
+        if self.evaluations == 0 and isinstance(estimator, Critic):
+            made = estimator.recall(at, state)
+        else:
+            made = estimator(cost, at, evaluations=self.evaluations, key=key, state=state, errors=False)
         past.state, past.estimate = made.state, made
         return made
 
