@@ -2,6 +2,11 @@
 
 from rllab.backprop.check import Check as Check
 from rllab.backprop.check import check_graph as check_graph
+from rllab.backprop.descent import Trace as Trace
+from rllab.backprop.descent import extragradient as extragradient
+from rllab.backprop.descent import fit as fit
+from rllab.backprop.descent import minibatches as minibatches
+from rllab.backprop.descent import step as step
 from rllab.backprop.graph import Block as Block
 from rllab.backprop.graph import Gradients as Gradients
 from rllab.backprop.graph import Graph as Graph
