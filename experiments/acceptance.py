@@ -20,7 +20,9 @@ Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient desce
 
 from __future__ import annotations
 
+import importlib
 import math
+import re
 import statistics
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -252,3 +254,44 @@ def proofs(id: str, registry: Sequence[Row] | None = None) -> list[Row]:
 def missing(registry: Sequence[Row] | None = None) -> list[str]:
     """Return the rows that are neither open nor measured by anything."""
     return [id for id in ROWS if id not in OPEN and not proofs(id, registry)]
+
+
+FRESH = 10  # the first seed that no criterion was set on
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was measured for one entry of the registry.
+
+    Args:
+        numbers: by seed.
+        wrong: numbers of the wrong versions that were measured.
+        errors: why numbers are NaN, where it is known.
+    """
+
+    entry: Row
+    numbers: Mapping[int, float]
+    wrong: Mapping[str, Sequence[float]]
+    errors: Sequence[str] = ()
+
+    def number(self, *, fresh: bool) -> float:
+        """Return the one number of the seeds that the criterion was set on, or of the fresh ones."""
+        values = [value for seed, value in self.numbers.items() if (seed >= FRESH) == fresh]
+        return self.entry.one_of(values) if values else math.nan
+
+    @property
+    def holds(self) -> bool:
+        return all(self.entry.criterion.holds(self.number(fresh=fresh)) for fresh in (False, True))
+
+    @property
+    def survivors(self) -> list[str]:
+        """The wrong versions that the criterion lets through."""
+        return [what for what, values in self.wrong.items() if not self.entry.catches(values)]
+
+
+def load_rows() -> None:
+    """Import every script beside this file, and in rows/, that registers rows."""
+    here = Path(__file__).resolve().parent
+    for path in sorted((*here.glob("*.py"), *here.glob("rows/*.py"))):
+        if re.search(r"^@row\(", path.read_text(), flags=re.MULTILINE):
+            importlib.import_module(".".join(path.relative_to(here).with_suffix("").parts))
