@@ -30,14 +30,36 @@ class Pointwise(Module):
 
 
 @dataclass(frozen=True)
-class ReLU(Pointwise):
-    """h(s) = max(s, 0); h′(0) = 0."""
+class Identity(Pointwise):
+    """h(s) = s; h′ = 1."""
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.clamp(z, min=0, out=out)
+        return z
 
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
-        return torch.sign(z, out=out)  # z >= 0, so 1 where s > 0, else 0
+        return torch.ones_like(s)
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        return v
+
+
+@dataclass(frozen=True)
+class ReLU(Pointwise):
+    """h(s) = max(s, 0); h′(0), between the slopes of both sides, is a matter of choice (T5): 0 unless told."""
+
+    slope_at_zero: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slope_at_zero <= 1:
+            raise ValueError(f"ReLU: slope_at_zero must be in [0, 1], got {self.slope_at_zero}")
+
+    def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.clamp_min(z, 0, out=out)
+
+    def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
+        if not self.slope_at_zero:
+            return torch.sign(z, out=out)  # z >= 0, so 1 where s > 0, else 0
+        return torch.heaviside(s, s.new_tensor(self.slope_at_zero), out=out)
 
 
 @dataclass(frozen=True)
@@ -67,7 +89,7 @@ class Softplus(Pointwise):
     """h(s) = log(1 + e^s); h′ = 1/(1 + e^−s)."""
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.logaddexp(z, torch.zeros_like(z), out=out)
+        return torch.logaddexp(z, z.new_zeros(()), out=out)
 
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
         return torch.sigmoid(s, out=out)
