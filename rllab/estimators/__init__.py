@@ -1,9 +1,11 @@
 """Gradient estimators, one per file; one contract for all (see `base`), whatever they ask of the cost."""
 
+from rllab.estimators.arm import ARM as ARM
 from rllab.estimators.backprop import Backprop as Backprop
 from rllab.estimators.base import Estimator as Estimator
 from rllab.estimators.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.complex_step import ComplexStep as ComplexStep
+from rllab.estimators.disarm import DisARM as DisARM
 from rllab.estimators.enumeration import Enumeration as Enumeration
 from rllab.estimators.exact import exact_moments as exact_moments
 from rllab.estimators.forward_difference import ForwardDifference as ForwardDifference

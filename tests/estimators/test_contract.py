@@ -16,10 +16,12 @@ import torch
 from rllab import Bernoulli, Categorical, Cost, Gaussian
 from rllab.estimate import Kind
 from rllab.estimators import (
+    ARM,
     SPSA,
     Backprop,
     CentralDifference,
     ComplexStep,
+    DisARM,
     Enumeration,
     Estimator,
     ForwardDifference,
@@ -65,11 +67,13 @@ class Case:
 
 
 CASES = [
+    Case(ARM(), Bernoulli),
     Case(Backprop(repeat=True)),
     Case(CentralDifference(step=0.01)),
     Case(CentralDifference(step=0.01, repeat=True)),
     Case(ComplexStep()),
     Case(ComplexStep(repeat=True)),
+    Case(DisARM(), Bernoulli),
     Case(Enumeration(), Bernoulli),
     Case(Enumeration(), choice),
     Case(ForwardDifference(step=0.01)),

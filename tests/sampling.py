@@ -1,0 +1,154 @@
+"""Proofs for estimators that sample outputs: exact mean and covariance over everything they draw.
+
+The functions that draw are replaced by ones that hand out the nodes of a rule, one a problem of a query of many, so
+that weighted sums over problems are expectations of the estimator as implemented. Each proof is asked of the right
+estimator in tests/estimators and of its mutants in tests/mutants.
+"""
+
+import itertools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab import Bernoulli, Cost
+from rllab.estimators import Enumeration
+from rllab.quality.measure import repeated
+
+LOGITS = torch.tensor([0.4, -1.1, 0.9], dtype=torch.float64)  # asymmetric: p = 0.60, 0.25, 0.71
+TARGETS = torch.tensor([0.6, 0.51, 0.48], dtype=torch.float64)  # of the toy of Kool et al. (2020), figure 1
+_COUPLING = torch.tensor([[0.0, 1.3, -0.7], [0.0, 0.0, 2.1], [0.0, 0.0, 0.0]], dtype=torch.float64)
+
+Rule = tuple[Tensor, Tensor]  # nodes (N, units, *shape of one draw) and weights (N,)
+
+
+def knotty(x: Tensor) -> Tensor:
+    """A cost of any bits, not a sum over them and not even a polynomial."""
+    d = x.shape[-1]
+    pairs = torch.einsum("ni,ij,nj->n", x, _COUPLING[:d, :d], x)
+    return 0.7 + pairs + torch.exp(x @ TARGETS[:d]) - x[:, 0] * 0.9
+
+
+def kool(x: Tensor) -> Tensor:
+    return (x - TARGETS).square().sum(-1)
+
+
+def toy(target: float = 0.499) -> Callable[[Tensor], Tensor]:
+    """f(b) = (b − t)², of Tucker et al. (2017) and Grathwohl et al. (2018)."""
+    return lambda x: (x[:, 0] - target) ** 2
+
+
+def bit(p: float) -> Bernoulli:
+    return Bernoulli(torch.tensor([math.log(p / (1 - p))], dtype=torch.float64))
+
+
+def enumerated(at: Any, f: Callable[[Tensor], Tensor]) -> dict[str, Tensor]:
+    """Return ∇E f, exactly."""
+    return Enumeration()(Cost(f), at, evaluations=at.support_size, key=0).gradient
+
+
+def moments(
+    monkeypatch, drawn: dict[str, Tensor], weights: Tensor, estimator, f, at, evaluations: int
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return exact mean and covariance of an estimator, by parameter, both of the flattened parameter.
+
+    Args:
+        drawn: what the function of a dotted name returns in place of draws: nodes (N, units, *shape of one draw).
+    """
+    assert math.isclose(float(weights.sum()), 1, rel_tol=1e-9)
+    for source, nodes in drawn.items():
+        monkeypatch.setattr(source, lambda *_, nodes=nodes, **__: nodes.movedim(1, 0).clone())
+    cost = f if isinstance(f, Cost) else Cost(f)
+    gradient = estimator(cost, repeated(at, len(weights)), evaluations=evaluations, key=0).gradient
+    return {name: weighted(g.reshape(len(weights), -1), weights) for name, g in gradient.items()}
+
+
+def weighted(rows: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    mean = weights @ rows
+    return mean, torch.einsum("n,ni,nj->ij", weights, rows - mean, rows - mean)
+
+
+def product_rule(*axes: tuple[Tensor, Tensor]) -> Rule:
+    """Return the tensor product of one-dimensional rules, nodes (N, len(axes)) and weights (N,)."""
+    nodes = torch.stack([t.flatten() for t in torch.meshgrid(*(x for x, _ in axes), indexing="ij")], -1)
+    weights = torch.stack([t.flatten() for t in torch.meshgrid(*(w for _, w in axes), indexing="ij")], -1).prod(-1)
+    return nodes, weights
+
+
+def panels(edges: list[float] | Tensor, order: int) -> tuple[Tensor, Tensor]:
+    """Return the Gauss–Legendre rule on each panel between sorted edges, end to end; weights sum to the length."""
+    x, w = (torch.tensor(v, dtype=torch.float64) for v in np.polynomial.legendre.leggauss(order))
+    edges = torch.as_tensor(edges, dtype=torch.float64)
+    middle, half = (edges[1:] + edges[:-1]) / 2, (edges[1:] - edges[:-1]) / 2
+    return (middle[:, None] + half[:, None] * x).flatten(), (half[:, None] * w).flatten()
+
+
+def cells(logits: Tensor) -> list[Tensor]:
+    """Return for each bit where u ~ U(0, 1) must be cut: the pair (b, b̃) is constant between."""
+    edges = []
+    for p in torch.sigmoid(logits).tolist():
+        q = min(p, 1 - p)
+        edges.append(torch.tensor([0.0, q, 1 - q, 1.0], dtype=torch.float64))
+    return edges
+
+
+def uniforms(logits: Tensor, order: int = 3, units: int = 1) -> Rule:
+    """Return nodes (N, units, n) and weights that integrate functions of u, of degree 5 between the cuts, exactly."""
+    nodes, weights = product_rule(*(panels(e, order) for e in cells(logits) * units))
+    return nodes.view(len(nodes), units, -1), weights
+
+
+def outcomes(logits: Tensor, units: int = 1) -> Rule:
+    """Return one u for each outcome of the pairs, with its probability: min(p, 1 − p) twice and |2p − 1| a bit."""
+    return uniforms(logits, order=1, units=units)
+
+
+PAIR_SOURCE = "rllab.estimators.bit_pairs.uniform"
+
+
+def pair_moments(monkeypatch, rule: Rule, estimator, f, at, units: int = 1) -> tuple[Tensor, Tensor]:
+    nodes, weights = rule
+    return moments(monkeypatch, {PAIR_SOURCE: nodes}, weights, estimator, f, at, 2 * units)["logits"]
+
+
+def prove_arm(monkeypatch, estimator) -> None:
+    """Over u: unbiased on a knotty cost of three bits, and the closed-form variance of one bit, also of two pairs."""
+    mean, _ = pair_moments(monkeypatch, uniforms(LOGITS), estimator, knotty, Bernoulli(LOGITS))
+    assert_close(mean, enumerated(Bernoulli(LOGITS), knotty)["logits"])
+    for p in (0.5, 0.3, 0.1, 0.8):
+        at, q = bit(p), min(p, 1 - p)
+        for units in (1, 2):
+            rule = uniforms(at.logits, units=units)
+            mean, covariance = pair_moments(monkeypatch, rule, estimator, toy(), at, units)
+            assert_close(mean, 0.002 * p * (1 - p))
+            variance = 0.002**2 * (1 / 12 - (1 - 2 * q) ** 3 / 12 - q**2 * (1 - q) ** 2)
+            assert_close(covariance, variance / units)
+
+
+def prove_disarm(monkeypatch, estimator) -> None:
+    """Over the outcomes of the pairs: unbiased on a knotty cost of three bits, and the closed-form variance of one."""
+    mean, _ = pair_moments(monkeypatch, outcomes(LOGITS), estimator, knotty, Bernoulli(LOGITS))
+    assert_close(mean, enumerated(Bernoulli(LOGITS), knotty)["logits"])
+    for p in (0.5, 0.3, 0.1, 0.8):
+        at, q = bit(p), min(p, 1 - p)
+        for units in (1, 2, 3):
+            rule = outcomes(at.logits, units)
+            mean, covariance = pair_moments(monkeypatch, rule, estimator, toy(), at, units)
+            assert_close(mean, 0.002 * p * (1 - p))
+            assert_close(covariance, 0.002**2 * (1 - q) ** 2 * q * (0.5 - q) / units)
+
+
+def all_outcomes(monkeypatch, at: Bernoulli, samples: int) -> tuple[Bernoulli, Tensor]:
+    """Make draws of `samples` from `at` return every outcome, one a problem; return these problems and weights."""
+    x, log_p = at.support()
+    index = torch.tensor(list(itertools.product(range(len(x)), repeat=samples)))
+    monkeypatch.setattr(type(at), "draw", lambda *_: (x[index].movedim(1, 0).clone(), None))
+    return repeated(at, len(index)), log_p[index].sum(-1).exp()  # type: ignore[return-value]
+
+
+def assert_close(got, expected, rtol: float = 1e-8, atol: float = 1e-14) -> None:
+    got, expected = (torch.as_tensor(v, dtype=torch.float64).squeeze() for v in (got, expected))
+    torch.testing.assert_close(got, expected, rtol=rtol, atol=atol)
