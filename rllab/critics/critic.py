@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from rllab.backprop import Gradients
 from rllab.critics.fitted import Fitted
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
@@ -132,15 +133,17 @@ class Critic(Estimator):
         picks = torch.randint(
             len(z), (self.steps, self.ensemble, min(self.batch, len(z))), generator=key.child("minibatch").generator()
         ).to(z.device)
-        net, grad = state.network(z.shape[-1], z.dtype), torch.empty_like(weights)
+        net, members = state.network(z.shape[-1], z.dtype), list(weights.detach())  # views: always the current weights
+        made: list[Gradients | None] = [None] * len(members)
+        weights.grad = torch.empty_like(weights)
         for step in picks:
-            for member, chosen in enumerate(step):
-                x, y, w = z[chosen].flatten(0, 1), c[chosen].flatten(), weights.detach()[member]
+            for i, (w, chosen) in enumerate(zip(members, step, strict=True)):
+                x, y = z[chosen].flatten(0, 1), c[chosen].flatten()
                 # ∂/∂N of (N − y)², and of λ ((N⁺ − N⁻) − (y⁺ − y⁻))²
                 miss = (net.value(w, x) - y).view(-1, 2)
                 gap = miss[:, :1] - miss[:, 1:]
                 v = 2 * (miss + 2 * self.slopes * torch.cat((gap, -gap), 1))
-                grad[member] = net.pull(w, x, v.flatten())
-            weights.grad = grad
+                answer = made[i] = net.pull(w, x, v.flatten(), made[i])
+                weights.grad[i] = answer.weights
             adam.step()
         return replace(state, weights=weights.detach(), scales=scales, optimizer=adam.state_dict(), fits=state.fits + 1)
