@@ -142,7 +142,6 @@ ROWS: dict[str, Section] = {id: section for section in SECTIONS for id in sectio
 # What waits for black boxes inside a graph and for critics: shown as open, never as passed.
 OPEN: dict[str, str] = {
     "L33": "Deep learning takes its gradients from backpropagation, which needs far fewer values of the cost",
-    "L37": "Where only the cost is a black box, the network's own Jacobian is still exact",
     "L38": "Supervised learning knows its cost, reinforcement learning only the cost's values",
     "L39": "The cost may be a black box: outputs go in, a number comes out",
     "L40": "Learning from such numbers alone takes many times the values",
