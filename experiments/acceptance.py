@@ -265,7 +265,7 @@ class Verdict:
     Args:
         numbers: by seed.
         wrong: numbers of the wrong versions that were measured.
-        errors: why numbers are NaN, where it is known.
+        errors: what raised instead of returning a number, wrong versions included; then the row fails.
     """
 
     entry: Row
@@ -280,7 +280,8 @@ class Verdict:
 
     @property
     def holds(self) -> bool:
-        return all(self.entry.criterion.holds(self.number(fresh=fresh)) for fresh in (False, True))
+        numbers = [self.number(fresh=fresh) for fresh in (False, True)]
+        return not self.errors and all(map(self.entry.criterion.holds, numbers))
 
     @property
     def survivors(self) -> list[str]:

@@ -97,10 +97,9 @@ def verdicts(records: list[Record]) -> list[Verdict]:
             for record in records
         }
         numbers = {seed: next((r["value"] for r in rows if not r["wrong"]), math.nan) for seed, rows in mine.items()}
-        wrong = {
-            what: [r["value"] for rows in mine.values() for r in rows if r["wrong"] == what] for what in entry.wrong
-        }
-        errors = sorted({r["error"] for rows in mine.values() for r in rows if r["error"] and not r["wrong"]})
+        every = [row for rows in mine.values() for row in rows]
+        wrong = {what: [r["value"] for r in every if r["wrong"] == what] for what in entry.wrong}
+        errors = sorted({f"{r['wrong']} {r['error']}".strip() for r in every if r["error"]})
         found.append(Verdict(entry, numbers, {what: values for what, values in wrong.items() if values}, errors))
     return found
 
