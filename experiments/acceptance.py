@@ -145,7 +145,6 @@ OPEN: dict[str, str] = {
     "L38": "Supervised learning knows its cost, reinforcement learning only the cost's values",
     "L39": "The cost may be a black box: outputs go in, a number comes out",
     "L40": "Learning from such numbers alone takes many times the values",
-    "L42": "A critic is a second, known cost, trained until its gradient is the black box's",
     "L43": "A reward is a negative cost: nothing else changes",
     "L44": "Through a critic, gradients reach the actor by backpropagation",
 }

@@ -55,7 +55,7 @@ class Config(Flags):
     """Folder of records and figures."""
 
     def faster(self) -> Self:
-        return replace(self, seeds=2, repeats=40, widths=(10, 90), processes=1)
+        return replace(self, seeds=1, repeats=40, widths=(10, 90), processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -265,7 +265,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), label="predicted")
         axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²", title="More outputs, same hidden layer")
         for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1, fontsize=8)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=8)
         drawing.suptitle(
             f"One antithetic pair of evaluations for each of {BATCH} digits; median of {len(records)} seeds, bands: all"
         )

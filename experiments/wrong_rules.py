@@ -62,7 +62,11 @@ MUTANTS = {
         lambda self, b, v, z, w, y, first: b.module._vjp_weights(v, z, w, y, self.parts[b.name]),
     ),
     "sum for mean": (explicit, "_average", lambda c, out=None: torch.ones_like(c)),
-    "samples mixed up": (explicit, "_average", lambda c, out=None: torch.linspace(0, 2 / len(c), len(c), dtype=c.dtype)),
+    "samples mixed up": (
+        explicit,
+        "_average",
+        lambda c, out=None: torch.linspace(0, 2 / len(c), len(c), dtype=c.dtype),
+    ),
 }
 
 

@@ -49,8 +49,8 @@ class BlackBox(nn.Module):
             a row, (n,), which is then what the block returns. Its own parameters are differentiated exactly.
         smooth: whether f is differentiable; "local" is refused otherwise.
         differentiable: whether torch can differentiate f, so that gradients and jvps may be asked of it too.
-        distribution: for estimators in output space: maps the one input to a distribution, whose draws f is evaluated
-            at; the gradient is that of the expected cost.
+        distribution: for estimators in output space: maps the first input to a distribution over rows (n, d), whose
+            draws f gets in its place; the gradient is that of the expected cost. Other inputs need none.
         batched, seeded: as for `Cost`: whether f takes many rows at once, and seeds as a last argument. Seeds are then
             new in each call; in a backward pass the points of a unit share theirs (common random numbers).
         budget: the largest number of rows ever evaluated, forward passes included, or a `Cost` whose ledger to use, so
@@ -183,8 +183,8 @@ class BlackBox(nn.Module):
             raise ValueError(f"{self}: inputs must have equally many rows, got {[t.shape[0] for t in everything]}")
         if context and self.downstream is None:
             raise ValueError(f"{self}: context is for downstream, and this block has none")
-        if self.distribution is not None and len(inputs) != 1:
-            raise ValueError(f"{self}: with distribution= there is one input, got {len(inputs)}")
+        if self.distribution is not None and any(t.requires_grad for t in inputs[1:]):
+            raise ValueError(f"{self}: with distribution= only the first input may require a gradient")
 
     @contextmanager
     def named(self) -> Iterator[None]:

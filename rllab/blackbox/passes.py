@@ -43,7 +43,7 @@ class Pass:
         z, seeds = self.inputs, self._seeds()
         with torch.set_grad_enabled(False):
             if self.box.distribution is not None:
-                z = (self.box.distribution(z[0]).draw(1, self.key.child("forward"))[0][0],)
+                z = (self.box.distribution(z[0]).draw(1, self.key.child("forward"))[0][0], *z[1:])
             outputs = self._paid(z, seeds)
             if check_rows and self.rows > 1:
                 self._check_last_row(z, seeds, outputs)
@@ -81,9 +81,10 @@ class Pass:
             moving = {name: t for name, t in at.parameters.items() if t.requires_grad}
 
         def costs(points: Tensor, seeds: Tensor | None = None) -> Tensor:
-            return self._costs(self._evaluate((points,), seeds), self._copies(self.context, len(points)))
+            z = (points, *self._copies(self.inputs[1:], len(points)))
+            return self._costs(self._evaluate(z, seeds), self._copies(self.context, len(points)))
 
-        fixed = _beside(list(self.context), x)
+        fixed = _beside([*self.inputs[1:], *self.context], x)
         g = box.estimate(box.ledger.over(costs, seeded=box.seeded), at.detach(), key, fixed).gradient
         assert isinstance(g, dict)
         return torch.autograd.grad(list(moving.values()), x, [g[name] for name in moving])[0]

@@ -187,6 +187,24 @@ def test_a_score_function_at_the_output_of_a_network_estimates_the_expected_cost
     assert z.abs().max() < 6.5  # false alarm 1e-10 each
 
 
+def test_draws_stand_beside_other_inputs_which_need_no_gradient():
+    rows, k = 4000, 3
+    label = (torch.arange(rows) % k).double()[:, None]
+    logits = torch.tensor([0.4, -0.3, 0.8], dtype=torch.float64).repeat(rows, 1).requires_grad_()
+    wrong = lambda x, y: 1.0 - x.gather(1, y.long())[:, 0]  # noqa: E731 - of a one-hot choice
+    one_choice = lambda z: rllab.Categorical(z[:, None, :])  # noqa: E731
+    box = BlackBox(wrong, est.ScoreFunction(), 4, scope="cost", distribution=one_choice, key=5)
+    (g,) = gradients(box(logits, label).sum(), logits)
+    p = torch.softmax(logits.detach()[0], 0)
+    truth = p * p.unsqueeze(1) - torch.diag(p)  # −∂p_y/∂l, for each label y
+    for y in range(k):
+        mine = g[y::k]
+        z = (mine.mean(0) - truth[y]) / (mine.std(0) / math.sqrt(len(mine)))
+        assert z.abs().max() < 6.5  # false alarm 1e-10 each
+    with pytest.raises(ValueError, match="only the first input may require a gradient"):
+        box(logits, label.requires_grad_())
+
+
 def test_a_seeded_block_gives_the_points_of_a_pair_the_same_noise():
     def noisy(z, seeds):
         noise = torch.tensor([np.random.default_rng(int(s)).normal() for s in seeds], dtype=z.dtype)
