@@ -210,7 +210,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for case, wins in (("smooth, noisy", True), ("fast waves", False)):
         critic, fresh = middle(records, case, "critic")[k], middle(records, case, "smoothing")[k]
         judge(
-            (critic < fresh) is wins,
+            bool(critic < fresh) == wins,
             f"{case}: from {shown:,} evaluations the critic's error is {critic:.2f}, that of smoothing from "
             f"{2 * PAIRS[k] * HELD_OUT:,} {fresh:.2f} (the critic must {'win' if wins else 'lose'})",
         )

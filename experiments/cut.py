@@ -214,7 +214,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         cosines = [np.median(by_width(records, "cosine", stage=stage, cut=cut)[1][:, -1]) for cut in CUTS]
         said = ", ".join(f"{c:.3f} at the {cut}" for c, cut in zip(cosines, CUTS, strict=True))
         judge.note(f"{stage}: cosine to the truth {said}")
-        for cut, each, low, high in (("weights", at_weights, 0.9, 1.1), ("output", at_output, -0.35, 0.35)):
+        band = 0.7 if config.fast else 0.35  # two widths and one seed say little of a slope
+        for cut, each, low, high in (("weights", at_weights, 0.9, 1.1), ("output", at_output, -band, band)):
             power = np.median(slope(w, each))
             judge(
                 low <= power <= high,

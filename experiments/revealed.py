@@ -20,10 +20,8 @@ from rllab.runs.versions import limit_threads
 
 limit_threads()
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -35,20 +33,20 @@ from data import Data, digits
 from frame import Flags, Judge, column, main, select
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from tuning import TUNING_SEEDS, Setting, calls_to_goal, choose, settings_of
 
 import rllab
 from rllab import BlackBox, Cost, Key, plots
 from rllab import estimators as est
 from rllab.critics import Critic, Residual
 from rllab.distributions import Distribution
-from rllab.files import write_atomically
 from rllab.runs import Job, Record
 
 BATCH, CLASSES, TEST = 32, 10, 597
 GOAL = 0.9  # of the test images right
 TUNED = Path(__file__).parent / "revealed_tuned.json"
-RATES, RADII, RADII_OF_WEIGHTS = (0.003, 0.01, 0.03), (0.3, 1.0, 3.0), (0.01, 0.03, 0.1)  # what --tune tries
-TUNING_SEEDS, TUNING_BUDGET = (100, 101), 60_000
+RATES, RADII, RADII_OF_WEIGHTS = (0.003, 0.01, 0.03, 0.1), (0.3, 1.0, 3.0), (0.01, 0.03, 0.1)  # what --tune tries
+TUNING_BUDGET = 60_000
 AT_WEIGHTS, WITHOUT_RADIUS = "smoothing at the weights", ("backprop", "right/wrong, score of a class")
 
 
@@ -114,11 +112,6 @@ class Config(Flags):
         return replace(self, seeds=1, budget=3_000, processes=1)
 
 
-@lru_cache(maxsize=1)
-def tuned() -> dict[str, dict[str, float]]:
-    return {name: chosen["settings"] for name, chosen in json.loads(TUNED.read_text()).items()}
-
-
 def jobs_of(config: Config) -> Iterator[Job]:
     for name in config.methods:
         if config.tune:
@@ -132,7 +125,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
                     yield Job(f"{label}-{seed}", {"method": name, **setting, "budget": TUNING_BUDGET}, seed)
         else:
             for seed in config.all_seeds:
-                settings = {"method": name, **tuned()[name], "budget": config.budget}
+                settings = {"method": name, **settings_of(TUNED)[name], "budget": config.budget}
                 yield Job(f"{name.replace('/', '-')}-{seed}", settings, seed)
 
 
@@ -258,38 +251,21 @@ class Learner:
             p.grad = part.view(p.shape)
 
 
-def reached(records: list[Record], name: str) -> np.ndarray:
-    """Return each seed's calls until 90 % were right; infinite where they never were."""
-    calls = column(select(records, method=name), "reached")
-    return np.where(np.isnan(calls), np.inf, calls)
-
-
-def choose(records: list[Record], config: Config) -> None:
-    """Write for each method the setting that reached the goal in the fewest calls, or came nearest, over the seeds."""
-    chosen = json.loads(TUNED.read_text()) if TUNED.exists() else {}
-    for name in config.methods:
-        trials: dict[tuple[float, float], list[Record]] = {}
-        for record in select(records, method=name):
-            trials.setdefault((record.config["lr"], record.config["sigma"]), []).append(record)
-        scores = {
-            setting: (float(np.median(reached(mine, name))), -float(np.mean(column(mine, "accuracy"))))
-            for setting, mine in trials.items()
-        }
-        lr, sigma = min(scores, key=lambda setting: scores[setting])
-        rows = [
-            {"lr": setting[0], "sigma": setting[1], "calls": calls if np.isfinite(calls) else None, "accuracy": -share}
-            for setting, (calls, share) in scores.items()
-        ]
-        chosen[name] = {"settings": {"lr": lr, "sigma": sigma}, "seeds": list(TUNING_SEEDS), "trials": rows}
-    write_atomically(TUNED, json.dumps(chosen, indent=1).encode())
+def choose_settings(records: list[Record]) -> None:
+    """Write for each method the setting that needed the fewest calls."""
+    trials: dict[str, dict[Setting, list[Record]]] = {}
+    for record in records:
+        setting = (("lr", record.config["lr"]), ("sigma", record.config["sigma"]))
+        trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
+    choose(trials, TUNED, lambda runs: max(0.0, GOAL - float(np.mean(column(runs, "accuracy")))))
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     if config.tune:
-        choose(records, config)
+        choose_settings(records)
         judge(True, f"{len(records)} trials; settings written to {TUNED.name}")
         return
-    calls = {name: reached(records, name) for name in config.methods}
+    calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
     for name, each in calls.items():
         accuracy = column(select(records, method=name), "accuracy")
         judge.note(
