@@ -142,7 +142,7 @@ def gradient(module: nn.Module, loss: Tensor, of: nn.Module | None = None) -> Te
 
 
 def at_the_weights(net: nn.Sequential, x: Tensor, y: Tensor, repeats: int, key: Key) -> Tensor:
-    """Return estimates, a multiple of repeats, (…, d_w), from one antithetic pair of weights each: two evaluations of every sample."""
+    """Return estimates (…, d_w), a multiple of repeats, each from two evaluations of every sample."""
     shapes = {name: p.shape for name, p in net.named_parameters()}
     flat = torch.cat([p.detach().flatten() for p in net.parameters()])
 

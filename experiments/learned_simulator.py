@@ -40,7 +40,7 @@ from rllab.runs import Job, Record
 BATCH, GROWERS, CHANCE, MEASUREMENTS = 32, 3, 4, 13
 GOAL = 0.1  # mean cost on fresh wines; a net that knows nothing costs 2/3
 TUNED = Path(__file__).parent / "learned_simulator_tuned.json"
-RATES, RADII, RADII_OF_WEIGHTS = (0.003, 0.01, 0.03), (0.1, 0.3, 1.0), (0.03, 0.1, 0.3)  # what --tune tries
+RATES, RADII, RADII_OF_WEIGHTS = (0.01, 0.03, 0.1), (0.3, 1.0, 3.0), (0.1, 0.3, 1.0)  # what --tune tries
 TUNING_BUDGET = 30_000
 AT_WEIGHTS = "smoothing at the weights"
 
