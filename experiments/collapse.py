@@ -71,18 +71,29 @@ def jobs_of(config: Config) -> list[Job]:
     return [Job(f"collapse-{seed}", config.identity, seed) for seed in config.all_seeds]
 
 
-def stack(sizes: tuple[int, ...], relu: bool, loss: bp.Module, key: Key) -> bp.Graph:
-    """Return linear layers of these sizes, with ReLU between them or with nothing."""
+def stack(
+    sizes: tuple[int, ...],
+    between: bp.Module | None,
+    loss: bp.Module,
+    key: Key,
+    *,
+    dtype: torch.dtype = torch.float64,
+) -> bp.Graph:
+    """Return linear layers s_k of these sizes, with a function z_k = h(s_k) between them or with nothing."""
     blocks, at = [], "x"
     for k, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
         blocks.append(bp.Block(f"linear{k}", bp.Linear(fan_in, fan_out), (at,), (f"s{k}",)))
         at = f"s{k}"
-        if relu and k < len(sizes) - 1:
-            blocks.append(bp.Block(f"relu{k}", bp.ReLU(), (at,), (f"z{k}",)))
+        if between is not None and k < len(sizes) - 1:
+            blocks.append(bp.Block(f"h{k}", between, (at,), (f"z{k}",)))
             at = f"z{k}"
     blocks.append(bp.Block("loss", loss, (at, "y"), ("C",)))
     inputs = {"x": False, "y": isinstance(loss, bp.CrossEntropy)}
-    return bp.Graph(blocks, inputs, output=at, cost="C", key=key, dtype=torch.float64)
+    return bp.Graph(blocks, inputs, output=at, cost="C", key=key, dtype=dtype)
+
+
+def between(relu: bool) -> bp.Module | None:
+    return bp.ReLU() if relu else None
 
 
 def layers_of(graph: bp.Graph, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
@@ -119,7 +130,7 @@ def difference(
     compose: Callable[[list[tuple[Tensor, Tensor]], Tensor], tuple[Tensor, Tensor]] = compose,
 ) -> float:
     """Return the largest difference between a stack and the product of its layers, relative to its largest output."""
-    graph, x = stack(sizes_of(depth), relu, bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
     a, b = compose(layers_of(graph, graph.weights), x)
     y = output(graph, x)
     return ((y - (x @ a.t() + b)).abs().max() / y.abs().max()).item()
@@ -127,10 +138,10 @@ def difference(
 
 def gradient_difference(depth: int, key: Key) -> float:
     """Return the largest difference of a stack's gradients from those that the product's gradient implies."""
-    graph, x = stack(sizes_of(depth), False, bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = stack(sizes_of(depth), None, bp.SquaredDistance(), key.child("weights")), points(key)
     y = standard_normal((len(x), OUTPUTS), key.child("y"), x)
     layers = layers_of(graph, graph.weights)
-    one = stack((INPUTS, OUTPUTS), False, bp.SquaredDistance(), key)
+    one = stack((INPUTS, OUTPUTS), None, bp.SquaredDistance(), key)
     a, b = compose(layers, x)
     ((big, small),) = layers_of(one, one.backward(x, y, weights=torch.cat([a.flatten(), b])).weights)
     worst = 0.0
@@ -149,7 +160,7 @@ def points(key: Key) -> Tensor:
 
 def unexplained(depth: int, key: Key, *, relu: bool = True) -> float:
     """Return what the best affine fit leaves of a stack."""
-    graph, x = stack(sizes_of(depth), relu, bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
     return share_left(x, output(graph, x))
 
 
@@ -162,7 +173,7 @@ def share_left(x: Tensor, y: Tensor) -> float:
 
 def rank(bottleneck: int, key: Key) -> int:
     """Return the rank of the product of two layers that meet in so few numbers."""
-    graph = stack((SIDE, bottleneck, SIDE), False, bp.SquaredDistance(), key)
+    graph = stack((SIDE, bottleneck, SIDE), None, bp.SquaredDistance(), key)
     a, _ = compose(layers_of(graph, graph.weights), graph.weights.new_zeros(1, SIDE))
     s = torch.linalg.svdvals(a)
     return int((s > 1e-12 * s[0]).sum())
@@ -180,7 +191,7 @@ def moons(count: int, key: Key) -> tuple[Tensor, Tensor]:
 
 def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarray]:
     """Learn the two moons; return the accuracy on new points, and on GRID by how much one moon is preferred."""
-    graph = stack((2, *(WIDTH,) * (depth - 1), 2), relu, bp.CrossEntropy(), key.child("weights"))
+    graph = stack((2, *(WIDTH,) * (depth - 1), 2), between(relu), bp.CrossEntropy(), key.child("weights"))
     x, y = moons(SAMPLES, key.child("samples"))
     adam = partial(torch.optim.Adam, lr=0.05)
     trace = bp.fit(graph, x, y, sample_gradients=steps * len(x), batch=None, optimizer=adam, key=key)
@@ -193,7 +204,7 @@ def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarr
 def descend(depth: int, steps: int, key: Key) -> list[dict[str, Any]]:
     """Learn one linear map by gradient descent in a stack; return the loss along the way, in units of that of W = 0."""
     like = torch.empty(0, dtype=torch.float64)
-    graph = stack((SIDE,) * (depth + 1), False, bp.SquaredDistance(), key.child("weights", depth))
+    graph = stack((SIDE,) * (depth + 1), None, bp.SquaredDistance(), key.child("weights", depth))
     x = standard_normal((200, SIDE), key.child("x"), like)
     y = x @ standard_normal((SIDE, SIDE), key.child("map"), like) / math.sqrt(SIDE)
     zero = y.square().sum(1).mean().item()
