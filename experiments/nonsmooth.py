@@ -272,9 +272,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     cosine = by_sigma(records, "cosine", what="quality", landscape="hole", form="antithetic").mean(0)
     best, away = SIGMAS[cosine.argmax()], math.hypot(*LANDSCAPES["hole"].start)
     judge(
-        1 / 3 <= float(best) / (away / 2) <= 3,
-        f"hole: best σ {best:.2g}, cosine {cosine.max():.2f}; half the distance of {away:.2f}, where signal over noise "
-        f"e^(−r²/4σ²)/σ² of a small hole peaks, within a factor of 3",
+        1 / 2 <= float(best) / (away / math.sqrt(2)) <= 2,
+        f"hole: best σ {best:.2g}, cosine {cosine.max():.2f}; the distance of {away:.2f} over √2, where signal over "
+        f"noise e^(−r²/4σ²)/σ of a small hole peaks, within a factor of 2",
     )
     for name in LANDSCAPES:
         way = progress(records, name)
