@@ -21,16 +21,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from acceptance import AtLeast, AtMost, row
-from frame import Flags, Judge, main, values
+from frame import Flags, Judge, half_width, main, values
 from matplotlib.axes import Axes
-from scipy.stats import t as student
+from rows.draws import predict
+from stacks import compose, layers_of, stack
 from torch import Tensor
 
 from rllab import Key, plots
@@ -64,58 +64,15 @@ class Config(Flags):
     """Folder of records and figures."""
 
     def faster(self) -> Self:
-        return replace(self, seeds=2, steps=150, descent=500, processes=1)
+        return replace(self, seeds=2, steps=150, descent=300, processes=1)
 
 
 def jobs_of(config: Config) -> list[Job]:
     return [Job(f"collapse-{seed}", config.identity, seed) for seed in config.all_seeds]
 
 
-def stack(
-    sizes: tuple[int, ...],
-    between: bp.Module | None,
-    loss: bp.Module,
-    key: Key,
-    *,
-    dtype: torch.dtype = torch.float64,
-) -> bp.Graph:
-    """Return linear layers s_k of these sizes, with a function z_k = h(s_k) between them or with nothing."""
-    blocks, at = [], "x"
-    for k, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
-        blocks.append(bp.Block(f"linear{k}", bp.Linear(fan_in, fan_out), (at,), (f"s{k}",)))
-        at = f"s{k}"
-        if between is not None and k < len(sizes) - 1:
-            blocks.append(bp.Block(f"h{k}", between, (at,), (f"z{k}",)))
-            at = f"z{k}"
-    blocks.append(bp.Block("loss", loss, (at, "y"), ("C",)))
-    inputs = {"x": False, "y": isinstance(loss, bp.CrossEntropy)}
-    return bp.Graph(blocks, inputs, output=at, cost="C", key=key, dtype=dtype)
-
-
 def between(relu: bool) -> bp.Module | None:
     return bp.ReLU() if relu else None
-
-
-def layers_of(graph: bp.Graph, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return W and b of each linear layer, of numbers laid out as the graph's weights are."""
-    modules = [block.module for block in graph.blocks if block.module.size]
-    parts = flat.split([module.size for module in modules])
-    return [tuple(module.views(part)) for module, part in zip(modules, parts, strict=True)]  # type: ignore[misc]
-
-
-def output(graph: bp.Graph, x: Tensor, w: Tensor | None = None) -> Tensor:
-    y = graph.predict(x, weights=w)
-    assert isinstance(y, Tensor)  # these have one
-    return y
-
-
-def compose(layers: list[tuple[Tensor, Tensor]], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return A and b of the affine map that these layers are, one after the other; the identity if there are none."""
-    a = torch.eye(like.shape[1], dtype=like.dtype)
-    b = like.new_zeros(like.shape[1])
-    for w, bias in layers:
-        a, b = w @ a, w @ b + bias
-    return a, b
 
 
 def sizes_of(depth: int) -> tuple[int, ...]:
@@ -132,7 +89,7 @@ def difference(
     """Return the largest difference between a stack and the product of its layers, relative to its largest output."""
     graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
     a, b = compose(layers_of(graph, graph.weights), x)
-    y = output(graph, x)
+    y = predict(graph, x)
     return ((y - (x @ a.t() + b)).abs().max() / y.abs().max()).item()
 
 
@@ -161,7 +118,7 @@ def points(key: Key) -> Tensor:
 def unexplained(depth: int, key: Key, *, relu: bool = True) -> float:
     """Return what the best affine fit leaves of a stack."""
     graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
-    return share_left(x, output(graph, x))
+    return share_left(x, predict(graph, x))
 
 
 def share_left(x: Tensor, y: Tensor) -> float:
@@ -195,9 +152,9 @@ def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarr
     x, y = moons(SAMPLES, key.child("samples"))
     adam = partial(torch.optim.Adam, lr=0.05)
     trace = bp.fit(graph, x, y, sample_gradients=steps * len(x), batch=None, optimizer=adam, key=key)
-    scores = output(graph, torch.from_numpy(GRID.reshape(-1, 2)), trace.weights)
+    scores = predict(graph, torch.from_numpy(GRID.reshape(-1, 2)), weights=trace.weights)
     x, y = moons(TESTS, key.child("tests"))
-    right = (output(graph, x, trace.weights).argmax(1) == y).double().mean().item()
+    right = (predict(graph, x, weights=trace.weights).argmax(1) == y).double().mean().item()
     return right, (scores[:, 1] - scores[:, 0]).numpy()
 
 
@@ -284,11 +241,6 @@ def left_by_an_affine_fit(seed: int, fast: bool) -> float:
 def by_depth(records: list[Record], name: str, **wanted: object) -> np.ndarray:
     """Return one number of every seed and depth, (seeds, depths)."""
     return np.array([values([record], name, **wanted) for record in records])
-
-
-def half_width(x: np.ndarray) -> np.ndarray:
-    """Return half the 95 % interval of Student's t over seeds, axis 0."""
-    return student.ppf(0.975, len(x) - 1) * x.std(0, ddof=1) / math.sqrt(len(x))
 
 
 def steps_down(records: list[Record], depth: int) -> np.ndarray:

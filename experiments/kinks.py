@@ -17,7 +17,6 @@ from rllab.runs.versions import limit_threads
 
 limit_threads()
 
-import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -26,11 +25,11 @@ from typing import Any, Self
 import numpy as np
 import torch
 from acceptance import Equals, row
-from collapse import layers_of, output, stack
 from data import Data, digits
-from frame import Flags, Judge, main, values
+from frame import Flags, Judge, half_width, main, values
 from matplotlib.axes import Axes
-from scipy.stats import t as student
+from rows.draws import predict
+from stacks import layers_of, stack
 from torch import Tensor
 
 from rllab import Key, plots
@@ -131,7 +130,7 @@ def train(setting: Setting, slope: float, dtype: torch.dtype, epochs: float, key
     trace = bp.fit(
         graph, x, train.y, sample_gradients=spent, batch=BATCH, optimizer=adam, order="shuffled", look=spent, key=key
     )
-    right = output(graph, test.x.to(dtype), trace.weights).argmax(1) == test.y
+    right = predict(graph, test.x.to(dtype), weights=trace.weights).argmax(1) == test.y
     return Trained(trace.weights, right.double().mean().item(), relu.counts["slopes"], relu.counts["hits"])
 
 
@@ -266,7 +265,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     )
     for k, slope in enumerate(SLOPES[1:], 1):
         gain = 100 * (accuracy[:, k] - accuracy[:, 0])
-        half = student.ppf(0.975, len(gain) - 1) * gain.std(ddof=1) / math.sqrt(len(gain))
+        half = half_width(gain)
         judge.note(f"narrow: a slope of {slope:g} gains {gain.mean():.1f} ± {half:.1f} points over 0 (95 % interval)")
 
 

@@ -25,10 +25,9 @@ from typing import Any, Self
 import numpy as np
 import torch
 from bernstein import LARGEST, deviation, pooled
-from frame import Flags, Judge, main, values
+from frame import Flags, Judge, half_width, main, values
 from matplotlib.axes import Axes
 from scipy.stats import binomtest, chi2, norm
-from scipy.stats import t as student
 from torch import Tensor
 
 from rllab import Gaussian, Key, measure_quality, minimize, plots
@@ -228,11 +227,6 @@ def progress(records: list[Record], name: str) -> np.ndarray:
     high = land.problem.value(land.at[None]).item()
     end = by_sigma(records, "end", what="descent", landscape=name)
     return np.minimum((high - end) / (high - land.lowest), 1.0)
-
-
-def half_width(x: np.ndarray) -> np.ndarray:
-    """Return half the 95 % interval of Student's t over seeds, axis 0."""
-    return student.ppf(0.975, len(x) - 1) * x.std(0, ddof=1) / math.sqrt(len(x))
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
