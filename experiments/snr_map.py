@@ -43,8 +43,8 @@ from rllab.runs import Job, Record
 PAIRS = 32  # of the estimate whose ratio is mapped: 64 evaluations
 SIGMAS = np.geomspace(0.01, 10.0, 61)
 RADIUS, LEVELS = 0.3, 4  # of the hole; stairs are 1/LEVELS wide and high
-DISTANCES = np.geomspace(0.31, 5.0, 41)  # from the hole's centre
-OFFSETS = np.linspace(0.0, 0.5, 41) / LEVELS  # from the nearest edge of a stair
+DISTANCES = np.geomspace(0.31, 5.0, 31)  # from the hole's centre
+OFFSETS = np.linspace(0.0, 0.5, 31) / LEVELS  # from the nearest edge of a stair
 FAR = 3  # radii from which on a hole is small
 CUTS = {"hole": (0.45, 1.0, 3.0), "stairs": (0.005, 0.06, 0.12)}  # distances that are measured too
 MEASURED = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2)  # σ at which they are
