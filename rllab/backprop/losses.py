@@ -66,10 +66,9 @@ class CrossEntropy(Module):
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: State, out: State | None = None) -> State:
         _, log_p, minus = y
-        out = out or (torch.empty_like(log_p), None)
-        g = torch.exp(log_p, out=out[0])
+        g = torch.exp(log_p, out=None if out is None else out[0])
         g.scatter_add_(1, z[1].unsqueeze(1), minus).mul_(v.unsqueeze(1))
-        return out
+        return (g, None) if out is None else out
 
 
 @dataclass(frozen=True)
