@@ -178,7 +178,7 @@ def accuracies(seed: int, fast: bool, wrong_labels: bool = False, sigma: float =
     ends = {
         "start": first_of_each(train),
         "means": mean_of_each(train),
-        "values only": by_values(data, 6000 if fast else 20_000, key, sigma)[0][-1],
+        "values only": by_values(data, 10_000 if fast else 20_000, key, sigma)[0][-1],
         "relaxed": by_relaxation(data, 60 if fast else 300, key)[0][-1],
     }
     return {who: accuracy(w, test) for who, w in ends.items()}
