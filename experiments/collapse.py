@@ -21,16 +21,16 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import torch
 from acceptance import AtLeast, AtMost, row
-from frame import Flags, Judge, main, values
+from frame import Flags, Judge, half_width, main, values
 from matplotlib.axes import Axes
-from scipy.stats import t as student
+from rows.draws import predict
+from stacks import compose, layers_of, stack
 from torch import Tensor
 
 from rllab import Key, plots
@@ -64,47 +64,15 @@ class Config(Flags):
     """Folder of records and figures."""
 
     def faster(self) -> Self:
-        return replace(self, seeds=2, steps=150, descent=500, processes=1)
+        return replace(self, seeds=2, steps=150, descent=300, processes=1)
 
 
 def jobs_of(config: Config) -> list[Job]:
     return [Job(f"collapse-{seed}", config.identity, seed) for seed in config.all_seeds]
 
 
-def stack(sizes: tuple[int, ...], relu: bool, loss: bp.Module, key: Key) -> bp.Graph:
-    """Return linear layers of these sizes, with ReLU between them or with nothing."""
-    blocks, at = [], "x"
-    for k, (fan_in, fan_out) in enumerate(pairwise(sizes), 1):
-        blocks.append(bp.Block(f"linear{k}", bp.Linear(fan_in, fan_out), (at,), (f"s{k}",)))
-        at = f"s{k}"
-        if relu and k < len(sizes) - 1:
-            blocks.append(bp.Block(f"relu{k}", bp.ReLU(), (at,), (f"z{k}",)))
-            at = f"z{k}"
-    blocks.append(bp.Block("loss", loss, (at, "y"), ("C",)))
-    inputs = {"x": False, "y": isinstance(loss, bp.CrossEntropy)}
-    return bp.Graph(blocks, inputs, output=at, cost="C", key=key, dtype=torch.float64)
-
-
-def layers_of(graph: bp.Graph, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """Return W and b of each linear layer, of numbers laid out as the graph's weights are."""
-    modules = [block.module for block in graph.blocks if block.module.size]
-    parts = flat.split([module.size for module in modules])
-    return [tuple(module.views(part)) for module, part in zip(modules, parts, strict=True)]  # type: ignore[misc]
-
-
-def output(graph: bp.Graph, x: Tensor, w: Tensor | None = None) -> Tensor:
-    y = graph.predict(x, weights=w)
-    assert isinstance(y, Tensor)  # these have one
-    return y
-
-
-def compose(layers: list[tuple[Tensor, Tensor]], like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return A and b of the affine map that these layers are, one after the other; the identity if there are none."""
-    a = torch.eye(like.shape[1], dtype=like.dtype)
-    b = like.new_zeros(like.shape[1])
-    for w, bias in layers:
-        a, b = w @ a, w @ b + bias
-    return a, b
+def between(relu: bool) -> bp.Module | None:
+    return bp.ReLU() if relu else None
 
 
 def sizes_of(depth: int) -> tuple[int, ...]:
@@ -119,18 +87,18 @@ def difference(
     compose: Callable[[list[tuple[Tensor, Tensor]], Tensor], tuple[Tensor, Tensor]] = compose,
 ) -> float:
     """Return the largest difference between a stack and the product of its layers, relative to its largest output."""
-    graph, x = stack(sizes_of(depth), relu, bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
     a, b = compose(layers_of(graph, graph.weights), x)
-    y = output(graph, x)
+    y = predict(graph, x)
     return ((y - (x @ a.t() + b)).abs().max() / y.abs().max()).item()
 
 
 def gradient_difference(depth: int, key: Key) -> float:
     """Return the largest difference of a stack's gradients from those that the product's gradient implies."""
-    graph, x = stack(sizes_of(depth), False, bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = stack(sizes_of(depth), None, bp.SquaredDistance(), key.child("weights")), points(key)
     y = standard_normal((len(x), OUTPUTS), key.child("y"), x)
     layers = layers_of(graph, graph.weights)
-    one = stack((INPUTS, OUTPUTS), False, bp.SquaredDistance(), key)
+    one = stack((INPUTS, OUTPUTS), None, bp.SquaredDistance(), key)
     a, b = compose(layers, x)
     ((big, small),) = layers_of(one, one.backward(x, y, weights=torch.cat([a.flatten(), b])).weights)
     worst = 0.0
@@ -149,8 +117,8 @@ def points(key: Key) -> Tensor:
 
 def unexplained(depth: int, key: Key, *, relu: bool = True) -> float:
     """Return what the best affine fit leaves of a stack."""
-    graph, x = stack(sizes_of(depth), relu, bp.SquaredDistance(), key.child("weights")), points(key)
-    return share_left(x, output(graph, x))
+    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
+    return share_left(x, predict(graph, x))
 
 
 def share_left(x: Tensor, y: Tensor) -> float:
@@ -162,7 +130,7 @@ def share_left(x: Tensor, y: Tensor) -> float:
 
 def rank(bottleneck: int, key: Key) -> int:
     """Return the rank of the product of two layers that meet in so few numbers."""
-    graph = stack((SIDE, bottleneck, SIDE), False, bp.SquaredDistance(), key)
+    graph = stack((SIDE, bottleneck, SIDE), None, bp.SquaredDistance(), key)
     a, _ = compose(layers_of(graph, graph.weights), graph.weights.new_zeros(1, SIDE))
     s = torch.linalg.svdvals(a)
     return int((s > 1e-12 * s[0]).sum())
@@ -180,20 +148,20 @@ def moons(count: int, key: Key) -> tuple[Tensor, Tensor]:
 
 def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarray]:
     """Learn the two moons; return the accuracy on new points, and on GRID by how much one moon is preferred."""
-    graph = stack((2, *(WIDTH,) * (depth - 1), 2), relu, bp.CrossEntropy(), key.child("weights"))
+    graph = stack((2, *(WIDTH,) * (depth - 1), 2), between(relu), bp.CrossEntropy(), key.child("weights"))
     x, y = moons(SAMPLES, key.child("samples"))
     adam = partial(torch.optim.Adam, lr=0.05)
     trace = bp.fit(graph, x, y, sample_gradients=steps * len(x), batch=None, optimizer=adam, key=key)
-    scores = output(graph, torch.from_numpy(GRID.reshape(-1, 2)), trace.weights)
+    scores = predict(graph, torch.from_numpy(GRID.reshape(-1, 2)), weights=trace.weights)
     x, y = moons(TESTS, key.child("tests"))
-    right = (output(graph, x, trace.weights).argmax(1) == y).double().mean().item()
+    right = (predict(graph, x, weights=trace.weights).argmax(1) == y).double().mean().item()
     return right, (scores[:, 1] - scores[:, 0]).numpy()
 
 
 def descend(depth: int, steps: int, key: Key) -> list[dict[str, Any]]:
     """Learn one linear map by gradient descent in a stack; return the loss along the way, in units of that of W = 0."""
     like = torch.empty(0, dtype=torch.float64)
-    graph = stack((SIDE,) * (depth + 1), False, bp.SquaredDistance(), key.child("weights", depth))
+    graph = stack((SIDE,) * (depth + 1), None, bp.SquaredDistance(), key.child("weights", depth))
     x = standard_normal((200, SIDE), key.child("x"), like)
     y = x @ standard_normal((SIDE, SIDE), key.child("map"), like) / math.sqrt(SIDE)
     zero = y.square().sum(1).mean().item()
@@ -273,11 +241,6 @@ def left_by_an_affine_fit(seed: int, fast: bool) -> float:
 def by_depth(records: list[Record], name: str, **wanted: object) -> np.ndarray:
     """Return one number of every seed and depth, (seeds, depths)."""
     return np.array([values([record], name, **wanted) for record in records])
-
-
-def half_width(x: np.ndarray) -> np.ndarray:
-    """Return half the 95 % interval of Student's t over seeds, axis 0."""
-    return student.ppf(0.975, len(x) - 1) * x.std(0, ddof=1) / math.sqrt(len(x))
 
 
 def steps_down(records: list[Record], depth: int) -> np.ndarray:

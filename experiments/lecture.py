@@ -22,7 +22,7 @@ from typing import Annotated, Self
 
 import torch
 import tyro
-from acceptance import FRESH, OPEN, REGISTRY, ROWS, Measure, Verdict, load_rows, missing
+from acceptance import FRESH, OPEN, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
 from frame import Flags, Judge, main
 from lecture_page import page
 
@@ -56,26 +56,37 @@ class Config(Flags):
         return range(0, 2 * FRESH, FRESH // self.seeds)
 
     def faster(self) -> Self:
-        return replace(self, seeds=1, wrong=True, processes=1)
+        return replace(self, seeds=1, wrong=True)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
-    rows = [f"{'/'.join(entry.ids)} {entry.where}" for entry in REGISTRY]
+    """Yield one job a file and seed; what a file measures is a part of what its job is."""
+    files: dict[str, list[str]] = {}
+    for entry in REGISTRY:
+        files.setdefault(_file(entry), []).append(f"{'/'.join(entry.ids)} {entry.where}")
     for seed in config.all_seeds:
-        wrong = config.wrong and seed % FRESH == 0
-        yield Job(f"seed-{seed}", {"fast": config.fast, "wrong": wrong, "rows": rows}, seed)
+        wrong = config.wrong and (seed == 0 if config.fast else seed % FRESH == 0)
+        for file, rows in files.items():
+            name = file.removesuffix(".py").replace("/", ".")
+            yield Job(f"{name}-{seed}", {"file": file, "rows": rows, "fast": config.fast, "wrong": wrong}, seed)
 
 
 def run(job: Job, record: Record) -> None:
-    """Measure every row, and its wrong versions, under one seed."""
+    """Measure the rows of a file, and their wrong versions, under one seed."""
     torch.set_num_threads(1)
     for entry in REGISTRY:
+        if _file(entry) != job.config["file"]:
+            continue
         versions = {"": entry.measure, **(entry.wrong if job.config["wrong"] else {})}
         for wrong, measure in versions.items():
             begin = process_time()
             value, error = measured(measure, job.seed, job.config["fast"])
             head = {"row": "/".join(entry.ids), "where": entry.where, "wrong": wrong}
             record.append({**head, "value": value, "error": error, "seconds": process_time() - begin})
+
+
+def _file(entry: Row) -> str:
+    return entry.where.partition(":")[0]
 
 
 def measured(measure: Measure, seed: int, fast: bool) -> tuple[float, str]:
@@ -88,18 +99,13 @@ def measured(measure: Measure, seed: int, fast: bool) -> tuple[float, str]:
 
 def verdicts(records: list[Record]) -> list[Verdict]:
     """Collect the numbers of every entry; one that was not measured under some seed has NaN there."""
-    found = []
+    found, seeds = [], dict.fromkeys(record.seed for record in records)
+    rows = [(record.seed, row) for record in records for row in record.rows]
     for entry in REGISTRY:
-        mine = {
-            record.seed: [
-                row for row in record.rows if (row["row"], row["where"]) == ("/".join(entry.ids), entry.where)
-            ]
-            for record in records
-        }
-        numbers = {seed: next((r["value"] for r in rows if not r["wrong"]), math.nan) for seed, rows in mine.items()}
-        every = [row for rows in mine.values() for row in rows]
-        wrong = {what: [r["value"] for r in every if r["wrong"] == what] for what in entry.wrong}
-        errors = sorted({f"{r['wrong']} {r['error']}".strip() for r in every if r["error"]})
+        mine = [(s, r) for s, r in rows if (r["row"], r["where"]) == ("/".join(entry.ids), entry.where)]
+        numbers = {seed: math.nan for seed in seeds} | {s: float(r["value"]) for s, r in mine if not r["wrong"]}
+        wrong = {what: [float(r["value"]) for _, r in mine if r["wrong"] == what] for what in entry.wrong}
+        errors = sorted({f"{r['wrong']} {r['error']}".strip() for _, r in mine if r["error"]})
         found.append(Verdict(entry, numbers, {what: values for what, values in wrong.items() if values}, errors))
     return found
 
@@ -121,14 +127,16 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     if config.wrong:
         rows = len({id for v in found if v.wrong for id in v.entry.ids})
         judge(not survivors, f"{count} wrong versions of {rows} rows fail; survivors: {'; '.join(survivors) or 'none'}")
-    slow = sorted(records[0].rows, key=lambda r: -r["seconds"])[:5]
+    slow = sorted((row for record in records if record.seed == 0 for row in record.rows), key=lambda r: -r["seconds"])[
+        :5
+    ]
     judge.note("slowest, CPU seconds: " + ", ".join(f"{r['where']} {r['seconds']:.2g}" for r in slow))
 
 
 def line(verdict: Verdict) -> str:
     """Return statement, place, numbers and criterion of an entry."""
     entry = verdict.entry
-    old, new = (f"{verdict.number(fresh=fresh):.4g}" for fresh in (False, True))
+    old, new = (shown(verdict.number(fresh=fresh)) for fresh in (False, True))
     how = "median" if entry.seeds == "median" else "worst"
     why = f"; {'; '.join(verdict.errors)}" if verdict.errors else ""
     return (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from acceptance import OPEN, SECTIONS, Section, Verdict
+from acceptance import OPEN, SECTIONS, Section, Verdict, shown
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE.parent / "docs" / "figures"
@@ -114,7 +114,7 @@ def _cells(v: Verdict) -> list[str]:
     entry, path = v.entry, v.entry.where.replace(":", ": ")
     says = entry.says + (f" ({entry.note})" if entry.note else "")
     measures = f"median {entry.measures}" if entry.seeds == "median" else entry.measures
-    numbers = [f"{v.number(fresh=fresh):.3g}" for fresh in (False, True)]
+    numbers = [shown(v.number(fresh=fresh)) for fresh in (False, True)]
     file, _, function = path.partition(": ")
     where = f"[{function}](../experiments/{file})"
     return [says, measures, *numbers, str(entry.criterion), f"{len(v.wrong)}", "yes" if v.holds else "**no**", where]

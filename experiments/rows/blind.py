@@ -155,7 +155,7 @@ def ride(seed: int, sigma: float, most: int) -> float:
     """Return the best upright time met while learning with exploration σ, over that of the first policy."""
     agent = agents.Evolution(
         ENVIRONMENT, seed, hidden=(), observation_scale=SCALE, estimator=est.GaussianSmoothing(sigma=sigma),
-        population=32, lr=0.2,
+        population=32, lr=0.4,
     )  # fmt: skip
     start = best = float(agent.evaluate(episodes=20).returns.mean())
     while agent.steps < most and best < 3 * start:
@@ -169,7 +169,7 @@ def ride(seed: int, sigma: float, most: int) -> float:
     says="A rider who tries nothing different learns nothing",
     measures="gain in upright time when the weights are not varied",
     criterion=AtMost(1.0),
-    wrong={"varied by 0.3": lambda seed, fast: ride(seed, 0.3, 40_000)},
+    wrong={"varied by 0.3": lambda seed, fast: ride(seed, 0.3, 20_000)},
 )
 def no_exploration(seed: int, fast: bool) -> float:
     return ride(seed, NOTHING, 10_000 if fast else 40_000)
@@ -180,7 +180,7 @@ def no_exploration(seed: int, fast: bool) -> float:
     says="A rider who varies the weights learns to stay upright",
     measures="best upright time met in 200,000 steps over that of the first policy, with the best of several σ",
     criterion=AtLeast(3.0),
-    wrong={"nothing varied": lambda seed, fast: ride(seed, NOTHING, 20_000)},
+    wrong={"nothing varied": lambda seed, fast: ride(seed, NOTHING, 10_000)},
 )
 def exploration(seed: int, fast: bool) -> float:
     return max(ride(seed, sigma, 200_000) for sigma in ((0.3,) if fast else (0.1, 0.3, 1.0)))

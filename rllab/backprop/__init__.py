@@ -2,6 +2,7 @@
 
 from rllab.backprop.branches import Repeat as Repeat
 from rllab.backprop.branches import Switch as Switch
+from rllab.backprop.chain import Chain as Chain
 from rllab.backprop.check import Check as Check
 from rllab.backprop.check import check_graph as check_graph
 from rllab.backprop.descent import Trace as Trace

@@ -34,7 +34,7 @@ class Pass:
         self.graph, self.weights_only, self.wanted = graph, weights_only, graph.check_passable(weights_only)
         self.path = needed_for(graph.blocks, graph.costs)
         self.run = self.path if weights_only else graph.blocks  # every variable's gradient needs its shape
-        self.signature = [(t.shape, t.dtype, t.device) for t in observed]
+        self._seen = [(t, t.shape, t.dtype, t.device) for t in observed]
         self.tape = Tape()
         self.gradient = torch.zeros_like(flat, memory_format=torch.contiguous_format)
         self.parts = graph.split(self.gradient)
@@ -46,10 +46,10 @@ class Pass:
 
     def fits(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool) -> bool:
         """Whether this pass can be made again with these arguments."""
-        if graph is not self.graph or weights_only is not self.weights_only or len(observed) != len(self.signature):
+        if graph is not self.graph or weights_only is not self.weights_only or len(observed) != len(self._seen):
             return False
-        for t, (shape, dtype, device) in zip(observed, self.signature, strict=True):
-            if t.shape != shape or t.dtype != dtype or t.device != device or t.requires_grad:
+        for t, (seen, shape, dtype, device) in zip(observed, self._seen, strict=True):
+            if t is not seen and (t.shape != shape or t.dtype != dtype or t.device != device or t.requires_grad):
                 return False
         g = self.gradient
         return flat is self._flat or (flat.shape == g.shape and flat.dtype == g.dtype and flat.device == g.device)
@@ -57,7 +57,7 @@ class Pass:
     def __call__(self, observed: Sequence[Tensor], flat: Tensor) -> None:
         """Write loss, gradients and weights' gradient for these inputs and weights."""
         try:
-            if flat is self._flat and self.tape.replay(observed):
+            if self.tape.ready and flat is self._flat and self.tape.replay(observed):
                 return
         except (ValueError, TypeError, RuntimeError, IndexError):
             pass  # the pass below names the block that cannot compute
@@ -95,19 +95,19 @@ class Pass:
     def _backward(self, c: Tensor) -> None:
         tape, values, g = self.tape, self.values, self.gradients
         g.clear()
-        seed = tape(_average, c)
+        seed = tape.constant(_average, c)
         # L = (1/n) Σ_p C_p
         self.loss = tape(_dot, c, seed)
         for name in self.graph.costs:
             same = values[name].dtype == c.dtype
-            self._accumulate(name, seed if same else tape(_average, values[name]))
+            self._accumulate(name, seed if same else tape.constant(_average, values[name]))
         first: set[str] = set()  # the owners of weights whose gradient has begun
         for block in reversed(self.path):
             if g.keys().isdisjoint(block.computes):
                 continue  # nothing that is wanted lies below it
             for name in block.computes:
                 if name not in g:
-                    g[name] = tape(_zeros, values[name])
+                    g[name] = tape.constant(torch.zeros_like, values[name])
             v, z, y, w = (
                 gather(g, block.computes),
                 gather(values, block.reads),
@@ -125,7 +125,7 @@ class Pass:
         if not self.weights_only:
             for name, variable in self.graph.variables.items():
                 if not variable.discrete and name not in g:
-                    g[name] = tape(_zeros, values[name])  # the cost does not depend on it
+                    g[name] = tape.constant(torch.zeros_like, values[name])  # the cost does not depend on it
 
     def _weigh(self, block: Block, v: State, z: State, w: Weights, y: State, first: set[str]) -> None:
         """Write the gradient of a block's weights; add it, if a block that shares them came first."""
@@ -134,7 +134,7 @@ class Pass:
             first.add(owner)
             self.tape.write(block.module._vjp_weights, v, z, w, y, into)
             return
-        own = self.tape(_like, into)
+        own = self.tape.constant(_like, into)
         self.tape.write(block.module._vjp_weights, v, z, w, y, own)
         for total, part in zip(into, own, strict=True):
             self.tape.write(total.add_, part)
@@ -191,16 +191,12 @@ def blamed(block: Block, values: Mapping[str, Tensor], error: Exception) -> Valu
     )
 
 
-def _average(c: Tensor, out: Tensor | None) -> Tensor:
-    return torch.full_like(c, 1 / len(c)) if out is None else out
+def _average(c: Tensor) -> Tensor:
+    return torch.full_like(c, 1 / len(c))
 
 
-def _zeros(t: Tensor, out: Tensor | None) -> Tensor:
-    return torch.zeros_like(t) if out is None else out
-
-
-def _like(parts: Weights, out: Weights | None) -> Weights:
-    return [torch.empty_like(part) for part in parts] if out is None else out
+def _like(parts: Weights) -> Weights:
+    return [torch.empty_like(part) for part in parts]
 
 
 def _add(a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:

@@ -58,17 +58,17 @@ class CrossEntropy(Module):
         scores, labels = z
         if out is None:
             log_p = torch.log_softmax(scores, 1)
-            return -log_p.gather(1, labels[:, None])[:, 0], log_p, -torch.ones_like(log_p[:, :1])
+            return -log_p.gather(1, labels.unsqueeze(1))[:, 0], log_p, -torch.ones_like(log_p[:, :1])
         c, log_p, _ = out
         torch.log_softmax(scores, 1, out=log_p)
-        torch.gather(log_p, 1, labels[:, None], out=c[:, None])
-        c.neg_()
+        torch.gather(log_p, 1, labels.unsqueeze(1), out=c.unsqueeze(1)).neg_()
         return out
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: State, out: State | None = None) -> State:
         _, log_p, minus = y
         g = torch.exp(log_p, out=None if out is None else out[0])
-        return g.scatter_add_(1, z[1][:, None], minus).mul_(v[:, None]), None
+        g.scatter_add_(1, z[1].unsqueeze(1), minus).mul_(v.unsqueeze(1))
+        return (g, None) if out is None else out
 
 
 @dataclass(frozen=True)
