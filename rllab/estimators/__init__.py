@@ -13,7 +13,9 @@ from rllab.estimators.forward_gradient import ForwardGradient as ForwardGradient
 from rllab.estimators.gaussian_smoothing import GaussianSmoothing as GaussianSmoothing
 from rllab.estimators.guided_smoothing import GuidedSmoothing as GuidedSmoothing
 from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
+from rllab.estimators.measure_valued import MeasureValued as MeasureValued
 from rllab.estimators.orthogonal_smoothing import OrthogonalSmoothing as OrthogonalSmoothing
+from rllab.estimators.pathwise import Pathwise as Pathwise
 from rllab.estimators.quadrature import Quadrature as Quadrature
 from rllab.estimators.score_function import ScoreFunction as ScoreFunction
 from rllab.estimators.seed_replay import SeedReplay as SeedReplay

@@ -29,7 +29,9 @@ from rllab.estimators import (
     GaussianSmoothing,
     GuidedSmoothing,
     LinearInterpolation,
+    MeasureValued,
     OrthogonalSmoothing,
+    Pathwise,
     Quadrature,
     ScoreFunction,
     SobolSmoothing,
@@ -37,10 +39,19 @@ from rllab.estimators import (
 )
 from rllab.problems import (
     PROBLEMS,
+    BallHole,
+    BallWithWall,
+    BoxHole,
     CategoricalPayoffs,
+    Cliff,
     FallChain,
     LinearSurvival,
     NoClosedForm,
+    Orthant,
+    Pivot,
+    RadialStaircase,
+    Staircase,
+    Steps,
 )
 from rllab.problems.stochastic import Stochastic
 from rllab.quality.truth import exact_gradient
@@ -88,12 +99,16 @@ CASES = [
     Case(GaussianSmoothing(0.2, "forward")),
     Case(GaussianSmoothing(0.2, "one-point"), ignores_offset=False),
     Case(GuidedSmoothing()),
+    Case(MeasureValued(), gaussian),
+    Case(MeasureValued(), Bernoulli),
+    Case(MeasureValued(), choice),
     Case(OrthogonalSmoothing(0.2, "haar")),
     Case(OrthogonalSmoothing(0.2, "gaussian", "forward")),
     Case(OrthogonalSmoothing(0.2, "coordinate")),
     Case(OrthogonalSmoothing(0.2, "coordinate", "forward")),
     Case(OrthogonalSmoothing(0.2, "hadamard")),
     Case(OrthogonalSmoothing(0.2, "hadamard", "one-point"), ignores_offset=False),
+    Case(Pathwise(), gaussian),
     Case(SobolSmoothing(0.2, group=4)),
     Case(SobolSmoothing(0.2, "forward", group=4)),
     Case(SphereSmoothing(0.2)),
@@ -177,9 +192,13 @@ def test_every_case_meets_some_problem_and_if_unbiased_its_truth_there():
     assert proven == {case for case in CASES if case.estimator.target.kind is not Kind.DIRECTION}
 
 
+JUMPS = (Steps, Staircase, Cliff, BoxHole, BallHole, RadialStaircase, Orthant, Pivot, BallWithWall)
+
+
 def is_pathwise_through_a_jump(case, problem):
-    """Runs that end by a fall: the mean of their derivatives is not the derivative of their mean cost."""
-    return isinstance(problem, Stochastic) and not case.estimator.needs <= {"value"}
+    """Runs that end by a fall, costs that jump: the mean of the derivatives is not the derivative of the mean."""
+    jumps = (Stochastic, *JUMPS) if isinstance(case.estimator, Pathwise) else Stochastic
+    return isinstance(problem, jumps) and not case.estimator.needs <= {"value"}
 
 
 @pytest.mark.parametrize(("case", "problem", "at"), PAIRS)
@@ -189,10 +208,17 @@ def test_what_it_claims_holds_on_the_problem(case, problem, at):
     case.check("unbiased", problem=problem, at=at)
 
 
-@pytest.mark.parametrize("problem", [FallChain(), LinearSurvival()], ids=str)
-def test_where_the_claim_does_not_hold_it_is_caught(problem):
+WRONG = [
+    *((Backprop(repeat=True), problem) for problem in (FallChain(), LinearSurvival())),
+    *((Pathwise(), problem) for problem in PROBLEMS if isinstance(problem, JUMPS)),
+]
+
+
+@pytest.mark.parametrize(("estimator", "problem"), WRONG, ids=str)
+def test_where_the_claim_does_not_hold_it_is_caught(estimator, problem):
+    at = Gaussian(point(problem), 0.2) if isinstance(estimator, Pathwise) else point(problem)
     with pytest.raises(AssertionError, match=r"^unbiased: the mean of \d+ estimates"):
-        check_estimator(Backprop(repeat=True), problem, at=point(problem), rules=["unbiased"])
+        check_estimator(estimator, problem, at=at, rules=["unbiased"])
 
 
 CHILD = f"""
