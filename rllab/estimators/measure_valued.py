@@ -25,7 +25,7 @@ from rllab.distributions import Distribution
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
-from rllab.estimators.weak_derivatives import FAMILIES, weak_derivatives
+from rllab.estimators.weak_derivatives import FAMILIES, decompose
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class MeasureValued(Estimator):
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
-        weak = weak_derivatives(query.at, b - a, query.key.child("sample", i))
+        weak = decompose(query.at, b - a, query.key.child("sample", i))
         points = torch.cat([t for one in weak.values() for t in (one.plus, one.minus)], 1)  # (k, 2P, *shape)
         n = query.plan.per_unit
         return Block(slice(a * n, b * n), points.flatten(0, 1), {name: one.constant for name, one in weak.items()})

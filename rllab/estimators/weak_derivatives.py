@@ -56,7 +56,7 @@ def maxwell(shape: Shape, key: Key, like: Tensor) -> Tensor:
     return length * rademacher(shape, key.child("sign"), like)
 
 
-def weak_derivatives(at: Distribution, k: int, key: Key) -> dict[str, Weak]:
+def decompose(at: Distribution, k: int, key: Key) -> dict[str, Weak]:
     """Draw k samples of the derivative by each parameter."""
     return _FAMILIES[type(at)](at, k, key)
 
