@@ -12,6 +12,8 @@ from rllab.estimators.forward_difference import ForwardDifference as ForwardDiff
 from rllab.estimators.forward_gradient import ForwardGradient as ForwardGradient
 from rllab.estimators.gaussian_smoothing import GaussianSmoothing as GaussianSmoothing
 from rllab.estimators.guided_smoothing import GuidedSmoothing as GuidedSmoothing
+from rllab.estimators.gumbel_rao import GumbelRao as GumbelRao
+from rllab.estimators.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
 from rllab.estimators.measure_valued import MeasureValued as MeasureValued
 from rllab.estimators.orthogonal_smoothing import OrthogonalSmoothing as OrthogonalSmoothing
@@ -22,3 +24,4 @@ from rllab.estimators.seed_replay import SeedReplay as SeedReplay
 from rllab.estimators.sobol_smoothing import SobolSmoothing as SobolSmoothing
 from rllab.estimators.sphere_smoothing import SphereSmoothing as SphereSmoothing
 from rllab.estimators.spsa import SPSA as SPSA
+from rllab.estimators.straight_through import StraightThrough as StraightThrough

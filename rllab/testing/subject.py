@@ -133,8 +133,9 @@ class Subject:
         """Return an asymmetric cost of any dimension that jumps, if the estimator can do with that."""
         return smooth if smooth_only or "complex" in self.estimator.needs else bumpy
 
-    def cost(self, **arguments: Any) -> Cost:
-        return Cost(self.function(), **arguments)
+    def cost(self, function: Callable[..., Tensor] | None = None, **arguments: Any) -> Cost:
+        """Return a function, that above unless told, as a cost the estimator can be asked about."""
+        return Cost(function or self.function(), relaxed="relaxed" in self.estimator.needs, **arguments)
 
 
 def smooth(x: Tensor) -> Tensor:

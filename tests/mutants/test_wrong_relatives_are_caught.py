@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+from relaxed import prove_gumbel_rao, prove_gumbel_softmax, prove_hard, prove_straight_through
 from sampling import prove_arm, prove_coupling, prove_disarm, prove_measure_valued, prove_pathwise
+from torch.nn.functional import logsigmoid, softplus
 
 from rllab import Gaussian
-from rllab.estimators import ARM, DisARM, MeasureValued, Pathwise
+from rllab.estimators import ARM, DisARM, GumbelRao, GumbelSoftmax, MeasureValued, Pathwise, StraightThrough, relaxation
 
 
 class SwappedARM(ARM):
@@ -115,12 +117,75 @@ class UnscaledPath(Pathwise):
         return replace(block, noise=block.points - query.at.mean)
 
 
+class StraightThroughTheBit(StraightThrough):
+    """∂b/∂l = 1 in place of ∂p/∂l."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        l = query.at.logits  # noqa: E741 - the paper's letter
+        return replace(e, gradient={"logits": e.gradient["logits"] / (l.sigmoid() * (-l).sigmoid())})
+
+
+class TemperatureDropped(GumbelSoftmax):
+    """∂y/∂z in place of ∂y/∂l = 1/λ ∂y/∂z."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient={"logits": e.gradient["logits"] * self.temperature})
+
+
+class SoftSlopeForHard(GumbelSoftmax):
+    """Said to be hard, but the cost is differentiated at y."""
+
+    def _block(self, query, i):
+        block = super()._block(query, i)
+        return replace(block, points=block.noise.sigmoid())
+
+
+class HardSoldAsSoft(GumbelSoftmax):
+    """Said to be soft, but the cost is differentiated at the sample."""
+
+    def _block(self, query, i):
+        block = super()._block(query, i)
+        return replace(block, points=block.points.round())
+
+
+class NoiseNotGivenTheSample(GumbelRao):
+    """Inner draws as if nothing were known of the sample."""
+
+    def _block(self, query, i):
+        block = super()._block(query, i)
+        free = relaxation.standard_logistic(block.noise.shape, query.key, query.at.logits)
+        return replace(block, noise=(query.at.logits + free) / self.temperature)
+
+
+class ThroughTheNoise(GumbelRao):
+    """The derivative is taken through z given x as well: z depends on l there."""
+
+    def _fold(self, query, answered, rows, errors):
+        def changed():
+            for block, (f, g) in answered:
+                l = query.at.logits.clone().requires_grad_()  # noqa: E741 - the paper's letter
+                with torch.enable_grad():
+                    sign = 2 * block.points - 1
+                    noise = relaxation.standard_logistic(block.noise.shape, query.key, l)
+                    z = sign * softplus(noise - logsigmoid(-sign * l))
+                    (slope,) = torch.autograd.grad(z.sum(), l)
+                yield block, (f, g * slope)
+
+        return super()._fold(query, changed(), rows, errors)
+
+
 MUTANTS = {
     prove_arm: [SwappedARM(), UncentredARM(), IndependentARM()],
     prove_disarm: [DisARMWithoutSigma(), DisARMWithSigmaOfL()],
     prove_measure_valued: [ScaleOneWeibull(), WithoutItsConstant(), TwiceTheMaxwell()],
     prove_coupling: [Uncoupled()],
     prove_pathwise: [DetachedPath(), UnscaledPath()],
+    prove_straight_through: [StraightThroughTheBit()],
+    prove_gumbel_softmax: [TemperatureDropped(), HardSoldAsSoft()],
+    prove_hard: [SoftSlopeForHard(hard=True)],
+    prove_gumbel_rao: [NoiseNotGivenTheSample(inner=1), ThroughTheNoise(inner=1)],
 }
 CASES = [(proof, mutant) for proof, mutants in MUTANTS.items() for mutant in mutants]
 
@@ -139,6 +204,10 @@ def test_the_mutant_is_caught(monkeypatch, proof, mutant):
         (prove_measure_valued, MeasureValued()),
         (prove_coupling, MeasureValued()),
         (prove_pathwise, Pathwise()),
+        (prove_straight_through, StraightThrough()),
+        (prove_gumbel_softmax, GumbelSoftmax()),
+        (prove_hard, GumbelSoftmax(hard=True)),
+        (prove_gumbel_rao, GumbelRao(inner=1)),
     ],
     ids=lambda v: getattr(v, "__name__", type(v).__name__),
 )
