@@ -232,3 +232,43 @@ def all_outcomes(monkeypatch, at: Bernoulli, samples: int) -> tuple[Bernoulli, T
 def assert_close(got, expected, rtol: float = 1e-8, atol: float = 1e-14) -> None:
     got, expected = (torch.as_tensor(v, dtype=torch.float64).squeeze() for v in (got, expected))
     torch.testing.assert_close(got, expected, rtol=rtol, atol=atol)
+
+
+def soft_minimum(f: Tensor) -> Tensor:
+    """F = −log 1/K Σ_k e^(−f_k) of costs (…, K), as it is written."""
+    return -torch.log(torch.exp(-f).mean(-1))
+
+
+def multi_sample_gradient(at: Bernoulli, f: Callable[[Tensor], Tensor], samples: int) -> Tensor:
+    """Return ∇E F over K samples, as the derivative by autograd of the sum over all their outcomes."""
+    leaf = at.logits.clone().requires_grad_()
+    x, log_p = Bernoulli(leaf).support()
+    index = torch.tensor(list(itertools.product(range(len(x)), repeat=samples)))
+    (log_p[index].sum(-1).exp() @ soft_minimum(f(x)[index])).backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+def vimco_row(at: Bernoulli, x: Tensor, f: Tensor, mean: str) -> Tensor:
+    """Return one unit's contribution, for samples (K, n) of costs (K,), by the definition and in loops."""
+    weights, row = torch.exp(-f).tolist(), torch.zeros_like(at.logits)
+    for k in range(len(f)):
+        others = weights[:k] + weights[k + 1 :]
+        if mean == "arithmetic":
+            stand_in = sum(others) / len(others)
+        else:
+            stand_in = math.prod(others) ** (1 / len(others))
+        without = -math.log((sum(others) + stand_in) / len(f))
+        row += (soft_minimum(f) - without) * (x[k] - torch.sigmoid(at.logits))
+    return row
+
+
+def prove_vimco(monkeypatch, estimator) -> None:
+    """Over all outcomes of K samples of two bits: every row by the definition, and the mean that of the objective."""
+    at, k = Bernoulli(LOGITS[:2]), estimator.samples
+    many, weights = all_outcomes(monkeypatch, at, k)
+    e = estimator(Cost(knotty), many, evaluations=k, key=0)
+    rows, (x, _) = e.gradient["logits"], many.draw(k, None)
+    assert_close(weights @ rows, multi_sample_gradient(at, knotty, k))
+    for i in range(0, len(rows), 7):
+        assert_close(rows[i], vimco_row(at, x[:, i], knotty(x[:, i]), estimator.mean), rtol=1e-10, atol=1e-12)

@@ -5,6 +5,8 @@ from rllab.estimators.backprop import Backprop as Backprop
 from rllab.estimators.base import Estimator as Estimator
 from rllab.estimators.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.complex_step import ComplexStep as ComplexStep
+from rllab.estimators.dice import dice_surrogate as dice_surrogate
+from rllab.estimators.dice import magic_box as magic_box
 from rllab.estimators.disarm import DisARM as DisARM
 from rllab.estimators.enumeration import Enumeration as Enumeration
 from rllab.estimators.exact import exact_moments as exact_moments
@@ -25,3 +27,4 @@ from rllab.estimators.sobol_smoothing import SobolSmoothing as SobolSmoothing
 from rllab.estimators.sphere_smoothing import SphereSmoothing as SphereSmoothing
 from rllab.estimators.spsa import SPSA as SPSA
 from rllab.estimators.straight_through import StraightThrough as StraightThrough
+from rllab.estimators.vimco import VIMCO as VIMCO

@@ -18,6 +18,7 @@ from rllab.estimate import Kind
 from rllab.estimators import (
     ARM,
     SPSA,
+    VIMCO,
     Backprop,
     CentralDifference,
     ComplexStep,
@@ -123,6 +124,9 @@ CASES = [
     Case(SphereSmoothing(0.2, "forward")),
     Case(StraightThrough(), Bernoulli),
     Case(StraightThrough(), choice),
+    Case(VIMCO(), gaussian, scales=False),
+    Case(VIMCO(3, "arithmetic"), Bernoulli, scales=False),
+    Case(VIMCO(), choice, scales=False),
     Case(SPSA(0.2)),
     Case(SPSA(0.2, "one-point"), ignores_offset=False),
     Case(ScoreFunction(None), gaussian, ignores_offset=False),

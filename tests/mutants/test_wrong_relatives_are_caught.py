@@ -1,18 +1,31 @@
 """Relatives of the score function with one mistake each; the proof of the right ones must fail them.
 
-The proofs are those of tests/sampling.py: exact means and variances over everything an estimator draws.
+The proofs are those of tests/sampling.py, relaxed.py and chains.py: exact means and variances over everything that is
+drawn.
 """
 
 from dataclasses import replace
 
 import pytest
 import torch
+from chains import prove_surrogate
 from relaxed import prove_gumbel_rao, prove_gumbel_softmax, prove_hard, prove_straight_through
-from sampling import prove_arm, prove_coupling, prove_disarm, prove_measure_valued, prove_pathwise
+from sampling import prove_arm, prove_coupling, prove_disarm, prove_measure_valued, prove_pathwise, prove_vimco
 from torch.nn.functional import logsigmoid, softplus
 
 from rllab import Gaussian
-from rllab.estimators import ARM, DisARM, GumbelRao, GumbelSoftmax, MeasureValued, Pathwise, StraightThrough, relaxation
+from rllab.estimators import (
+    ARM,
+    VIMCO,
+    DisARM,
+    GumbelRao,
+    GumbelSoftmax,
+    MeasureValued,
+    Pathwise,
+    StraightThrough,
+    dice_surrogate,
+    relaxation,
+)
 
 
 class SwappedARM(ARM):
@@ -176,6 +189,52 @@ class ThroughTheNoise(GumbelRao):
         return super()._fold(query, changed(), rows, errors)
 
 
+class BaselineHoldsItsSample(VIMCO):
+    """The mean that stands for a sample is that of all K, the sample included."""
+
+    def _advantages(self, f):
+        log_w, k = -f, self.samples
+        others = log_w.unsqueeze(1).masked_fill(torch.eye(k, dtype=torch.bool)[..., None], -torch.inf).logsumexp(2)
+        without = torch.logaddexp(others, log_w.mean(1, keepdim=True).expand_as(log_w))
+        return without - log_w.logsumexp(1, keepdim=True)
+
+
+class SumOfWeights(VIMCO):
+    """log Σ of K − 1 against log Σ of K: the 1/K forgotten, so that F_−k is off by log(K/(K − 1))."""
+
+    def _advantages(self, f):
+        k = self.samples
+        return super()._advantages(f) + torch.log(torch.tensor((k - 1) / k))
+
+
+def box_detached(costs, log_p, baseline=None):
+    """The magic box taken of detached logarithms: the value is right, and every derivative zero."""
+    return dice_surrogate(costs, log_p.detach() + 0 * log_p, baseline)
+
+
+def box_linear(costs, log_p, baseline=None):
+    """1 + a − stop(a) in the place of the exponential: right to the first order."""
+    a = log_p.cumsum(-1)
+    total = (1 + a - a.detach()) * costs
+    return total.sum(-1).mean()
+
+
+def baseline_not_boxed(costs, log_p, baseline=None):
+    """A baseline without 1 − □: subtracted from the value."""
+    return dice_surrogate(costs, log_p) - (0 if baseline is None else baseline.sum(-1).mean())
+
+
+def blamed_for_everything(costs, log_p, baseline=None):
+    """A baseline multiplied by □ and not by 1 − □ too."""
+    return dice_surrogate(costs if baseline is None else costs - baseline, log_p)
+
+
+@pytest.mark.parametrize("mutant", (box_detached, box_linear, baseline_not_boxed, blamed_for_everything))
+def test_the_wrong_surrogate_is_caught(mutant):
+    with pytest.raises(AssertionError):
+        prove_surrogate(mutant)
+
+
 MUTANTS = {
     prove_arm: [SwappedARM(), UncentredARM(), IndependentARM()],
     prove_disarm: [DisARMWithoutSigma(), DisARMWithSigmaOfL()],
@@ -185,6 +244,7 @@ MUTANTS = {
     prove_straight_through: [StraightThroughTheBit()],
     prove_gumbel_softmax: [TemperatureDropped(), HardSoldAsSoft()],
     prove_hard: [SoftSlopeForHard(hard=True)],
+    prove_vimco: [BaselineHoldsItsSample(3), SumOfWeights(3)],
     prove_gumbel_rao: [NoiseNotGivenTheSample(inner=1), ThroughTheNoise(inner=1)],
 }
 CASES = [(proof, mutant) for proof, mutants in MUTANTS.items() for mutant in mutants]
@@ -208,6 +268,7 @@ def test_the_mutant_is_caught(monkeypatch, proof, mutant):
         (prove_gumbel_softmax, GumbelSoftmax()),
         (prove_hard, GumbelSoftmax(hard=True)),
         (prove_gumbel_rao, GumbelRao(inner=1)),
+        (prove_vimco, VIMCO(3)),
     ],
     ids=lambda v: getattr(v, "__name__", type(v).__name__),
 )
