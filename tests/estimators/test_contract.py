@@ -135,6 +135,11 @@ CASES = [
     Case(ScoreFunction("leave-one-out"), gaussian),
     Case(ScoreFunction(), Bernoulli),
     Case(ScoreFunction(), choice),
+    Case(ScoreFunction("moving"), gaussian, ignores_offset=False),
+    Case(ScoreFunction("optimal"), gaussian),
+    Case(ScoreFunction("optimal"), Bernoulli),
+    Case(ScoreFunction(counts=True), choice),
+    Case(ScoreFunction(0.7, counts=True), choice, ignores_offset=False, scales=False),
 ]
 every = pytest.mark.parametrize("case", CASES, ids=str)
 
