@@ -39,7 +39,8 @@ def check_baseline(name: str, baseline: object, known: tuple[str, ...] = NAMES) 
     """Raise a ValueError in the name of `name` unless `baseline` is None, a number or one of those `known`."""
     number = isinstance(baseline, (int, float)) and not isinstance(baseline, bool) and math.isfinite(baseline)
     if baseline is not None and baseline not in known and not number:
-        raise ValueError(f"{name}: baseline must be None, a finite number or one of {known}, got {baseline!r}")
+        wanted = f"None, a finite number or one of {known}" if known else "None or a finite number"
+        raise ValueError(f"{name}: baseline must be {wanted}, got {baseline!r}")
 
 
 def least_samples(baseline: AnyBaseline) -> int:
@@ -100,3 +101,8 @@ def moving_mean(state: object, problems: tuple[int, ...], name: str) -> MovingMe
 def best_constants(ws2: Tensor, s2: Tensor) -> Tensor:
     """Return Σ w s² / Σ s² by parameter, 0 where no score was seen that is not 0."""
     return torch.where(s2 > 0, ws2 / s2, 0.0)
+
+
+def beside(w: Tensor, scores: Tensor) -> Tensor:
+    """Return weights with the trailing dimensions of a parameter added, so that they multiply its scores."""
+    return w.view(*w.shape, *[1] * (scores.ndim - w.ndim))

@@ -28,6 +28,7 @@ from rllab.estimators.baselines import (
     NAMES,
     AnyBaseline,
     MovingMean,
+    beside,
     best_constants,
     check_baseline,
     factor,
@@ -154,7 +155,7 @@ class ScoreFunction(Estimator):
                 s2, ws2, _ = second[name]
                 centres[name] = best_constants(ws2, s2).flip(0)
             elif not centred:
-                centres[name] = _beside(mean, sums[0])
+                centres[name] = beside(mean, sums[0])
             about = _about(centres.get(name), sums)
             g[name] = (about.sum(0) if halves else about) * (scale / k)
             if errors and k > 1:
@@ -175,8 +176,8 @@ class ScoreFunction(Estimator):
             for name, s in at.scores(block.points, None if self.counts else block.noise).items():
                 c = centres.get(name, w.new_zeros(()))
                 if self.baseline == "optimal":
-                    c = torch.where(_beside(_half(block, w), s) > 0, c[1], c[0])
-                found.setdefault(name, []).append(scale * (_beside(w, s) - c) * s)
+                    c = torch.where(beside(_half(block, w), s) > 0, c[1], c[0])
+                found.setdefault(name, []).append(scale * (beside(w, s) - c) * s)
         together = {name: torch.cat(parts) for name, parts in found.items()}
         if not self.counts:
             return together
@@ -212,8 +213,3 @@ def _half(block: Block, w: Tensor) -> Tensor:
     """Return in which half of the batch each sample is, 0 or 1 by turns, shaped like w."""
     parity = torch.arange(block.rows.start, block.rows.stop, device=w.device) % 2
     return parity.to(w).view(-1, *[1] * (w.ndim - 1)).expand(w.shape)
-
-
-def _beside(w: Tensor, scores: Tensor) -> Tensor:
-    """Return weights with the trailing dimensions of a parameter added, so that they multiply its scores."""
-    return w.view(*w.shape, *[1] * (scores.ndim - w.ndim))
