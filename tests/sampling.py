@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab import Bernoulli, Cost, Gaussian
+from rllab import Bernoulli, Cost, Gamma, Gaussian
 from rllab.estimators import Enumeration
 from rllab.quality.measure import repeated
 
@@ -272,3 +272,32 @@ def prove_vimco(monkeypatch, estimator) -> None:
     assert_close(weights @ rows, multi_sample_gradient(at, knotty, k))
     for i in range(0, len(rows), 7):
         assert_close(rows[i], vimco_row(at, x[:, i], knotty(x[:, i]), estimator.mean), rtol=1e-10, atol=1e-12)
+
+
+GAMMA_SOURCE = "rllab.estimators.implicit_pathwise.standard_gamma_logs"
+
+
+def log_gamma_rule(alpha: float, order: int = 12, width: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return nodes log y and weights of Gamma(α, 1), between probabilities of 10⁻¹² or less below and above."""
+    low, high = (math.log(1e-12) + math.lgamma(alpha + 1)) / alpha, math.log(alpha + 60)
+    log_y, w = panels(torch.arange(low, high + width, width), order)
+    return log_y, w * torch.exp(alpha * log_y - log_y.exp() - math.lgamma(alpha))
+
+
+def gamma_moments(monkeypatch, estimator, f, alpha: float, rate: float) -> dict[str, tuple[Tensor, Tensor]]:
+    log_y, weights = log_gamma_rule(alpha)
+    at = Gamma(torch.tensor([alpha], dtype=torch.float64), rate)
+    return moments(monkeypatch, {GAMMA_SOURCE: log_y[:, None, None]}, weights, estimator, f, at, 1)
+
+
+def prove_implicit(monkeypatch, estimator) -> None:
+    """Over y: E x² = α(α + 1)/β² and E e^(−x) = (β/(β + 1))^α by both parameters, and Var x/β of −x/β."""
+    for a, b in ((0.6, 1.0), (1.7, 2.3), (9.0, 0.8)):
+        found = gamma_moments(monkeypatch, estimator, lambda x: x[:, 0] ** 2, a, b)
+        assert_close(found["concentration"][0], (2 * a + 1) / b**2)
+        assert_close(found["rate"][0], -2 * a * (a + 1) / b**3)
+        found = gamma_moments(monkeypatch, estimator, lambda x: torch.exp(-x[:, 0]), a, b)
+        assert_close(found["concentration"][0], (b / (b + 1)) ** a * math.log(b / (b + 1)))
+        assert_close(found["rate"][0], a * (b / (b + 1)) ** a / (b * (b + 1)))
+        found = gamma_moments(monkeypatch, estimator, lambda x: x[:, 0], a, b)
+        assert_close(found["rate"][1], a / b**4)

@@ -10,7 +10,15 @@ import pytest
 import torch
 from chains import prove_surrogate
 from relaxed import prove_gumbel_rao, prove_gumbel_softmax, prove_hard, prove_straight_through
-from sampling import prove_arm, prove_coupling, prove_disarm, prove_measure_valued, prove_pathwise, prove_vimco
+from sampling import (
+    prove_arm,
+    prove_coupling,
+    prove_disarm,
+    prove_implicit,
+    prove_measure_valued,
+    prove_pathwise,
+    prove_vimco,
+)
 from torch.nn.functional import logsigmoid, softplus
 
 from rllab import Gaussian
@@ -20,12 +28,14 @@ from rllab.estimators import (
     DisARM,
     GumbelRao,
     GumbelSoftmax,
+    ImplicitPathwise,
     MeasureValued,
     Pathwise,
     StraightThrough,
     dice_surrogate,
     relaxation,
 )
+from rllab.estimators.gamma_paths import log_derivative
 
 
 class SwappedARM(ARM):
@@ -189,6 +199,26 @@ class ThroughTheNoise(GumbelRao):
         return super()._fold(query, changed(), rows, errors)
 
 
+class PathOfAScaleFamily(ImplicitPathwise):
+    """∂y/∂α = y/α, as if the shape were a scale."""
+
+    def _fold(self, query, answered, rows, errors):
+        def changed():
+            for block, (f, g) in answered:
+                alpha = query.at.concentration
+                yield block, (f, g / (alpha * log_derivative(block.noise, alpha)))
+
+        return super()._fold(query, changed(), rows, errors)
+
+
+class PathAgainstTheQuantile(ImplicitPathwise):
+    """+∂F/p in the place of −∂F/p."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient={**e.gradient, "concentration": -e.gradient["concentration"]})
+
+
 class BaselineHoldsItsSample(VIMCO):
     """The mean that stands for a sample is that of all K, the sample included."""
 
@@ -244,6 +274,7 @@ MUTANTS = {
     prove_straight_through: [StraightThroughTheBit()],
     prove_gumbel_softmax: [TemperatureDropped(), HardSoldAsSoft()],
     prove_hard: [SoftSlopeForHard(hard=True)],
+    prove_implicit: [PathOfAScaleFamily(), PathAgainstTheQuantile()],
     prove_vimco: [BaselineHoldsItsSample(3), SumOfWeights(3)],
     prove_gumbel_rao: [NoiseNotGivenTheSample(inner=1), ThroughTheNoise(inner=1)],
 }
@@ -268,6 +299,7 @@ def test_the_mutant_is_caught(monkeypatch, proof, mutant):
         (prove_gumbel_softmax, GumbelSoftmax()),
         (prove_hard, GumbelSoftmax(hard=True)),
         (prove_gumbel_rao, GumbelRao(inner=1)),
+        (prove_implicit, ImplicitPathwise()),
         (prove_vimco, VIMCO(3)),
     ],
     ids=lambda v: getattr(v, "__name__", type(v).__name__),
