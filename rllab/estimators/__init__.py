@@ -17,6 +17,7 @@ from rllab.estimators.guided_smoothing import GuidedSmoothing as GuidedSmoothing
 from rllab.estimators.gumbel_rao import GumbelRao as GumbelRao
 from rllab.estimators.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
 from rllab.estimators.implicit_pathwise import ImplicitPathwise as ImplicitPathwise
+from rllab.estimators.importance_weighted import ImportanceWeighted as ImportanceWeighted
 from rllab.estimators.linear_interpolation import LinearInterpolation as LinearInterpolation
 from rllab.estimators.measure_valued import MeasureValued as MeasureValued
 from rllab.estimators.orthogonal_smoothing import OrthogonalSmoothing as OrthogonalSmoothing
@@ -28,4 +29,5 @@ from rllab.estimators.sobol_smoothing import SobolSmoothing as SobolSmoothing
 from rllab.estimators.sphere_smoothing import SphereSmoothing as SphereSmoothing
 from rllab.estimators.spsa import SPSA as SPSA
 from rllab.estimators.straight_through import StraightThrough as StraightThrough
+from rllab.estimators.sum_and_sample import SumAndSample as SumAndSample
 from rllab.estimators.vimco import VIMCO as VIMCO

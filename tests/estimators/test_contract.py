@@ -32,6 +32,7 @@ from rllab.estimators import (
     GumbelRao,
     GumbelSoftmax,
     ImplicitPathwise,
+    ImportanceWeighted,
     LinearInterpolation,
     MeasureValued,
     OrthogonalSmoothing,
@@ -41,6 +42,7 @@ from rllab.estimators import (
     SobolSmoothing,
     SphereSmoothing,
     StraightThrough,
+    SumAndSample,
 )
 from rllab.problems import (
     PROBLEMS,
@@ -80,6 +82,14 @@ class Case:
     def check(self, *rules, **on):
         claims = {"scales": self.scales, "ignores_offset": self.ignores_offset}
         check_estimator(self.estimator, place=self.place, rules=rules, **claims, **on)
+
+
+@dataclass(frozen=True)
+class Nearby:
+    """A proposal that is not what is asked about, made by something with a name that is the same in every process."""
+
+    def __call__(self, at):
+        return Gaussian(at.mean + 0.02, 1.05 * at.scale)
 
 
 CASES = [
@@ -131,6 +141,12 @@ CASES = [
     Case(VIMCO(), choice, scales=False),
     Case(SPSA(0.2)),
     Case(SPSA(0.2, "one-point"), ignores_offset=False),
+    Case(ImportanceWeighted(), Bernoulli, ignores_offset=False),
+    Case(ImportanceWeighted(Nearby()), gaussian, ignores_offset=False),
+    Case(ImportanceWeighted(Nearby(), baseline=0.7, clip=2.0), gaussian, ignores_offset=False, scales=False),
+    Case(ImportanceWeighted(Nearby(), normalise=True), gaussian, ignores_offset=False),
+    Case(SumAndSample(), choice),
+    Case(SumAndSample(2, None), choice, ignores_offset=False),
     Case(ScoreFunction(None), gaussian, ignores_offset=False),
     Case(ScoreFunction(0.7), gaussian, ignores_offset=False, scales=False),
     Case(ScoreFunction("mean"), gaussian),
