@@ -57,7 +57,11 @@ class Categorical(Distribution):
         c = torch.softmax(self.logits.double(), -1).cumsum(-1)
         c = c / c[..., -1:]  # ends in exactly 1, so that no u < 1 falls behind the last choice of positive probability
         u = uniform((k, *self._variables), key, c)
-        return self._encoded(torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)), None
+        if self._variables:  # bisection wants the samples last
+            index = torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)
+        else:
+            index = torch.searchsorted(c, u, right=True)
+        return self._encoded(index), None
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         k, n = self.logits.shape[-1], self._choices
@@ -79,9 +83,12 @@ class Categorical(Distribution):
     def score_sums(
         self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        m = len(once)
-        p, q, mine, theirs = self._with_others(torch.cat((once, twice)), x)
-        return {"logits": _once(p, q, mine[:m], theirs[:m])}, {"logits": _twice(p, q, mine[m:], theirs[m:])}
+        m, p = len(once), torch.softmax(self.logits, -1)
+        mine = self._histogram(torch.cat((once, twice)), x)
+        both = torch.cat((mine, p.expand(1, *mine.shape[1:])))  # p stands behind the weights
+        others = _others(both, p)
+        q = others[-1]
+        return {"logits": _once(p, q, mine[:m], others[:m])}, {"logits": _twice(p, q, mine[m:], others[m:-1])}
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         p, q = self._probabilities()
@@ -119,22 +126,24 @@ class Categorical(Distribution):
         lead = w.shape[: w.ndim - x.ndim + 1]
         if self.samples == "one-hot":
             return weighted_sum(w, x).view(*lead, *self.logits.shape)
+        if not self._variables:
+            sums = [torch.bincount(x.view(-1).long(), one, len(self.logits)) for one in w.reshape(-1, len(x))]
+            return torch.stack(sums).view(*lead, -1)
         first = torch.arange(0, self.logits.numel(), self.logits.shape[-1], device=x.device)  # cell of each variable
         cells = (self._index(x) + first.view(self._variables)).flatten()
-        w = w if self.logits.ndim == 1 else w.unsqueeze(-1).expand(*w.shape, self._choices)
+        w = w.unsqueeze(-1).expand(*w.shape, self._choices)
         sums = [torch.bincount(cells, one, self.logits.numel()) for one in w.reshape(-1, len(cells))]
         return torch.stack(sums).view(*lead, *self.logits.shape)
 
     def _probabilities(self) -> tuple[Tensor, Tensor]:
         """Return p_c and Σ_{j≠c} p_j."""
         p = torch.softmax(self.logits, -1)
-        return p, _others(p, p.argmax(-1, keepdim=True))
+        return p, _others(p, p)
 
     def _with_others(self, w: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return p_c and Σ_{j≠c} p_j, and weights of the samples that chose c, and of those that did not."""
         p, mine = torch.softmax(self.logits, -1), self._histogram(w, x)
-        most = p.argmax(-1, keepdim=True)
-        return p, _others(p, most), mine, _others(mine, most.expand(*mine.shape[:-1], 1))
+        return p, _others(p, p), mine, _others(mine, p)
 
 
 def _once(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
@@ -147,11 +156,12 @@ def _twice(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
     return torch.addcmul(mine * (q * q), theirs, p * p)
 
 
-def _others(v: Tensor, most: Tensor) -> Tensor:
+def _others(v: Tensor, p: Tensor) -> Tensor:
     """Return Σ_{j≠c} v_j for each c.
 
     As a difference from the sum over all, but for the c of most probability: that difference cancels where the samples
     are almost all of one choice, and is multiplied by p_c ≈ 1; elsewhere p_c <= 1/2 and its rounding is harmless.
     """
+    most = p.argmax(-1, keepdim=True).expand(*v.shape[:-1], 1)
     rest = v.scatter(-1, most, 0.0).sum(-1, keepdim=True)
     return (v.sum(-1, keepdim=True) - v).scatter_(-1, most, rest)

@@ -114,25 +114,28 @@ class ScoreFunction(Estimator):
         return Block(slice(a, b), x, noise)
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        # One pass over the blocks, though the baseline is known only at its end: with w = f − o for a fixed offset o,
+        # One pass over the blocks, though the baseline is known only at its end: with w = a (f − o)/K, a of `factor`,
         #   Σ (w − c) s = Σ w s − c Σ s      and      Σ (w − c)² s² = Σ w² s² − 2c Σ w s² + c² Σ s².
-        # The offset is the first block's mean, so that a large constant in f never meets the sums. Where there is no
+        # The offset o is the first block's mean, so that a large constant in f never meets the sums. Where there is no
         # other block c is 0; so it is where the baseline is known before.
         at, k, halves = query.at, query.units, self.baseline == "optimal"
-        in_batch = least_samples(self.baseline) > 1
+        scale, in_batch = factor(self.baseline, k) / k, least_samples(self.baseline) > 1
         centred = not halves and (not in_batch or len(query) == 1)
         before = moving_mean(query.state, self._problems(at), "ScoreFunction") if self.baseline == "moving" else None
         offset: Any = before.baseline if before else 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
-        total: Any = 0.0
+        known = centred and in_batch  # the offset is the mean itself
+        total: Tensor | None = None
         first, second = Sums(), Sums()
         kept: list[tuple[Tensor, Block]] = []
         for i, (block, f) in enumerate(answered):
             x, noise, n = (block.points, None, block.noise) if self.counts else (block.points, block.noise, None)
             if in_batch and i == 0:
                 offset = f.mean(0) if n is None else (n * f).sum(0) / n.sum(0).clamp_min(1)
-            w = f - offset
-            total = total + (w if n is None else n * w).sum(0)
-            once, twice = _weightings(w, centred)
+            w = (f - offset).mul_(scale)
+            if not known:
+                sum_w = (w if n is None else n * w).sum(0)
+                total = sum_w if total is None else total + sum_w
+            once, twice = _weightings(w, centred, k / max(1, k - 1))
             if n is not None:
                 once, twice = once * n, twice * n
             if halves:
@@ -148,36 +151,35 @@ class ScoreFunction(Estimator):
             if rows:
                 kept.append((w, block))
             del block, x, noise  # before the next block is drawn: its buffers are then still in cache
-        mean, scale = torch.as_tensor(total / k), factor(self.baseline, k)
         centres, g, se = Sums(), Sums(), Sums()
         for name, sums in first.items():
             if halves:  # each half is given what the other found
                 s2, ws2, _ = second[name]
                 centres[name] = best_constants(ws2, s2).flip(0)
             elif not centred:
-                centres[name] = beside(mean, sums[0])
+                assert total is not None  # it was not known
+                centres[name] = beside(total / k, sums[0])
             about = _about(centres.get(name), sums)
-            g[name] = (about.sum(0) if halves else about) * (scale / k)
+            g[name] = about.sum(0) if halves else about
             if errors and k > 1:
+                # (K Σ (w − c)² s² − ĝ²)/(K − 1)
                 square = _about_squared(centres.get(name), second[name])
-                square = (square.sum(0) if halves else square) * (scale * scale / k)
-                se[name] = torch.addcmul(square, g[name], g[name], value=-1).relu_().mul_(1 / (k - 1)).sqrt_()
-        contributions = None
-        if rows:
-            contributions = self._rows(at, kept, centres, scale)
-        value, state = mean + offset, query.state
+                square = square.sum(0) if halves else square
+                se[name] = torch.addcmul(square, g[name], g[name], value=-1 / (k - 1)).relu_().sqrt_()
+        value, state = offset if total is None else total / (scale * k) + offset, query.state
         if self.baseline == "moving":
             state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
+        contributions = self._rows(at, kept, centres, k) if rows else None
         return Estimate(g, value, query.evaluations, self.target, se or None, contributions, state)
 
-    def _rows(self, at: Distribution, kept: list[tuple[Tensor, Block]], centres: Sums, scale: float) -> Sums:
+    def _rows(self, at: Distribution, kept: list[tuple[Tensor, Block]], centres: Sums, k: int) -> Sums:
         found: dict[str, list[Tensor]] = {}
         for w, block in kept:
             for name, s in at.scores(block.points, None if self.counts else block.noise).items():
                 c = centres.get(name, w.new_zeros(()))
                 if self.baseline == "optimal":
                     c = torch.where(beside(_half(block, w), s) > 0, c[1], c[0])
-                found.setdefault(name, []).append(scale * (beside(w, s) - c) * s)
+                found.setdefault(name, []).append(k * (beside(w, s) - c) * s)
         together = {name: torch.cat(parts) for name, parts in found.items()}
         if not self.counts:
             return together
@@ -185,18 +187,18 @@ class ScoreFunction(Estimator):
         return {name: repeat_rows(r, n) for name, r in together.items()}
 
 
-def _weightings(w: Tensor, centred: bool) -> tuple[Tensor, Tensor]:
-    """Return what weighs the scores, w or 1 and w, and what weighs their squares, w² or 1, w and w²."""
+def _weightings(w: Tensor, centred: bool, a: float) -> tuple[Tensor, Tensor]:
+    """Return what weighs the scores, w or 1 and w, and what weighs their squares, a times w² or 1, w and w²."""
     if centred:
-        return w[None], (w * w)[None]
+        return w.unsqueeze(0), (w * w).mul_(a).unsqueeze(0)
     powers = torch.stack((torch.ones_like(w), w, w * w))
-    return powers[:2], powers
+    return powers[:2], powers * a
 
 
 def _about(c: Tensor | None, sums: Tensor) -> Tensor:
     """Return Σ (w − c) s of Σ s and Σ w s, or of Σ w s alone for c = 0."""
     if c is None:
-        return sums[0]
+        return sums.squeeze(0)
     s, ws = sums
     return ws - c * s
 
@@ -204,7 +206,7 @@ def _about(c: Tensor | None, sums: Tensor) -> Tensor:
 def _about_squared(c: Tensor | None, sums: Tensor) -> Tensor:
     """Return Σ (w − c)² s² of Σ s², Σ w s² and Σ w² s², or of the last alone for c = 0."""
     if c is None:
-        return sums[0]
+        return sums.squeeze(0)
     s2, ws2, w2s2 = sums
     return w2s2 - 2 * c * ws2 + c * c * s2
 
