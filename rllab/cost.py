@@ -42,6 +42,8 @@ class Cost:
             it, autograd of `function`.
         jvp: maps points and tangents, both (n, d), or one of each, to costs and derivatives along the tangents, with
             seeds if `seeded`; without it, forward-mode differentiation of `function`.
+        relaxed: whether the function of bits or choices is also one of points between them, so that methods which relax
+            discrete samples may evaluate and differentiate it there.
         nonfinite: "raise", or the number that stands for a NaN or infinite cost (a penalty). Derivatives that are not
             finite always raise.
 
@@ -59,6 +61,7 @@ class Cost:
         seeded: bool = False,
         gradient: Callable[..., object] | None = None,
         jvp: Callable[..., Any] | None = None,
+        relaxed: bool = False,
         nonfinite: Literal["raise"] | float = "raise",
     ):
         if not callable(function):
@@ -68,7 +71,7 @@ class Cost:
         if nonfinite != "raise" and not (isinstance(nonfinite, (int, float)) and math.isfinite(nonfinite)):
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
-        self.nonfinite = nonfinite
+        self.relaxed, self.nonfinite = relaxed, nonfinite
         self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
         self._gradient, self._jvp = gradient, jvp
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab import Bernoulli, Cost
+from rllab import Bernoulli, Cost, Gamma, Gaussian
 from rllab.estimators import Enumeration
 from rllab.quality.measure import repeated
 
@@ -141,6 +141,86 @@ def prove_disarm(monkeypatch, estimator) -> None:
             assert_close(covariance, 0.002**2 * (1 - q) ** 2 * q * (0.5 - q) / units)
 
 
+WEAK = "rllab.estimators.weak_derivatives"
+REACH = 10.0  # beyond it lies 10⁻²² of W, of M, and of a normal number
+
+
+def weak_moments(monkeypatch, estimator, f, mean: float = 1.0, scale: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the moments of one sample of a measure-valued estimate under N(mean, scale²), over W, M and U."""
+    edges = torch.arange(-REACH, REACH + 1)
+    w, v = panels(edges[edges >= 0], 20)
+    m, n = panels(edges, 12)
+    at = Gaussian(torch.tensor([mean], dtype=torch.float64), scale)
+    found = {}
+    # the mean's estimate depends on W alone, the scale's on M and U
+    rule = w[:, None, None], v * w * torch.exp(-w * w / 2)
+    constant = {f"{WEAK}.{name}": torch.full_like(rule[0], 0.5) for name in ("maxwell", "uniform")}
+    found["mean"] = moments(monkeypatch, {**constant, f"{WEAK}.rayleigh": rule[0]}, rule[1], estimator, f, at, 4)[
+        "mean"
+    ]
+    density = n * m * m * torch.exp(-m * m / 2) / math.sqrt(2 * math.pi)
+    nodes, weights = product_rule((m, density), panels([0.0, 0.25, 0.5, 0.75, 1.0], 16))
+    drawn = {f"{WEAK}.{name}": nodes[:, None, i : i + 1] for i, name in enumerate(("maxwell", "uniform"))}
+    drawn[f"{WEAK}.rayleigh"] = torch.ones_like(nodes[:, None, :1])
+    found["scale"] = moments(monkeypatch, drawn, weights, estimator, f, at, 4)["scale"]
+    return found
+
+
+def path_moments(monkeypatch, estimator, f, mean: float = 1.0, scale: float = 1.0) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the moments of one sample of a pathwise estimate under N(mean, scale²), over its normal number."""
+    u, weights = panels(torch.arange(-REACH, REACH + 1), 16)
+    weights = weights * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
+    at = Gaussian(torch.tensor([mean], dtype=torch.float64), scale)
+    drawn = {"rllab.distributions.gaussian.standard_normal": u[:, None, None]}
+    return moments(monkeypatch, drawn, weights, estimator, f, at, 1)
+
+
+def prove_on_squares(monkeypatch, find, estimator, variances) -> None:
+    """On f = (x − k)², a = μ − k: the mean of both gradients, and their variances in a and s."""
+    for mean, scale, k in ((1.0, 1.0, -3.0), (1.0, 1.0, 3.0), (0.3, 0.7, 1.1)):
+        a = mean - k
+        found = find(monkeypatch, estimator, lambda x, k=k: (x[:, 0] - k) ** 2, mean, scale)
+        for name, truth, variance in zip(("mean", "scale"), (2 * a, 2 * scale), variances(a, scale), strict=True):
+            assert_close(found[name][0], truth)
+            assert_close(found[name][1], variance)
+
+
+def prove_measure_valued(monkeypatch, estimator) -> None:
+    """Gaussian: closed-form moments on squares. Bits: no variance of a single one, the exact mean of three."""
+
+    def variances(a: float, s: float) -> tuple[float, float]:
+        return 8 * a * a / math.pi * (2 - math.pi / 2), 4 * a * a + 4 * s * s
+
+    prove_on_squares(monkeypatch, weak_moments, estimator, variances)
+    for at, f in ((bit(0.3), toy()), (Bernoulli(LOGITS), knotty)):
+        many, weights = all_outcomes(monkeypatch, at, 1)
+        rows = estimator(Cost(f), many, evaluations=2 * at.shape[0], key=0).gradient["logits"]
+        mean, covariance = weighted(rows, weights)
+        assert_close(mean, enumerated(at, f)["logits"])
+        if at.shape == (1,):
+            assert_close(covariance, 0.0, atol=1e-20)
+
+
+def prove_coupling(monkeypatch, estimator) -> None:
+    """Over W and, in the place of M U, a second W': the mean's variance is that of f(μ + sW) − f(μ − sW), W in both."""
+    edges = torch.arange(0.0, REACH + 1)
+    w, v = panels(edges, 8)
+    axis = w, v * w * torch.exp(-w * w / 2)
+    nodes, weights = product_rule(axis, axis)
+    drawn = {f"{WEAK}.rayleigh": nodes[:, None, :1], f"{WEAK}.uniform": nodes[:, None, 1:]}
+    drawn[f"{WEAK}.maxwell"] = torch.ones_like(nodes[:, None, :1])
+    at, a = Gaussian(torch.tensor([0.3], dtype=torch.float64), 0.7), 0.3 - 1.1
+    mean, variance = moments(monkeypatch, drawn, weights, estimator, lambda x: (x[:, 0] - 1.1) ** 2, at, 4)["mean"]
+    if abs(float(mean) - 2 * a) > 1e-8:
+        raise ValueError("biased, so its variance is no matter of coupling")
+    assert_close(variance, 8 * a * a / math.pi * (2 - math.pi / 2))
+
+
+def prove_pathwise(monkeypatch, estimator) -> None:
+    """Closed-form moments on squares: ∇f = 2(a + su), by the scale times u."""
+    prove_on_squares(monkeypatch, path_moments, estimator, lambda a, s: (4 * s * s, 4 * a * a + 8 * s * s))
+
+
 def all_outcomes(monkeypatch, at: Bernoulli, samples: int) -> tuple[Bernoulli, Tensor]:
     """Make draws of `samples` from `at` return every outcome, one a problem; return these problems and weights."""
     x, log_p = at.support()
@@ -152,3 +232,72 @@ def all_outcomes(monkeypatch, at: Bernoulli, samples: int) -> tuple[Bernoulli, T
 def assert_close(got, expected, rtol: float = 1e-8, atol: float = 1e-14) -> None:
     got, expected = (torch.as_tensor(v, dtype=torch.float64).squeeze() for v in (got, expected))
     torch.testing.assert_close(got, expected, rtol=rtol, atol=atol)
+
+
+def soft_minimum(f: Tensor) -> Tensor:
+    """F = −log 1/K Σ_k e^(−f_k) of costs (…, K), as it is written."""
+    return -torch.log(torch.exp(-f).mean(-1))
+
+
+def multi_sample_gradient(at: Bernoulli, f: Callable[[Tensor], Tensor], samples: int) -> Tensor:
+    """Return ∇E F over K samples, as the derivative by autograd of the sum over all their outcomes."""
+    leaf = at.logits.clone().requires_grad_()
+    x, log_p = Bernoulli(leaf).support()
+    index = torch.tensor(list(itertools.product(range(len(x)), repeat=samples)))
+    (log_p[index].sum(-1).exp() @ soft_minimum(f(x)[index])).backward()
+    assert leaf.grad is not None
+    return leaf.grad
+
+
+def vimco_row(at: Bernoulli, x: Tensor, f: Tensor, mean: str) -> Tensor:
+    """Return one unit's contribution, for samples (K, n) of costs (K,), by the definition and in loops."""
+    weights, row = torch.exp(-f).tolist(), torch.zeros_like(at.logits)
+    for k in range(len(f)):
+        others = weights[:k] + weights[k + 1 :]
+        if mean == "arithmetic":
+            stand_in = sum(others) / len(others)
+        else:
+            stand_in = math.prod(others) ** (1 / len(others))
+        without = -math.log((sum(others) + stand_in) / len(f))
+        row += (soft_minimum(f) - without) * (x[k] - torch.sigmoid(at.logits))
+    return row
+
+
+def prove_vimco(monkeypatch, estimator) -> None:
+    """Over all outcomes of K samples of two bits: every row by the definition, and the mean that of the objective."""
+    at, k = Bernoulli(LOGITS[:2]), estimator.samples
+    many, weights = all_outcomes(monkeypatch, at, k)
+    e = estimator(Cost(knotty), many, evaluations=k, key=0)
+    rows, (x, _) = e.gradient["logits"], many.draw(k, None)
+    assert_close(weights @ rows, multi_sample_gradient(at, knotty, k))
+    for i in range(0, len(rows), 7):
+        assert_close(rows[i], vimco_row(at, x[:, i], knotty(x[:, i]), estimator.mean), rtol=1e-10, atol=1e-12)
+
+
+GAMMA_SOURCE = "rllab.estimators.implicit_pathwise.standard_gamma_logs"
+
+
+def log_gamma_rule(alpha: float, order: int = 12, width: float = 1.0) -> tuple[Tensor, Tensor]:
+    """Return nodes log y and weights of Gamma(α, 1), between probabilities of 10⁻¹² or less below and above."""
+    low, high = (math.log(1e-12) + math.lgamma(alpha + 1)) / alpha, math.log(alpha + 60)
+    log_y, w = panels(torch.arange(low, high + width, width), order)
+    return log_y, w * torch.exp(alpha * log_y - log_y.exp() - math.lgamma(alpha))
+
+
+def gamma_moments(monkeypatch, estimator, f, alpha: float, rate: float) -> dict[str, tuple[Tensor, Tensor]]:
+    log_y, weights = log_gamma_rule(alpha)
+    at = Gamma(torch.tensor([alpha], dtype=torch.float64), rate)
+    return moments(monkeypatch, {GAMMA_SOURCE: log_y[:, None, None]}, weights, estimator, f, at, 1)
+
+
+def prove_implicit(monkeypatch, estimator) -> None:
+    """Over y: E x² = α(α + 1)/β² and E e^(−x) = (β/(β + 1))^α by both parameters, and Var x/β of −x/β."""
+    for a, b in ((0.6, 1.0), (1.7, 2.3), (9.0, 0.8)):
+        found = gamma_moments(monkeypatch, estimator, lambda x: x[:, 0] ** 2, a, b)
+        assert_close(found["concentration"][0], (2 * a + 1) / b**2)
+        assert_close(found["rate"][0], -2 * a * (a + 1) / b**3)
+        found = gamma_moments(monkeypatch, estimator, lambda x: torch.exp(-x[:, 0]), a, b)
+        assert_close(found["concentration"][0], (b / (b + 1)) ** a * math.log(b / (b + 1)))
+        assert_close(found["rate"][0], a * (b / (b + 1)) ** a / (b * (b + 1)))
+        found = gamma_moments(monkeypatch, estimator, lambda x: x[:, 0], a, b)
+        assert_close(found["rate"][1], a / b**4)

@@ -94,6 +94,15 @@ class Distribution(ABC):
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
         """Return Σ_k w_k s(x_k)² by parameter, elementwise squares."""
 
+    def score_sums(
+        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return Σ_k once_k s(x_k) and Σ_k twice_k s(x_k)², a hook for those that have both for less than the sum.
+
+        Both stand for several weightings, of which there may be other numbers in the first dimension.
+        """
+        return self.score_sum(once, x, noise), self.score_square_sum(twice, x, noise)
+
     @abstractmethod
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         """Return the scores themselves, (k, *shape of the parameter)."""

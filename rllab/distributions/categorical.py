@@ -2,9 +2,9 @@
 
 ∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
 
-The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0. Samples are
-one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or indices, which are
-K times shorter, for costs that look the choice up: `table[x.long()]`.
+The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0; see `_others`.
+Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
+indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot, pad
 
 from rllab.distributions.base import Distribution, uniform, weighted_sum
 from rllab.distributions.checks import check_logits
@@ -58,7 +57,11 @@ class Categorical(Distribution):
         c = torch.softmax(self.logits.double(), -1).cumsum(-1)
         c = c / c[..., -1:]  # ends in exactly 1, so that no u < 1 falls behind the last choice of positive probability
         u = uniform((k, *self._variables), key, c)
-        return self._encoded(torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)), None
+        if self._variables:  # bisection wants the samples last
+            index = torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)
+        else:
+            index = torch.searchsorted(c, u, right=True)
+        return self._encoded(index), None
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         k, n = self.logits.shape[-1], self._choices
@@ -72,18 +75,25 @@ class Categorical(Distribution):
         return self._log_prob(self._index(x))
 
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        # Σ_k w_k s_c(x_k) = (Σ_{j≠c} p_j) Σ_{x_k = c} w_k − p_c Σ_{x_k ≠ c} w_k
-        p, mine = torch.softmax(self.logits, -1), self._histogram(w, x)
-        return {"logits": mine * _others(p) - _others(mine) * p}
+        return {"logits": _once(*self._with_others(w, x))}
 
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        p, mine = torch.softmax(self.logits, -1), self._histogram(w, x)
-        return {"logits": mine * _others(p).square() + _others(mine) * p.square()}
+        return {"logits": _twice(*self._with_others(w, x))}
+
+    def score_sums(
+        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        m, p = len(once), torch.softmax(self.logits, -1)
+        mine = self._histogram(torch.cat((once, twice)), x)
+        both = torch.cat((mine, p.expand(1, *mine.shape[1:])))  # p stands behind the weights
+        others = _others(both, p)
+        q = others[-1]
+        return {"logits": _once(p, q, mine[:m], others[:m])}, {"logits": _twice(p, q, mine[m:], others[m:-1])}
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        p, k = torch.softmax(self.logits, -1), self.logits.shape[-1]
-        x = one_hot(self._index(x), k).to(p) if self.samples == "index" else x.view(-1, *self.logits.shape)
-        return {"logits": x * _others(p) - (1 - x) * p}
+        p, q = self._probabilities()
+        x = self._hot(self._index(x)) if self.samples == "index" else x.view(-1, *self.logits.shape)
+        return {"logits": x * q - (1 - x) * p}
 
     @property
     def _variables(self) -> tuple[int, ...]:
@@ -95,8 +105,12 @@ class Categorical(Distribution):
 
     def _encoded(self, index: Tensor) -> Tensor:
         """Return samples of indices (k, *variables)."""
-        x = index if self.samples == "index" else one_hot(index, self.logits.shape[-1])
-        return x.to(self.logits).reshape(len(index), *self.shape)
+        x = index.to(self.logits.dtype) if self.samples == "index" else self._hot(index)
+        return x.view(len(index), *self.shape)
+
+    def _hot(self, index: Tensor) -> Tensor:
+        """Return one-hot vectors (k, *shape of the logits)."""
+        return self.logits.new_zeros((len(index), *self.logits.shape)).scatter_(-1, index.unsqueeze(-1), 1.0)
 
     def _index(self, x: Tensor) -> Tensor:
         """Return the indices (k, *variables) of samples."""
@@ -112,14 +126,42 @@ class Categorical(Distribution):
         lead = w.shape[: w.ndim - x.ndim + 1]
         if self.samples == "one-hot":
             return weighted_sum(w, x).view(*lead, *self.logits.shape)
+        if not self._variables:
+            sums = [torch.bincount(x.view(-1).long(), one, len(self.logits)) for one in w.reshape(-1, len(x))]
+            return torch.stack(sums).view(*lead, -1)
         first = torch.arange(0, self.logits.numel(), self.logits.shape[-1], device=x.device)  # cell of each variable
         cells = (self._index(x) + first.view(self._variables)).flatten()
-        w = w if self.logits.ndim == 1 else w.unsqueeze(-1).expand(*w.shape, self._choices)
+        w = w.unsqueeze(-1).expand(*w.shape, self._choices)
         sums = [torch.bincount(cells, one, self.logits.numel()) for one in w.reshape(-1, len(cells))]
         return torch.stack(sums).view(*lead, *self.logits.shape)
 
+    def _probabilities(self) -> tuple[Tensor, Tensor]:
+        """Return p_c and Σ_{j≠c} p_j."""
+        p = torch.softmax(self.logits, -1)
+        return p, _others(p, p)
 
-def _others(v: Tensor) -> Tensor:
-    """Return Σ_{j≠c} v_j for each c, from the sums on its left and right: nothing is subtracted, so nothing cancels."""
-    left, right = v.cumsum(-1), v.flip(-1).cumsum(-1)
-    return pad(left, (1, -1)) + pad(right, (1, -1)).flip(-1)
+    def _with_others(self, w: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return p_c and Σ_{j≠c} p_j, and weights of the samples that chose c, and of those that did not."""
+        p, mine = torch.softmax(self.logits, -1), self._histogram(w, x)
+        return p, _others(p, p), mine, _others(mine, p)
+
+
+def _once(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
+    """Return Σ_k w_k s_c(x_k) = (Σ_{j≠c} p_j) Σ_{x_k = c} w_k − p_c Σ_{x_k ≠ c} w_k."""
+    return torch.addcmul(mine * q, theirs, p, value=-1)
+
+
+def _twice(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
+    """Return Σ_k w_k s_c(x_k)²."""
+    return torch.addcmul(mine * (q * q), theirs, p * p)
+
+
+def _others(v: Tensor, p: Tensor) -> Tensor:
+    """Return Σ_{j≠c} v_j for each c.
+
+    As a difference from the sum over all, but for the c of most probability: that difference cancels where the samples
+    are almost all of one choice, and is multiplied by p_c ≈ 1; elsewhere p_c <= 1/2 and its rounding is harmless.
+    """
+    most = p.argmax(-1, keepdim=True).expand(*v.shape[:-1], 1)
+    rest = v.scatter(-1, most, 0.0).sum(-1, keepdim=True)
+    return (v.sum(-1, keepdim=True) - v).scatter_(-1, most, rest)

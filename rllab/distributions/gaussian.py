@@ -54,11 +54,19 @@ class Gaussian(Distribution):
         return (-0.5 * self.noise_of(x).square() - self._scale.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._sum(w, (noise, noise * noise - 1), self._scale)
+        return self._sum(w, noise, noise * noise - 1, self._scale)
 
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
         square = noise * noise
-        return self._sum(w, (square, (square - 1).square_()), self._scale.square())
+        return self._sum(w, square, (square - 1).square_(), self._scale.square())
+
+    def score_sums(
+        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        square = noise * noise
+        less = square - 1
+        first = self._sum(once, noise, less, self._scale)
+        return first, self._sum(twice, square, less.square_(), self._scale.square())
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"mean": noise / self._scale, "scale": (noise * noise - 1) / self._scale}
@@ -69,5 +77,5 @@ class Gaussian(Distribution):
         return self.scale
 
     @staticmethod
-    def _sum(w: Tensor, terms: tuple[Tensor, Tensor], over: Tensor) -> dict[str, Tensor]:
-        return {name: weighted_sum(w, t) / over for name, t in zip(("mean", "scale"), terms, strict=True)}
+    def _sum(w: Tensor, of_mean: Tensor, of_scale: Tensor, over: Tensor) -> dict[str, Tensor]:
+        return {"mean": weighted_sum(w, of_mean) / over, "scale": weighted_sum(w, of_scale) / over}

@@ -6,6 +6,7 @@ import pickle
 
 import pytest
 import torch
+from batches import prove_scores
 from checks import fresh_state
 from scipy import stats
 
@@ -90,12 +91,6 @@ against_torch = pytest.mark.parametrize(("at", "as_torch"), CASES.values(), ids=
 every = pytest.mark.parametrize("at", ALL.values(), ids=ALL)
 
 
-def torchs_log_p(at, as_torch, parameters, x):
-    samples = x.view(len(x), *at.logits.shape) if isinstance(at, Categorical) and at.samples == "one-hot" else x
-    log_p = as_torch(parameters).log_prob(samples.view(len(x), *samples.shape[1:]))
-    return log_p.sum(-1) if log_p.ndim > len(at.shape) else log_p
-
-
 def test_every_exported_distribution_is_tested():
     classes = {v for v in vars(lab).values() if isinstance(v, type) and issubclass(v, Distribution)}
     assert {type(at) for at in ALL.values()} == classes - {Distribution}
@@ -103,17 +98,7 @@ def test_every_exported_distribution_is_tested():
 
 @against_torch
 def test_log_p_and_scores_are_torchs(at, as_torch):
-    x, noise = at.draw(11, Key(5))
-    leaves = {name: v.clone().requires_grad_() for name, v in at.parameters.items()}
-    log_p = torchs_log_p(at, as_torch, leaves, x)
-    torch.testing.assert_close(at.log_prob(x), log_p.detach(), rtol=1e-11, atol=1e-12)
-    for of in (noise, at.noise_of(x)):
-        scores = at.scores(x, of)
-        assert list(scores) == list(at.parameters)
-        for k in range(len(x)):
-            wanted = torch.autograd.grad(log_p[k].sum(), list(leaves.values()), retain_graph=True)
-            for s, expected in zip(scores.values(), wanted, strict=True):
-                torch.testing.assert_close(s[k], expected, rtol=1e-9, atol=1e-11)
+    prove_scores(at, as_torch)
 
 
 @every

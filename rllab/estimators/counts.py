@@ -1,0 +1,52 @@
+"""Counts: K draws from finitely many outcomes as how often each was drawn, at a price that K has no part in.
+
+n ~ Multinomial(K, p)            Σ_k h(x_k) = Σ_c n_c h(c) in law, for any h
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.distributions import Distribution
+from rllab.keys import Key
+
+_MOST = 1 << 24  # numbers that write down all outcomes
+
+
+def check_countable(name: str, at: Distribution) -> int:
+    """Return how many outcomes a distribution has, if it has finitely many that fit in memory."""
+    size = at.support_size
+    if size is None:
+        raise TypeError(f"{name}: at must have finitely many outcomes to be counted, got {type(at).__name__}")
+    if size * math.prod(at.shape) > _MOST:
+        raise ValueError(
+            f"{name}: the outcomes to be counted must be at most {_MOST} numbers, got {size} of shape {at.shape}; "
+            'a Categorical with samples="index" has shorter ones'
+        )
+    return size
+
+
+def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
+    """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
+    x, log_p = at.support()
+    p = log_p.detach().to("cpu", torch.float64).exp().numpy().reshape(len(x), -1)
+    columns = [
+        np.random.default_rng(key.child(b)).multinomial(k, column / column.sum())  # type: ignore[arg-type] - see Key
+        for b, column in enumerate(p.T)
+    ]
+    n = np.stack(columns, -1)
+    seen = torch.from_numpy(n.any(-1))
+    return x[seen.to(x.device)], torch.from_numpy(n)[seen].to(x).view(-1, *log_p.shape[1:])
+
+
+def repeat_rows(r: Tensor, n: Tensor) -> Tensor:
+    """Return rows r (N, …) or (N, B, …) as often as they were drawn, (K, …) or (K, B, …), in order of outcomes."""
+    index = torch.arange(len(n), device=n.device)
+    if n.ndim == 1:
+        return r[torch.repeat_interleave(index, n.long())]
+    columns = [r[torch.repeat_interleave(index, n[:, b].long()), b] for b in range(n.shape[1])]
+    return torch.stack(columns, 1)
