@@ -145,14 +145,7 @@ SECTIONS = (
 ROWS: dict[str, Section] = {id: section for section in SECTIONS for id in section.ids}
 
 # What waits for black boxes inside a graph and for critics: shown as open, never as passed.
-OPEN: dict[str, str] = {
-    "L33": "Deep learning takes its gradients from backpropagation, which needs far fewer values of the cost",
-    "L38": "Supervised learning knows its cost, reinforcement learning only the cost's values",
-    "L39": "The cost may be a black box: outputs go in, a number comes out",
-    "L40": "Learning from such numbers alone takes many times the values",
-    "L43": "A reward is a negative cost: nothing else changes",
-    "L44": "Through a critic, gradients reach the actor by backpropagation",
-}
+OPEN: dict[str, str] = {}
 
 
 @dataclass(frozen=True)
