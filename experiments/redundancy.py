@@ -82,17 +82,22 @@ class Config(Flags):
 
     @property
     def sorted_copies(self) -> list[int]:
-        return [r for r in SORTED_COPIES if r**2 <= self.most_copies]
+        return [r for r in SORTED_COPIES if 10 * r <= self.most_copies]
+
+    @property
+    def wrong_labels(self) -> list[float]:
+        return [0.0] if self.fast else [0.0, WRONG_LABELS]
 
     @property
     def close_etas(self) -> dict[str, tuple[float, ...]]:
-        return {method: etas[1:4:2] if self.fast else etas for method, etas in CLOSE_ETAS.items()}
+        return {method: etas[3:4] if self.fast else etas for method, etas in CLOSE_ETAS.items()}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
     for seed in TUNING_SEEDS if config.tune else config.all_seeds:
         kind = "trials" if config.tune else "redundancy"
         plan = {"kind": kind, "copies": config.copies, "sorted": config.sorted_copies, "close": config.close_etas}
+        plan["wrong"] = config.wrong_labels
         yield Job(f"{kind}-{seed}", plan, seed)
 
 
@@ -105,7 +110,7 @@ def run(job: Job, record: Record) -> None:
         return
     for r in job.config["copies"]:
         for method in METHODS:
-            for noise in (0.0, WRONG_LABELS):
+            for noise in job.config["wrong"]:
                 count = until_learned(method, r, job.seed, noise=noise)
                 record.append({"part": "copies", "method": method, "copies": r, "noise": noise, "count": count})
     for r in job.config["sorted"]:
@@ -215,7 +220,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             judge(eta == BEST[method] and inside, f"{method}: best step size {eta:g} of {TRIALS[method]}, not an edge")
         return
     r = np.array(config.copies)
-    for noise in (0.0, WRONG_LABELS):
+    for noise in config.wrong_labels:
         gain, labels = gains(records, config, noise), f"{noise:.0%} of the labels wrong" if noise else "clean labels"
         each = slope(r, gain)
         judge(
@@ -285,7 +290,8 @@ def figure(records: list[Record], config: Config) -> Path:
             [], [], "^", color=STYLES["sorted"].color, markerfacecolor="none", label="most seeds did not arrive"
         )
         axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}", title="Price")
-        for noise, method, label in ((0.0, "batch", "clean labels"), (WRONG_LABELS, "mini-batch", "a tenth wrong")):
+        for noise in config.wrong_labels:
+            method, label = ("mini-batch", "a tenth wrong") if noise else ("batch", "clean labels")
             gain = gains(records, config, noise).T
             draw(axes[1], r, gain, method, label)
             axes[1].plot(r, np.median(gain[0]) * np.array(r), color="#666666", linewidth=0.9, linestyle=plots.DOTTED)

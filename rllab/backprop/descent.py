@@ -168,19 +168,23 @@ def fit(
     _check_fit(x, y, size, sample_gradients, look, eta, optimizer)
     shown = (x, y) if on is None else on
     batches = None if batch is None else minibatches(len(x), size, order=order, key=key)
-    w = graph.weights.detach().clone()
-    stepper = None if optimizer is None else optimizer([w.requires_grad_()])
+    w = graph.weights.detach().clone()  # one tensor throughout, so that passes over the graph are made again in place
+    leaf = w.detach().requires_grad_()  # the same numbers, for an optimiser
+    stepper = None if optimizer is None else optimizer([leaf])
     trace, path, due = Trace(w, 0, 0, 0, [], [], None), [], 0
+    last: Gradients | None = None
 
     def gradients(chosen: tuple[Tensor, Tensor]) -> Gradients:
+        nonlocal last
         if trace.sample_gradients + len(chosen[0]) > sample_gradients:
             raise _BudgetSpent
         trace.sample_gradients += len(chosen[0])
-        return graph.backward(*chosen, weights=w.detach(), weights_only=True)
+        last = graph.backward(*chosen, weights=w, weights_only=True, reuse=last)
+        return last
 
     def closure() -> float:
         g = gradients(chosen)
-        w.grad = g.weights
+        leaf.grad = g.weights
         return float(g.loss)
 
     while True:
@@ -189,21 +193,21 @@ def fit(
             due = trace.sample_gradients + look
             if not math.isfinite(trace.losses[-1]) or (stop is not None and trace.losses[-1] <= stop):
                 break
-        before = w.detach().clone()
         picked = None if batches is None else next(batches)
         chosen = (x, y) if picked is None else (x[picked], y[picked])
+        before = w.clone()
         try:
             if eta is not None:
-                w = step(w, gradients(chosen).weights, eta)
+                w.copy_(step(w, gradients(chosen).weights, eta))
             elif stepper is not None:
                 stepper.step(closure)
         except _BudgetSpent:
-            w = before  # an optimiser may have stopped in the middle of a step
+            w.copy_(before)  # an optimiser may have stopped in the middle of a step
             if trace.sample_gradients > trace.counts[-1]:
                 _look(trace, path if keep_path else None, graph, shown, w)
             break
         trace.steps += 1
-    trace.weights, trace.path = w.detach().clone(), torch.stack(path) if keep_path else None
+    trace.path = torch.stack(path) if keep_path else None
     return trace
 
 
@@ -217,7 +221,7 @@ def _look(trace: Trace, path: list[Tensor] | None, graph: Graph, shown: tuple[Te
     trace.losses.append(float(graph.loss_per_sample(*shown, weights=w).mean()))
     trace.sample_losses += len(shown[0])
     if path is not None:
-        path.append(w.detach().clone())
+        path.append(w.clone())
 
 
 def _check_fit(

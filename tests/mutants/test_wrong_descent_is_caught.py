@@ -21,7 +21,7 @@ def sum_for_mean(self, x, y, **more):
 def stale(self, x, y, **more):
     answer = RIGHT_BACKWARD(self, x, y, **more)
     late = getattr(self, "late", answer.weights)
-    self.late = answer.weights
+    self.late = answer.weights.clone()
     return replace(answer, weights=late)
 
 
