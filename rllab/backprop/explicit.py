@@ -46,7 +46,12 @@ class Pass:
 
     def fits(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool) -> bool:
         """Whether this pass can be made again with these arguments."""
-        if graph is not self.graph or weights_only is not self.weights_only or len(observed) != len(self._seen):
+        if (
+            graph.estimated
+            or graph is not self.graph
+            or weights_only is not self.weights_only
+            or len(observed) != len(self._seen)
+        ):
             return False
         for t, (seen, shape, dtype, device) in zip(observed, self._seen, strict=True):
             if t is not seen and (t.shape != shape or t.dtype != dtype or t.device != device or t.requires_grad):
@@ -62,7 +67,8 @@ class Pass:
         except (ValueError, TypeError, RuntimeError, IndexError):
             pass  # the pass below names the block that cannot compute
         if flat is not self._flat:
-            self._flat, self._w = flat, self.graph.split(flat.detach())
+            self._flat, self._now = flat, flat.detach()
+            self._w = self.graph.split(self._now)
         distinct: list[Tensor] = []
         for t in observed:  # the tape tells inputs apart by identity
             distinct.append(t.detach() if t.requires_grad or any(t is other for other in distinct) else t)
@@ -103,6 +109,14 @@ class Pass:
             self._accumulate(name, seed if same else tape.constant(_average, values[name]))
         first: set[str] = set()  # the owners of weights whose gradient has begun
         for block in reversed(self.path):
+            estimated = self.graph.estimated.get(block.name)
+            if estimated is not None and (wanted := [name for name in block.reads if name in self.wanted]):
+                v = g.get(block.computes[0]) if estimated.scope == "local" else None
+                if v is not None or estimated.scope == "to_cost":
+                    for name, product in estimated.pull(self.graph, block, values, wanted, v, self._now).items():
+                        self._accumulate(name, product)
+                if not block.module.differentiable:
+                    continue
             if g.keys().isdisjoint(block.computes):
                 continue  # nothing that is wanted lies below it
             for name in block.computes:
@@ -116,7 +130,7 @@ class Pass:
             )
             if block.module.size:
                 self._weigh(block, v, z, w, y, first)
-            if self.wanted.isdisjoint(block.reads):
+            if estimated is not None or self.wanted.isdisjoint(block.reads):
                 continue
             products = tape(block.module._vjp_state, v, z, w, y)
             for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):

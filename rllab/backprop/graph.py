@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from rllab.backprop import engines
+from rllab.backprop.estimated import Asked, Estimated
 from rllab.backprop.explicit import Pass, check_costs, forward, gather
 from rllab.backprop.module import Weights
 from rllab.backprop.order import Block, Variable, check_names, in_order, needed_for, wanting
+from rllab.cost import Cost
 from rllab.keys import Key, as_key
 
 Engine = Literal["explicit", "autograd", "differences"]
@@ -85,6 +87,7 @@ class Graph:
         unknown = [name for name in (*self.outputs, *self.costs) if name not in self.variables]
         if unknown or not self.outputs or not self.costs:
             raise ValueError(f"Graph: output and cost must be variables, got {output!r} and {cost!r}")
+        self.estimated: dict[str, Estimated] = {}
         self._owners = [block for block in self.blocks if block.shares is None]
         parts = [block.module.initial(as_key(key).child(block.name)) for block in self._owners]
         self.weights = torch.cat(parts).to(dtype) if parts else torch.zeros(0, dtype=dtype)
@@ -143,7 +146,7 @@ class Graph:
         if engine not in ("autograd", "differences"):
             raise ValueError(f"Graph.backward: engine must be explicit, autograd or differences, got {engine!r}")
         self._observed(observed)
-        self.check_passable(weights_only)
+        self.check_passable(weights_only, estimates=False)
         loss, by_variable, g = getattr(engines, engine)(self, observed, flat)
         named = {} if weights_only else by_variable | self._named(g)
         return Gradients(loss, _ByVariable(named), g)
@@ -161,6 +164,48 @@ class Graph:
         made = Pass(self, observed, flat, weights_only)
         named = {} if weights_only else made.gradients | self._named(made.gradient)
         return Gradients(made.loss, _ByVariable(named), made.gradient, made)
+
+    def set_gradient(
+        self,
+        block: str,
+        estimator: Asked | None,
+        *,
+        key: Key | int,
+        evaluations: int = 8,
+        scope: Literal["local", "to_cost"] | None = None,
+        smooth: bool = False,
+        budget: int | Cost | None = None,
+    ) -> None:
+        """Let the explicit engine estimate one block's gradient with respect to what it reads; None: exactly again.
+
+        Args:
+            estimator: asked about n samples at once; it may need values only.
+            evaluations: how many it may spend for each sample in each backward pass.
+            scope: "to_cost" estimates the gradient through the block and all that follows, and needs neither of them
+                differentiable; "local" takes what follows as linear, for a `smooth` block with one output. None:
+                "local" if it is smooth, else "to_cost".
+            budget: the largest number of evaluations, or a `Cost` whose ledger to use.
+
+        Raises:
+            ValueError: there is no such block, "local" is asked for one that is not smooth, or its weights would have
+                no gradient.
+        """
+        found = next((b for b in self.blocks if b.name == block), None)
+        if found is None:
+            raise ValueError(f"Graph.set_gradient: block must be one of {[b.name for b in self.blocks]}, got {block!r}")
+        if estimator is None:
+            self.estimated.pop(block, None)
+            return
+        scope = scope or ("local" if smooth else "to_cost")
+        if scope == "local" and (not smooth or len(found.computes) > 1):
+            raise ValueError(
+                f"Graph.set_gradient: scope 'local' takes what follows block {block!r} as linear; it is for blocks of "
+                "one output that are declared smooth=True"
+            )
+        if found.module.size and not found.module.differentiable:
+            raise ValueError(f"Graph.set_gradient: block {block!r} has weights that no product reaches")
+        ledger = budget if isinstance(budget, Cost) else Cost(self.predict, budget)
+        self.estimated[block] = Estimated(estimator, evaluations, as_key(key).child(block), scope, ledger)
 
     def per_sample(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the gradient of each sample's loss with respect to the weights, (n, d): their mean is `backward`'s."""
@@ -209,7 +254,7 @@ class Graph:
         own = {block.name: block.module.views(flat[block.name]) for block in self._owners}
         return {block.name: own[block.shares or block.name] for block in self.blocks}
 
-    def check_passable(self, weights_only: bool) -> set[str]:
+    def check_passable(self, weights_only: bool, *, estimates: bool = True) -> set[str]:
         """Return the continuous variables through which a gradient passes that is asked for.
 
         Raises:
@@ -217,6 +262,8 @@ class Graph:
         """
         live = wanting(self.blocks, self.variables, weights_only)
         for block in needed_for(self.blocks, self.costs):
+            if estimates and block.name in self.estimated:
+                continue
             if not block.module.differentiable and (block.module.size or live & set(block.reads)):
                 below = next((repr(name) for name in block.reads if name in live), "its weights")
                 raise ValueError(f"Graph.backward: no gradient passes block {block.name!r} to {below}")
