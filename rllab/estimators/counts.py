@@ -34,13 +34,14 @@ def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
     """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
     x, log_p = at.support()
     p = log_p.detach().to("cpu", torch.float64).exp().numpy().reshape(len(x), -1)
-    columns = [
-        np.random.default_rng(key.child(b)).multinomial(k, column / column.sum())  # type: ignore[arg-type] - see Key
-        for b, column in enumerate(p.T)
-    ]
-    n = np.stack(columns, -1)
-    seen = torch.from_numpy(n.any(-1))
-    return x[seen.to(x.device)], torch.from_numpy(n)[seen].to(x).view(-1, *log_p.shape[1:])
+    n = np.empty(p.shape)
+    for b in range(p.shape[1]):
+        rng = np.random.default_rng(key.child(b))  # type: ignore[arg-type] - a Key is a seed sequence
+        n[:, b] = rng.multinomial(k, p[:, b] / p[:, b].sum())
+    seen = n.any(-1)
+    if not seen.all():
+        x, n = x[torch.from_numpy(seen).to(x.device)], n[seen]
+    return x, torch.from_numpy(n).to(x).view(-1, *log_p.shape[1:])
 
 
 def repeat_rows(r: Tensor, n: Tensor) -> Tensor:
