@@ -67,6 +67,8 @@ class Categorical(Distribution):
         k, n = self.logits.shape[-1], self._choices
         which = range(self.support_size)[start:stop]
         index = torch.arange(which.start, which.stop, device=self.logits.device)
+        if not self._variables:
+            return self._encoded(index), torch.log_softmax(self.logits, -1)[start:stop]
         digits = index[:, None] // torch.tensor([k**j for j in reversed(range(n))], device=index.device) % k
         digits = digits.view(-1, *[1] * (len(self._variables) - 1), *self._variables[-1:]).expand(-1, *self._variables)
         return self._encoded(digits), self._log_prob(digits)

@@ -17,30 +17,34 @@ from rllab.keys import Key
 _MOST = 1 << 24  # numbers that write down all outcomes
 
 
-def check_countable(name: str, at: Distribution) -> int:
-    """Return how many outcomes a distribution has, if it has finitely many that fit in memory."""
-    size = at.support_size
-    if size is None:
-        raise TypeError(f"{name}: at must have finitely many outcomes to be counted, got {type(at).__name__}")
-    if size * math.prod(at.shape) > _MOST:
+def outcomes(name: str, at: Distribution) -> int:
+    """Return how many outcomes a distribution has; raise a TypeError in the name of `name` if not finitely many."""
+    if at.support_size is None:
+        raise TypeError(f"{name}: at must have finitely many outcomes, got {type(at).__name__}")
+    return at.support_size
+
+
+def check_writable(name: str, at: Distribution) -> None:
+    """Raise a ValueError in the name of `name` if all outcomes are too many numbers to be written down."""
+    if (size := outcomes(name, at)) * math.prod(at.shape) > _MOST:
         raise ValueError(
-            f"{name}: the outcomes to be counted must be at most {_MOST} numbers, got {size} of shape {at.shape}; "
-            'a Categorical with samples="index" has shorter ones'
+            f"{name}: all outcomes must be at most {_MOST} numbers, got {size.bit_length()} bits of outcomes of shape "
+            f'{at.shape}; a Categorical with samples="index" has shorter ones'
         )
-    return size
 
 
 def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
     """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
     x, log_p = at.support()
     p = log_p.detach().to("cpu", torch.float64).exp().numpy().reshape(len(x), -1)
-    columns = [
-        np.random.default_rng(key.child(b)).multinomial(k, column / column.sum())  # type: ignore[arg-type] - see Key
-        for b, column in enumerate(p.T)
-    ]
-    n = np.stack(columns, -1)
-    seen = torch.from_numpy(n.any(-1))
-    return x[seen.to(x.device)], torch.from_numpy(n)[seen].to(x).view(-1, *log_p.shape[1:])
+    n = np.empty(p.shape)
+    for b in range(p.shape[1]):
+        rng = np.random.default_rng(key.child(b))  # type: ignore[arg-type] - a Key is a seed sequence
+        n[:, b] = rng.multinomial(k, p[:, b] / p[:, b].sum())
+    seen = n.any(-1)
+    if not seen.all():
+        x, n = x[torch.from_numpy(seen).to(x.device)], n[seen]
+    return x, torch.from_numpy(n).to(x).view(-1, *log_p.shape[1:])
 
 
 def repeat_rows(r: Tensor, n: Tensor) -> Tensor:

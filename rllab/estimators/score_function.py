@@ -35,7 +35,7 @@ from rllab.estimators.baselines import (
     least_samples,
     moving_mean,
 )
-from rllab.estimators.counts import check_countable, draw_counts, repeat_rows
+from rllab.estimators.counts import check_writable, draw_counts, outcomes, repeat_rows
 from rllab.keys import Key, as_key
 
 Sums = dict[str, Tensor]
@@ -87,6 +87,7 @@ class ScoreFunction(Estimator):
             moving_mean(state, self._problems(at), "ScoreFunction")
         if not self.counts:
             return query
+        check_writable("ScoreFunction", query.at)
         x, _ = draw_counts(query.at, query.units, as_key(key).child("outcomes"))
         # K units of as many pieces as there are outcomes; a block holds all units of some outcomes
         plan = query.plan._replace(pieces=len(x), block=query.units * query.plan.block)
@@ -101,7 +102,7 @@ class ScoreFunction(Estimator):
         block, least = max(1, BLOCK // math.prod(at.shape)), least_samples(self.baseline)
         if not self.counts:
             return Plan(1, block, least_units=least)
-        return Plan(1, block, least_units=least, most_units=_MOST_COUNTED, pieces=check_countable("ScoreFunction", at))
+        return Plan(1, block, least_units=least, most_units=_MOST_COUNTED, pieces=outcomes("ScoreFunction", at))
 
     def _block(self, query: Query, i: int) -> Block:
         if self.counts:

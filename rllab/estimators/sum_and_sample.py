@@ -25,8 +25,9 @@ from rllab.distributions.base import add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.baselines import beside, check_baseline
-from rllab.estimators.counts import check_countable
+from rllab.estimators.counts import check_writable, outcomes
 from rllab.estimators.samples import check_place, units_per_block
+from rllab.keys import Key
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,16 @@ class SumAndSample(Estimator):
     def unbiased(self) -> bool:
         return True
 
+    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
+        query = super().ask(at, evaluations, key, state=state)
+        check_writable("SumAndSample", query.at)
+        return query
+
     def _problems(self, at: Distribution) -> tuple[int, ...]:
         return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
-        size = check_countable("SumAndSample", check_place("SumAndSample", at, Distribution))
+        size = outcomes("SumAndSample", check_place("SumAndSample", at, Distribution))
         if size <= self.enumerated:
             raise ValueError(
                 f"SumAndSample: enumerated must be less than the number of outcomes {size}, got {self.enumerated}; "

@@ -56,6 +56,10 @@ def test_gradient_is_the_mean_of_its_rows_and_value_that_of_the_costs():
     torch.testing.assert_close(many.value, torch.softmax(CHOICES.logits, -1) @ TABLE, rtol=1e-12, atol=0)
 
 
+def test_its_minimum_is_known_where_outcomes_are_too_many_to_be_written_down():
+    assert SumAndSample(3).minimum(Bernoulli(torch.zeros(1000))) == 4
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -63,6 +67,7 @@ def test_gradient_is_the_mean_of_its_rows_and_value_that_of_the_costs():
         (lambda: SumAndSample(baseline="mean"), "baseline must be None, a finite number or one of"),
         (lambda: SumAndSample(5).ask(CHOICES, 9, 0), "enumerated must be less than the number of outcomes 5, got 5"),
         (lambda: SumAndSample(2).ask(CHOICES, 2, 0), "evaluations must be >= 3, got 2"),
+        (lambda: SumAndSample().ask(Bernoulli(torch.zeros(40)), 9, 0), "all outcomes must be at most 16777216 numbers"),
         (lambda: SumAndSample().ask(Gaussian(LOGITS), 9, 0), "at must have finitely many outcomes"),
     ],
 )
