@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.adam import Adam
 from rllab.agents.base import Agent, episode_seeds, require_positive
 from rllab.agents.mlp import MLP, check_widths
 from rllab.agents.replay import Batch, Replay
@@ -84,9 +85,8 @@ class TD3(Agent):
         self.critics = self.critic.initial(self.key.child("critics"), copies=2)
         self.targets = self.weights.clone(), self.critics.clone()
         self._passes = _Passes(self)
-        self.weights.grad, self.critics.grad = torch.zeros_like(self.weights), torch.zeros_like(self.critics)
-        self.actor_optimizer = torch.optim.Adam([self.weights], lr=self.lr, fused=True)
-        self.critic_optimizer = torch.optim.Adam([self.critics], lr=self.lr, fused=True)
+        self._slopes = torch.zeros_like(self.weights), torch.zeros_like(self.critics)
+        self.actor_optimizer, self.critic_optimizer = Adam(self.weights, self.lr), Adam(self.critics, self.lr)
         self.replay = Replay(self.capacity, o, k)
         self.env = make_environment(self._name, self.environment, self.environment_arguments)
         self.critic_updates = 0
@@ -138,16 +138,13 @@ class TD3(Agent):
     def update(self, batch: Batch, smoothing: Tensor) -> None:
         """Make one step of the critics, and of actor and targets every `delay`-th; smoothing is N(0, 1), (n, k)."""
         y = self.target(batch, smoothing)
-        pairs = torch.cat((batch.observations, batch.actions), 1)
-        for q, w, g in zip(*self._passes.twins(self.critics, self.critics.grad), strict=True):
-            # ∂/∂Q_i of Σ_i mean (Q_i(o, a) − y)²
-            v = (q.forward(pairs, w) - y.unsqueeze(1)).mul_(2 / len(y))
-            q.backward(v, g, to_input=False)
-        self.critic_optimizer.step()
+        pairs, slopes = torch.cat((batch.observations, batch.actions), 1), self._slopes[1]
+        self._passes.regress(self.critics, pairs, y, slopes)
+        self.critic_optimizer.step(slopes)
         self.critic_updates += 1
         if self.critic_updates % self.delay == 0:
-            self.descent(batch.observations)
-            self.actor_optimizer.step()
+            _, slope = self.descent(batch.observations)
+            self.actor_optimizer.step(slope)
             self.updates += 1
             for target, current in zip(self.targets, (self.weights, self.critics), strict=True):
                 target.lerp_(current, self.tau)
@@ -159,16 +156,14 @@ class TD3(Agent):
         noise = (self.target_noise * smoothing).clamp_(-self.target_clip, self.target_clip)
         a = noise.add_(self._passes.act(actor, batch.following)).clamp_(-1.0, 1.0)
         pairs = torch.cat((batch.following, a), 1)
-        first, second = (q.forward(pairs, w) for q, w, _ in zip(*self._passes.twins(critics), strict=True))
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i
-        ahead = torch.maximum(first, second).squeeze(1).mul_(1 - batch.terminated)
+        ahead = torch.maximum(*self._passes.judge(critics, pairs)).mul_(1 - batch.terminated)
         return ahead.mul_(self.discount).add_(batch.costs, alpha=1 - self.discount)
 
-    def descent(self, observations: Tensor) -> Tensor:
-        """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o); `weights.grad` becomes its gradient."""
-        gradient = self.weights.grad
-        assert gradient is not None
-        return self._passes.descent(self.weights, self.critics, observations, gradient)
+    def descent(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,), written over."""
+        slope = self._slopes[0]
+        return self._passes.descent(self.weights, self.critics, observations, slope), slope
 
     def actor_gradient(self, observations: np.ndarray) -> Estimate:
         """Return the gradient the actor would follow, backpropagated through critic 1.
@@ -184,8 +179,7 @@ class TD3(Agent):
             raise ValueError(
                 f"{self._name}: observations must be (n, {len(self.policy.scale)}), got {observations.shape}"
             )
-        cost, gradient = self.descent(self.policy.inputs(observations)), self.weights.grad
-        assert gradient is not None
+        cost, gradient = self.descent(self.policy.inputs(observations))
         return Estimate(gradient.clone(), cost, 0, Target.surrogate("critic 1 of TD3, cost to go times 1 − γ"))
 
     def _state(self) -> dict[str, Any]:
@@ -218,24 +212,30 @@ class _Passes:
         network, self._critic = agent.policy.network, agent.critic
         self._network = network
         self._actor = Chain([*network.modules(), Tanh()])
-        self._twins = Chain(agent.critic.modules()), Chain(agent.critic.modules())
+        self._q = Chain(agent.critic.modules())  # both critics take turns: buffers that are warm
         self._views: dict[int, tuple[Tensor, list[list[Weights]]]] = {}
 
     def act(self, w: Tensor, observations: Tensor) -> Tensor:
         """Return actions (n, k), to be used before the next call."""
         return self._actor.forward(observations, self._of_actor(w))
 
-    def twins(self, critics: Tensor, gradient: Tensor | None = None):
-        """Return both critics' chains, their weights, and views of their gradient (2, d)."""
-        into = (None, None) if gradient is None else self._of_critics(gradient)
-        return self._twins, self._of_critics(critics), into
+    def judge(self, critics: Tensor, pairs: Tensor) -> list[Tensor]:
+        """Return Q_i, (n,) each."""
+        return [self._q.forward(pairs, w)[:, 0].clone() for w in self._of_critics(critics)]
+
+    def regress(self, critics: Tensor, pairs: Tensor, y: Tensor, into: Tensor) -> None:
+        """Write the gradient of Σ_i mean (Q_i − y)² with respect to both critics into `into`, (2, d)."""
+        for w, g in zip(self._of_critics(critics), self._of_critics(into), strict=True):
+            # ∂/∂Q_i = 2 (Q_i − y)/n
+            v = (self._q.forward(pairs, w) - y.unsqueeze(1)).mul_(2 / len(y))
+            self._q.backward(v, g, to_input=False)
 
     def descent(self, w: Tensor, critics: Tensor, observations: Tensor, into: Tensor) -> Tensor:
         """Return the mean of Q_1(o, π_w(o)) and write its gradient with respect to w into `into`."""
         pairs = torch.cat((observations, self.act(w, observations)), 1)
-        q = self._twins[0].forward(pairs, self._of_critics(critics)[0])
+        q = self._q.forward(pairs, self._of_critics(critics)[0])
         # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
-        slope = self._twins[0].backward(torch.full_like(q, 1 / len(q)))
+        slope = self._q.backward(torch.full_like(q, 1 / len(q)))
         assert slope is not None
         self._actor.backward(slope[:, observations.shape[1] :], self._of_actor(into), to_input=False)
         return q.mean()

@@ -31,7 +31,8 @@ class Chain:
             if (f.inputs, f.outputs, f.hidden) != (1, 1, 0) or not f.differentiable:
                 raise ValueError(f"Chain: modules must be differentiable, one state in and one out, got {f}")
         self.modules = list(modules)
-        self._steps = [(k, f._forward) for k, f in enumerate(self.modules)]
+        # a pointwise function writes over what came before it, unless that is the input
+        self._steps = [(k, f._forward, bool(k and f.in_place)) for k, f in enumerate(self.modules)]
         self._back = [(k, f, bool(f.size)) for k, f in reversed(list(enumerate(self.modules)))]
         self._forget()
 
@@ -44,8 +45,8 @@ class Chain:
         if self._y[0] is not None and (x.shape != self._x.shape or x.dtype != self._x.dtype):
             self._forget()
         self._x, self._w, y = x, w, self._y
-        for k, f in self._steps:
-            y[k] = x = f(x, w[k], y[k])
+        for k, f, in_place in self._steps:
+            y[k] = x = f(x, w[k], x if in_place else y[k])
         return x
 
     def backward(self, v: Tensor, into: Sequence[Weights] | None = None, *, to_input: bool = True) -> Tensor | None:

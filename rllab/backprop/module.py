@@ -38,6 +38,7 @@ class Module(ABC):
     outputs: int = 1
     hidden: ClassVar[int] = 0
     differentiable: ClassVar[bool] = True
+    in_place: ClassVar[bool] = False  # whether `_forward` may have z itself as `out`: no product of it reads z
     discrete: ClassVar[bool] = False  # whether its outputs are integers, to which no gradient goes
 
     @property

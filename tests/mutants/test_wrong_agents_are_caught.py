@@ -131,24 +131,22 @@ def targets_jump(self, batch, smoothing):
 
 
 def actor_climbs(self, observations):
-    cost = TD3.descent(self, observations)
-    self.weights.grad.neg_()
-    return cost
+    cost, slope = TD3.descent(self, observations)
+    return cost, -slope
 
 
 def actor_of_both_critics(self, observations):
     w = self.weights.clone().requires_grad_()
     pairs = torch.cat((observations, self.policy(w, observations)), 1).expand(2, -1, -1)
     cost = self.critic(self.critics, pairs).amax(0).mean()
-    self.weights.grad.copy_(torch.autograd.grad(cost, w)[0])
-    return cost
+    return cost, torch.autograd.grad(cost, w)[0]
 
 
 def actor_through_the_second_critic(self, observations):
     self.critics.copy_(self.critics.flip(0))
-    cost = TD3.descent(self, observations)
+    answer = TD3.descent(self, observations)
     self.critics.copy_(self.critics.flip(0))
-    return cost
+    return answer
 
 
 def actor_past_the_tanh(self, observations):
@@ -245,7 +243,7 @@ def counts_pairs(self, limit):
 
 
 def forgets_the_optimiser(self):
-    fresh = torch.optim.Adam([self.weights], lr=self.lr, fused=True).state_dict()
+    fresh = td3.Adam(self.weights, self.lr).state_dict()
     return TD3._state(self) | {"actor_optimizer": fresh}
 
 
