@@ -10,6 +10,14 @@ from acceptance import OPEN, SECTIONS, Section, Verdict, shown
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE.parent / "docs" / "figures"
 
+# figures of experiments that ask more than the rows of a theme do
+RELATED = {
+    "blind": ("nonsmooth", "snr_map", "bicycle"),
+    "matrices": ("matrix_step",),
+    "prices": ("dimension",),
+    "steps": ("minibatch",),
+}
+
 HEAD = """# The lecture, statement by statement
 
 What LeCun's lecture on gradient descent and backpropagation says (NYU Deep Learning 2020, week 2), each statement with
@@ -18,7 +26,7 @@ Criteria were set on seeds 0 to 9 and checked once on seeds 10 to 19; a number i
 median where it says so. "Wrong versions" is how many deliberately wrong ones were measured: every one fails the
 criterion. Open rows wait for what they speak of and count as nothing.
 
-`python experiments/lecture.py --wrong` wrote this page ({machine}).
+`python experiments/lecture.py --wrong`, or `rllab lecture --wrong`, wrote this page ({machine}).
 {count}
 """
 
@@ -121,12 +129,13 @@ def _cells(v: Verdict) -> list[str]:
 
 
 def _figures(files: Sequence[str]) -> str:
-    """Return links to the figures of the experiments that measured a section's rows."""
-    stems = dict.fromkeys(Path(file).stem for file in files)
+    """Return links to the figures, and pages, of the experiments that measured a section's rows."""
+    stems = dict.fromkeys(stem for file in files for stem in (Path(file).stem, *RELATED.get(Path(file).stem, ())))
     links = [
         f"[{figure.stem}](figures/{figure.name})"
         for stem in stems
         for figure in sorted(FIGURES.glob(f"{stem}*"))
         if figure.suffix in (".png", ".gif") or (figure.suffix == ".svg" and not figure.with_suffix(".png").exists())
     ]
+    links += [f"[{stem}.md]({stem}.md)" for stem in stems if (FIGURES.parent / f"{stem}.md").exists()]
     return f"\nFigures: {', '.join(links)}\n" if links else ""

@@ -190,6 +190,9 @@ def _ports(
             trunks[i] = 1.0 if len(trunk) == 1 else 0.04
         _spread(chains, trunk, high, {i: order[layered.chains[i][-2]] for i in chains}, shapes[str(name)], direction)
     for name, chains in upper.items():
+        straight = [i for i in chains if trunks[i] == 1.0]
+        for i in straight if len(straight) > 1 else ():
+            trunks[i] = 0.3  # not all of them can be
         _spread(chains, chains, low, {i: order[layered.chains[i][1]] for i in chains}, shapes[str(name)], direction)
     return list(zip(low, high, strict=True)), trunks
 

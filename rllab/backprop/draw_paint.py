@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,6 +54,7 @@ def text_measure() -> Measure:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
+    @cache
     def measure(label: str, size: float) -> Text:
         with _style():
             box = TextPath((0, 0), f"${label}$", size=size, prop=FontProperties(family="STIXGeneral")).get_extents()

@@ -18,7 +18,7 @@ Direction = Literal["up", "right"]
 
 FONT, SMALL = 12.0, 9.0  # points, inside shapes and beside variables; inside the boxes of single weights
 CIRCLE, SUM, HEIGHT, PORT, PADDING, GAP = 11.0, 17.0, 26.0, 13.0, 8.0, 4.0
-WIDEST = 60.0  # a square with more in it is a rectangle
+WIDEST = 64.0  # a square with more in it is a rectangle
 CAP = 9.0  # how far the round, or pointed, side stands out
 ROUND: tuple[Kind, ...] = ("function", "average", "multiplier")
 CIRCLES: tuple[Kind, ...] = ("observed", "computed", "parameter", "gradient", "sum")
@@ -51,7 +51,7 @@ def shape_of(node: Node, measure: Measure, ports: int, direction: Direction) -> 
     if node.kind in ("one", "weight"):
         return Shape(text[0] + 6, 2 * font * 0.75, text, beside=False, font=font)
     width, height = text[0] + 2 * PADDING, HEIGHT
-    side = max(text[0] + PADDING, HEIGHT + PADDING, 2 * PADDING + (ports - 1) * PORT)
+    side = max(text[0] + 1.5 * PADDING, HEIGHT + PADDING, 2 * PADDING + (ports - 1) * PORT)
     if node.kind == "cost" and side < WIDEST:
         return Shape(side, side, text, beside=False)
     if direction == "up":
