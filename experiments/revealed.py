@@ -312,8 +312,12 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         middle[1] >= 3 * middle[0],
         f"a number alone costs {middle[1] / middle[0]:.1f} times the calls of backprop (needs >= 3)",
     )
-    ratio = np.median(calls[AT_WEIGHTS]) / middle[1]
-    judge(ratio >= 3, f"perturbing the weights costs {ratio:.1f} times the best cut at the output (needs >= 3)")
+    ratio = np.median(np.minimum(calls[AT_WEIGHTS], config.budget)) / middle[1]
+    judge(
+        ratio >= 3,
+        f"perturbing the weights costs {ratio:.1f} times the best cut at the output, or more where the budget of "
+        f"{config.budget:,} ended it (needs >= 3)",
+    )
 
 
 def figure(records: list[Record], config: Config) -> Path:
