@@ -74,8 +74,8 @@ def test_the_exact_critic_gives_the_exact_policy_gradient():
     def slope(x, u):
         return torch.stack([true.action_gradient(t, x[:, t], u[:, t]) for t in range(problem.horizon)], 1)
 
-    parts = [contrast.backpropagated(problem, contrast.Trajectories(*(t[i : i + 40] for t in runs)), slope) for i in range(0, n, 40)]  # fmt: skip
-    g = torch.stack(parts)
+    pieces = [contrast.Trajectories(*(t[i : i + 40] for t in runs)) for i in range(0, n, 40)]
+    g = torch.stack([contrast.backpropagated(problem, piece, slope) for piece in pieces])
     z = (g.mean(0) - problem.gradient(gains[None])[0]) / (g.std(0) / math.sqrt(len(g)))
     assert z.abs().max() < 8  # Student's t with 99 degrees: a false alarm in 10¹¹
 
