@@ -56,6 +56,8 @@ METHODS = {"smoothing": "gaussian", "critic": "td3", "residual": "guided"}
 class Config(Flags):
     """What is run; the flags of the script."""
 
+    seeds: int = 5
+    """Seeds, from the first on: repetitions of everything."""
     out: Path = Path("results/critic_quality")
     """Folder of records and figures."""
 
