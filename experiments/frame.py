@@ -165,3 +165,10 @@ def values(records: Iterable[Record], name: str, **wanted: object) -> np.ndarray
     if not rows:
         raise ValueError(f"values: no row has {', '.join(f'{k} = {v!r}' for k, v in wanted.items())}")
     return np.array([row[name] for row in rows], float)
+
+
+def half_width(x: np.ndarray) -> np.ndarray:
+    """Return half the 95 % interval of Student's t of the mean over runs, axis 0."""
+    from scipy.stats import t
+
+    return t.ppf(0.975, len(x) - 1) * x.std(0, ddof=1) / len(x) ** 0.5

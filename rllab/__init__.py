@@ -11,11 +11,17 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from rllab.blackbox import BlackBox as BlackBox
     from rllab.cost import BudgetExceeded as BudgetExceeded
     from rllab.cost import Cost as Cost
     from rllab.distributions import Bernoulli as Bernoulli
+    from rllab.distributions import Beta as Beta
     from rllab.distributions import Categorical as Categorical
+    from rllab.distributions import FromTorch as FromTorch
+    from rllab.distributions import Gamma as Gamma
     from rllab.distributions import Gaussian as Gaussian
+    from rllab.distributions import Poisson as Poisson
+    from rllab.distributions import Product as Product
     from rllab.estimate import Estimate as Estimate
     from rllab.estimate import Query as Query
     from rllab.estimate import Target as Target
@@ -26,12 +32,18 @@ if TYPE_CHECKING:
 
 _HOME = {
     "Bernoulli": "rllab.distributions",
+    "Beta": "rllab.distributions",
+    "BlackBox": "rllab.blackbox",
     "BudgetExceeded": "rllab.cost",
     "Categorical": "rllab.distributions",
     "Cost": "rllab.cost",
     "Estimate": "rllab.estimate",
+    "FromTorch": "rllab.distributions",
+    "Gamma": "rllab.distributions",
     "Gaussian": "rllab.distributions",
     "Key": "rllab.keys",
+    "Poisson": "rllab.distributions",
+    "Product": "rllab.distributions",
     "Query": "rllab.estimate",
     "Target": "rllab.estimate",
     "Trace": "rllab.loop",
@@ -41,6 +53,7 @@ _HOME = {
 _MODULES = (
     "agents",
     "backprop",
+    "critics",
     "distributions",
     "estimators",
     "plots",

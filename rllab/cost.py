@@ -42,6 +42,8 @@ class Cost:
             it, autograd of `function`.
         jvp: maps points and tangents, both (n, d), or one of each, to costs and derivatives along the tangents, with
             seeds if `seeded`; without it, forward-mode differentiation of `function`.
+        relaxed: whether the function of bits or choices is also one of points between them, so that methods which relax
+            discrete samples may evaluate and differentiate it there.
         nonfinite: "raise", or the number that stands for a NaN or infinite cost (a penalty). Derivatives that are not
             finite always raise.
 
@@ -59,6 +61,7 @@ class Cost:
         seeded: bool = False,
         gradient: Callable[..., object] | None = None,
         jvp: Callable[..., Any] | None = None,
+        relaxed: bool = False,
         nonfinite: Literal["raise"] | float = "raise",
     ):
         if not callable(function):
@@ -68,7 +71,7 @@ class Cost:
         if nonfinite != "raise" and not (isinstance(nonfinite, (int, float)) and math.isfinite(nonfinite)):
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
-        self.nonfinite = nonfinite
+        self.relaxed, self.nonfinite = relaxed, nonfinite
         self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
         self._gradient, self._jvp = gradient, jvp
 
@@ -76,6 +79,12 @@ class Cost:
     def evaluations(self) -> int:
         """How many values were asked for so far."""
         return self.spent["value"]
+
+    def over(self, function: Callable[..., object], *, seeded: bool | None = None) -> Cost:
+        """Return a batched cost of another function that is counted in, and limited by, the same ledger as this one."""
+        other = Cost(function, self.budget, seeded=self.seeded if seeded is None else seeded)
+        other.spent, other.nonfinite = self.spent, self.nonfinite
+        return other
 
     def reserve(self, what: Request | Spending, n: int) -> None:
         """Check that `n` more evaluations fit the budget, before any of them is made.
@@ -187,19 +196,19 @@ class Cost:
 
     def _evaluate(self, points: Tensor, seeds: Tensor | None) -> Tensor:
         if self.batched:  # the one call that is made thousands of times a second
-            return _tensor(self.function(points, seeds) if self.seeded else self.function(points))
+            return as_numbers(self.function(points, seeds) if self.seeded else self.function(points))
         return self._run(self.function, seeds, points)
 
     def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
         """Call a batched function once, any other point by point; return a tensor, or a tuple of them."""
         if self.batched:
             y = function(*inputs, seeds) if self.seeded else function(*inputs)
-            return tuple(map(_tensor, y)) if isinstance(y, tuple) else _tensor(y)
+            return tuple(map(as_numbers, y)) if isinstance(y, tuple) else as_numbers(y)
         rows = zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True)
         answers = [function(*row) for row in rows]
         if answers and isinstance(answers[0], tuple):
-            return tuple(torch.stack([_tensor(a) for a in column]) for column in zip(*answers, strict=True))
-        return torch.stack([_tensor(a) for a in answers])
+            return tuple(torch.stack([as_numbers(a) for a in column]) for column in zip(*answers, strict=True))
+        return torch.stack([as_numbers(a) for a in answers])
 
     def _backward(self, points: Tensor, seeds: Tensor | None, first: int) -> tuple[Tensor, Tensor]:
         with torch.enable_grad(), _hint("differentiating function by autograd; pass gradient= if torch cannot"):
@@ -238,7 +247,7 @@ class Cost:
         return torch.where(finite, y, torch.full_like(y, float(self.nonfinite)))
 
 
-def _tensor(y: object) -> Tensor:
+def as_numbers(y: object) -> Tensor:
     return y if isinstance(y, Tensor) else torch.as_tensor(np.asarray(y))  # a Python float stays float64 this way
 
 

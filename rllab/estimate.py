@@ -78,7 +78,7 @@ class Target:
 
     @classmethod
     def surrogate(cls, of: str = "") -> Target:
-        """The gradient of a learned, differentiable stand-in for the cost."""
+        """The gradient of a stand-in for the cost: a learned one, or what several samples together make of it."""
         return cls(Kind.SURROGATE, of=of)
 
     @classmethod

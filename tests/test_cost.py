@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from rllab import BudgetExceeded, Cost
+from rllab.problems import BooleanQuadratic, Square
 
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0], [-1.0, 0.5]], dtype=torch.float64)
 
@@ -28,6 +29,11 @@ def test_a_function_of_one_point_is_called_point_by_point():
     assert cost(X).tolist() == [0.0, 2.0, -2.0]
     seeded = Cost(lambda p, seed: seed * p[0], batched=False, seeded=True)
     assert seeded(X, torch.tensor([1, 2, 3])).tolist() == [1.0, 6.0, -3.0]
+
+
+def test_a_cost_of_bits_says_whether_it_is_one_between_them_too():
+    assert Cost(square, relaxed=True).relaxed and not Cost(square).relaxed
+    assert BooleanQuadratic().cost().relaxed and not Square().cost().relaxed
 
 
 def test_numpy_answers_take_the_dtype_of_the_points():

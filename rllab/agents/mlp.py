@@ -17,10 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.backprop import Linear, Module, ReLU, Tanh
+from rllab.backprop.module import Weights
 from rllab.keys import Key, as_key
 
 Layers = list[tuple[Tensor, Tensor]]
 _TORCH = {"tanh": torch.tanh, "relu": torch.relu}
+_MODULES = {"tanh": Tanh(), "relu": ReLU()}
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,24 @@ class MLP:
         for depth, (weight, bias) in enumerate(layers):
             x = add_product(bias, x if depth == 0 else activation(x), weight)
         return x
+
+    def modules(self) -> list[Module]:
+        """Return the network as modules, for a `Chain`."""
+        widths = zip(self.sizes, self.sizes[1:], strict=False)
+        modules: list[Module] = []
+        for i, o in widths:
+            modules += [Linear(i, o), _MODULES[self.activation]]
+        return modules[:-1]
+
+    def for_modules(self, w: Tensor) -> list[Weights]:
+        """Return views of w (d,) in the shapes of each of the `modules`, an empty one for the activations.
+
+        A `Linear` holds its matrix (out, in); as a view of ours it is read and written without a copy.
+        """
+        views: list[Weights] = []
+        for weight, bias in self.layers(w):
+            views += [(weight.t(), bias[0]), ()]
+        return views[:-1]
 
     def on_arrays(self, w: Tensor) -> list[tuple[np.ndarray, np.ndarray]]:
         """Return the layers of w (d,) as numpy arrays that share its memory, for `forward_array`."""

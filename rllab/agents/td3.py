@@ -15,6 +15,7 @@ the size of one step's cost whatever γ is, and critics begin at the mean cost o
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
@@ -22,10 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.adam import Adam
 from rllab.agents.base import Agent, episode_seeds, require_positive
 from rllab.agents.mlp import MLP, check_widths
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.rollouts import make_environment
+from rllab.backprop import Chain, Tanh
+from rllab.backprop.module import Weights
 from rllab.estimate import Estimate, Target
 from rllab.keys import Key
 
@@ -80,10 +84,9 @@ class TD3(Agent):
         self.critic = MLP((o + k, *self.critic_hidden, 1), "relu")
         self.critics = self.critic.initial(self.key.child("critics"), copies=2)
         self.targets = self.weights.clone(), self.critics.clone()
-        self.weights.requires_grad_()
-        self.critics.requires_grad_()
-        self.actor_optimizer = torch.optim.Adam([self.weights], lr=self.lr, fused=True)
-        self.critic_optimizer = torch.optim.Adam([self.critics], lr=self.lr, fused=True)
+        self._passes = _Passes(self)
+        self._slopes = torch.zeros_like(self.weights), torch.zeros_like(self.critics)
+        self.actor_optimizer, self.critic_optimizer = Adam(self.weights, self.lr), Adam(self.critics, self.lr)
         self.replay = Replay(self.capacity, o, k)
         self.env = make_environment(self._name, self.environment, self.environment_arguments)
         self.critic_updates = 0
@@ -118,7 +121,6 @@ class TD3(Agent):
                 self.update(self.replay.batch(draws.picks[i]), draws.smoothing[i])
         return returns
 
-    @torch.no_grad()
     def _start_from_warmup(self) -> None:
         """Let the critics begin at the mean cost of a step: the cost to go, times 1 − γ, of an episode without end.
 
@@ -136,36 +138,32 @@ class TD3(Agent):
     def update(self, batch: Batch, smoothing: Tensor) -> None:
         """Make one step of the critics, and of actor and targets every `delay`-th; smoothing is N(0, 1), (n, k)."""
         y = self.target(batch, smoothing)
-        pairs = torch.cat((batch.observations, batch.actions), 1).expand(2, -1, -1)
-        q = self.critic(self.critics, pairs).squeeze(-1)
-        # Σ_i mean (Q_i(o, a) − y)²
-        loss = (q - y).square().mean(1).sum()
-        (self.critics.grad,) = torch.autograd.grad(loss, self.critics)
-        self.critic_optimizer.step()
+        pairs, slopes = torch.cat((batch.observations, batch.actions), 1), self._slopes[1]
+        self._passes.regress(self.critics, pairs, y, slopes)
+        self.critic_optimizer.step(slopes)
         self.critic_updates += 1
         if self.critic_updates % self.delay == 0:
-            (self.weights.grad,) = torch.autograd.grad(self.actor_cost(batch.observations), self.weights)
-            self.actor_optimizer.step()
+            _, slope = self.descent(batch.observations)
+            self.actor_optimizer.step(slope)
             self.updates += 1
-            with torch.no_grad():
-                for target, current in zip(self.targets, (self.weights, self.critics), strict=True):
-                    target.lerp_(current, self.tau)
+            for target, current in zip(self.targets, (self.weights, self.critics), strict=True):
+                target.lerp_(current, self.tau)
 
-    @torch.no_grad()
     def target(self, batch: Batch, smoothing: Tensor) -> Tensor:
         """Return y, (n,)."""
         actor, critics = self.targets
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
         noise = (self.target_noise * smoothing).clamp_(-self.target_clip, self.target_clip)
-        a = (self.policy(actor, batch.following) + noise).clamp_(-1.0, 1.0)
-        q = self.critic(critics, torch.cat((batch.following, a), 1).expand(2, -1, -1)).squeeze(-1)
+        a = noise.add_(self._passes.act(actor, batch.following)).clamp_(-1.0, 1.0)
+        pairs = torch.cat((batch.following, a), 1)
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i
-        return (1 - self.discount) * batch.costs + self.discount * (1 - batch.terminated) * q.amax(0)
+        ahead = torch.maximum(*self._passes.judge(critics, pairs)).mul_(1 - batch.terminated)
+        return ahead.mul_(self.discount).add_(batch.costs, alpha=1 - self.discount)
 
-    def actor_cost(self, observations: Tensor) -> Tensor:
-        """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o): what the actor descends."""
-        a = self.policy(self.weights, observations)
-        return self.critic(self.critics[0], torch.cat((observations, a), 1)).mean()
+    def descent(self, observations: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,), written over."""
+        slope = self._slopes[0]
+        return self._passes.descent(self.weights, self.critics, observations, slope), slope
 
     def actor_gradient(self, observations: np.ndarray) -> Estimate:
         """Return the gradient the actor would follow, backpropagated through critic 1.
@@ -181,14 +179,13 @@ class TD3(Agent):
             raise ValueError(
                 f"{self._name}: observations must be (n, {len(self.policy.scale)}), got {observations.shape}"
             )
-        cost = self.actor_cost(self.policy.inputs(observations))
-        (gradient,) = torch.autograd.grad(cost, self.weights)
-        return Estimate(gradient, cost.detach(), 0, Target.surrogate("critic 1 of TD3, cost to go times 1 − γ"))
+        cost, gradient = self.descent(self.policy.inputs(observations))
+        return Estimate(gradient.clone(), cost, 0, Target.surrogate("critic 1 of TD3, cost to go times 1 − γ"))
 
     def _state(self) -> dict[str, Any]:
         stored = len(self.replay)
         return {
-            "critics": self.critics.detach(),
+            "critics": self.critics,
             "targets": list(self.targets),
             "actor_optimizer": self.actor_optimizer.state_dict(),
             "critic_optimizer": self.critic_optimizer.state_dict(),
@@ -198,8 +195,7 @@ class TD3(Agent):
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        with torch.no_grad():
-            self.critics.copy_(state["critics"])
+        self.critics.copy_(state["critics"])
         for target, stored in zip(self.targets, state["targets"], strict=True):
             target.copy_(stored)
         self.actor_optimizer.load_state_dict(state["actor_optimizer"])
@@ -207,6 +203,57 @@ class TD3(Agent):
         self.critic_updates = state["critic_updates"]
         self.replay.table[: len(state["replay"])] = state["replay"]
         self.replay.added = state["added"]
+
+
+class _Passes:
+    """The networks as chains of modules, whose buffers serve current and target weights in turn."""
+
+    def __init__(self, agent: TD3):
+        network, self._critic = agent.policy.network, agent.critic
+        self._network = network
+        self._actor = Chain([*network.modules(), Tanh()])
+        self._q = Chain(agent.critic.modules())  # both critics take turns: buffers that are warm
+        self._views: dict[int, tuple[Tensor, list[list[Weights]]]] = {}
+
+    def act(self, w: Tensor, observations: Tensor) -> Tensor:
+        """Return actions (n, k), to be used before the next call."""
+        return self._actor.forward(observations, self._of_actor(w))
+
+    def judge(self, critics: Tensor, pairs: Tensor) -> list[Tensor]:
+        """Return Q_i, (n,) each."""
+        return [self._q.forward(pairs, w)[:, 0].clone() for w in self._of_critics(critics)]
+
+    def regress(self, critics: Tensor, pairs: Tensor, y: Tensor, into: Tensor) -> None:
+        """Write the gradient of Σ_i mean (Q_i − y)² with respect to both critics into `into`, (2, d)."""
+        for w, g in zip(self._of_critics(critics), self._of_critics(into), strict=True):
+            # ∂/∂Q_i = 2 (Q_i − y)/n
+            v = (self._q.forward(pairs, w) - y.unsqueeze(1)).mul_(2 / len(y))
+            self._q.backward(v, g, to_input=False)
+
+    def descent(self, w: Tensor, critics: Tensor, observations: Tensor, into: Tensor) -> Tensor:
+        """Return the mean of Q_1(o, π_w(o)) and write its gradient with respect to w into `into`."""
+        pairs = torch.cat((observations, self.act(w, observations)), 1)
+        q = self._q.forward(pairs, self._of_critics(critics)[0])
+        # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
+        slope = self._q.backward(torch.full_like(q, 1 / len(q)))
+        assert slope is not None
+        self._actor.backward(slope[:, observations.shape[1] :], self._of_actor(into), to_input=False)
+        return q.mean()
+
+    def _of_actor(self, w: Tensor) -> list[Weights]:
+        return self._cached(w, lambda: [[*self._network.for_modules(w), ()]])[0]
+
+    def _of_critics(self, w: Tensor) -> list[list[Weights]]:
+        return self._cached(w, lambda: [self._critic.for_modules(w[i]) for i in (0, 1)])
+
+    def _cached(self, w: Tensor, make: Callable[[], list[list[Weights]]]) -> list[list[Weights]]:
+        """Views of w, made once; of the few tensors that an agent keeps."""
+        known = self._views.get(id(w))
+        if known is None or known[0] is not w:
+            if len(self._views) > 16:
+                self._views.clear()
+            known = self._views[id(w)] = w, make()
+        return known[1]
 
 
 class _Draws:

@@ -1,44 +1,31 @@
-"""Graph: any DAG of modules with a cost on top, and the gradient of the average loss with respect to every variable.
+"""Graph: any DAG of modules with costs on top, and the gradient of the average loss with respect to every variable.
 
     L(S, w) = (1/n) Σ_p C_p        ∂L/∂z = Σ_k ∂L/∂f_k ∂f_k/∂z   over all blocks k that read z     (L16, L17, L68, L83)
 
-Three engines give it: `explicit`, by the modules' own products; `autograd`, torch on the same forward; `differences`.
+with C the sum of the costs if there are several. Three engines give it: `explicit`, by the modules' own products;
+`autograd`, torch on the same forward; `differences`.
 
 Source: LeCun (2020), NYU Deep Learning, week 2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from rllab.backprop.module import Module
+from rllab.backprop import engines
+from rllab.backprop.estimated import Asked, Estimated
+from rllab.backprop.explicit import Pass, check_costs, forward, gather
+from rllab.backprop.module import Weights
+from rllab.backprop.order import Block, Variable, check_names, in_order, needed_for, wanting
+from rllab.cost import Cost
 from rllab.keys import Key, as_key
 
 Engine = Literal["explicit", "autograd", "differences"]
-
-
-@dataclass(frozen=True)
-class Block:
-    """A module, the variables it reads and the variables it computes."""
-
-    name: str
-    module: Module
-    reads: tuple[str, ...]
-    computes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable's name, whether it is observed or computed, continuous or discrete (L10)."""
-
-    name: str
-    observed: bool
-    discrete: bool
 
 
 @dataclass(frozen=True)
@@ -48,18 +35,36 @@ class Gradients:
     loss: Tensor
     by_variable: dict[str, Tensor]
     weights: Tensor
+    _made_by: Pass | None = field(default=None, repr=False, compare=False)
+
+    def row_grad(self, name: str) -> Tensor:
+        """Return ∂L/∂z as a row vector (1, m) of all m numbers of a variable (L76)."""
+        return self.by_variable[name].reshape(1, -1)
+
+
+class _ByVariable(dict[str, Tensor]):
+    def __missing__(self, name: str) -> Tensor:
+        raise KeyError(f"{name!r} has no gradient here: it is discrete, or only those of the weights were asked for")
 
 
 class Graph:
-    """Blocks in an order in which each reads only what is there already.
+    """Blocks, in whatever order, between variables; the blocks must not depend on each other in a circle.
 
     Args:
         blocks: the modules.
         inputs: the observed variables in the order of the arguments, and whether each is discrete.
-        output: the variable that `predict` returns.
-        cost: the variable (n,) whose mean is the loss.
+        output: the variable that `predict` returns, or several.
+        cost: the variable (n,) whose mean is the loss, or several whose sum's mean it is.
         key: the initial weights are drawn from it.
         dtype: of the weights.
+
+    Attributes:
+        blocks: in an order in which each reads only what is there.
+        variables: each by name: observed or computed, continuous or discrete.
+        weights: of all blocks, flat (d,); a new vector may be put in its place.
+
+    Raises:
+        ValueError: names are used twice or by nobody, wires do not fit modules, or blocks form a circle.
     """
 
     def __init__(
@@ -67,167 +72,220 @@ class Graph:
         blocks: Sequence[Block],
         inputs: Mapping[str, bool],
         *,
-        output: str,
-        cost: str,
+        output: str | Sequence[str],
+        cost: str | Sequence[str],
         key: Key | int,
         dtype: torch.dtype = torch.float32,
     ):
-        self.blocks, self.inputs, self.output, self.cost = list(blocks), dict(inputs), output, cost
+        check_names(blocks, inputs)
+        self.blocks, self.inputs = in_order(blocks, inputs), dict(inputs)
+        self.outputs = (output,) if isinstance(output, str) else tuple(output)
+        self.costs = (cost,) if isinstance(cost, str) else tuple(cost)
         self.variables = {name: Variable(name, True, discrete) for name, discrete in inputs.items()}
-        self._trained: set[str] = set()  # the variables that depend on weights
-        for block in blocks:
-            if missing := [name for name in block.reads if name not in self.variables]:
-                raise ValueError(f"Graph: block {block.name!r} reads {missing}, which no earlier block computes")
-            if (len(block.reads), len(block.computes)) != (block.module.inputs, block.module.outputs):
-                raise ValueError(f"Graph: block {block.name!r} does not have its module's numbers of variables")
-            if taken := [name for name in (block.name, *block.computes) if name in self.variables]:
-                raise ValueError(f"Graph: block {block.name!r} takes names that are in use: {taken}")
+        for block in self.blocks:
             self.variables |= {name: Variable(name, False, block.module.discrete) for name in block.computes}
-            if block.module.size or self._trained & set(block.reads):
-                self._trained |= set(block.computes)
-        if len({block.name for block in blocks}) < len(blocks) or {b.name for b in blocks} & set(self.variables):
-            raise ValueError("Graph: blocks and variables must all have different names")
-        if {output, cost} - set(self.variables):
+        unknown = [name for name in (*self.outputs, *self.costs) if name not in self.variables]
+        if unknown or not self.outputs or not self.costs:
             raise ValueError(f"Graph: output and cost must be variables, got {output!r} and {cost!r}")
-        parts = [block.module.initial(as_key(key).child(block.name)) for block in blocks]
+        self.estimated: dict[str, Estimated] = {}
+        self._owners = [block for block in self.blocks if block.shares is None]
+        parts = [block.module.initial(as_key(key).child(block.name)) for block in self._owners]
         self.weights = torch.cat(parts).to(dtype) if parts else torch.zeros(0, dtype=dtype)
 
-    def predict(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the output from the inputs it needs, the first ones; the others may be left away."""
+    @property
+    def output(self) -> str:
+        """The first output."""
+        return self.outputs[0]
+
+    @property
+    def cost(self) -> str:
+        """The first cost."""
+        return self.costs[0]
+
+    def predict(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
+        """Return the output, a tuple if there are several, from the first inputs; later ones may be left away."""
         values = dict(zip(self.inputs, observed, strict=False))
-        self._run(values, self._split(self.weights if weights is None else weights), until=self.output)
-        return values[self.output]
+        path = needed_for(self.blocks, self.outputs)
+        read = [name for block in path for name in block.reads] + list(self.outputs)
+        if missing := [name for name in read if name in self.inputs and name not in values]:
+            raise ValueError(f"Graph.predict: output {self.outputs} needs input {missing[0]!r}, which is missing")
+        self._check_kinds(values)
+        forward(path, values, self.split(self.weights if weights is None else weights))
+        return gather(values, self.outputs)
 
     def loss_per_sample(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return C (n,)."""
-        return self._forward(observed, self.weights if weights is None else weights)[self.cost]
+        """Return C (n,), the sum of the costs."""
+        values = self._observed(observed)
+        w = self.split(self.weights if weights is None else weights)
+        forward(needed_for(self.blocks, self.costs), values, w)
+        first, *others = check_costs(self.costs, values, len(observed[0]))
+        return sum(others, start=first)
 
-    @torch.no_grad()
     def backward(
         self,
         *observed: Tensor,
         engine: Engine = "explicit",
         weights: Tensor | None = None,
         weights_only: bool = False,
+        reuse: Gradients | None = None,
     ) -> Gradients:
         """Return the loss and its gradient with respect to every continuous variable and the weights.
 
-        With `weights_only` the products that no gradient of weights needs are left out, and `by_variable` is empty.
+        Args:
+            weights_only: leave out the products that no gradient of weights needs; `by_variable` is then empty.
+            reuse: what an earlier call returned and nobody needs any more. Where shapes still fit, the explicit engine
+                writes into its tensors and returns it again, without allocating any; otherwise it is left alone.
 
         Raises:
-            ValueError: if a gradient would have to pass a module that has none, or an unknown engine is asked for.
+            ValueError: a gradient would have to pass a module that has none, the cost is not one number a sample, a
+                block cannot compute from what it reads, or an unknown engine is asked for.
         """
-        engines = {"autograd": self._autograd, "differences": self._differences}
-        if engine not in ("explicit", *engines):
-            raise ValueError(f"Graph.backward: engine must be one of {('explicit', *engines)}, got {engine!r}")
-        for block in self.blocks:
-            if not block.module.differentiable:
-                raise ValueError(f"Graph.backward: no gradient passes block {block.name!r} to {block.reads[0]!r}")
         flat = self.weights if weights is None else weights
         if engine == "explicit":
-            return self._explicit(observed, flat, weights_only)
-        answer = engines[engine](observed, flat)
-        return Gradients(answer.loss, {}, answer.weights) if weights_only else answer
+            return self._explicit(observed, flat, weights_only, reuse)
+        if engine not in ("autograd", "differences"):
+            raise ValueError(f"Graph.backward: engine must be explicit, autograd or differences, got {engine!r}")
+        self._observed(observed)
+        self.check_passable(weights_only, estimates=False)
+        loss, by_variable, g = getattr(engines, engine)(self, observed, flat)
+        named = {} if weights_only else by_variable | self._named(g)
+        return Gradients(loss, _ByVariable(named), g)
 
-    def _split(self, w: Tensor) -> dict[str, Tensor]:
+    def _explicit(
+        self, observed: tuple[Tensor, ...], flat: Tensor, weights_only: bool, reuse: Gradients | None
+    ) -> Gradients:
+        made = reuse and reuse._made_by
+        if reuse and made and made.fits(self, observed, flat, weights_only):
+            made(observed, flat)
+            if not weights_only:
+                reuse.by_variable.update(made.gradients)  # a module may have ignored its buffer
+            return reuse
+        self._observed(observed)
+        made = Pass(self, observed, flat, weights_only)
+        named = {} if weights_only else made.gradients | self._named(made.gradient)
+        return Gradients(made.loss, _ByVariable(named), made.gradient, made)
+
+    def set_gradient(
+        self,
+        block: str,
+        estimator: Asked | None,
+        *,
+        key: Key | int,
+        evaluations: int = 8,
+        scope: Literal["local", "to_cost"] | None = None,
+        smooth: bool = False,
+        budget: int | Cost | None = None,
+    ) -> None:
+        """Let the explicit engine estimate one block's gradient with respect to what it reads; None: exactly again.
+
+        Args:
+            estimator: asked about n samples at once; it may need values only.
+            evaluations: how many it may spend for each sample in each backward pass.
+            scope: "to_cost" estimates the gradient through the block and all that follows, and needs neither of them
+                differentiable; "local" takes what follows as linear, for a `smooth` block with one output. None:
+                "local" if it is smooth, else "to_cost".
+            budget: the largest number of evaluations, or a `Cost` whose ledger to use.
+
+        Raises:
+            ValueError: there is no such block, "local" is asked for one that is not smooth, or its weights would have
+                no gradient.
+        """
+        found = next((b for b in self.blocks if b.name == block), None)
+        if found is None:
+            raise ValueError(f"Graph.set_gradient: block must be one of {[b.name for b in self.blocks]}, got {block!r}")
+        if estimator is None:
+            self.estimated.pop(block, None)
+            return
+        scope = scope or ("local" if smooth else "to_cost")
+        if scope == "local" and (not smooth or len(found.computes) > 1):
+            raise ValueError(
+                f"Graph.set_gradient: scope 'local' takes what follows block {block!r} as linear; it is for blocks of "
+                "one output that are declared smooth=True"
+            )
+        if found.module.size and not found.module.differentiable:
+            raise ValueError(f"Graph.set_gradient: block {block!r} has weights that no product reaches")
+        ledger = budget if isinstance(budget, Cost) else Cost(self.predict, budget)
+        self.estimated[block] = Estimated(estimator, evaluations, as_key(key).child(block), scope, ledger)
+
+    def per_sample(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Return the gradient of each sample's loss with respect to the weights, (n, d): their mean is `backward`'s."""
+        flat = self.weights if weights is None else weights
+        self._observed(observed)
+        made = Pass(self, observed, flat, weights_only=True)
+        n = len(observed[0])
+        rows = torch.zeros(n, len(flat), dtype=flat.dtype, device=flat.device)
+        at = dict(
+            zip((b.name for b in self._owners), rows.split([b.module.size for b in self._owners], 1), strict=True)
+        )
+        for block in made.path:
+            if block.module.size and not made.gradients.keys().isdisjoint(block.computes):
+                v, z = gather(made.gradients, block.computes), gather(made.values, block.reads)
+                w, y = self.weights_of(block.name, weights=flat).values(), made.ys[block.name]
+                # the pass began with 1/n
+                at[block.shares or block.name] += n * block.module._vjp_weights_by_sample(v, z, list(w), y)
+        return rows
+
+    def rest(self, name: str, *observed: Tensor, weights: Tensor | None = None) -> Callable[[Tensor], Tensor]:
+        """Return the loss as a function of one continuous variable alone, everything below it held fixed (L60).
+
+        Cost: one forward pass here, and one over what lies above the variable for each call of the function.
+
+        Raises:
+            ValueError: there is no such variable, or it is discrete.
+        """
+        if name not in self.variables or self.variables[name].discrete:
+            raise ValueError(f"Graph.rest: needs a continuous variable, got {name!r}")
+        self._observed(observed)
+        return engines.rest(self, name, observed, self.weights if weights is None else weights)
+
+    def weights_of(self, block: str, *, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Return a block's weights by their names, as views of the flat vector."""
+        found = next((b for b in self.blocks if b.name == block), None)
+        if found is None:
+            raise ValueError(f"Graph.weights_of: block must be one of {[b.name for b in self.blocks]}, got {block!r}")
+        views = self.split(self.weights if weights is None else weights)[block]
+        return dict(zip(found.module.shapes, views, strict=True))
+
+    def split(self, w: Tensor) -> dict[str, Weights]:
+        """Return views of the flat vector w (d,) for each block, in the shapes of its module's weights."""
         if w.shape != self.weights.shape:
             raise ValueError(f"Graph: weights must be {tuple(self.weights.shape)}, got {tuple(w.shape)}")
-        sizes = [block.module.size for block in self.blocks]
-        return dict(zip([block.name for block in self.blocks], w.split(sizes), strict=True))
+        flat = self._flat_parts(w)
+        own = {block.name: block.module.views(flat[block.name]) for block in self._owners}
+        return {block.name: own[block.shares or block.name] for block in self.blocks}
 
-    def _run(self, values: dict[str, Tensor], w: dict[str, Tensor], until: str | None = None) -> None:
-        for block in self.blocks:
-            if until in values:
-                return
-            z = _gather(values, block.reads)
-            y = block.module._forward(z, block.module.views(w[block.name]))
-            values.update(zip(block.computes, y if len(block.computes) > 1 else (y,), strict=True))
+    def check_passable(self, weights_only: bool, *, estimates: bool = True) -> set[str]:
+        """Return the continuous variables through which a gradient passes that is asked for.
 
-    def _forward(self, observed: tuple[Tensor, ...], w: Tensor) -> dict[str, Tensor]:
+        Raises:
+            ValueError: a block lies on its way that has none.
+        """
+        live = wanting(self.blocks, self.variables, weights_only)
+        for block in needed_for(self.blocks, self.costs):
+            if estimates and block.name in self.estimated:
+                continue
+            if not block.module.differentiable and (block.module.size or live & set(block.reads)):
+                below = next((repr(name) for name in block.reads if name in live), "its weights")
+                raise ValueError(f"Graph.backward: no gradient passes block {block.name!r} to {below}")
+        return {name for name in live if not self.variables[name].discrete}
+
+    def _flat_parts(self, w: Tensor) -> dict[str, Tensor]:
+        parts = w.split([block.module.size for block in self._owners]) if self._owners else ()
+        return dict(zip([block.name for block in self._owners], parts, strict=True))
+
+    def _named(self, flat: Tensor) -> dict[str, Tensor]:
+        return {name: part for name, part in self._flat_parts(flat).items() if part.numel()}
+
+    def _observed(self, observed: tuple[Tensor, ...]) -> dict[str, Tensor]:
         if len(observed) != len(self.inputs):
             raise ValueError(f"Graph: inputs must be {tuple(self.inputs)}, got {len(observed)} tensors")
         values = dict(zip(self.inputs, observed, strict=True))
-        self._run(values, self._split(w))
-        if values[self.cost].ndim != 1:
-            raise ValueError(f"Graph: cost {self.cost!r} must be one number a sample, got {values[self.cost].shape}")
+        self._check_kinds(values)
         return values
 
-    def _gradients(self, values: dict[str, Tensor], g: dict[str, Tensor], flat: Tensor) -> Gradients:
-        continuous = [name for name, variable in self.variables.items() if not variable.discrete]
-        every = {name: g[name] if name in g else torch.zeros_like(values[name]) for name in continuous}
-        return Gradients(values[self.cost].mean(), every | self._named(flat), flat)
-
-    def _named(self, flat: Tensor) -> dict[str, Tensor]:
-        return {name: part for name, part in self._split(flat).items() if part.numel()}
-
-    def _explicit(self, observed: tuple[Tensor, ...], flat: Tensor, weights_only: bool) -> Gradients:
-        values, w, into = self._forward(observed, flat), self._split(flat), torch.zeros_like(flat)
-        parts, c = self._split(into), values[self.cost]
-        g: dict[str, Tensor] = {self.cost: torch.full_like(c, 1 / len(c))}
-        for block in reversed(self.blocks):
-            if not any(name in g for name in block.computes):
-                continue  # the cost does not depend on it
-            for name in block.computes:
-                g.setdefault(name, torch.zeros_like(values[name]))
-            v, z, y = (_gather(d, n) for d, n in ((g, block.computes), (values, block.reads), (values, block.computes)))
-            views = block.module.views(w[block.name])
-            if block.module.size:
-                block.module._vjp_weights(v, z, views, y, block.module.views(parts[block.name]))
-            if weights_only and not self._trained & set(block.reads):
-                continue
-            products = block.module._vjp_state(v, z, views, y)
-            for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
-                if product is not None:
-                    g[name] = self._accumulate(g.get(name), product)
-        if weights_only:
-            return Gradients(c.mean(), {}, into)
-        return self._gradients(values, g, into)
-
-    def _accumulate(self, so_far: Tensor | None, product: Tensor) -> Tensor:
-        return product if so_far is None else so_far + product  # the fan-out sum, L67
-
-    def _autograd(self, observed: tuple[Tensor, ...], flat: Tensor) -> Gradients:
-        with torch.enable_grad():
-            leaf = flat.detach().requires_grad_()
-            values, w = {}, self._split(leaf)
-            for name, t in zip(self.inputs, observed, strict=True):
-                values[name] = t if self.inputs[name] else t.detach().requires_grad_()
-            for block in self.blocks:
-                y = block.module._forward(_gather(values, block.reads), block.module.views(w[block.name]))
-                for name, t in zip(block.computes, y if len(block.computes) > 1 else (y,), strict=True):
-                    values[name] = t.view_as(t)  # a node of its own, where a module hands its input on
-            names = [name for name, variable in self.variables.items() if not variable.discrete]
-            wanted = [values[name] for name in names]
-            *g, into = torch.autograd.grad(values[self.cost].mean(), [*wanted, leaf], materialize_grads=True)
-        return self._gradients({k: t.detach() for k, t in values.items()}, dict(zip(names, g, strict=True)), into)
-
-    def _differences(self, observed: tuple[Tensor, ...], flat: Tensor) -> Gradients:
-        values, w = self._forward(observed, flat), self._split(flat)
-        names = [name for name, variable in self.variables.items() if not variable.discrete]
-        g = {name: self._difference(values, w, name, values[name]) for name in names}
-        into = [self._difference(values, w, block.name, w[block.name]) for block in self.blocks]
-        return self._gradients(values, g, torch.cat(into))
-
-    def _difference(self, values: dict[str, Tensor], w: dict[str, Tensor], name: str, at: Tensor) -> Tensor:
-        """Central differences of the loss in each entry of one variable, whatever lies below it held fixed."""
-        h, g = torch.finfo(at.dtype).eps ** (1 / 3), torch.empty(at.numel(), dtype=at.dtype, device=at.device)
-        for i in range(at.numel()):
-            loss = []
-            for step in (h, -h):
-                moved = at.clone().contiguous()
-                moved.view(-1)[i] += step
-                new_w = w | ({name: moved} if name in w else {})
-                new, dirty = values | ({} if name in w else {name: moved}), {name}
-                for block in self.blocks:
-                    if dirty & {block.name, *block.reads}:
-                        views = block.module.views(new_w[block.name])
-                        y = block.module._forward(_gather(new, block.reads), views)
-                        new.update(zip(block.computes, y if len(block.computes) > 1 else (y,), strict=True))
-                        dirty |= set(block.computes)
-                loss.append(new[self.cost].mean())
-            g[i] = (loss[0] - loss[1]) / (2 * h)
-        return g.view(at.shape)
-
-
-def _gather(values: Mapping[str, Tensor], names: tuple[str, ...]) -> Tensor | tuple[Tensor, ...]:
-    return values[names[0]] if len(names) == 1 else tuple(values[name] for name in names)
+    def _check_kinds(self, values: Mapping[str, Tensor]) -> None:
+        for name, t in values.items():
+            if not isinstance(t, Tensor) or t.ndim == 0 or t.is_floating_point() is self.inputs[name]:
+                kind = "integers" if self.inputs[name] else "floating point"
+                got = f"{tuple(t.shape)} {t.dtype}" if isinstance(t, Tensor) else repr(t)
+                raise ValueError(f"Graph: input {name!r} must be a tensor of {kind}, sample first, got {got}")

@@ -6,63 +6,118 @@ Source: LeCun (2020), NYU Deep Learning, week 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from rllab.backprop.module import Module, State, Weights
+from rllab.backprop.module import Module, State, Weights, same_shape
+
+
+class _Join(Module):
+    """Several states in, one out."""
+
+    def __post_init__(self) -> None:
+        if self.inputs < 2:
+            raise ValueError(f"{type(self).__name__}: inputs must be >= 2, got {self.inputs}")
 
 
 @dataclass(frozen=True)
-class Add(Module):
-    """z_1 + z_2; each gets the gradient of the sum."""
+class Add(_Join):
+    """z_1 + z_2 + …; each gets the gradient of the sum."""
 
-    inputs: ClassVar[int] = 2
+    inputs: int = 2
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        same_shape(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.add(*z, out=out)
+        y = torch.add(z[0], z[1], out=out)
+        for t in z[2:]:
+            y.add_(t)
+        return y
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
-        return v, v
+        return (v,) * self.inputs
 
 
 @dataclass(frozen=True)
 class Copy(Module):
-    """(z, z); the gradients of both are added (L67)."""
+    """(z, z, …); the gradients of all are added (L67)."""
 
-    outputs: ClassVar[int] = 2
+    outputs: int = 2
+
+    def __post_init__(self) -> None:
+        if self.outputs < 2:
+            raise ValueError(f"Copy: outputs must be >= 2, got {self.outputs}")
 
     def _forward(self, z: Tensor, w: Weights, out: State | None = None) -> State:
-        return z, z
+        return (z,) * self.outputs
 
     def _vjp_state(self, v: State, z: Tensor, w: Weights, y: State, out: Tensor | None = None) -> Tensor:
-        return torch.add(*v, out=out)
+        total = torch.add(v[0], v[1], out=out)
+        for t in v[2:]:
+            total.add_(t)
+        return total
 
 
 @dataclass(frozen=True)
-class Multiply(Module):
-    """z_1 z_2, by components; each gets the gradient times the other (L70)."""
+class Multiply(_Join):
+    """z_1 z_2 …, by components; each gets the gradient times the others (L70)."""
 
-    inputs: ClassVar[int] = 2
+    inputs: int = 2
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        same_shape(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.mul(*z, out=out)
+        y = torch.mul(z[0], z[1], out=out)
+        for t in z[2:]:
+            y.mul_(t)
+        return y
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
-        first, second = out or (None, None)
-        return torch.mul(v, z[1], out=first), torch.mul(v, z[0], out=second)
+        products = []
+        for k in range(self.inputs):
+            first, *others = [t for j, t in enumerate(z) if j != k]
+            g = torch.mul(v, first, out=None if out is None else out[k])
+            for t in others:
+                g.mul_(t)
+            products.append(g)
+        return tuple(products)
 
 
 @dataclass(frozen=True)
-class Max(Module):
-    """max(z_1, z_2), by components; the gradient goes to the larger, exactly 0 to the other, to z_1 if equal."""
+class Max(_Join):
+    """max(z_1, z_2, …), by components; the gradient goes to the largest, to the first of equals, else exactly 0."""
 
-    inputs: ClassVar[int] = 2
+    inputs: int = 2
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        same_shape(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.maximum(*z, out=out)
+        y = torch.maximum(z[0], z[1], out=out)
+        for t in z[2:]:
+            y = torch.maximum(y, t, out=out)
+        return y
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
-        first = v * (z[0] >= z[1])
-        return first, v - first
+        free, products = torch.ones_like(v, dtype=torch.bool), []
+        for k, t in enumerate(z):
+            largest = (t == y) & free
+            products.append(torch.mul(v, largest, out=None if out is None else out[k]))
+            free &= ~largest
+        return tuple(products)
+
+
+@dataclass(frozen=True)
+class Concatenate(_Join):
+    """(z_1, z_2, …) side by side, (n, k_1 + k_2 + …, …); each gets its columns of the gradient."""
+
+    inputs: int = 2
+
+    def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.cat(z, 1) if out is None else torch.cat(z, 1, out=out)
+
+    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
+        return v.split([t.shape[1] for t in z], 1)

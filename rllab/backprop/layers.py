@@ -22,10 +22,11 @@ from rllab.keys import Key, as_key
 
 @dataclass(frozen=True)
 class Linear(Module):
-    """s = W z + b for states (n, fan_in); W (fan_out, fan_in) as torch.nn.Linear has it."""
+    """s = W z + b for states (n, fan_in); W (fan_out, fan_in) as torch.nn.Linear has it; without b if told so."""
 
     fan_in: int = 1
     fan_out: int = 1
+    bias: bool = True
 
     def __post_init__(self) -> None:
         if self.fan_in < 1 or self.fan_out < 1:
@@ -33,14 +34,21 @@ class Linear(Module):
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
-        return {"weight": (self.fan_out, self.fan_in), "bias": (self.fan_out,)}
+        weight = {"weight": (self.fan_out, self.fan_in)}
+        return weight | {"bias": (self.fan_out,)} if self.bias else weight
 
     def initial(self, key: Key | int) -> Tensor:
         """Draw W and b from U(±1/√fan_in), as torch does."""
         u = torch.rand(self.size, generator=as_key(key).generator(), dtype=torch.float64)
         return (2 * u - 1) / math.sqrt(self.fan_in)
 
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        if z[0].ndim != 2 or z[0].shape[1] != self.fan_in:
+            raise ValueError(f"states must be (n, {self.fan_in}), got {tuple(z[0].shape)}")
+
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
+        if not self.bias:
+            return torch.mm(z, w[0].t(), out=out)
         return torch.addmm(w[1], z, w[0].t(), out=out)
 
     def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
@@ -48,7 +56,12 @@ class Linear(Module):
 
     def _vjp_weights(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Weights) -> None:
         torch.mm(v.t(), z, out=out[0])
-        torch.sum(v, 0, out=out[1])
+        if self.bias:
+            torch.sum(v, 0, out=out[1])
+
+    def _vjp_weights_by_sample(self, v: Tensor, z: Tensor, w: Weights, y: Tensor) -> Tensor:
+        outer = torch.einsum("pi,pj->pij", v, z).flatten(1)
+        return torch.cat([outer, v], 1) if self.bias else outer
 
     def jacobian_state(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """Return ∂s/∂z = W for each sample, (n, fan_out, fan_in)."""
@@ -57,8 +70,8 @@ class Linear(Module):
     def jacobian_weights(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """Return ∂s/∂(W, b) = (I ⊗ zᵀ, I) for each sample, (n, fan_out, d)."""
         eye = torch.eye(self.fan_out, dtype=z.dtype, device=z.device)
-        kron = torch.einsum("ij,pk->pijk", eye, z).flatten(2)
-        return torch.cat([kron, eye.expand(len(z), -1, -1)], 2)
+        kron = torch.einsum("ij,pk->pijk", eye, self._checked(z)).flatten(2)
+        return torch.cat([kron, eye.expand(len(z), -1, -1)], 2) if self.bias else kron
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,10 @@ class NearestRow(Module):
     def initial(self, key: Key | int) -> Tensor:
         """Draw rows from N(0, I)."""
         return torch.randn(self.size, generator=as_key(key).generator(), dtype=torch.float64)
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        if z[0].ndim != 2 or z[0].shape[1] != self.width:
+            raise ValueError(f"states must be (n, {self.width}), got {tuple(z[0].shape)}")
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
         # differences, not ‖z‖² − 2 z·w + ‖w‖², which rounds ties apart

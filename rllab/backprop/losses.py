@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rllab.backprop.module import Module, State, Weights
+from rllab.backprop.module import Module, State, Weights, same_shape
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,22 @@ class SquaredDistance(Module):
     """‖ȳ − y‖² of two states of one shape."""
 
     inputs: ClassVar[int] = 2
+    hidden: ClassVar[int] = 1  # e = ȳ − y
 
-    def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.sum((z[0] - z[1]).square().flatten(1), 1, out=out)
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        same_shape(z)
+        if not all(t.is_floating_point() for t in z):
+            raise ValueError(f"states must be floating point, got {z[0].dtype} and {z[1].dtype}")
 
-    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
+    def _forward(self, z: State, w: Weights, out: State | None = None) -> State:
+        c, e = out or (None, None)
+        e = torch.sub(z[0], z[1], out=e)
+        return torch.linalg.vecdot(flat := e.flatten(1), flat, out=c), e
+
+    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: State, out: State | None = None) -> State:
         first, second = out or (None, None)
-        g = torch.sub(*z, out=first).mul_(2 * v.view(-1, *[1] * (z[0].ndim - 1)))
+        # 2(ȳ − y) v, one v a sample
+        g = torch.mul(y[1], v.view(-1, *[1] * (y[1].ndim - 1)), out=first).mul_(2)
         return g, torch.neg(g, out=second)
 
 
@@ -37,17 +46,29 @@ class CrossEntropy(Module):
     """−log softmax(ȳ)_y of scores ȳ (n, k) and true classes y (n,), int64."""
 
     inputs: ClassVar[int] = 2
+    hidden: ClassVar[int] = 2  # log softmax(ȳ), and −1 for each sample
 
-    def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
+    def _check(self, z: tuple[Tensor, ...]) -> None:
         scores, labels = z
-        chosen = scores.gather(1, labels[:, None])[:, 0]
-        return torch.sub(torch.logsumexp(scores, 1), chosen, out=out)
+        if scores.ndim != 2 or labels.shape != scores.shape[:1] or labels.dtype != torch.int64:
+            got = f"{tuple(scores.shape)} and {tuple(labels.shape)} of {labels.dtype}"
+            raise ValueError(f"scores must be (n, k) and classes (n,) of torch.int64, got {got}")
 
-    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
+    def _forward(self, z: State, w: Weights, out: State | None = None) -> State:
         scores, labels = z
-        g = torch.softmax(scores, 1) if out is None else torch.softmax(scores, 1, out=out[0])
-        g.scatter_add_(1, labels[:, None], torch.full_like(labels[:, None], -1, dtype=g.dtype))
-        return g.mul_(v[:, None]), None
+        if out is None:
+            log_p = torch.log_softmax(scores, 1)
+            return -log_p.gather(1, labels.unsqueeze(1))[:, 0], log_p, -torch.ones_like(log_p[:, :1])
+        c, log_p, _ = out
+        torch.log_softmax(scores, 1, out=log_p)
+        torch.gather(log_p, 1, labels.unsqueeze(1), out=c.unsqueeze(1)).neg_()
+        return out
+
+    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: State, out: State | None = None) -> State:
+        _, log_p, minus = y
+        g = torch.exp(log_p, out=None if out is None else out[0])
+        g.scatter_add_(1, z[1].unsqueeze(1), minus).mul_(v.unsqueeze(1))
+        return (g, None) if out is None else out
 
 
 @dataclass(frozen=True)
@@ -56,6 +77,9 @@ class ZeroOne(Module):
 
     inputs: ClassVar[int] = 2
     differentiable: ClassVar[bool] = False
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        same_shape(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
         return (z[0] != z[1]).double()

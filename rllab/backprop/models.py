@@ -6,9 +6,10 @@ from typing import Literal
 
 import torch
 
-from rllab.backprop.graph import Block, Graph
-from rllab.backprop.layers import Flatten, Linear
-from rllab.backprop.losses import CrossEntropy, SquaredDistance
+from rllab.backprop.graph import Graph
+from rllab.backprop.layers import Flatten, Linear, NearestRow
+from rllab.backprop.losses import CrossEntropy, SquaredDistance, ZeroOne
+from rllab.backprop.order import Block
 from rllab.backprop.pointwise import ReLU, Sigmoid, Tanh
 from rllab.keys import Key
 
@@ -42,12 +43,32 @@ def mlp(
     return Graph(blocks, inputs, output=at, cost="C", key=key, dtype=dtype)
 
 
-def lecture_net(sizes: tuple[int, int, int, int] = (600, 60, 40, 10), *, key: Key | int = 0) -> Graph:
-    """Return the lecture's three layers with ReLU between, on images (n, …) of sizes[0] numbers (L71).
+def linear(inputs: int, outputs: int = 1, *, key: Key | int = 0, dtype: torch.dtype = torch.float32) -> Graph:
+    """Return the linear model ȳ = Σ_i w_i x_i with C = ‖y − ȳ‖² (L7), x (n, inputs) and y (n, outputs)."""
+    blocks = [
+        Block("linear", Linear(inputs, outputs, bias=False), ("x",), ("ȳ",)),
+        Block("squared_distance", SquaredDistance(), ("ȳ", "y"), ("C",)),
+    ]
+    return Graph(blocks, {"x": False, "y": False}, output="ȳ", cost="C", key=key, dtype=dtype)
+
+
+def nearest_neighbour(rows: int, width: int, *, key: Key | int = 0, dtype: torch.dtype = torch.float32) -> Graph:
+    """Return ȳ = argmin_k ‖x − w_k‖² of x (n, width) (L8), judged by whether it is y (n,); it has no gradient."""
+    blocks = [
+        Block("nearest", NearestRow(rows, width), ("x",), ("ȳ",)),
+        Block("zero_one", ZeroOne(), ("ȳ", "y"), ("C",)),
+    ]
+    return Graph(blocks, {"x": False, "y": True}, output="ȳ", cost="C", key=key, dtype=dtype)
+
+
+def lecture_net(
+    sizes: tuple[int, ...] = (600, 60, 40, 10), *, key: Key | int = 0, dtype: torch.dtype = torch.float32
+) -> Graph:
+    """Return the lecture's linear layers with ReLU between, on images (n, …) of sizes[0] numbers (L71).
 
     Unlike the lecture's listing it keeps the batch when it flattens (L75).
     """
-    net = mlp(sizes, key=key)
+    net = mlp(sizes, key=key, dtype=dtype)
     first, *rest = net.blocks
     blocks = [Block("flatten", Flatten(), ("x",), ("z0",)), Block(first.name, first.module, ("z0",), first.computes)]
-    return Graph([*blocks, *rest], net.inputs, output=net.output, cost=net.cost, key=key)
+    return Graph([*blocks, *rest], net.inputs, output=net.outputs, cost=net.costs, key=key, dtype=dtype)

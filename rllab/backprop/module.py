@@ -30,12 +30,15 @@ class Module(ABC):
 
     The methods with an underscore are the fast path: weights come as views in the shapes of `shapes`, y is what
     `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
-    written over. A method may ignore `out`; it must never write into z, w, v or y.
+    written over. A method may ignore `out`; it must never write into z, w, v or y. What `_forward` finds on its way and
+    a product needs again, it may return after its outputs: `hidden` tensors, sample first, that only it sees.
     """
 
-    inputs: ClassVar[int] = 1
-    outputs: ClassVar[int] = 1
+    inputs: int = 1
+    outputs: int = 1
+    hidden: ClassVar[int] = 0
     differentiable: ClassVar[bool] = True
+    in_place: ClassVar[bool] = False  # whether `_forward` may have z itself as `out`: no product of it reads z
     discrete: ClassVar[bool] = False  # whether its outputs are integers, to which no gradient goes
 
     @property
@@ -64,6 +67,17 @@ class Module(ABC):
         """Write Σ_p v_p · ∂f_p/∂w into `out`, one tensor for each of the weights."""
         raise NotImplementedError(f"{type(self).__name__}: has weights, but no _vjp_weights")
 
+    def _vjp_weights_by_sample(self, v: State, z: State, w: Weights, y: State) -> Tensor:
+        """Return v_p · ∂f_p/∂w of each sample, (n, d)."""
+        n = len(v[0] if isinstance(v, tuple) else v)
+        g = torch.zeros(n, self.size, dtype=w[0].dtype, device=w[0].device)
+        for p in range(n):
+            self._vjp_weights(_sample(v, p), _sample(z, p), w, _sample(y, p), self.views(g[p]))
+        return g
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:  # noqa: B027 - most modules leave it to torch
+        """Raise a ValueError that says what is wrong with states on which `_forward` would not fail by itself."""
+
     def views(self, w: Tensor | None) -> list[Tensor]:
         """Return the weights as views of the flat vector w (d,).
 
@@ -80,7 +94,10 @@ class Module(ABC):
 
     def forward(self, z: State, w: Tensor | None = None) -> State:
         """Return f(z, w) for states z, sample first, and weights w (d,)."""
-        return self._forward(self._checked(z), self.views(w))
+        y = self._forward(self._checked(z), self.views(w))
+        if not self.hidden:
+            return y
+        return y[: self.outputs] if self.outputs > 1 else y[0]
 
     def vjp_state(self, v: State, z: State, w: Tensor | None = None) -> State:
         """Return v · ∂f/∂z, shaped as z, for v shaped as the output."""
@@ -91,7 +108,8 @@ class Module(ABC):
     def vjp_weights(self, v: State, z: State, w: Tensor | None = None) -> Tensor:
         """Return Σ_p v_p · ∂f_p/∂w, (d,), for v shaped as the output."""
         self._check_differentiable()
-        views, y = self.views(w), self.forward(z, w)
+        views = self.views(w)
+        y = self._forward(self._checked(z), views)
         g = torch.zeros(0, dtype=torch.float64) if w is None else torch.zeros_like(w)
         if self.size:
             self._vjp_weights(v, z, views, y, self.views(g))
@@ -134,8 +152,23 @@ class Module(ABC):
         zs = z if isinstance(z, tuple) else (z,)
         if len(zs) != self.inputs or not all(isinstance(t, Tensor) and t.ndim > 0 for t in zs):
             raise ValueError(f"{type(self).__name__}: z must be {self.inputs} tensor(s), sample first, got {z!r}")
+        try:
+            self._check(zs)
+        except ValueError as error:
+            raise ValueError(f"{type(self).__name__}: {error}") from None
         return z
 
     def _check_differentiable(self) -> None:
         if not self.differentiable:
             raise ValueError(f"{type(self).__name__}: has no gradient; estimate one instead")
+
+
+def same_shape(z: tuple[Tensor, ...]) -> None:
+    """Raise a ValueError unless all states have one shape: torch would stretch the smaller."""
+    if any(t.shape != z[0].shape for t in z):
+        raise ValueError(f"states must have one shape, got {', '.join(str(tuple(t.shape)) for t in z)}")
+
+
+def _sample(t: State, p: int) -> State:
+    """Return sample p of a state, or of each of a tuple, as a batch of one."""
+    return tuple(part[p : p + 1] for part in t) if isinstance(t, tuple) else t[p : p + 1]

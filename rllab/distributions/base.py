@@ -3,11 +3,12 @@
     s(x) = ∇_φ log p_φ(x)         E s = 0,  and  ∇_φ E f = E[f(x) s(x)]
 
 Estimators never need the (K, d) scores themselves but sums of them weighted by costs, and their squares: `score_sum`
-and `score_square_sum` give those without holding K × d numbers beside the samples.
+and `score_square_sum` give those without holding K × d numbers beside the samples, for several weightings at a time.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from abc import ABC, abstractmethod
 from typing import Any, Self
 
@@ -18,7 +19,11 @@ from rllab.keys import Key
 
 
 class Distribution(ABC):
-    """A parametrised distribution over vectors. Subclasses are frozen dataclasses of their parameters, and final."""
+    """A parametrised distribution over vectors. Subclasses are frozen dataclasses of their parameters, and final.
+
+    Samples and what is made of them: x (k, *shape); weights w are (k,), or (k, B) for B distributions at once, and may
+    have more dimensions in front, one weighting each, which then also stand in front of the sums.
+    """
 
     @property
     @abstractmethod
@@ -35,17 +40,41 @@ class Distribution(ABC):
         """How many different samples there are; None if not finitely many."""
         return None
 
-    @abstractmethod
     def replace(self, **parameters: Tensor) -> Self:
-        """Return the same distribution with other parameters."""
+        """Return the same distribution with other parameters.
+
+        Raises:
+            ValueError: if it has none of such a name.
+        """
+        own = self.parameters
+        if unknown := set(parameters) - set(own):
+            name, one = type(self).__name__, len(own) == 1
+            known = ("the parameter is " if one else "parameters are ") + ", ".join(own)
+            raise ValueError(f"{name}.replace: {known}, got {min(unknown)!r}")
+        return self._with(own | parameters)
+
+    def _with(self, parameters: dict[str, Tensor]) -> Self:
+        """Make the same distribution of a full set of parameters, which are fields unless this is overridden."""
+        return dataclasses.replace(self, **parameters)  # type: ignore[type-var] - subclasses are dataclasses
 
     def detach(self) -> Self:
         """Return the same distribution, cut off from autograd."""
-        return self.replace(**{name: value.detach() for name, value in self.parameters.items()})
+        own = self.parameters
+        if not any(value.requires_grad for value in own.values()):
+            return self
+        return self._with({name: value.detach() for name, value in own.items()})
 
     @abstractmethod
     def draw(self, k: int, key: Key) -> tuple[Tensor, Any]:
-        """Draw k samples (k, *shape), and whatever noise the score is easiest computed from."""
+        """Draw k samples, and whatever noise the score is easiest computed from."""
+
+    def noise_of(self, x: Tensor) -> Any:
+        """Return the noise of samples that were not drawn here; None where scores are computed from x alone."""
+        return None
+
+    @abstractmethod
+    def log_prob(self, x: Tensor) -> Tensor:
+        """Return log p(x), (k,) or (k, B): of samples (k, *shape), drawn from whatever."""
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         """Return samples `start` to `stop` of all there are, in a fixed order: (N, *shape), and log p, (N,) or (N, B).
@@ -59,11 +88,20 @@ class Distribution(ABC):
 
     @abstractmethod
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        """Return Σ_k w_k s(x_k) by parameter, for weights (k,) or (k, B)."""
+        """Return Σ_k w_k s(x_k) by parameter."""
 
     @abstractmethod
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
         """Return Σ_k w_k s(x_k)² by parameter, elementwise squares."""
+
+    def score_sums(
+        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return Σ_k once_k s(x_k) and Σ_k twice_k s(x_k)², a hook for those that have both for less than the sum.
+
+        Both stand for several weightings, of which there may be other numbers in the first dimension.
+        """
+        return self.score_sum(once, x, noise), self.score_square_sum(twice, x, noise)
 
     @abstractmethod
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
@@ -71,8 +109,8 @@ class Distribution(ABC):
 
 
 def weighted_sum(w: Tensor, t: Tensor) -> Tensor:
-    """Return Σ_k w_k t_k for weights (k,) and rows (k, d), or for (k, B) and (k, B, d)."""
-    return torch.einsum("k,kd->d" if t.ndim == 2 else "kb,kbd->bd", w, t)
+    """Return Σ_k w_k t_k for weights (…, k) and rows (k, d), or for (…, k, B) and (k, B, d)."""
+    return w @ t if t.ndim == 2 else torch.einsum("...kb,kbd->...bd", w, t)
 
 
 def add_into(total: dict[str, Tensor], term: dict[str, Tensor]) -> None:
@@ -88,13 +126,3 @@ def uniform(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     the same key would give other outcomes in either precision.
     """
     return torch.rand(shape, generator=key.generator(), dtype=torch.float64).to(like.device)
-
-
-def check_logits(name: str, logits: object, shapes: dict[int, str]) -> None:
-    """Raise a ValueError in the name of `name` unless `logits` are finite floats of one of the `shapes` by rank."""
-    ok = isinstance(logits, Tensor) and logits.is_floating_point() and logits.ndim in shapes and logits.numel() > 0
-    if not ok or not isinstance(logits, Tensor):
-        got = f"{tuple(logits.shape)} {logits.dtype}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"{name}: logits must be a floating tensor {' or '.join(shapes.values())}, got {got}")
-    if not torch.isfinite(logits).all():
-        raise ValueError(f"{name}: logits must be finite, got {logits[~torch.isfinite(logits)][0].item()}")

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from rllab.distributions.base import Distribution, check_logits, uniform, weighted_sum
+from rllab.distributions.base import Distribution, uniform, weighted_sum
+from rllab.distributions.checks import check_logits
 from rllab.keys import Key
 
 
@@ -43,11 +44,6 @@ class Bernoulli(Distribution):
     def support_size(self) -> int:
         return 2 ** self.shape[-1]
 
-    def replace(self, **parameters: Tensor) -> Bernoulli:
-        if unknown := set(parameters) - {"logits"}:
-            raise ValueError(f"Bernoulli.replace: the parameter is logits, got {min(unknown)!r}")
-        return Bernoulli(parameters.get("logits", self.logits))
-
     def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
         p = torch.sigmoid(self.logits.double())
         return (uniform((k, *self.shape), key, p) < p).to(self.logits), None
@@ -58,7 +54,10 @@ class Bernoulli(Distribution):
         index = torch.arange(which.start, which.stop, device=self.logits.device)
         bits = (index[:, None] >> torch.arange(n - 1, -1, -1, device=self.logits.device)) & 1
         x = bits.to(self.logits).view(-1, *[1] * (self.logits.ndim - 1), n).expand(-1, *self.shape)
-        return x, logsigmoid((2 * x - 1) * self.logits).sum(-1)
+        return x, self.log_prob(x)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return logsigmoid((2 * x - 1) * self.logits).sum(-1)
 
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
         # Σ_k w_k s(x_k) = σ(−l) Σ_{x_k = 1} w_k − σ(l) Σ_{x_k = 0} w_k

@@ -1,22 +1,25 @@
-"""Categorical: independent choices of one among K, as one-hot vectors, P(x = e_c) = p_c = e^(l_c) / Σ_j e^(l_j).
+"""Categorical: independent choices of one among K, P(c) = p_c = e^(l_c) / Σ_j e^(l_j).
 
-∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where x_c = 1, −p_c where x_c = 0
+∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
 
-The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0. One-hot vectors
-and not indices, because that is the form in which a choice can be relaxed, and a table of costs is `x @ table`.
+The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0; see `_others`.
+Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
+indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import one_hot, pad
 
-from rllab.distributions.base import Distribution, check_logits, uniform, weighted_sum
+from rllab.distributions.base import Distribution, uniform, weighted_sum
+from rllab.distributions.checks import check_logits
 from rllab.keys import Key
+
+SAMPLES = ("one-hot", "index")
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,12 +29,16 @@ class Categorical(Distribution):
     Args:
         logits: log p up to a constant for each choice: (K,) for a single choice, (n, K), or (B, n, K); floating and
             finite.
+        samples: "one-hot"; or "index" for samples (n,) of indices 0 … K − 1, as floating numbers like all points.
     """
 
     logits: Tensor
+    samples: Literal["one-hot", "index"] = "one-hot"
 
     def __post_init__(self) -> None:
         check_logits("Categorical", self.logits, {1: "(K,)", 2: "(n, K)", 3: "(B, n, K)"})
+        if self.samples not in SAMPLES:
+            raise ValueError(f"Categorical: samples must be one of {SAMPLES}, got {self.samples!r}")
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -40,53 +47,123 @@ class Categorical(Distribution):
     @property
     def shape(self) -> tuple[int, ...]:
         *problems, n, k = (1, *self.logits.shape) if self.logits.ndim == 1 else self.logits.shape
-        return (*problems, n * k)
+        return (*problems, n if self.samples == "index" else n * k)
 
     @property
     def support_size(self) -> int:
-        k = self.logits.shape[-1]
-        return k ** (self.shape[-1] // k)
-
-    def replace(self, **parameters: Tensor) -> Categorical:
-        if unknown := set(parameters) - {"logits"}:
-            raise ValueError(f"Categorical.replace: the parameter is logits, got {min(unknown)!r}")
-        return Categorical(parameters.get("logits", self.logits))
+        return self.logits.shape[-1] ** self._choices
 
     def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
         c = torch.softmax(self.logits.double(), -1).cumsum(-1)
         c = c / c[..., -1:]  # ends in exactly 1, so that no u < 1 falls behind the last choice of positive probability
-        u = uniform((k, *self.logits.shape[:-1], 1), key, c)
-        return self._one_hot((u >= c).sum(-1)), None
+        u = uniform((k, *self._variables), key, c)
+        if self._variables:  # bisection wants the samples last
+            index = torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)
+        else:
+            index = torch.searchsorted(c, u, right=True)
+        return self._encoded(index), None
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
-        k = self.logits.shape[-1]
-        n = self.shape[-1] // k
+        k, n = self.logits.shape[-1], self._choices
         which = range(self.support_size)[start:stop]
         index = torch.arange(which.start, which.stop, device=self.logits.device)
+        if not self._variables:
+            return self._encoded(index), torch.log_softmax(self.logits, -1)[start:stop]
         digits = index[:, None] // torch.tensor([k**j for j in reversed(range(n))], device=index.device) % k
-        variables = self.logits.shape[:-1]  # (), (n,) or (B, n)
-        digits = digits.view(-1, *[1] * (len(variables) - 1), *variables[-1:]).expand(-1, *variables)
-        log_p = torch.log_softmax(self.logits, -1).expand(*digits.shape, k).gather(-1, digits[..., None])[..., 0]
-        return self._one_hot(digits), log_p if self.logits.ndim == 1 else log_p.sum(-1)
+        digits = digits.view(-1, *[1] * (len(self._variables) - 1), *self._variables[-1:]).expand(-1, *self._variables)
+        return self._encoded(digits), self._log_prob(digits)
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self._log_prob(self._index(x))
 
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        # Σ_k w_k s_c(x_k) = (Σ_{j≠c} p_j) Σ_{x_k = e_c} w_k − p_c Σ_{x_k ≠ e_c} w_k
-        p, mine = torch.softmax(self.logits, -1), weighted_sum(w, x).view(self.logits.shape)
-        return {"logits": mine * _others(p) - _others(mine) * p}
+        return {"logits": _once(*self._with_others(w, x))}
 
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        p, mine = torch.softmax(self.logits, -1), weighted_sum(w, x).view(self.logits.shape)
-        return {"logits": mine * _others(p).square() + _others(mine) * p.square()}
+        return {"logits": _twice(*self._with_others(w, x))}
+
+    def score_sums(
+        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        m, p = len(once), torch.softmax(self.logits, -1)
+        mine = self._histogram(torch.cat((once, twice)), x)
+        both = torch.cat((mine, p.expand(1, *mine.shape[1:])))  # p stands behind the weights
+        others = _others(both, p)
+        q = others[-1]
+        return {"logits": _once(p, q, mine[:m], others[:m])}, {"logits": _twice(p, q, mine[m:], others[m:-1])}
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        p, x = torch.softmax(self.logits, -1), x.view(-1, *self.logits.shape)
-        return {"logits": x * _others(p) - (1 - x) * p}
+        p, q = self._probabilities()
+        x = self._hot(self._index(x)) if self.samples == "index" else x.view(-1, *self.logits.shape)
+        return {"logits": x * q - (1 - x) * p}
 
-    def _one_hot(self, index: Tensor) -> Tensor:
-        return one_hot(index, self.logits.shape[-1]).to(self.logits).view(len(index), *self.shape)
+    @property
+    def _variables(self) -> tuple[int, ...]:
+        return self.logits.shape[:-1]  # (), (n,) or (B, n)
+
+    @property
+    def _choices(self) -> int:
+        return self._variables[-1] if self._variables else 1
+
+    def _encoded(self, index: Tensor) -> Tensor:
+        """Return samples of indices (k, *variables)."""
+        x = index.to(self.logits.dtype) if self.samples == "index" else self._hot(index)
+        return x.view(len(index), *self.shape)
+
+    def _hot(self, index: Tensor) -> Tensor:
+        """Return one-hot vectors (k, *shape of the logits)."""
+        return self.logits.new_zeros((len(index), *self.logits.shape)).scatter_(-1, index.unsqueeze(-1), 1.0)
+
+    def _index(self, x: Tensor) -> Tensor:
+        """Return the indices (k, *variables) of samples."""
+        x = x.long() if self.samples == "index" else x.view(len(x), *self.logits.shape).argmax(-1)
+        return x.view(len(x), *self._variables)
+
+    def _log_prob(self, index: Tensor) -> Tensor:
+        log_p = torch.log_softmax(self.logits, -1).expand(*index.shape, -1).gather(-1, index[..., None])[..., 0]
+        return log_p if self.logits.ndim == 1 else log_p.sum(-1)
+
+    def _histogram(self, w: Tensor, x: Tensor) -> Tensor:
+        """Return Σ_{k: x_k = c} w_k for every choice: shaped like the logits, behind the dimensions in front of w."""
+        lead = w.shape[: w.ndim - x.ndim + 1]
+        if self.samples == "one-hot":
+            return weighted_sum(w, x).view(*lead, *self.logits.shape)
+        if not self._variables:
+            sums = [torch.bincount(x.view(-1).long(), one, len(self.logits)) for one in w.reshape(-1, len(x))]
+            return torch.stack(sums).view(*lead, -1)
+        first = torch.arange(0, self.logits.numel(), self.logits.shape[-1], device=x.device)  # cell of each variable
+        cells = (self._index(x) + first.view(self._variables)).flatten()
+        w = w.unsqueeze(-1).expand(*w.shape, self._choices)
+        sums = [torch.bincount(cells, one, self.logits.numel()) for one in w.reshape(-1, len(cells))]
+        return torch.stack(sums).view(*lead, *self.logits.shape)
+
+    def _probabilities(self) -> tuple[Tensor, Tensor]:
+        """Return p_c and Σ_{j≠c} p_j."""
+        p = torch.softmax(self.logits, -1)
+        return p, _others(p, p)
+
+    def _with_others(self, w: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return p_c and Σ_{j≠c} p_j, and weights of the samples that chose c, and of those that did not."""
+        p, mine = torch.softmax(self.logits, -1), self._histogram(w, x)
+        return p, _others(p, p), mine, _others(mine, p)
 
 
-def _others(v: Tensor) -> Tensor:
-    """Return Σ_{j≠c} v_j for each c, from the sums on its left and right: nothing is subtracted, so nothing cancels."""
-    left, right = v.cumsum(-1), v.flip(-1).cumsum(-1)
-    return pad(left, (1, -1)) + pad(right, (1, -1)).flip(-1)
+def _once(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
+    """Return Σ_k w_k s_c(x_k) = (Σ_{j≠c} p_j) Σ_{x_k = c} w_k − p_c Σ_{x_k ≠ c} w_k."""
+    return torch.addcmul(mine * q, theirs, p, value=-1)
+
+
+def _twice(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
+    """Return Σ_k w_k s_c(x_k)²."""
+    return torch.addcmul(mine * (q * q), theirs, p * p)
+
+
+def _others(v: Tensor, p: Tensor) -> Tensor:
+    """Return Σ_{j≠c} v_j for each c.
+
+    As a difference from the sum over all, but for the c of most probability: that difference cancels where the samples
+    are almost all of one choice, and is multiplied by p_c ≈ 1; elsewhere p_c <= 1/2 and its rounding is harmless.
+    """
+    most = p.argmax(-1, keepdim=True).expand(*v.shape[:-1], 1)
+    rest = v.scatter(-1, most, 0.0).sum(-1, keepdim=True)
+    return (v.sum(-1, keepdim=True) - v).scatter_(-1, most, rest)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.checks import VECTORS, check_floating, positive_beside
 from rllab.keys import Key, standard_normal
 
 
@@ -29,20 +31,8 @@ class Gaussian(Distribution):
     scale: Tensor | float = 1.0
 
     def __post_init__(self) -> None:
-        mean = self.mean
-        if not isinstance(mean, Tensor) or not mean.is_floating_point() or mean.ndim not in (1, 2) or not mean.numel():
-            got = f"{tuple(mean.shape)} {mean.dtype}" if isinstance(mean, Tensor) else type(mean).__name__
-            raise ValueError(f"Gaussian: mean must be a floating tensor (d,) or (B, d), got {got}")
-        scale = torch.as_tensor(self.scale, dtype=mean.dtype, device=mean.device)
-        try:
-            scale = scale.expand(mean.shape)
-        except RuntimeError:
-            raise ValueError(
-                f"Gaussian: scale must broadcast to mean's shape {tuple(mean.shape)}, got {tuple(scale.shape)}"
-            ) from None
-        if not bool((scale > 0).all()):
-            raise ValueError(f"Gaussian: scale must be positive everywhere, got a minimum of {scale.min().item()}")
-        object.__setattr__(self, "scale", scale)
+        mean = check_floating("Gaussian", "mean", self.mean, VECTORS)
+        object.__setattr__(self, "scale", positive_beside("Gaussian", "scale", self.scale, "mean", mean))
 
     @property
     def parameters(self) -> dict[str, Tensor]:
@@ -52,21 +42,31 @@ class Gaussian(Distribution):
     def shape(self) -> tuple[int, ...]:
         return tuple(self.mean.shape)
 
-    def replace(self, **parameters: Tensor) -> Gaussian:
-        if unknown := set(parameters) - {"mean", "scale"}:
-            raise ValueError(f"Gaussian.replace: parameters are mean and scale, got {min(unknown)!r}")
-        return Gaussian(parameters.get("mean", self.mean), parameters.get("scale", self.scale))
-
     def draw(self, k: int, key: Key) -> tuple[Tensor, Tensor]:
         u = standard_normal((k, *self.shape), key, self.mean)
         return torch.addcmul(self.mean, u, self._scale), u
 
+    def noise_of(self, x: Tensor) -> Tensor:
+        return (x - self.mean) / self._scale
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        # log p = Σ_i −u_i²/2 − log s_i − log(2π)/2
+        return (-0.5 * self.noise_of(x).square() - self._scale.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._sum(w, (noise, noise * noise - 1), self._scale)
+        return self._sum(w, noise, noise * noise - 1, self._scale)
 
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
         square = noise * noise
-        return self._sum(w, (square, (square - 1).square_()), self._scale.square())
+        return self._sum(w, square, (square - 1).square_(), self._scale.square())
+
+    def score_sums(
+        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        square = noise * noise
+        less = square - 1
+        first = self._sum(once, noise, less, self._scale)
+        return first, self._sum(twice, square, less.square_(), self._scale.square())
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"mean": noise / self._scale, "scale": (noise * noise - 1) / self._scale}
@@ -77,5 +77,5 @@ class Gaussian(Distribution):
         return self.scale
 
     @staticmethod
-    def _sum(w: Tensor, terms: tuple[Tensor, Tensor], over: Tensor) -> dict[str, Tensor]:
-        return {name: weighted_sum(w, t) / over for name, t in zip(("mean", "scale"), terms, strict=True)}
+    def _sum(w: Tensor, of_mean: Tensor, of_scale: Tensor, over: Tensor) -> dict[str, Tensor]:
+        return {"mean": weighted_sum(w, of_mean) / over, "scale": weighted_sum(w, of_scale) / over}

@@ -54,8 +54,8 @@ class Estimator(ABC):
 
     `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
     gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `kind` is what is asked at each point,
-    `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", …. `source` is a short
-    citation, "Authors (year), Title".
+    `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", "relaxed", …. `source` is
+    a short citation, "Authors (year), Title".
     """
 
     source: ClassVar[str]
@@ -142,6 +142,11 @@ class Estimator(ABC):
         """
         if not isinstance(cost, Cost):
             raise TypeError(f"{type(self).__name__}: cost must be a Cost, got {cost!r}; wrap it: Cost(function)")
+        if "relaxed" in self.needs and not cost.relaxed:
+            raise TypeError(
+                f"{type(self).__name__}: cost must be one between bits or choices too, got one that does not say so; "
+                "if it is, declare it: Cost(function, relaxed=True)"
+            )
         query = self.ask(at, evaluations, key, state=state)
         cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
         return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs

@@ -1,6 +1,11 @@
 """Baselines for the score function: what is subtracted from a cost before it weighs a score.
 
-    A_k = f_k − b_k        None: b_k = 0    a number: b_k = b    "mean": b_k = f̄    "leave-one-out": mean of the others
+    A_k = f_k − b_k        None             b_k = 0
+                           a number         b_k = b
+                           "moving"         b_k = mean cost of earlier estimates, weighed by decay^(how many ago)
+                           "mean"           b_k = f̄, the mean of the batch
+                           "leave-one-out"  b_k = the mean of the others
+                           "optimal"        b_k = Σ_j f_j s_j² / Σ_j s_j² over the half of the batch without k
 
 A baseline leaves E[A ∇log p] = ∇E f unchanged if b_k is independent of x_k, because E ∇log p = 0. The mean over a batch
 that holds x_k itself is not independent of it: it scales the mean of the estimate by exactly 1 − 1/K. Leaving k out
@@ -8,39 +13,44 @@ repairs that, and is the same thing times K/(K − 1):
 
     f_k − (K f̄ − f_k)/(K − 1) = K/(K − 1) · (f_k − f̄)
 
-Source: Kool, van Hoof & Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!", eq. 8.
+The baseline of least variance, E[f s²]/E[s²] for each parameter, also has to be estimated from other samples than those
+it is subtracted from; here each half of the batch lends its own to the other half.
+
+Sources: Kool, van Hoof & Welling (2019), "Buy 4 REINFORCE samples, get a baseline for free!", eq. 8; Mohamed, Rosca,
+Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 7.4; Greensmith, Bartlett &
+Baxter (2004), "Variance reduction techniques for gradient estimates in reinforcement learning", section 4.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import torch
 from torch import Tensor
 
-Baseline = Literal["leave-one-out", "mean"] | float | None
-_IN_BATCH = ("leave-one-out", "mean")
+Baseline = Literal["leave-one-out", "mean"] | float | None  # those that one batch of costs is enough for
+AnyBaseline = Baseline | Literal["moving", "optimal"]
+NAMES = ("leave-one-out", "mean")
+_IN_BATCH = ("leave-one-out", "mean", "optimal")
 
 
-def check_baseline(name: str, baseline: object) -> None:
-    """Raise a ValueError in the name of `name` unless `baseline` is one of those above."""
+def check_baseline(name: str, baseline: object, known: tuple[str, ...] = NAMES) -> None:
+    """Raise a ValueError in the name of `name` unless `baseline` is None, a number or one of those `known`."""
     number = isinstance(baseline, (int, float)) and not isinstance(baseline, bool) and math.isfinite(baseline)
-    if baseline is not None and baseline not in _IN_BATCH and not number:
-        raise ValueError(f"{name}: baseline must be None, a finite number or one of {_IN_BATCH}, got {baseline!r}")
+    if baseline is not None and baseline not in known and not number:
+        wanted = f"None, a finite number or one of {known}" if known else "None or a finite number"
+        raise ValueError(f"{name}: baseline must be {wanted}, got {baseline!r}")
 
 
-def least_samples(baseline: Baseline) -> int:
+def least_samples(baseline: AnyBaseline) -> int:
     """Return how many samples a baseline needs: 2 if it is made of the batch, else 1."""
     return 2 if baseline in _IN_BATCH else 1
 
 
-def centre_and_factor(baseline: Baseline, mean: Tensor, k: int) -> tuple[Tensor | float, float]:
-    """Return c and s such that A_k = s (f_k − c), given the mean of all k costs."""
-    if baseline == "leave-one-out":
-        return mean, k / (k - 1)
-    if baseline == "mean":
-        return mean, 1.0
-    return float(baseline or 0.0), 1.0
+def factor(baseline: AnyBaseline, k: int) -> float:
+    """Return s such that A_k = s (f_k − c) for a c that is the same for all of a batch, or a half of it."""
+    return k / (k - 1) if baseline == "leave-one-out" else 1.0
 
 
 def advantages(values: Tensor, baseline: Baseline = "leave-one-out") -> Tensor:
@@ -53,5 +63,46 @@ def advantages(values: Tensor, baseline: Baseline = "leave-one-out") -> Tensor:
     k = values.shape[0]
     if k < least_samples(baseline):
         raise ValueError(f"advantages: baseline {baseline!r} needs at least 2 samples, got {k}")
-    c, s = centre_and_factor(baseline, values.mean(0), k)
-    return (values - c) * s
+    if isinstance(baseline, str):
+        return (values - values.mean(0)) * factor(baseline, k)
+    return values - float(baseline or 0.0)
+
+
+class MovingMean(NamedTuple):
+    """The mean of what was seen before, weighed by decay^(how long ago): b = total/weight."""
+
+    total: Tensor
+    weight: float
+
+    @property
+    def baseline(self) -> Tensor:
+        return self.total / self.weight
+
+    def after(self, mean: Tensor, decay: float) -> MovingMean:
+        return MovingMean(decay * self.total + mean, decay * self.weight + 1)
+
+
+def moving_mean(state: object, problems: tuple[int, ...], name: str) -> MovingMean | None:
+    """Return the state of an earlier estimate of as many problems, or None if there was none.
+
+    Raises:
+        TypeError, ValueError: in the name of `name`, if it is anything else.
+    """
+    if state is None:
+        return None
+    if not isinstance(state, MovingMean):
+        raise TypeError(f"{name}: state must be that of an earlier estimate, or None, got {type(state).__name__}")
+    if state.total.shape != problems:
+        got = tuple(state.total.shape)
+        raise ValueError(f"{name}: state must be that of an estimate of problems {problems}, got one of {got}")
+    return state
+
+
+def best_constants(ws2: Tensor, s2: Tensor) -> Tensor:
+    """Return Σ w s² / Σ s² by parameter, 0 where no score was seen that is not 0."""
+    return torch.where(s2 > 0, ws2 / s2, 0.0)
+
+
+def beside(w: Tensor, scores: Tensor) -> Tensor:
+    """Return weights with the trailing dimensions of a parameter added, so that they multiply its scores."""
+    return w.view(*w.shape, *[1] * (scores.ndim - w.ndim))

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -24,9 +24,22 @@ from rllab.distributions import Distribution
 from rllab.distributions.base import add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan
-from rllab.estimators.baselines import Baseline, centre_and_factor, check_baseline, least_samples
+from rllab.estimators.baselines import (
+    NAMES,
+    AnyBaseline,
+    MovingMean,
+    beside,
+    best_constants,
+    check_baseline,
+    factor,
+    least_samples,
+    moving_mean,
+)
+from rllab.estimators.counts import check_writable, draw_counts, outcomes, repeat_rows
+from rllab.keys import Key, as_key
 
 Sums = dict[str, Tensor]
+_MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float64
 
 
 @dataclass(frozen=True)
@@ -34,19 +47,31 @@ class ScoreFunction(Estimator):
     """Estimate the gradient of an expected cost with respect to the parameters of what the outputs are drawn from.
 
     Args:
-        baseline: None, a number, "mean" of the batch (**biased**: the mean of the estimate is (1 − 1/K) ∇E f) or
-            "leave-one-out".
+        baseline: None; a number; "moving", the mean cost of earlier estimates, kept in `state` (0 at the first);
+            "mean" of the batch (**biased**: the mean of the estimate is (1 − 1/K) ∇E f); "leave-one-out"; or
+            "optimal", that of least variance for each parameter, estimated by either half of the batch for the other.
+        decay: of the moving baseline, in [0, 1): what an estimate weighs less than its successor.
+        counts: draw how often each of finitely many outcomes occurs instead of one outcome after the other. Only those
+            that occur are evaluated, once (under one seed, if the cost is seeded), and are all that is charged: at most
+            `support_size`, and O(support_size) work, for any K. At B problems what occurs in one is evaluated in all.
 
     Returns, when called at a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The
     standard error treats samples as independent; under a baseline made of the batch they are not quite, and it is low
-    for few samples.
+    for few samples. On a linear cost of one Gaussian output its root mean square is 0.71, 0.87, 0.91 and 0.97 of the
+    true deviation with "mean" or "leave-one-out" at K = 2, 3, 4 and 10; with "optimal" 0.71, 0.79, 0.81 and 0.87.
     """
 
     source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"
-    baseline: Baseline = "leave-one-out"
+    baseline: AnyBaseline = "leave-one-out"
+    decay: float = 0.9
+    counts: bool = False
 
     def __post_init__(self) -> None:
-        check_baseline("ScoreFunction", self.baseline)
+        check_baseline("ScoreFunction", self.baseline, (*NAMES, "moving", "optimal"))
+        if not 0 <= self.decay < 1:
+            raise ValueError(f"ScoreFunction: decay must be in [0, 1), got {self.decay}")
+        if self.counts and self.baseline == "optimal":
+            raise ValueError("ScoreFunction: with counts, baseline must not be 'optimal', which tells samples apart")
 
     @property
     def target(self) -> Target:
@@ -56,73 +81,138 @@ class ScoreFunction(Estimator):
     def unbiased(self) -> bool:
         return self.baseline != "mean"
 
+    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
+        query = super().ask(at, evaluations, key, state=state)
+        if self.baseline == "moving":
+            moving_mean(state, self._problems(at), "ScoreFunction")
+        if not self.counts:
+            return query
+        check_writable("ScoreFunction", query.at)
+        x, _ = draw_counts(query.at, query.units, as_key(key).child("outcomes"))
+        # K units of as many pieces as there are outcomes; a block holds all units of some outcomes
+        plan = query.plan._replace(pieces=len(x), block=query.units * query.plan.block)
+        return replace(query, evaluations=len(x), plan=plan)
+
     def _problems(self, at: Distribution) -> tuple[int, ...]:
         return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         if not isinstance(at, Distribution):
             raise TypeError(f"ScoreFunction: at must be a Distribution, got {type(at).__name__}")
-        return Plan(per_unit=1, block=_block_size(at), least_units=least_samples(self.baseline))
+        block, least = max(1, BLOCK // math.prod(at.shape)), least_samples(self.baseline)
+        if not self.counts:
+            return Plan(1, block, least_units=least)
+        return Plan(1, block, least_units=least, most_units=_MOST_COUNTED, pieces=outcomes("ScoreFunction", at))
 
     def _block(self, query: Query, i: int) -> Block:
-        size = _block_size(query.at)
-        a, b = i * size, min((i + 1) * size, query.units)
+        if self.counts:
+            size = query.plan.block // query.units
+            rows = slice(i * size, min((i + 1) * size, query.evaluations))
+            x, n = draw_counts(query.at, query.units, query.key.child("outcomes"))
+            return Block(rows, x[rows], n[rows])
+        a, b = self._span(query, i)
         x, noise = query.at.draw(b - a, query.key.child("sample", i))
         return Block(slice(a, b), x, noise)
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        # One pass over the blocks, though b̄ is known only at its end: with w = f − o for a fixed offset o,
+        # One pass over the blocks, though the baseline is known only at its end: with w = a (f − o)/K, a of `factor`,
         #   Σ (w − c) s = Σ w s − c Σ s      and      Σ (w − c)² s² = Σ w² s² − 2c Σ w s² + c² Σ s².
-        # The offset is the first block's mean, so that a large constant in f never meets the sums.
-        at, k = query.at, query.units
-        in_batch = least_samples(self.baseline) > 1
-        offset: Tensor | float = 0.0 if in_batch else float(self.baseline or 0.0)  # type: ignore[arg-type]
-        total: Tensor | float = 0.0
-        ws, s, w2s2, ws2, s2 = Sums(), Sums(), Sums(), Sums(), Sums()
+        # The offset o is the first block's mean, so that a large constant in f never meets the sums. Where there is no
+        # other block c is 0; so it is where the baseline is known before.
+        at, k, halves = query.at, query.units, self.baseline == "optimal"
+        scale, in_batch = factor(self.baseline, k) / k, least_samples(self.baseline) > 1
+        centred = not halves and (not in_batch or len(query) == 1)
+        before = moving_mean(query.state, self._problems(at), "ScoreFunction") if self.baseline == "moving" else None
+        offset: Any = before.baseline if before else 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
+        known = centred and in_batch  # the offset is the mean itself
+        total: Tensor | None = None
+        first, second = Sums(), Sums()
         kept: list[tuple[Tensor, Block]] = []
         for i, (block, f) in enumerate(answered):
-            x, noise = block.points, block.noise
+            x, noise, n = (block.points, None, block.noise) if self.counts else (block.points, block.noise, None)
             if in_batch and i == 0:
-                offset = f.mean(0)
-            w = f - offset
-            total = total + w.sum(0)
-            add_into(ws, at.score_sum(w, x, noise))
-            if in_batch:
-                add_into(s, at.score_sum(torch.ones_like(w), x, noise))
-            if errors:
-                add_into(w2s2, at.score_square_sum(w * w, x, noise))
-                if in_batch:
-                    add_into(ws2, at.score_square_sum(w, x, noise))
-                    add_into(s2, at.score_square_sum(torch.ones_like(w), x, noise))
+                offset = f.mean(0) if n is None else (n * f).sum(0) / n.sum(0).clamp_min(1)
+            w = (f - offset).mul_(scale)
+            if not known:
+                sum_w = (w if n is None else n * w).sum(0)
+                total = sum_w if total is None else total + sum_w
+            once, twice = _weightings(w, centred, k / max(1, k - 1))
+            if n is not None:
+                once, twice = once * n, twice * n
+            if halves:
+                half = _half(block, w)
+                mask = torch.stack((1 - half, half))
+                once, twice = once.unsqueeze(1) * mask, twice.unsqueeze(1) * mask
+            if errors or halves:
+                sums, squares = at.score_sums(once, twice, x, noise)
+                add_into(second, squares)
+            else:
+                sums = at.score_sum(once, x, noise)
+            add_into(first, sums)
             if rows:
                 kept.append((w, block))
             del block, x, noise  # before the next block is drawn: its buffers are then still in cache
-        mean = torch.as_tensor(total / k)
-        c, factor = centre_and_factor(self.baseline, mean, k) if in_batch else (0.0, 1.0)
-        c = torch.as_tensor(c)
-        g = {n: factor / k * (v - _beside(c, v) * s[n] if in_batch else v) for n, v in ws.items()}
-        se = None
-        if errors and k > 1:
-            square = w2s2
-            if in_batch:
-                square = {n: v - 2 * _beside(c, v) * ws2[n] + _beside(c, v).square() * s2[n] for n, v in w2s2.items()}
-            se = {n: ((factor * factor / k * v - g[n] ** 2).clamp_min(0) / (k - 1)).sqrt() for n, v in square.items()}
-        contributions = _rows(at, kept, c, factor) if rows else None
-        return Estimate(g, mean + offset, query.evaluations, self.target, se, contributions, query.state)
+        centres, g, se = Sums(), Sums(), Sums()
+        for name, sums in first.items():
+            if halves:  # each half is given what the other found
+                s2, ws2, _ = second[name]
+                centres[name] = best_constants(ws2, s2).flip(0)
+            elif not centred:
+                assert total is not None  # it was not known
+                centres[name] = beside(total / k, sums[0])
+            about = _about(centres.get(name), sums)
+            g[name] = about.sum(0) if halves else about
+            if errors and k > 1:
+                # (K Σ (w − c)² s² − ĝ²)/(K − 1)
+                square = _about_squared(centres.get(name), second[name])
+                square = square.sum(0) if halves else square
+                se[name] = torch.addcmul(square, g[name], g[name], value=-1 / (k - 1)).relu_().sqrt_()
+        value, state = offset if total is None else total / (scale * k) + offset, query.state
+        if self.baseline == "moving":
+            state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
+        contributions = self._rows(at, kept, centres, k) if rows else None
+        return Estimate(g, value, query.evaluations, self.target, se or None, contributions, state)
+
+    def _rows(self, at: Distribution, kept: list[tuple[Tensor, Block]], centres: Sums, k: int) -> Sums:
+        found: dict[str, list[Tensor]] = {}
+        for w, block in kept:
+            for name, s in at.scores(block.points, None if self.counts else block.noise).items():
+                c = centres.get(name, w.new_zeros(()))
+                if self.baseline == "optimal":
+                    c = torch.where(beside(_half(block, w), s) > 0, c[1], c[0])
+                found.setdefault(name, []).append(k * (beside(w, s) - c) * s)
+        together = {name: torch.cat(parts) for name, parts in found.items()}
+        if not self.counts:
+            return together
+        n = torch.cat([block.noise for _, block in kept])
+        return {name: repeat_rows(r, n) for name, r in together.items()}
 
 
-def _block_size(at: Distribution) -> int:
-    return max(1, BLOCK // math.prod(at.shape))
+def _weightings(w: Tensor, centred: bool, a: float) -> tuple[Tensor, Tensor]:
+    """Return what weighs the scores, w or 1 and w, and what weighs their squares, a times w² or 1, w and w²."""
+    if centred:
+        return w.unsqueeze(0), (w * w).mul_(a).unsqueeze(0)
+    powers = torch.stack((torch.ones_like(w), w, w * w))
+    return powers[:2], powers * a
 
 
-def _beside(w: Tensor, scores: Tensor) -> Tensor:
-    """Return weights with the trailing dimensions of a parameter added, so that they multiply its scores."""
-    return w.view(*w.shape, *[1] * (scores.ndim - w.ndim))
+def _about(c: Tensor | None, sums: Tensor) -> Tensor:
+    """Return Σ (w − c) s of Σ s and Σ w s, or of Σ w s alone for c = 0."""
+    if c is None:
+        return sums.squeeze(0)
+    s, ws = sums
+    return ws - c * s
 
 
-def _rows(at: Distribution, kept: list[tuple[Tensor, Block]], c: Tensor, factor: float) -> Sums:
-    parts = [
-        {n: factor * _beside(w - c, score) * score for n, score in at.scores(block.points, block.noise).items()}
-        for w, block in kept
-    ]
-    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+def _about_squared(c: Tensor | None, sums: Tensor) -> Tensor:
+    """Return Σ (w − c)² s² of Σ s², Σ w s² and Σ w² s², or of the last alone for c = 0."""
+    if c is None:
+        return sums.squeeze(0)
+    s2, ws2, w2s2 = sums
+    return w2s2 - 2 * c * ws2 + c * c * s2
+
+
+def _half(block: Block, w: Tensor) -> Tensor:
+    """Return in which half of the batch each sample is, 0 or 1 by turns, shaped like w."""
+    parity = torch.arange(block.rows.start, block.rows.stop, device=w.device) % 2
+    return parity.to(w).view(-1, *[1] * (w.ndim - 1)).expand(w.shape)

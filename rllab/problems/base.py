@@ -120,7 +120,8 @@ class Problem(ABC):
     def cost(self, budget: int | None = None) -> Cost:
         """Return this problem as a counted black box, with its gradient where it has one."""
         if "gradient" in self.offers:
-            return Cost(self.value, budget, gradient=self.gradient, jvp=self.jvp)
+            relaxed = "relaxed" in self.offers
+            return Cost(self.value, budget, gradient=self.gradient, jvp=self.jvp, relaxed=relaxed)
         return Cost(self.value, budget)
 
     @abstractmethod

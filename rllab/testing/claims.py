@@ -63,7 +63,7 @@ def scales_with_the_cost(s: Subject) -> None:
     if not s.scales or s.estimator.target.kind is Kind.DIRECTION:
         return
     function = s.function()
-    one, four = (_estimate(s, Cost(lambda x, a=a: a * function(x))) for a in (1.0, 4.0))
+    one, four = (_estimate(s, s.cost(lambda x, a=a: a * function(x))) for a in (1.0, 4.0))
     for what in ("gradient", "standard_error"):
         pairs = zip(parts(getattr(one, what)), parts(getattr(four, what)), strict=True)
         must(all(torch.allclose(4 * a, b, rtol=1e-9, atol=1e-9) for a, b in pairs), f"{what} must scale with the cost")
@@ -74,7 +74,7 @@ def ignores_an_offset(s: Subject) -> None:
     if not s.ignores_offset:
         return
     function = s.function()
-    one, other = (_estimate(s, Cost(lambda x, c=c: function(x) + c)) for c in (0.0, 16.0))
+    one, other = (_estimate(s, s.cost(lambda x, c=c: function(x) + c)) for c in (0.0, 16.0))
     pairs = zip(parts(one.gradient), parts(other.gradient), strict=True)
     must(all(torch.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in pairs), "a constant in the cost must not matter")
 

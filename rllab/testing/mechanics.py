@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.cost import BudgetExceeded, Cost
+from rllab.cost import BudgetExceeded
 from rllab.estimate import Kind, Target
 from rllab.testing.subject import Subject, answer, leaf, parameters, parts, same, smooth
 
@@ -93,7 +93,7 @@ def spends_what_it_says(s: Subject) -> None:
     function = s.function()
     for evaluations in {max(n, least) for n in (1, 2, 3, 10, 257)}:
         calls: list[int] = []
-        cost = Cost(lambda x, calls=calls: calls.append(len(x)) or function(x))
+        cost = s.cost(lambda x, calls=calls: calls.append(len(x)) or function(x))
         e = s.estimator(cost, at, evaluations=evaluations, key=s.key)
         spent = {"calls": sum(calls), "ledger": sum(cost.spent.values()), "said": e.evaluations}
         must(len(set(spent.values())) == 1, f"calls, ledger and estimate must agree, got {spent}")
@@ -174,7 +174,7 @@ def follows_dtype(s: Subject) -> None:
     found = []
     for dtype in (torch.float32, torch.float64):
         at = s.somewhere(s.d, dtype=dtype)
-        e = s.estimator(Cost(smooth), at, evaluations=s.evaluations(at, 9), key=s.key)
+        e = s.estimator(s.cost(smooth), at, evaluations=s.evaluations(at, 9), key=s.key)
         got = {part.dtype for part in (*parts(e.gradient), *parts(e.standard_error))}
         must(got == {dtype}, f"{dtype} parameters must give {dtype} estimates, got {got}")
         found.append(parts(e.gradient)[0].double())
@@ -190,7 +190,7 @@ def follows_its_key(s: Subject) -> None:
 
     at, keys = s.somewhere(s.d), (s.key, s.key, s.key.child("other"))
     a, b, other = (
-        s.estimator(Cost(noisy, seeded=True), at, evaluations=s.evaluations(at, 9), key=key).gradient for key in keys
+        s.estimator(s.cost(noisy, seeded=True), at, evaluations=s.evaluations(at, 9), key=key).gradient for key in keys
     )
     must(same(a, b), "equal keys must give equal estimates")
     must(not same(a, other), "other keys must give other estimates")
@@ -200,7 +200,7 @@ def stops_at_nan(s: Subject) -> None:
     """A cost that is not a number ends the estimate with an error, and is not averaged in or left out."""
     function, at = s.function(), s.somewhere(s.d)
     with refusal(FloatingPointError, "", "a cost of NaN"):
-        cost = Cost(lambda x: function(x) * torch.nan)
+        cost = s.cost(lambda x: function(x) * torch.nan)
         s.estimator(cost, at, evaluations=s.evaluations(at, 9), key=s.key)
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rllab.cost import Cost
-from rllab.distributions import Bernoulli, Categorical, Distribution, Gaussian
+from rllab.distributions import Bernoulli, Categorical, Distribution, Gamma, Gaussian
 from rllab.estimate import Gradient, Query
 from rllab.estimators.base import Estimator
 from rllab.keys import Key
@@ -34,6 +34,11 @@ def gaussian(x: Tensor) -> Gaussian:
     return Gaussian(x, 0.2)
 
 
+def gamma(x: Tensor) -> Gamma:
+    """Gamma(e^x, 1.5)."""
+    return Gamma(x.exp(), 1.5)
+
+
 def choice(x: Tensor) -> Categorical:
     """One choice among d, with logits x (…, d)."""
     return Categorical(x.unsqueeze(-2))
@@ -44,6 +49,7 @@ _PLACES: dict[str, Place] = {
     "Gaussian": gaussian,
     "Bernoulli": Bernoulli,
     "Categorical": choice,
+    "Gamma": gamma,
 }
 
 
@@ -133,8 +139,9 @@ class Subject:
         """Return an asymmetric cost of any dimension that jumps, if the estimator can do with that."""
         return smooth if smooth_only or "complex" in self.estimator.needs else bumpy
 
-    def cost(self, **arguments: Any) -> Cost:
-        return Cost(self.function(), **arguments)
+    def cost(self, function: Callable[..., Tensor] | None = None, **arguments: Any) -> Cost:
+        """Return a function, that above unless told, as a cost the estimator can be asked about."""
+        return Cost(function or self.function(), relaxed="relaxed" in self.estimator.needs, **arguments)
 
 
 def smooth(x: Tensor) -> Tensor:

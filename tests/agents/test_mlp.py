@@ -11,6 +11,7 @@ from torch import nn
 
 from rllab import Key
 from rllab.agents.mlp import MLP
+from rllab.backprop import Chain
 
 SHAPES = pytest.mark.parametrize("sizes", ((3, 2), (3, 5, 2), (4, 6, 5, 1)), ids=str)
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}
@@ -55,6 +56,19 @@ def test_many_networks_at_once_are_the_networks_one_by_one(sizes, activation):
     w, x = random(5, mlp.size, key=3), random(5, 4, sizes[0], key=4)
     one_by_one = torch.stack([mlp(w[b], x[b]) for b in range(5)])
     torch.testing.assert_close(mlp(w, x), one_by_one, rtol=1e-13, atol=1e-13)
+
+
+@SHAPES
+@activations
+def test_as_a_chain_of_modules_it_has_the_same_numbers_and_autograds_gradients(sizes, activation):
+    mlp = MLP(sizes, activation)
+    w, x, v = random(mlp.size, key=1), random(7, sizes[0], key=2), random(7, sizes[-1], key=3)
+    chain, into = Chain(mlp.modules()), torch.full_like(w, torch.nan)
+    torch.testing.assert_close(chain.forward(x, mlp.for_modules(w)), mlp(w, x), rtol=1e-13, atol=1e-13)
+    g = chain.backward(v, mlp.for_modules(into))  # writes through views, in the layout of w
+    leaves = w.clone().requires_grad_(), x.clone().requires_grad_()
+    expected = torch.autograd.grad(mlp(*leaves), leaves, v)
+    torch.testing.assert_close((into, g), expected, rtol=1e-12, atol=1e-13)
 
 
 @SHAPES

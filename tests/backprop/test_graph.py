@@ -1,10 +1,13 @@
 """Graphs: explicit gradients against autograd and differences, on 200 random DAGs and on networks."""
 
+import itertools
+
 import pytest
 import torch
 from backprop.dags import random_graph
 
 from rllab import backprop as bp
+from rllab.backprop.engines import central_difference
 
 
 @pytest.mark.parametrize("start", range(0, 200, 20))
@@ -32,6 +35,316 @@ def test_a_gradient_through_a_discrete_choice_is_refused_by_name():
     graph = bp.Graph(blocks, {"x": False, "y": True}, output="k", cost="C", key=0)
     with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 'x'"):
         graph.backward(torch.zeros(1, 2), torch.tensor([1]))
+
+
+def beside(metric_reads="k"):
+    """A net whose zero-one error hangs beside its cost."""
+    blocks = [
+        bp.Block("linear", bp.Linear(2, 3), ("x",), ("s",)),
+        bp.Block("cross_entropy", bp.CrossEntropy(), ("s", metric_reads if metric_reads != "k" else "y"), ("C",)),
+        bp.Block("nearest", bp.NearestRow(3, 3), ("s",), ("k",)),
+        bp.Block("zero_one", bp.ZeroOne(), ("k", "y"), ("error",)),
+    ]
+    return blocks, {"x": False, "y": True}
+
+
+X2 = torch.tensor([[0.3, -1.1], [0.7, 0.4], [-0.2, 0.9]])
+Y2 = torch.tensor([2, 0, 1])
+
+
+def test_a_metric_without_a_gradient_beside_the_cost_is_no_obstacle():
+    blocks, inputs = beside()
+    graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
+    alone = bp.Graph(blocks[:2], inputs, output="s", cost="C", key=3)
+    for engine in ("explicit", "autograd", "differences"):
+        got, expected = graph.backward(X2, Y2, engine=engine), alone.backward(X2, Y2, engine=engine)
+        torch.testing.assert_close(got.by_variable["linear"], expected.by_variable["linear"], rtol=1e-3, atol=1e-3)
+        assert not got.by_variable["error"].any() and not got.by_variable["nearest"].any()
+        assert "k" not in got.by_variable
+    assert torch.equal(graph.backward(X2, Y2, weights_only=True).weights[:9], alone.backward(X2, Y2).weights)
+
+
+def test_labels_that_a_discrete_choice_of_the_net_made_are_refused():
+    blocks, inputs = beside("k")
+    blocks[1] = bp.Block("cross_entropy", bp.CrossEntropy(), ("s", "k"), ("C",))
+    graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
+    for weights_only in (False, True):
+        with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 's'"):
+            graph.backward(X2, Y2, weights_only=weights_only)
+
+
+def test_a_choice_that_no_weight_lies_below_may_feed_the_cost_when_weights_alone_are_asked_for():
+    rows = bp.Block("nearest", bp.NearestRow(3, 2), ("x",), ("k",))
+    net = [bp.Block("linear", bp.Linear(2, 3), ("x",), ("s",)), bp.Block("c", bp.CrossEntropy(), ("s", "k"), ("C",))]
+    graph = bp.Graph([rows, *net], {"x": False}, output="s", cost="C", key=0)
+    with pytest.raises(ValueError, match="no gradient passes block 'nearest' to its weights"):
+        graph.backward(X2, weights_only=True)
+    fixed = bp.Graph([bp.Block("sign", Sign(), ("x",), ("k",)), *net], {"x": False}, output="s", cost="C", key=0)
+    assert fixed.backward(X2, weights_only=True).weights.any()
+    with pytest.raises(ValueError, match="no gradient passes block 'sign' to 'x'"):
+        fixed.backward(X2)
+
+
+class Sign(bp.Module):
+    differentiable = False
+    discrete = True
+
+    def _forward(self, z, w, out=None):
+        return (z[:, 0] > 0).long()
+
+    def _vjp_state(self, v, z, w, y, out=None):
+        raise AssertionError
+
+
+def test_the_order_in_which_blocks_are_given_changes_nothing():
+    net = bp.mlp((2, 4, 3), activation="tanh", key=1)
+    weights = {name: net.weights_of(name) for name in ("linear1", "linear2")}
+    expected = net.backward(X2, Y2).by_variable
+    for blocks in itertools.permutations(net.blocks):
+        graph = bp.Graph(blocks, net.inputs, output="s2", cost="C", key=1)
+        assert [block.name for block in graph.blocks] == ["linear1", "tanh1", "linear2", "cross_entropy"]
+        got = graph.backward(X2, Y2).by_variable
+        assert all(torch.equal(got[name], g) for name, g in expected.items())
+        assert all(torch.equal(graph.weights_of(n)["weight"], w["weight"]) for n, w in weights.items())
+
+
+def tied(shares):
+    middle = bp.Linear(3, 3)
+    blocks = [
+        bp.Block("first", middle, ("x",), ("s1",)),
+        bp.Block("tanh", bp.Tanh(), ("s1",), ("z1",)),
+        bp.Block("second", middle, ("z1",), ("s2",), shares="first" if shares else None),
+        bp.Block("third", middle, ("s2",), ("s3",), shares="first" if shares else None),
+        bp.Block("cost", bp.SquaredDistance(), ("s3", "y"), ("C",)),
+    ]
+    return bp.Graph(blocks, {"x": False, "y": False}, output="s3", cost="C", key=0, dtype=torch.float64)
+
+
+def test_gradients_of_shared_weights_are_added():
+    x, y = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    shared, apart = tied(True), tied(False)
+    assert shared.weights.numel() == 12 and apart.weights.numel() == 36
+    parts = apart.backward(x, y, weights=shared.weights.repeat(3)).weights.view(3, 12)
+    torch.testing.assert_close(shared.backward(x, y).weights, parts.sum(0), rtol=1e-12, atol=1e-12)
+    assert bp.check_graph(shared, x, y).passed
+    assert shared.weights_of("third")["weight"].data_ptr() == shared.weights.data_ptr()
+    rows = shared.per_sample(x, y)
+    torch.testing.assert_close(rows.mean(0), shared.backward(x, y).weights, rtol=1e-12, atol=1e-12)
+
+
+def test_several_costs_are_added_and_several_outputs_returned():
+    x, y = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    blocks = [
+        bp.Block("body", bp.Linear(3, 3), ("x",), ("z",)),
+        bp.Block("near", bp.SquaredDistance(), ("z", "y"), ("C",)),
+        bp.Block("small", bp.SquaredDistance(), ("z", "zero"), ("D",)),
+    ]
+    inputs = dict.fromkeys(("x", "y", "zero"), False)
+    both, c, d = (
+        bp.Graph(blocks, inputs, output=("z", "D"), cost=cost, key=0, dtype=torch.float64)
+        for cost in (("C", "D"), "C", "D")
+    )
+    zero = torch.zeros_like(x)
+    g, parts = both.backward(x, y, zero), [one.backward(x, y, zero) for one in (c, d)]
+    torch.testing.assert_close(g.loss, parts[0].loss + parts[1].loss, rtol=1e-12, atol=0)
+    torch.testing.assert_close(g.weights, parts[0].weights + parts[1].weights, rtol=1e-12, atol=1e-12)
+    losses = [one.loss_per_sample(x, y, zero) for one in (both, c, d)]
+    torch.testing.assert_close(losses[0], losses[1] + losses[2], rtol=1e-14, atol=0)
+    z, judged = both.predict(x, y, zero)
+    torch.testing.assert_close(judged, z.square().sum(1))
+    with pytest.raises(ValueError, match=r"output \('z', 'D'\) needs input 'zero', which is missing"):
+        both.predict(x, y)
+    assert both.output == "z" and both.cost == "C"
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_gradient_of_the_mean_is_the_mean_of_the_samples_gradients(seed):
+    graph, observed = random_graph(seed)
+    whole, rows = graph.backward(*observed), graph.per_sample(*observed)
+    for p in range(len(rows)):
+        alone = graph.backward(*(t[p : p + 1] for t in observed))
+        torch.testing.assert_close(rows[p], alone.weights, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(rows.mean(0), whole.weights, rtol=1e-10, atol=1e-12)
+
+
+def test_a_samples_loss_does_not_depend_on_other_samples_inputs():
+    graph, (x, u, y) = random_graph(4)
+    j = torch.func.jacrev(lambda x: graph.loss_per_sample(x, u, y))(x)
+    n = len(x)
+    assert all((j[p, q] == 0).all() for p in range(n) for q in range(n) if p != q)
+
+
+def test_one_function_can_be_isolated_and_the_rest_left_to_differences():
+    graph = bp.mlp((2, 4, 3), activation="tanh", key=1, dtype=torch.float64)
+    x, g = X2.double(), graph.backward(X2.double(), Y2)
+    z = torch.tanh(x @ graph.weights_of("linear1")["weight"].T + graph.weights_of("linear1")["bias"])
+    above = central_difference(graph.rest("z1", x, Y2), z)  # dC/dz, the rest a black box
+    torch.testing.assert_close(above * (1 - z * z), g.by_variable["s1"], rtol=1e-6, atol=1e-9)
+    assert float(graph.rest("z1", x, Y2)(z)) == pytest.approx(float(g.loss))
+    torch.testing.assert_close(central_difference(graph.rest("x", x, Y2), x), g.by_variable["x"], rtol=1e-6, atol=1e-9)
+    for name in ("y", "nothing"):
+        with pytest.raises(ValueError, match=f"needs a continuous variable, got '{name}'"):
+            graph.rest(name, x, Y2)
+
+
+def test_a_gradient_as_a_row_vector_has_one_row():
+    g = bp.mlp((2, 4, 3)).backward(X2, Y2)
+    assert g.row_grad("s1").shape == (1, 12) and g.row_grad("linear1").shape == (1, 12)
+    assert torch.equal(g.row_grad("s1").view(3, 4), g.by_variable["s1"])
+    with pytest.raises(KeyError, match="'y' has no gradient here: it is discrete"):
+        g.row_grad("y")
+
+
+def test_what_is_reused_is_written_over_and_what_is_not_stays():
+    graph = bp.mlp((2, 4, 3))
+    batches = [(X2, Y2), (X2 + 1, Y2.flip(0)), (X2[:2], Y2[:2]), (X2.double(), Y2)]
+    kept, reused = [], None
+    for k, (x, y) in enumerate(batches):
+        w = graph.weights.to(x.dtype) + k // 2
+        kept.append(graph.backward(x, y, weights=w))
+        before = reused
+        reused = graph.backward(x, y, weights=w, reuse=reused)
+        assert (reused is before) == (k == 1)  # only the second batch has the shapes of the one before
+        for name, g in kept[-1].by_variable.items():
+            assert torch.equal(reused.by_variable[name], g)
+        assert torch.equal(reused.weights, kept[-1].weights) and torch.equal(reused.loss, kept[-1].loss)
+    fresh = [graph.backward(x, y, weights=graph.weights.to(x.dtype) + k // 2) for k, (x, y) in enumerate(batches)]
+    assert all(torch.equal(a.weights, b.weights) for a, b in zip(kept, fresh, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_reuse_changes_no_number_of_any_graph(seed):
+    graph, observed = random_graph(seed)
+    for weights_only in (False, True):
+        reused = None
+        for k in range(4):  # the third and fourth pass are replayed where modules keep to their buffers
+            inputs = [t + 0.1 * k for t in observed]
+            w = graph.weights if k < 3 else graph.weights + 0.1
+            reused = graph.backward(*inputs, weights=w, weights_only=weights_only, reuse=reused)
+            expected = graph.backward(*inputs, weights=w, weights_only=weights_only)
+            assert torch.equal(reused.weights, expected.weights) and torch.equal(reused.loss, expected.loss)
+            assert reused.by_variable.keys() == expected.by_variable.keys()
+            assert all(torch.equal(reused.by_variable[name], g) for name, g in expected.by_variable.items())
+
+
+def test_one_tensor_may_be_given_for_two_inputs_and_others_later():
+    graph = bp.linear(3, 3)
+    x, y = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    reused = graph.backward(x, x)
+    for inputs in ((x, x), (y, x), (x, y), (y, y)):
+        reused = graph.backward(*inputs, reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(*inputs).weights)
+
+
+def test_weights_changed_in_place_are_seen_by_a_pass_that_is_made_again():
+    graph = bp.mlp((2, 4, 3))
+    reused = graph.backward(X2, Y2, weights_only=True)
+    for _ in range(3):
+        graph.weights -= 0.1 * reused.weights
+        reused = graph.backward(X2, Y2, weights_only=True, reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(X2, Y2, weights_only=True).weights)
+
+
+def test_a_pass_that_failed_can_be_made_again():
+    graph = bp.mlp((2, 4, 3))
+    reused = graph.backward(X2, Y2)
+    for wrong in (Y2 + 1, Y2 + 1):
+        with pytest.raises(ValueError, match=r"block 'cross_entropy' .* cannot compute"):
+            graph.backward(X2, wrong, reuse=reused)
+        for _ in range(2):
+            reused = graph.backward(X2, Y2, reuse=reused)
+            assert torch.equal(reused.weights, graph.backward(X2, Y2).weights)
+
+
+def cost_of(module, *more):
+    """A graph of one module between x and y and its cost C."""
+    blocks = [bp.Block("f", module, ("x", "y")[: module.inputs], ("C", *more))]
+    return bp.Graph(blocks, {"x": False, "y": False}, output="C", cost="C", key=0)
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: circle("a", "b"), "in a circle: 'a' <- 'b' <- 'a'"),
+        (lambda: circle("a", "a"), "in a circle: 'a' <- 'a'"),
+        (lambda: bp.Graph([bp.Block("f", bp.Tanh(), ("z",), ("s",))], {"x": False}, output="s", cost="s", key=0),
+         r"block 'f' reads \['z'\], which nobody computes"),
+        (lambda: cost_of(bp.SquaredDistance(), "D"), "block 'f' reads 2 and computes 2 variables, its module 2 and 1"),
+        (lambda: cost_of(bp.Copy(), "C"), r"block 'f' takes names that are in use: \['C'\]"),
+        (lambda: cost_of(bp.Copy(), "x"), r"block 'f' takes names that are in use: \['x'\]"),
+        (lambda: cost_of(bp.Copy(), "f"), r"block 'f' takes names that are in use: \['f'\]"),
+        (lambda: bp.Graph([], {"x": False}, output="x", cost="C", key=0), "output and cost must be variables"),
+        (lambda: sharing(bp.Linear(3, 2), "g"), "'f' must share the weights of a block of an equal module"),
+        (lambda: sharing(bp.Linear(3, 3), "h"), "'f' must share the weights of a block .* got 'h'"),
+        (lambda: cost_of(bp.Add()).backward(torch.ones(2, 3), torch.ones(2, 1)),
+         r"block 'f' \(Add\) cannot compute \['C'\] from 'x' \(2, 3\) .* 'y' \(2, 1\) .*must have one shape"),
+        (lambda: cost_of(bp.Linear(3, 1)).backward(torch.ones(2, 3), torch.ones(2)),
+         r"cost 'C' must be one number for each of 2 >= 1 samples, got \(2, 1\)"),
+        (lambda: cost_of(bp.SquaredDistance()).backward(torch.ones(0, 3), torch.ones(0, 3)), "for each of 0 >= 1"),
+        (lambda: cost_of(bp.Linear(3, 1)).predict(torch.ones(2, 3, dtype=torch.float64)),
+         r"block 'f' \(Linear\) cannot compute \['C'\] from 'x' \(2, 3\) torch.float64"),
+        (lambda: cost_of(bp.Linear(3, 1)).predict(torch.ones(2, 3, dtype=torch.int64)),
+         "input 'x' must be a tensor of floating point, sample first, got"),
+        (lambda: bp.mlp((2, 3)).backward(X2, Y2.float()), "input 'y' must be a tensor of integers"),
+        (lambda: bp.mlp((2, 3)).backward(X2), r"inputs must be \('x', 'y'\), got 1 tensors"),
+        (lambda: bp.mlp((2, 3)).backward(X2, Y2 + 1), r"block 'cross_entropy' .* from 's1' .* 'y' \(3,\)"),
+        (lambda: bp.mlp((2, 3)).backward(X2, Y2, weights=torch.zeros(3)), r"weights must be \(9,\), got \(3,\)"),
+        (lambda: bp.mlp((2, 3)).backward(X2, Y2, engine="magic"), "engine must be explicit, autograd or differences"),
+        (lambda: bp.mlp((2, 3)).weights_of("nothing"), "block must be one of .* got 'nothing'"),
+        (lambda: bp.mlp((2,)), r"mlp: got sizes \(2,\)"),
+    ],
+)  # fmt: skip
+def test_errors_name_the_block_and_the_variable(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def circle(first, second):
+    reads = {"a": "b_out", "b": "a_out"} if first != second else {"a": "a_out"}
+    blocks = [bp.Block(name, bp.Tanh(), (read,), (f"{name}_out",)) for name, read in reads.items()]
+    return bp.Graph(blocks, {"x": False}, output="a_out", cost="a_out", key=0)
+
+
+def sharing(module, name):
+    blocks = [
+        bp.Block("g", bp.Linear(3, 3), ("x",), ("s",)),
+        bp.Block("h", bp.Linear(3, 3), ("x",), ("r",), shares="g"),
+        bp.Block("f", module, ("s",), ("C",), shares=name),
+    ]
+    return bp.Graph(blocks, {"x": False}, output="s", cost="C", key=0)
+
+
+def test_the_linear_model_has_the_gradient_of_least_squares():
+    graph = bp.linear(3, dtype=torch.float64)
+    x = torch.randn(5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    y = torch.randn(5, 1, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    # −2 (y − ȳ) x, averaged
+    expected = (-2 * (y - graph.predict(x)) * x).mean(0)
+    torch.testing.assert_close(graph.backward(x, y).weights, expected, rtol=1e-10, atol=1e-12)
+    assert torch.equal(graph.predict(x), x @ graph.weights[:, None])
+
+
+def test_the_nearest_neighbour_model_answers_the_row_and_has_no_gradient():
+    graph = bp.nearest_neighbour(4, 2, key=1)
+    rows = graph.weights_of("nearest")["rows"]
+    assert graph.predict(rows.flip(0)).tolist() == [3, 2, 1, 0]
+    assert graph.loss_per_sample(rows, torch.tensor([0, 1, 0, 3])).tolist() == [0, 0, 1, 0]
+    with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 'x'"):
+        graph.backward(rows, torch.arange(4))
+
+
+def test_a_module_of_torch_with_several_states_is_a_block_like_any_other():
+    blocks = [
+        bp.Block("own", bp.Linear(3, 3), ("x",), ("s",)),
+        bp.Block("torch", bp.Wrapped(torch.nn.Bilinear(3, 3, 2).double(), inputs=2), ("s", "u"), ("z",)),
+        bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",)),
+    ]
+    inputs = dict.fromkeys(("x", "u", "y"), False)
+    graph = bp.Graph(blocks, inputs, output="z", cost="C", key=0, dtype=torch.float64)
+    with torch.no_grad():  # torch's initial numbers come from its global generator
+        graph.weights.copy_(torch.sin(torch.arange(len(graph.weights)) * 1.7))
+    x, u = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    assert bp.check_graph(graph, x, u, x[:, :2]).passed
 
 
 def test_the_lectures_net_takes_a_batch_of_images_and_has_38910_weights():

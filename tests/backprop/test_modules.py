@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from rllab import backprop as bp
+from rllab.backprop import joins, pointwise
+from rllab.backprop.engines import central_difference
 
 N = 3
 
@@ -18,10 +20,31 @@ TORCH_NET = torch.nn.Sequential(
 with torch.no_grad():  # numbers of our own: torch's initial ones come from its global generator
     for i, parameter in enumerate(TORCH_NET.parameters()):
         parameter.copy_(torch.sin(torch.arange(parameter.numel()) * 1.7 + i).view(parameter.shape))
+
+
+class TwoByTwo(torch.nn.Module):
+    """Two states in, two out, mixed by one weight."""
+
+    def __init__(self):
+        super().__init__()
+        self.w = torch.nn.Parameter(torch.tensor([0.3, -1.2, 0.8, 0.5], dtype=torch.float64))
+
+    def forward(self, a, b):
+        return torch.sin(self.w * a) * b[:, :4], (a * self.w).sum(1, keepdim=True) - b
+
+
+def positive(z):
+    return (z.sum(1) > 0).long()
+
+
 LABELS = torch.tensor([2, 0, 3])
+THREE = tuple(states(4, seed=k) for k in range(3))
 CASES = [
     (bp.Linear(4, 3), states(4)),
+    (bp.Linear(4, 3, bias=False), states(4)),
+    (bp.Identity(), states(4)),
     (bp.ReLU(), states(4)),
+    (bp.ReLU(slope_at_zero=0.25), states(4)),
     (bp.Tanh(), states(2, 3)),
     (bp.Sigmoid(), states(4)),
     (bp.Softplus(), states(4)),
@@ -29,9 +52,18 @@ CASES = [
     (bp.Copy(), states(4)),
     (bp.Multiply(), (states(4), states(4, seed=1))),
     (bp.Max(), (states(4), states(4, seed=1))),
+    (bp.Add(3), THREE),
+    (bp.Copy(3), states(4)),
+    (bp.Multiply(3), THREE),
+    (bp.Max(3), THREE),
+    (bp.Concatenate(), (states(4), states(2, seed=1))),
+    (bp.Concatenate(3), (states(4), states(2, seed=1), states(3, seed=2))),
+    (bp.Switch(positive, (bp.Linear(4, 3), bp.Linear(4, 3, bias=False))), states(4)),
+    (bp.Repeat(lambda z: (z > 0.5).sum(1), bp.Linear(4, 4)), states(4)),
     (bp.LogSoftmax(), states(4)),
     (bp.Flatten(), states(2, 3)),
     (bp.Wrapped(TORCH_NET), states(4)),
+    (bp.Wrapped(TwoByTwo(), inputs=2, outputs=2), (states(4), states(4, seed=1))),
     (bp.SquaredDistance(), (states(4), states(4, seed=1))),
     (bp.CrossEntropy(), (states(4), LABELS)),
 ]
@@ -47,24 +79,40 @@ def joined(y):
     return torch.cat([t.reshape(len(t), -1) for t in (y if isinstance(y, tuple) else (y,))], 1)
 
 
-def torch_jacobian(module, z, w, k):
-    """∂f/∂z_k of each sample by torch, (n, m, size of z_k); rows must not depend on other samples."""
+def jacobian_by(rule, module, z, w, k):
+    """∂f/∂z_k of each sample, (n, m, size of z_k), by a rule for whole batches; rows must not depend on others."""
     zs = z if isinstance(z, tuple) else (z,)
 
     def f(t):
         new = (*zs[:k], t, *zs[k + 1 :])
         return joined(module.forward(new if len(zs) > 1 else t, w))
 
-    full = torch.autograd.functional.jacobian(f, zs[k]).flatten(3)  # (n, m, n, k)
+    full = rule(f, zs[k]).flatten(3)  # (n, m, n, k)
     for p in range(N):
         assert all((full[p, :, q] == 0).all() for q in range(N) if q != p)
     return torch.stack([full[p, :, p] for p in range(N)])
 
 
+def by_torch(f, z):
+    return torch.func.jacrev(f)(z)
+
+
+def by_differences(f, z):
+    """Column by column."""
+    y = f(z)
+    rows = [central_difference(lambda t, i=i: f(t).flatten()[i], z) for i in range(y.numel())]
+    return torch.stack(rows).view(*y.shape, *z.shape)
+
+
 def test_every_module_is_among_the_cases():
-    public = [getattr(bp, name) for name in dir(bp)]
-    modules = {c for c in public if isinstance(c, type) and issubclass(c, bp.Module)} - {bp.Module, bp.Pointwise}
-    assert modules == {type(module) for module, _ in CASES + NO_GRADIENT}
+    abstract = {bp.Module, pointwise.Pointwise, joins._Join}
+    modules, found = set(), [bp.Module]
+    while found:
+        kind = found.pop()
+        found += kind.__subclasses__()
+        modules |= {kind} if kind.__module__.startswith("rllab.") else set()
+    assert modules - abstract == {type(module) for module, _ in CASES + NO_GRADIENT}
+    assert all(getattr(bp, kind.__name__) is kind for kind in modules - {joins._Join})
 
 
 @pytest.mark.parametrize("module, z", CASES, ids=lambda c: type(c).__name__)
@@ -80,7 +128,9 @@ def test_both_jacobians_and_both_products_are_those_of_torch(module, z):
         if not t.is_floating_point():
             assert ours[k] is None and products[k] is None
             continue
-        truth = torch_jacobian(module, z, w, k)
+        truth = jacobian_by(by_torch, module, z, w, k)
+        differences = jacobian_by(by_differences, module, z, w, k)
+        torch.testing.assert_close(ours[k] if len(zs) > 1 else ours, differences, rtol=1e-6, atol=1e-8)
         product = products[k] if len(zs) > 1 else products
         torch.testing.assert_close(ours[k] if len(zs) > 1 else ours, truth, rtol=1e-10, atol=1e-12)
         assert product.shape == t.shape
@@ -88,11 +138,25 @@ def test_both_jacobians_and_both_products_are_those_of_torch(module, z):
     jacobian = module.jacobian_weights(z, w)
     assert jacobian.shape == (N, v.shape[1], module.size)
     if w is not None:
-        truth = torch.autograd.functional.jacobian(lambda u: joined(module.forward(z, u)), w)
+        truth = torch.func.jacrev(lambda u: joined(module.forward(z, u)))(w)
+        differences = by_differences(lambda u: joined(module.forward(z, u)), w)
+        torch.testing.assert_close(jacobian, differences, rtol=1e-6, atol=1e-8)
         torch.testing.assert_close(jacobian, truth, rtol=1e-10, atol=1e-12)
         torch.testing.assert_close(bp.Module.jacobian_weights(module, z, w), truth, rtol=1e-10, atol=1e-12)
         product = torch.einsum("pm,pmd->d", v, truth)
         torch.testing.assert_close(module.vjp_weights(argument, z, w), product, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("module, z", CASES, ids=lambda c: type(c).__name__)
+def test_weights_gradient_is_the_sum_of_those_of_the_samples(module, z):
+    if module.size:
+        w = weights(module)
+        views, y = module.views(w), module._forward(z, module.views(w))
+        v = tuple(t.cos() for t in y[: module.outputs]) if module.outputs > 1 else y.cos()
+        rows = module._vjp_weights_by_sample(v, z, views, y)
+        jacobian = module.jacobian_weights(z, w)
+        torch.testing.assert_close(rows, torch.einsum("pm,pmd->pd", joined(v), jacobian), rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(rows.sum(0), module.vjp_weights(v, z, w), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("module, z", CASES, ids=lambda c: type(c).__name__)
@@ -102,14 +166,18 @@ def test_buffers_change_no_number_and_arguments_stay_as_they_were(module, z):
     y = module._forward(z, views)
     again = module._forward(z, views, module._forward(copies, views))
     torch.testing.assert_close(again, y, rtol=0, atol=0)
-    v = tuple(t.cos() for t in y) if isinstance(y, tuple) else y.cos()
+    kept_y = [t.clone() for t in (y if isinstance(y, tuple) else (y,))]
+    shown = y[: module.outputs] if isinstance(y, tuple) else (y,)
+    v = tuple(t.cos() for t in shown) if module.outputs > 1 else shown[0].cos()
     kept = tuple(t.clone() for t in v) if isinstance(v, tuple) else v.clone()
     g = module._vjp_state(v, z, views, y)
     expected = [None if t is None else t.clone() for t in (g if isinstance(g, tuple) else (g,))]
     reused = module._vjp_state(v, z, views, y, g)
     for a, b in zip(reused if isinstance(reused, tuple) else (reused,), expected, strict=True):
         assert (a is None and b is None) or torch.equal(a, b)
-    torch.testing.assert_close((z, v), (copies, kept), rtol=0, atol=0)
+    torch.testing.assert_close(
+        (z, v, y if isinstance(y, tuple) else (y,)), (copies, kept, tuple(kept_y)), rtol=0, atol=0
+    )
 
 
 @pytest.mark.parametrize("module, z", NO_GRADIENT, ids=lambda c: type(c).__name__)
@@ -129,6 +197,57 @@ def test_log_softmax_and_cross_entropy_are_finite_at_scores_of_a_thousand():
     assert bp.CrossEntropy().forward((z, y)).tolist() == [2000.0]
     g, _ = bp.CrossEntropy().vjp_state(torch.ones(1, dtype=torch.float64), (z, y))
     assert g.tolist() == [[1.0, -1.0, 0.0]]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.25, 1.0])
+def test_the_slope_of_relu_at_zero_is_the_one_chosen(slope):
+    z = torch.tensor([[-1.0, 0.0, -0.0, 2.0]])
+    assert bp.ReLU(slope_at_zero=slope).vjp_state(torch.full((1, 4), 2.0), z).tolist() == [[0, 2 * slope, 2 * slope, 2]]
+
+
+def test_of_equals_the_first_takes_the_gradient_of_max_and_the_losers_get_exactly_none():
+    z = (torch.tensor([[1.0, 2.0, 5.0]]), torch.tensor([[1.0, 3.0, 4.0]]), torch.tensor([[1.0, 3.0, 6.0]]))
+    g = bp.Max(3).vjp_state(torch.tensor([[7.0, 8.0, 9.0]]), z)
+    assert [t.tolist() for t in g] == [[[7, 0, 0]], [[0, 8, 0]], [[0, 0, 9]]]
+
+
+def test_a_switch_takes_each_sample_down_its_own_branch_and_a_loop_stops_by_sample():
+    z = torch.tensor([[1.0, 2.0], [-3.0, 1.0], [0.5, 0.0]])
+    half = torch.tensor([0.5, 0.0, 0.0, 0.5])
+    switch = bp.Switch(positive, (bp.Identity(), bp.Linear(2, 2, bias=False)))
+    assert switch.forward(z, half).tolist() == [[0.5, 1.0], [-3.0, 1.0], [0.25, 0.0]]
+    repeat = bp.Repeat(lambda z: torch.tensor([0, 3, 1]), bp.Linear(2, 2, bias=False))
+    assert repeat.forward(z, half).tolist() == [[1.0, 2.0], [-0.375, 0.125], [0.25, 0.0]]
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: bp.Add(1), "Add: inputs must be >= 2, got 1"),
+        (lambda: bp.Copy(1), "Copy: outputs must be >= 2, got 1"),
+        (lambda: bp.ReLU(1.5), r"ReLU: slope_at_zero must be in \[0, 1\], got 1.5"),
+        (lambda: bp.Linear(0, 1), "Linear: fan_in and fan_out must be >= 1, got 0 and 1"),
+        (lambda: bp.Wrapped(TORCH_NET, inputs=0), "Wrapped: inputs and outputs must be >= 1, got 0 and 1"),
+        (lambda: bp.Switch(positive, ()), "Switch: needs a module"),
+        (lambda: bp.Switch(positive, (bp.Add(),)), "Switch: modules must be differentiable, one state in"),
+        (lambda: bp.Repeat(positive, bp.NearestRow(2, 2)), "Repeat: modules must be differentiable"),
+        (lambda: bp.Add().forward((states(4), states(3))), r"Add: states must have one shape, got \(3, 4\), \(3, 3\)"),
+        (lambda: bp.Add().forward((states(4), states(1))), "Add: states must have one shape"),
+        (lambda: bp.Multiply().forward((states(4), states(1))), "Multiply: states must have one shape"),
+        (lambda: bp.Max().forward((states(4), states(1))), "Max: states must have one shape"),
+        (lambda: bp.SquaredDistance().forward((states(4), states(1))), "SquaredDistance: states must have one shape"),
+        (lambda: bp.SquaredDistance().forward((LABELS, LABELS)), "SquaredDistance: states must be floating point"),
+        (lambda: bp.CrossEntropy().forward((states(4), states(1))), "CrossEntropy: scores must be"),
+        (lambda: bp.Linear(4, 3).forward(states(5), torch.zeros(15)), r"Linear: states must be \(n, 4\), got \(3, 5\)"),
+        (lambda: bp.NearestRow(4, 3).forward(states(1), torch.zeros(12)), r"NearestRow: states must be \(n, 3\)"),
+        (lambda: bp.Switch(lambda z: z[:, 0], (bp.Tanh(),)).forward(states(4)), "Switch: choose must return"),
+        (lambda: bp.Switch(lambda z: -positive(z) - 1, (bp.Tanh(),)).forward(states(4)), "Switch: choose must return"),
+        (lambda: bp.Repeat(lambda z: z[:, 0], bp.Tanh()).forward(states(4)), "Repeat: count must return"),
+    ],
+)
+def test_errors_name_the_module_and_what_came(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
 
 
 def test_weights_of_a_wrong_size_meet_a_clear_error():

@@ -15,6 +15,9 @@ CASES = {
     "two problems of bits": Bernoulli(torch.stack((LOGITS, -0.5 * LOGITS + 0.1))),
     "one choice": Categorical(LOGITS),
     "two choices": Categorical(TABLE),
+    "one choice by index": Categorical(LOGITS, "index"),
+    "two choices by index": Categorical(TABLE, "index"),
+    "two problems of choices by index": Categorical(torch.stack((TABLE, TABLE.flip(0) * 0.7)), "index"),
     "two problems of choices": Categorical(torch.stack((TABLE, TABLE.flip(0) * 0.7))),
 }
 every = pytest.mark.parametrize("at", CASES.values(), ids=CASES)
@@ -24,7 +27,10 @@ def torchs_log_p(at, logits, x):
     """log p(x) by torch.distributions, a sum over the variables of one sample."""
     if isinstance(at, Bernoulli):
         return torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
-    shaped = torch.distributions.OneHotCategorical(logits=logits).log_prob(x.view(-1, *logits.shape))
+    if at.samples == "index":
+        shaped = torch.distributions.Categorical(logits=logits).log_prob(x.view(-1, *logits.shape[:-1]))
+    else:
+        shaped = torch.distributions.OneHotCategorical(logits=logits).log_prob(x.view(-1, *logits.shape))
     return shaped.reshape(*x.shape[:-1], -1).sum(-1)
 
 
@@ -131,6 +137,14 @@ def test_logits_that_make_no_distribution_are_named(cls):
         cls(torch.tensor([0.0, math.inf]))
     with pytest.raises(ValueError, match="the parameter is logits, got 'probs'"):
         cls(torch.zeros(2)).replace(probs=torch.ones(2))
+
+
+def test_samples_by_index_are_those_by_one_hot_vectors():
+    one_hot, _ = Categorical(TABLE).draw(100, Key(2))
+    index, _ = Categorical(TABLE, "index").draw(100, Key(2))
+    assert torch.equal(one_hot.view(100, 2, 3).argmax(-1).double(), index)
+    with pytest.raises(ValueError, match=r"Categorical: samples must be one of .*, got 'both'"):
+        Categorical(TABLE, "both")
 
 
 def test_a_gaussian_has_no_finite_support():

@@ -1,14 +1,15 @@
-"""ScoreFunction against its closed-form mean and variance, exactly, at an asymmetric point."""
+"""ScoreFunction on Gaussians, against its closed-form mean and variance, exactly, at an asymmetric point."""
 
 import math
 
 import pytest
 import torch
-from checks import HESSIAN, LINEAR, NOISE_SOURCES, OFFSET, THETA, exact_moments, linear, quadratic
+from checks import HESSIAN, LINEAR, NOISE_SOURCES, OFFSET, THETA, exact_moments, gauss_hermite, linear, quadratic
+from sampling import REACH, panels, path_moments
 
 from rllab import Cost, Gaussian
 from rllab.estimators import GaussianSmoothing, ScoreFunction
-from rllab.estimators.baselines import advantages
+from rllab.estimators.baselines import MovingMean, advantages
 
 D, SCALE = 2, 0.3
 G = float(LINEAR @ LINEAR)
@@ -102,6 +103,143 @@ def test_a_large_constant_leaves_leave_one_out_unchanged():
     shifted = ScoreFunction()(Cost(lambda x: quadratic(x) + 2.0**20), at, evaluations=40_000, key=1)
     torch.testing.assert_close(plain.gradient["mean"], shifted.gradient["mean"], rtol=1e-7, atol=1e-7)
     torch.testing.assert_close(plain.standard_error["mean"], shifted.standard_error["mean"], rtol=1e-6, atol=1e-7)
+
+
+# Mohamed et al. (2020), figures 2 and 3: x ~ N(1, 1); variance without baseline, with E f, and with the best one
+FIGURES = {
+    "square": lambda k: lambda x: (x[:, 0] - k) ** 2,
+    "exp": lambda k: lambda x: torch.exp(-k * x[:, 0] ** 2),
+    "cos": lambda k: lambda x: torch.cos(k * x[:, 0]),
+}
+TABLE = [
+    ("square", -3.0, "mean", 8, 495, 138, 134),
+    ("square", -3.0, "scale", 2, 1546, 696, 664),
+    ("square", 0.0, "mean", 2, 30, 18, 14),
+    ("square", 0.0, "scale", 2, 136, 96, 64),
+    ("square", 3.0, "mean", -4, 87, 42, 38),
+    ("square", 3.0, "scale", 2, 346, 216, 184),
+    ("exp", 0.1, "mean", -0.1400, 0.5635, 0.05407, 0.04047),
+    ("exp", 0.1, "scale", -0.1167, 0.9354, 0.2289, 0.1410),
+    ("exp", 1.0, "mean", -0.2758, 0.1758, 0.08067, 0.07222),
+    ("exp", 1.0, "scale", -0.0919, 0.1767, 0.2232, 0.1128),
+    ("exp", 10.0, "mean", -0.1291, 0.07694, 0.06023, 0.0602),
+    ("exp", 10.0, "scale", -0.0061, 0.009035, 0.03919, 0.008739),
+    ("cos", 0.5, "mean", -0.2115, 0.4552, 0.1554, 0.1179),
+    ("cos", 0.5, "scale", -0.1936, 0.7987, 0.7237, 0.4601),
+    ("cos", 1.0, "mean", -0.5104, 0.3240, 0.4314, 0.3240),
+    ("cos", 1.0, "scale", -0.3277, 0.8363, 1.266, 0.7826),
+    ("cos", 5.0, "mean", 0, 0.5, 0.5, 0.5),
+    ("cos", 5.0, "scale", 0, 1, 1, 1),
+]
+
+
+@pytest.mark.parametrize(("cost", "k", "name", "gradient", "plain", "with_mean", "with_best"), TABLE)
+def test_variances_of_the_published_figures(monkeypatch, cost, k, name, gradient, plain, with_mean, with_best):
+    f = FIGURES[cost](k)
+    u, weights = panels(torch.arange(-REACH, REACH + 1), 16)
+    weights = weights * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
+    values, square = f(1 + u[:, None]), {"mean": u * u, "scale": (u * u - 1) ** 2}[name]
+    best = float((weights * values) @ square / (weights @ square))  # b* = E f s²/E s²
+    baselines = {None: plain, float(weights @ values): with_mean, best: with_best}
+    for baseline, variance in baselines.items():
+        mean, covariance = path_moments(monkeypatch, ScoreFunction(baseline), f)[name]
+        assert float(mean) == pytest.approx(gradient, rel=6e-4, abs=6e-5)  # four digits are known
+        assert float(covariance) == pytest.approx(variance, rel=6e-4, abs=1e-6)
+
+
+def test_the_best_baseline_of_a_quadratic_has_its_closed_form(monkeypatch):
+    # Var is a parabola in b; its lowest point is f(μ) + (s²/2) tr A (d+2)/d
+    b = (-1.0, 0.0, 1.0)
+    low, middle, high = (
+        float(exact_moments(monkeypatch, ScoreFunction(x), quadratic, THETA, 1, units=1, scale=SCALE)["mean"][1])
+        for x in b
+    )
+    lowest = (low - high) / 2 / (low - 2 * middle + high)
+    expected = OFFSET + SCALE**2 / 2 * float(HESSIAN.trace()) * (D + 2) / D
+    assert lowest == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize(("k", "share"), [(2, 0.5), (3, 0.75)])
+def test_the_standard_error_of_leave_one_out_is_low_by_the_documented_share(k, share):
+    # on a line in one dimension E se² is half of the variance at K = 2, three quarters at K = 3
+    nodes, weights = gauss_hermite(k, 9)
+    at = Gaussian(THETA[:1].expand(len(nodes), 1), SCALE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(NOISE_SOURCES[1], lambda *_: nodes.T[..., None].clone())
+        e = ScoreFunction()(Cost(lambda x: OFFSET + 1.9 * x[:, 0]), at, evaluations=k, key=0)
+    claimed = float(weights @ e.standard_error["mean"][:, 0].square())
+    assert claimed / (2 * 1.9**2 / (k - 1)) == pytest.approx(share, rel=1e-8)
+
+
+@pytest.mark.parametrize("k", (2, 3, 4, 7, 1001))
+def test_the_optimal_baseline_gives_each_half_what_the_other_found(k):
+    at = Gaussian(THETA, SCALE)
+    e = ScoreFunction("optimal")(Cost(quadratic), at, evaluations=k, key=3, rows=True)
+    x = ScoreFunction("optimal").ask(at, k, 3)[0].points
+    f, u = quadratic(x)[:, None], (x - THETA) / SCALE
+    for name, score in {"mean": u / SCALE, "scale": (u * u - 1) / SCALE}.items():
+        even, odd = slice(0, None, 2), slice(1, None, 2)
+        b = torch.empty_like(score)
+        for mine, other in ((even, odd), (odd, even)):
+            b[mine] = (f * score**2)[other].sum(0) / (score**2)[other].sum(0)
+        expected = (f - b) * score
+        torch.testing.assert_close(e.rows[name], expected, rtol=1e-5, atol=1e-5)  # u is recovered from x
+        torch.testing.assert_close(e.gradient[name], expected.mean(0), rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(e.standard_error[name], e.rows[name].std(0) / math.sqrt(k), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ("mean", "scale"))
+def test_the_optimal_baseline_nears_the_least_variance(name):
+    # cos x under N(1, 1): 0.324 and 0.783 a sample, where the mean as a baseline has 0.431 and 1.27. With 4,000
+    # estimates a variance is known to about 7 % at six deviations (the estimates are nearly normal).
+    k, repeats, least = 200, 4_000, {"mean": 0.3240, "scale": 0.7826}[name]
+    at = Gaussian(torch.ones(repeats, 1, dtype=torch.float64))
+    g = ScoreFunction("optimal")(Cost(FIGURES["cos"](1.0)), at, evaluations=k, key=2).gradient[name]
+    assert 0.9 * least < k * float(g.var()) < 1.2 * least
+
+
+def test_the_moving_baseline_is_the_mean_of_earlier_costs_and_leaves_the_mean_alone(monkeypatch):
+    estimator, at = ScoreFunction("moving", decay=0.5), Gaussian(THETA, SCALE)
+    first = estimator(Cost(linear), at, evaluations=5, key=1)
+    assert torch.equal(
+        first.gradient["mean"], ScoreFunction(None)(Cost(linear), at, evaluations=5, key=1).gradient["mean"]
+    )
+    second = estimator(Cost(quadratic), at, evaluations=7, key=2, state=first.state)
+    third = estimator(Cost(linear), at, evaluations=4, key=3, state=second.state)
+    b = float((0.5 * first.value + second.value) / 1.5)
+    expected = ScoreFunction(b)(Cost(linear), at, evaluations=4, key=3)
+    torch.testing.assert_close(third.gradient["mean"], expected.gradient["mean"], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(third.standard_error["scale"], expected.standard_error["scale"], rtol=1e-12, atol=1e-12)
+    query = estimator.ask(at, 4, 3, state=second.state)
+    told = estimator.tell(query, linear(query[0].points))
+    assert torch.equal(told.gradient["mean"], third.gradient["mean"])
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        (0.3, "ScoreFunction: state must be that of an earlier estimate, or None, got float"),
+        (MovingMean(torch.zeros(2), 1.0), r"state must be that of an estimate of problems \(\), got one of \(2,\)"),
+    ],
+)
+def test_a_state_of_something_else_is_refused_before_anything_is_spent(state, message):
+    cost = Cost(linear)
+    with pytest.raises((TypeError, ValueError), match=message):
+        ScoreFunction("moving")(cost, Gaussian(THETA, 1.0), evaluations=4, key=0, state=state)
+    assert cost.evaluations == 0
+
+
+def test_blocks_change_the_fold_by_rounding_alone():
+    # 1,000 numbers a sample: 262 samples a block; the same samples as one batch, weighed by hand
+    at = Gaussian(torch.linspace(-1, 2, 1_000, dtype=torch.float64), 0.3)
+    for baseline in ("leave-one-out", "mean", None, 0.4):
+        query = ScoreFunction(baseline).ask(at, 601, 4)
+        assert len(query) == 3
+        f = [torch.cos(block.points).sum(-1) for block in query]
+        a = advantages(torch.cat(f), baseline)
+        expected = a @ torch.cat([block.noise for block in query]) / 0.3 / 601
+        e = ScoreFunction(baseline).tell(query, torch.cat(f))
+        torch.testing.assert_close(e.gradient["mean"], expected, rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("baseline", ("median", True, math.inf, (1,)))

@@ -97,7 +97,7 @@ def no_noise(self, batch, smoothing):
 
 
 def from_current_networks(self, batch, smoothing):
-    current = (self.weights.detach(), self.critics.detach())
+    current = (self.weights, self.critics)
     return TD3.target(Swapped(self, targets=current), batch, smoothing)
 
 
@@ -131,13 +131,31 @@ def targets_jump(self, batch, smoothing):
 
 
 def actor_climbs(self, observations):
-    return -TD3.actor_cost(self, observations)
+    cost, slope = TD3.descent(self, observations)
+    return cost, -slope
 
 
 def actor_of_both_critics(self, observations):
-    a = self.policy(self.weights, observations)
-    pairs = torch.cat((observations, a), 1).expand(2, -1, -1)
-    return self.critic(self.critics, pairs).amax(0).mean()
+    w = self.weights.clone().requires_grad_()
+    pairs = torch.cat((observations, self.policy(w, observations)), 1).expand(2, -1, -1)
+    cost = self.critic(self.critics, pairs).amax(0).mean()
+    return cost, torch.autograd.grad(cost, w)[0]
+
+
+def actor_through_the_second_critic(self, observations):
+    self.critics.copy_(self.critics.flip(0))
+    answer = TD3.descent(self, observations)
+    self.critics.copy_(self.critics.flip(0))
+    return answer
+
+
+def actor_past_the_tanh(self, observations):
+    """∂Ĉ/∂a taken for the slope at what tanh squashes."""
+    slope, td3.Tanh._vjp_state = td3.Tanh._vjp_state, lambda module, v, z, w, y, out=None: v
+    try:
+        return TD3.descent(self, observations)
+    finally:
+        td3.Tanh._vjp_state = slope
 
 
 # ---- Reinforce: names of its module replaced
@@ -225,7 +243,7 @@ def counts_pairs(self, limit):
 
 
 def forgets_the_optimiser(self):
-    fresh = torch.optim.Adam([self.weights], lr=self.lr, fused=True).state_dict()
+    fresh = td3.Adam(self.weights, self.lr).state_dict()
     return TD3._state(self) | {"actor_optimizer": fresh}
 
 
@@ -243,7 +261,7 @@ def forgets_where_the_delay_stood(self):
 
 
 def forgets_the_targets(self):
-    return TD3._state(self) | {"targets": [self.weights.detach(), self.critics.detach()]}
+    return TD3._state(self) | {"targets": [self.weights, self.critics]}
 
 
 def plays_in_the_learners_environment(self, episodes=20):
@@ -278,7 +296,8 @@ def test_a_wrong_mask_is_caught(wrong):
     [
         *mutants(TD3, "target", optimistic, undiscounted_costs, unclipped_noise, no_noise, from_current_networks),
         *mutants(TD3, "update", actor_every_step, targets_never_follow, targets_follow_every_step, targets_jump),
-        *mutants(TD3, "actor_cost", actor_climbs, actor_of_both_critics),
+        *mutants(TD3, "descent", actor_climbs, actor_of_both_critics),
+        *mutants(TD3, "descent", actor_through_the_second_critic, actor_past_the_tanh),
     ],
 )
 def test_a_wrong_update_of_td3_is_caught(wrong):

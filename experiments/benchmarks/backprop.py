@@ -1,0 +1,207 @@
+"""What does the chain rule through modules cost, beside autograd, a chain written for one net, and the bare products?
+
+One step is the average cross-entropy of a fully connected ReLU net on one batch and its gradient with respect to all
+weights, in float32. `autograd` is torch's, over `nn.Linear`s. `chain` is what one would write by hand for this very net
+and shapes: no modules, no graph, every buffer made beforehand; `products` are its matrix products alone, into
+buffers, the floor under all. `rllab` is `Graph.backward(x, y, weights_only=True, reuse=...)`, and `rllab, new tensors`
+the same without `reuse`. CPU time of one thread; all take turns, and a ratio is the median over rounds of two times of
+one round, so that the machine's other work cancels.
+
+    python experiments/benchmarks/backprop.py                  prints, and writes backprop.md beside this file
+    python experiments/benchmarks/backprop.py --rounds 51 --out other.md
+"""
+
+from rllab.runs.versions import limit_threads, machine
+
+limit_threads()
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from rllab import backprop as bp
+from rllab.files import write_atomically
+
+Step = Callable[[], Tensor]  # returns the gradient of all weights, flat
+SHAPES = [((784, 256, 256, 10), 128), ((784, 256, 256, 10), 1), ((4, 64, 64, 2), 32), ((256,) * 9, 256)]
+SECONDS = 0.03  # of CPU time for each candidate and round, or two calls
+# candidate, beside which other, widths and batch it is meant for, and at most what ratio
+WIDE = [SHAPES[0], SHAPES[3]]
+GOALS = [
+    ("rllab", "autograd", [SHAPES[0]], 0.80),
+    ("rllab", "autograd", SHAPES[1:3], 0.40),
+    ("rllab", "products", WIDE, 1.10),
+    ("rllab", "chain", SHAPES, 1.05),
+]
+
+
+def problem(sizes: tuple[int, ...], n: int) -> tuple[bp.Graph, Tensor, Tensor]:
+    g = torch.Generator().manual_seed(0)
+    return bp.mlp(sizes), torch.randn(n, sizes[0], generator=g), torch.randint(sizes[-1], (n,), generator=g)
+
+
+def autograd(sizes: tuple[int, ...], n: int) -> Step:
+    graph, x, y = problem(sizes, n)
+    layers: list[nn.Module] = []
+    for k, (i, o) in enumerate(pairwise(sizes)):
+        layer, w = nn.utils.skip_init(nn.Linear, i, o), graph.weights_of(f"linear{k + 1}")
+        layer.load_state_dict(w)
+        layers += [layer, nn.ReLU()]
+    net = nn.Sequential(*layers[:-1])
+    parameters = list(net.parameters())
+
+    def step() -> Tensor:
+        net.zero_grad()
+        F.cross_entropy(net(x), y).backward()
+        return parameters[0]
+
+    step.gradient = lambda: torch.cat([p.grad.flatten() for p in parameters])  # type: ignore[attr-defined, union-attr]
+    return step
+
+
+def chain(sizes: tuple[int, ...], n: int) -> Step:
+    """By hand for this net: s_k = z_k−1 W_kᵀ + b_k, z_k = max(s_k, 0), back with both factors of every product."""
+    graph, x, y = problem(sizes, n)
+    depth, flat = len(sizes) - 1, torch.zeros_like(graph.weights)
+    w = [graph.weights_of(f"linear{k + 1}") for k in range(depth)]
+    g = [graph.weights_of(f"linear{k + 1}", weights=flat) for k in range(depth)]
+    wt = [part["weight"].t() for part in w]
+    s = [torch.empty(n, width) for width in sizes[1:]]
+    z = [x, *(torch.empty(n, width) for width in sizes[1:-1])]
+    d = [torch.empty(n, width) for width in sizes[1:]]
+    mask = [torch.empty(n, width) for width in sizes[1:-1]]
+    log_p, c, loss = torch.empty_like(s[-1]), torch.empty(n, 1), torch.empty(1)
+    minus, average = torch.full((n, 1), -1.0), torch.full((n,), 1 / n)
+    index, flat_c, average_column = y[:, None], c.view(-1), average[:, None]
+
+    def step() -> Tensor:
+        for k in range(depth):
+            torch.addmm(w[k]["bias"], z[k], wt[k], out=s[k])
+            if k < depth - 1:
+                torch.clamp_min(s[k], 0, out=z[k + 1])
+        torch.log_softmax(s[-1], 1, out=log_p)
+        torch.gather(log_p, 1, index, out=c).neg_()
+        torch.dot(flat_c, average, out=loss[0])
+        torch.exp(log_p, out=d[-1]).scatter_add_(1, index, minus).mul_(average_column)
+        for k in range(depth - 1, -1, -1):
+            torch.mm(d[k].t(), z[k], out=g[k]["weight"])
+            torch.sum(d[k], 0, out=g[k]["bias"])
+            if k:
+                torch.mm(d[k], w[k]["weight"], out=d[k - 1])
+                d[k - 1].mul_(torch.sign(z[k], out=mask[k - 1]))
+        return flat
+
+    return step
+
+
+def rllab(reuse: bool) -> Callable[[tuple[int, ...], int], Step]:
+    def make(sizes: tuple[int, ...], n: int) -> Step:
+        graph, x, y = problem(sizes, n)
+        held = [graph.backward(x, y, weights_only=True)]
+
+        def step() -> Tensor:
+            held[0] = graph.backward(x, y, weights_only=True, reuse=held[0] if reuse else None)
+            return held[0].weights
+
+        return step
+
+    return make
+
+
+def products(sizes: tuple[int, ...], n: int) -> Step:
+    triples = []
+    for k, (i, o) in enumerate(pairwise(sizes)):
+        for a, b, c in [(n, i, o), (o, n, i)] + ([(n, o, i)] if k else []):
+            triples.append((torch.randn(a, b), torch.randn(b, c), torch.empty(a, c)))
+
+    def step() -> Tensor:
+        for a, b, out in triples:
+            torch.mm(a, b, out=out)
+        return out
+
+    return step
+
+
+CANDIDATES = {
+    "autograd": autograd,
+    "chain": chain,
+    "rllab": rllab(True),
+    "rllab, new tensors": rllab(False),
+    "products": products,
+}
+
+
+def check(sizes: tuple[int, ...], n: int, steps: dict[str, Step]) -> None:
+    """Refuse to time what does not agree."""
+    steps["autograd"]()
+    truth = steps["autograd"].gradient()  # type: ignore[attr-defined]
+    for name in ("chain", "rllab", "rllab, new tensors"):
+        torch.testing.assert_close(steps[name](), truth, rtol=1e-4, atol=1e-6, msg=f"{name} at {sizes}, {n}")
+
+
+def cpu_seconds(step: Step) -> float:
+    start, calls = time.process_time(), 0
+    while calls < 2 or time.process_time() - start < SECONDS:
+        step()
+        calls += 1
+    return (time.process_time() - start) / calls
+
+
+def measure(sizes: tuple[int, ...], n: int, rounds: int) -> dict[str, list[float]]:
+    steps = {name: make(sizes, n) for name, make in CANDIDATES.items()}
+    check(sizes, n, steps)
+    for step in steps.values():
+        cpu_seconds(step)
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for r in range(rounds):
+        order = list(steps.items())
+        for name, step in order[r % len(order) :] + order[: r % len(order)]:
+            times[name].append(cpu_seconds(step))
+    return times
+
+
+def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
+    return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
+
+
+def report(rounds: int) -> str:
+    others = [name for name in CANDIDATES if name != "autograd"]
+    lines = ["| net, batch | autograd | " + " | ".join(others) + " |", "|" + " --- |" * (len(others) + 2)]
+    goals = []
+    for sizes, n in SHAPES:
+        times = measure(sizes, n, rounds)
+        title = f"{'-'.join(map(str, sizes)) if len(sizes) < 9 else '8 layers of 256'}, {n}"
+        cells = [f"{ratio(times, name, 'autograd'):.2f}" for name in others]
+        lines.append(f"| {title} | {statistics.median(times['autograd']) * 1e6:,.0f} µs | {' | '.join(cells)} |")
+        print(lines[-1], flush=True)
+        for name, to, where, limit in GOALS:
+            if (sizes, n) in where:
+                got = ratio(times, name, to)
+                met = "met" if got <= limit else "**missed**"
+                goals.append(f"| {name} / {to}, {title} | <= {limit:.2f} | {got:.2f} | {met} |")
+    about = (__doc__ or "").split("\n\n")[1].replace("\n", " ")
+    head = ["# Backprop: CPU time, in multiples of autograd's", "", about, ""]
+    written = [f"Written by `backprop.py`: {machine()}; {rounds} rounds.", ""]
+    return "\n".join([*head, *written, *lines, "", "| goal | limit | got | |", "| --- | --- | --- | --- |", *goals, ""])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=31)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
+    options = parser.parse_args()
+    print(machine())
+    text = report(options.rounds)
+    write_atomically(options.out, text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,242 @@
+"""Descent: step down the gradient of all samples, of one, or of a few; and a ledger of what that costs.
+
+    batch         w ← w − η ∂L(S, w)/∂w               P sample-gradients a step                             (L25, L45)
+    stochastic    w ← w − η ∂L(x_p, y_p, w)/∂w        1, p drawn uniformly                                  (L26)
+    mini-batch    w ← w − η/B Σ_p∈batch ∂L_p/∂w       B                                                     (L50)
+
+η is a number, a number for each weight, a matrix, or a function g ↦ ηg (L27). Momentum, Adam and L-BFGS are those of
+torch.optim. One sample-gradient is the gradient of one sample's cost; a batch of B costs B of them.
+
+Source: LeCun (2020), NYU Deep Learning, week 2; extragradient: Korpelevich (1976), "The extragradient method for
+finding saddle points and other problems".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from rllab.backprop.graph import Gradients, Graph
+from rllab.keys import Key, as_key
+
+Eta = float | Tensor | Callable[[Tensor], Tensor]
+Order = Literal["independent", "shuffled", "sequential"]
+_BLOCK = 1024  # picks drawn at once
+
+
+def step(w: Tensor, g: Tensor, eta: Eta) -> Tensor:
+    """Return w − ηg for weights and gradient (d,).
+
+    Args:
+        eta: a number, a number for each weight (d,), a matrix (d, d), or a function that returns ηg. With a positive
+            definite matrix a small step goes down, though not the steepest way (L28, L29).
+    Raises:
+        ValueError: if the shapes do not fit, or a number is not finite.
+    """
+    if g.shape != w.shape:
+        raise ValueError(f"step: g must be shaped as w, {tuple(w.shape)}, got {tuple(g.shape)}")
+    if isinstance(eta, Tensor) and eta.ndim == 2 and eta.shape == (*w.shape, *w.shape):
+        return w - eta @ g
+    if callable(eta) and not isinstance(eta, Tensor):
+        change = eta(g)
+        if not isinstance(change, Tensor) or change.shape != w.shape:
+            raise ValueError(f"step: eta(g) must be a tensor {tuple(w.shape)}, got {_shown(change)}")
+        return w - change
+    if isinstance(eta, Tensor):
+        if eta.shape not in ((), w.shape):
+            raise ValueError(f"step: eta must be a number, {tuple(w.shape)} or a square matrix, got {_shown(eta)}")
+    elif type(eta) not in (int, float) or not math.isfinite(eta):
+        raise ValueError(f"step: eta must be a finite number, a tensor or a function, got {eta!r}")
+    return w - eta * g
+
+
+def extragradient(w: Tensor, field: Callable[[Tensor], Tensor], eta: Eta) -> Tensor:
+    """Return w − ηF(w − ηF(w)), a step towards a point where F vanishes and no cost need fall (L20).
+
+    Args:
+        field: F, for min_x max_y f(x, y) the pair (∂f/∂x, −∂f/∂y). It is called twice.
+    """
+    return step(w, field(step(w, field(w), eta)), eta)
+
+
+def minibatches(samples: int, batch: int, *, order: Order = "independent", key: Key | int) -> Iterator[Tensor]:
+    """Yield the numbers of the samples of one batch after the other, without end.
+
+    Args:
+        order: "independent", each pick uniform whatever came before; "shuffled", a new permutation an epoch; or
+            "sequential", as they stand. In the last two an epoch's last batch holds what is left.
+        key: the picks come from its stream "minibatch"; which samples come one after the other does not depend on
+            the batch's size.
+    Raises:
+        ValueError: if `batch` is not a whole number from 1 on, or above `samples` without replacement.
+    """
+    if order not in get_args(Order):
+        raise ValueError(f"minibatches: order must be one of {get_args(Order)}, got {order!r}")
+    if type(samples) is not int or samples < 1:
+        raise ValueError(f"minibatches: samples must be a whole number >= 1, got {samples!r}")
+    most = math.inf if order == "independent" else samples
+    if type(batch) is not int or not 1 <= batch <= most:
+        raise ValueError(f"minibatches: batch must be a whole number from 1 to {most}, got {batch!r}")
+    return (_independent if order == "independent" else _epochs)(samples, batch, order, as_key(key).child("minibatch"))
+
+
+def _independent(samples: int, batch: int, order: Order, key: Key) -> Iterator[Tensor]:
+    ready, block = torch.empty(0, dtype=torch.int64), 0
+    while True:
+        while len(ready) < batch:
+            new = torch.randint(samples, (_BLOCK,), generator=key.child(block).generator())
+            ready, block = torch.cat((ready, new)), block + 1
+        yield ready[:batch]
+        ready = ready[batch:]
+
+
+def _epochs(samples: int, batch: int, order: Order, key: Key) -> Iterator[Tensor]:
+    epoch = 0
+    while True:
+        shuffled = torch.randperm(samples, generator=key.child(epoch).generator())
+        yield from (shuffled if order == "shuffled" else torch.arange(samples)).split(batch)
+        epoch += 1
+
+
+@dataclass
+class Trace:
+    """What a fit did.
+
+    Attributes:
+        weights: the weights reached (d,).
+        steps: updates made.
+        sample_gradients: gradients of single samples spent, those of an abandoned last step included.
+        sample_losses: losses of single samples evaluated to look at the fit, which are not among the former.
+        counts: sample-gradients spent before each look, the first at 0.
+        losses: mean loss at each look; the last is not finite if the fit diverged.
+        path: weights at each look (looks, d), if they were kept.
+    """
+
+    weights: Tensor
+    steps: int
+    sample_gradients: int
+    sample_losses: int
+    counts: list[int]
+    losses: list[float]
+    path: Tensor | None
+
+    def reached(self, loss: float) -> int | None:
+        """Return the sample-gradients spent at the first look at which the loss was at most `loss`; None if at none."""
+        return next((n for n, value in zip(self.counts, self.losses, strict=True) if value <= loss), None)
+
+
+def fit(
+    graph: Graph,
+    x: Tensor,
+    y: Tensor,
+    *,
+    sample_gradients: int,
+    key: Key | int,
+    batch: int | None = 1,
+    eta: Eta | None = None,
+    optimizer: Callable[[list[Tensor]], torch.optim.Optimizer] | None = None,
+    order: Order = "independent",
+    look: int | None = None,
+    on: tuple[Tensor, Tensor] | None = None,
+    stop: float | None = None,
+    keep_path: bool = False,
+) -> Trace:
+    """Minimise the mean loss of the samples x, y, from the graph's weights on, which stay as they are.
+
+    Args:
+        sample_gradients: what may be spent; the fit ends before a gradient that would exceed it.
+        batch: samples a step, None for all of them.
+        eta: step size of `step`; or instead
+        optimizer: called with the list of parameters, as functools.partial(torch.optim.Adam, lr=0.01); one that asks
+            for several gradients a step, as L-BFGS does, is charged for each.
+        order: how batches are drawn, see `minibatches`.
+        look: sample-gradients between looks at the loss, by default as many as there are samples. There is a look at
+            the start and one at the end. A loss that is not finite ends the fit.
+        on: samples x, y of which the loss is looked at, those of the fit by default.
+        stop: a loss at which the fit ends.
+        keep_path: keep the weights of every look.
+    Raises:
+        ValueError: for arguments that do not fit, or a budget below one step.
+    """
+    size = len(x) if batch is None else batch
+    look = len(x) if look is None else look
+    _check_fit(x, y, size, sample_gradients, look, eta, optimizer)
+    shown = (x, y) if on is None else on
+    batches = None if batch is None else minibatches(len(x), size, order=order, key=key)
+    w = graph.weights.detach().clone()  # one tensor throughout, so that passes over the graph are made again in place
+    leaf = w.detach().requires_grad_()  # the same numbers, for an optimiser
+    stepper = None if optimizer is None else optimizer([leaf])
+    trace, path, due = Trace(w, 0, 0, 0, [], [], None), [], 0
+    last: Gradients | None = None
+
+    def gradients(chosen: tuple[Tensor, Tensor]) -> Gradients:
+        nonlocal last
+        if trace.sample_gradients + len(chosen[0]) > sample_gradients:
+            raise _BudgetSpent
+        trace.sample_gradients += len(chosen[0])
+        last = graph.backward(*chosen, weights=w, weights_only=True, reuse=last)
+        return last
+
+    def closure() -> float:
+        g = gradients(chosen)
+        leaf.grad = g.weights
+        return float(g.loss)
+
+    while True:
+        if trace.sample_gradients >= due:
+            _look(trace, path if keep_path else None, graph, shown, w)
+            due = trace.sample_gradients + look
+            if not math.isfinite(trace.losses[-1]) or (stop is not None and trace.losses[-1] <= stop):
+                break
+        picked = None if batches is None else next(batches)
+        chosen = (x, y) if picked is None else (x[picked], y[picked])
+        before = w.clone()
+        try:
+            if eta is not None:
+                w.copy_(step(w, gradients(chosen).weights, eta))
+            elif stepper is not None:
+                stepper.step(closure)
+        except _BudgetSpent:
+            w.copy_(before)  # an optimiser may have stopped in the middle of a step
+            if trace.sample_gradients > trace.counts[-1]:
+                _look(trace, path if keep_path else None, graph, shown, w)
+            break
+        trace.steps += 1
+    trace.path = torch.stack(path) if keep_path else None
+    return trace
+
+
+class _BudgetSpent(Exception):
+    """The next gradient would cost more than is left."""
+
+
+@torch.no_grad()
+def _look(trace: Trace, path: list[Tensor] | None, graph: Graph, shown: tuple[Tensor, Tensor], w: Tensor) -> None:
+    trace.counts.append(trace.sample_gradients)
+    trace.losses.append(float(graph.loss_per_sample(*shown, weights=w).mean()))
+    trace.sample_losses += len(shown[0])
+    if path is not None:
+        path.append(w.clone())
+
+
+def _check_fit(
+    x: Tensor, y: Tensor, size: object, budget: object, look: object, eta: object, optimizer: object
+) -> None:
+    if len(x) != len(y) or not len(x):
+        raise ValueError(f"fit: x and y must hold as many samples, at least one, got {len(x)} and {len(y)}")
+    if (eta is None) == (optimizer is None):
+        raise ValueError(f"fit: needs eta or an optimizer, and not both, got {eta!r} and {optimizer!r}")
+    for name, value in (("batch", size), ("sample_gradients", budget), ("look", look)):
+        if type(value) is not int or value < 1:
+            raise ValueError(f"fit: {name} must be a whole number >= 1, got {value!r}")
+    if budget < size:  # type: ignore[operator] - both are whole numbers by now
+        raise ValueError(f"fit: sample_gradients must pay for one step of {size}, got {budget}")
+
+
+def _shown(value: object) -> str:
+    return f"a tensor {tuple(value.shape)}" if isinstance(value, Tensor) else repr(value)

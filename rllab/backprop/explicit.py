@@ -1,0 +1,221 @@
+"""Explicit: the gradient of the average loss by the modules' own products, once through the graph and back.
+
+    z_out = f(z, w)                    g_z = Σ_k g_k ∂f_k/∂z  over the blocks k that read z             (L67, L68, L83)
+    g_C = 1/n                          g_w = g_out ∂f/∂w, added up over the blocks that share w         (L17, L18)
+
+Source: LeCun (2020), NYU Deep Learning, week 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from rllab.backprop.module import Module, State, Weights
+from rllab.backprop.order import Block, needed_for
+from rllab.backprop.tape import Tape
+
+if TYPE_CHECKING:
+    from rllab.backprop.graph import Graph
+
+
+class Pass:
+    """A forward and backward pass over a graph, and all that it writes: made again, it writes the same tensors.
+
+    Args:
+        observed: the inputs; later ones must have their shapes, dtypes and devices.
+        weights_only: leave out the products that no gradient of weights needs.
+    """
+
+    def __init__(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool):
+        self.graph, self.weights_only, self.wanted = graph, weights_only, graph.check_passable(weights_only)
+        self.path = needed_for(graph.blocks, graph.costs)
+        self.run = self.path if weights_only else graph.blocks  # every variable's gradient needs its shape
+        self._seen = [(t, t.shape, t.dtype, t.device) for t in observed]
+        self.tape = Tape()
+        self.gradient = torch.zeros_like(flat, memory_format=torch.contiguous_format)
+        self.parts = graph.split(self.gradient)
+        self.values: dict[str, Tensor] = {}
+        self.gradients: dict[str, Tensor] = {}
+        self._flat: Tensor | None = None
+        self._first = True
+        self(observed, flat)
+
+    def fits(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool) -> bool:
+        """Whether this pass can be made again with these arguments."""
+        if (
+            graph.estimated
+            or graph is not self.graph
+            or weights_only is not self.weights_only
+            or len(observed) != len(self._seen)
+        ):
+            return False
+        for t, (seen, shape, dtype, device) in zip(observed, self._seen, strict=True):
+            if t is not seen and (t.shape != shape or t.dtype != dtype or t.device != device or t.requires_grad):
+                return False
+        g = self.gradient
+        return flat is self._flat or (flat.shape == g.shape and flat.dtype == g.dtype and flat.device == g.device)
+
+    def __call__(self, observed: Sequence[Tensor], flat: Tensor) -> None:
+        """Write loss, gradients and weights' gradient for these inputs and weights."""
+        try:
+            if self.tape.ready and flat is self._flat and self.tape.replay(observed):
+                return
+        except (ValueError, TypeError, RuntimeError, IndexError):
+            pass  # the pass below names the block that cannot compute
+        if flat is not self._flat:
+            self._flat, self._now = flat, flat.detach()
+            self._w = self.graph.split(self._now)
+        distinct: list[Tensor] = []
+        for t in observed:  # the tape tells inputs apart by identity
+            distinct.append(t.detach() if t.requires_grad or any(t is other for other in distinct) else t)
+        self.tape.begin()
+        c = self._forward(distinct)
+        self._backward(c)
+        self.tape.end(distinct)
+
+    def _forward(self, observed: Sequence[Tensor]) -> Tensor:
+        """Compute all variables; return the loss per sample (n,)."""
+        graph, tape, values = self.graph, self.tape, self.values
+        values.clear()
+        values.update(zip(graph.inputs, observed, strict=True))
+        self.ys: dict[str, State] = {}
+        for block in self.run:
+            z = gather(values, block.reads)
+            try:
+                if self._first:
+                    block.module._check(z if isinstance(z, tuple) else (z,))
+                y = self.ys[block.name] = tape(block.module._forward, z, self._w[block.name])
+                values.update(zip(block.computes, outputs(block.module, y), strict=True))
+            except (ValueError, TypeError, RuntimeError, IndexError) as error:
+                raise blamed(block, values, error) from error
+        self._first = False
+        c, *others = check_costs(graph.costs, values, len(observed[0]))
+        for other in others:
+            c = tape(_add, c, other)
+        return c
+
+    def _backward(self, c: Tensor) -> None:
+        tape, values, g = self.tape, self.values, self.gradients
+        g.clear()
+        seed = tape.constant(_average, c)
+        # L = (1/n) Σ_p C_p
+        self.loss = tape(_dot, c, seed)
+        for name in self.graph.costs:
+            same = values[name].dtype == c.dtype
+            self._accumulate(name, seed if same else tape.constant(_average, values[name]))
+        first: set[str] = set()  # the owners of weights whose gradient has begun
+        for block in reversed(self.path):
+            estimated = self.graph.estimated.get(block.name)
+            if estimated is not None and (wanted := [name for name in block.reads if name in self.wanted]):
+                v = g.get(block.computes[0]) if estimated.scope == "local" else None
+                if v is not None or estimated.scope == "to_cost":
+                    for name, product in estimated.pull(self.graph, block, values, wanted, v, self._now).items():
+                        self._accumulate(name, product)
+                if not block.module.differentiable:
+                    continue
+            if g.keys().isdisjoint(block.computes):
+                continue  # nothing that is wanted lies below it
+            for name in block.computes:
+                if name not in g:
+                    g[name] = tape.constant(torch.zeros_like, values[name])
+            v, z, y, w = (
+                gather(g, block.computes),
+                gather(values, block.reads),
+                self.ys[block.name],
+                self._w[block.name],
+            )
+            if block.module.size:
+                self._weigh(block, v, z, w, y, first)
+            if estimated is not None or self.wanted.isdisjoint(block.reads):
+                continue
+            products = tape(block.module._vjp_state, v, z, w, y)
+            for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
+                if product is not None and name in self.wanted:
+                    self._accumulate(name, product)
+        if not self.weights_only:
+            for name, variable in self.graph.variables.items():
+                if not variable.discrete and name not in g:
+                    g[name] = tape.constant(torch.zeros_like, values[name])  # the cost does not depend on it
+
+    def _weigh(self, block: Block, v: State, z: State, w: Weights, y: State, first: set[str]) -> None:
+        """Write the gradient of a block's weights; add it, if a block that shares them came first."""
+        owner, into = block.shares or block.name, self.parts[block.name]
+        if owner not in first:
+            first.add(owner)
+            self.tape.write(block.module._vjp_weights, v, z, w, y, into)
+            return
+        own = self.tape.constant(_like, into)
+        self.tape.write(block.module._vjp_weights, v, z, w, y, own)
+        for total, part in zip(into, own, strict=True):
+            self.tape.write(total.add_, part)
+
+    def _accumulate(self, name: str, product: Tensor) -> None:
+        so_far = self.gradients.get(name)  # the fan-out sum, L67
+        self.gradients[name] = product if so_far is None else self.tape(_add, so_far, product)
+
+
+def forward(blocks: Sequence[Block], values: dict[str, Tensor], w: Mapping[str, Weights]) -> None:
+    """Compute, from the values that are there, those of these blocks."""
+    for block in blocks:
+        z = gather(values, block.reads)
+        try:
+            block.module._check(z if isinstance(z, tuple) else (z,))
+            y = block.module._forward(z, w[block.name])
+            values.update(zip(block.computes, outputs(block.module, y), strict=True))
+        except (ValueError, TypeError, RuntimeError, IndexError) as error:
+            raise blamed(block, values, error) from error
+
+
+def gather(values: Mapping[str, Tensor], names: tuple[str, ...]) -> State:
+    """Return a block's state: one tensor, or a tuple of several."""
+    return values[names[0]] if len(names) == 1 else tuple([values[name] for name in names])
+
+
+def outputs(module: Module, y: State) -> Sequence[Tensor]:
+    """Return what `_forward` returned as a sequence of a module's outputs, without what is hidden."""
+    if module.hidden:
+        return y[: module.outputs]
+    return y if module.outputs > 1 else (y,)
+
+
+def check_costs(names: Sequence[str], values: Mapping[str, Tensor], n: int) -> list[Tensor]:
+    """Return the costs.
+
+    Raises:
+        ValueError: one is not a number for each of the n samples, or there are none.
+    """
+    for name in names:
+        if values[name].shape != (n,) or n == 0:
+            raise ValueError(
+                f"Graph: cost {name!r} must be one number for each of {n} >= 1 samples, got {tuple(values[name].shape)}"
+            )
+    return [values[name] for name in names]
+
+
+def blamed(block: Block, values: Mapping[str, Tensor], error: Exception) -> ValueError:
+    """Return an error that says which block could not compute from which variables."""
+    read = ", ".join(f"{name!r} {tuple(values[name].shape)} {values[name].dtype}" for name in block.reads)
+    kind = type(block.module).__name__
+    return ValueError(
+        f"Graph: block {block.name!r} ({kind}) cannot compute {list(block.computes)} from {read}: {error}"
+    )
+
+
+def _average(c: Tensor) -> Tensor:
+    return torch.full_like(c, 1 / len(c))
+
+
+def _like(parts: Weights) -> Weights:
+    return [torch.empty_like(part) for part in parts]
+
+
+def _add(a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:
+    return torch.add(a, b, out=out)
+
+
+def _dot(a: Tensor, b: Tensor, out: Tensor | None) -> Tensor:
+    return torch.dot(a, b, out=out)

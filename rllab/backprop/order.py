@@ -1,0 +1,111 @@
+"""Order: what can be read off a graph's wiring alone, before there is any number.
+
+A block comes after those whose variables it reads; the cost reaches back over all blocks it depends on; a gradient is
+wanted where something that it is asked for, weights or a continuous variable, lies below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rllab.backprop.module import Module
+
+
+@dataclass(frozen=True)
+class Block:
+    """A module, the variables it reads and the variables it computes.
+
+    Args:
+        shares: name of another block, of an equal module, whose weights this one uses as its own (L18).
+    """
+
+    name: str
+    module: Module
+    reads: tuple[str, ...]
+    computes: tuple[str, ...]
+    shares: str | None = None
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable's name, whether it is observed or computed, continuous or discrete (L10)."""
+
+    name: str
+    observed: bool
+    discrete: bool
+
+
+def check_names(blocks: Sequence[Block], inputs: Mapping[str, bool]) -> None:
+    """Raise a ValueError unless names are used once, wires fit their modules and shared weights fit."""
+    names, by_name = set(inputs), {block.name: block for block in blocks}
+    for block in blocks:
+        if (len(block.reads), len(block.computes)) != (block.module.inputs, block.module.outputs):
+            raise ValueError(
+                f"Graph: block {block.name!r} reads {len(block.reads)} and computes {len(block.computes)} variables, "
+                f"its module {block.module.inputs} and {block.module.outputs}"
+            )
+        new = (block.name, *block.computes)
+        if taken := [name for k, name in enumerate(new) if name in names or name in new[:k]]:
+            raise ValueError(f"Graph: block {block.name!r} takes names that are in use: {taken}")
+        names |= set(new)
+        if block.shares is not None:
+            other = by_name.get(block.shares)
+            if other is None or other.shares is not None or other.module != block.module:
+                raise ValueError(
+                    f"Graph: block {block.name!r} must share the weights of a block of an equal module that has its "
+                    f"own, got {block.shares!r}"
+                )
+
+
+def in_order(blocks: Sequence[Block], inputs: Iterable[str]) -> list[Block]:
+    """Return the blocks so that each reads only what is there; in the order given, where that is one.
+
+    Raises:
+        ValueError: a variable is missing, or blocks depend on each other in a circle.
+    """
+    known, waiting, ordered = set(inputs), list(blocks), []
+    made_by = {name: block for block in blocks for name in block.computes}
+    for block in blocks:
+        if missing := [name for name in block.reads if name not in known and name not in made_by]:
+            raise ValueError(f"Graph: block {block.name!r} reads {missing}, which nobody computes")
+    while waiting:
+        ready = next((block for block in waiting if known.issuperset(block.reads)), None)
+        if ready is None:
+            raise ValueError(f"Graph: blocks depend on each other in a circle: {_circle(waiting[0], known, made_by)}")
+        waiting.remove(ready)
+        ordered.append(ready)
+        known |= set(ready.computes)
+    return ordered
+
+
+def _circle(start: Block, known: set[str], made_by: dict[str, Block]) -> str:
+    """Follow what each block waits for until one comes again."""
+    path = [start]
+    while path[-1] not in path[:-1]:
+        path.append(made_by[next(name for name in path[-1].reads if name not in known)])
+    return " <- ".join(repr(block.name) for block in path[path.index(path[-1]) :])
+
+
+def needed_for(blocks: Sequence[Block], names: Collection[str]) -> list[Block]:
+    """Return the blocks, of those in order, on which the variables `names` depend."""
+    wanted, needed = set(names), []
+    for block in reversed(blocks):
+        if wanted & set(block.computes):
+            wanted |= set(block.reads)
+            needed.append(block)
+    return needed[::-1]
+
+
+def wanting(blocks: Sequence[Block], variables: Mapping[str, Variable], weights_only: bool) -> set[str]:
+    """Return the variables through which something passes that a gradient is asked for.
+
+    Args:
+        weights_only: the gradient is asked for by weights alone, else by every continuous variable too.
+    """
+    live = set() if weights_only else {v.name for v in variables.values() if v.observed and not v.discrete}
+    for block in blocks:
+        computed_asks = not weights_only and not block.module.discrete
+        if block.module.size or computed_asks or live & set(block.reads):
+            live |= set(block.computes)
+    return live

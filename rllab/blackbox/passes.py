@@ -1,0 +1,208 @@
+"""Pass: one forward pass through a black box, and what its backward pass asks about the same rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from rllab.cost import as_numbers
+from rllab.keys import Key, seeds_for
+
+if TYPE_CHECKING:
+    from rllab.blackbox.module import BlackBox
+
+
+@dataclass(slots=True)
+class Pass:
+    """A pass over n rows.
+
+    Args:
+        box: the block.
+        key: of this pass.
+        inputs: (n, …) each, detached.
+        context: what `downstream` takes besides the outputs, (n, …) each.
+    """
+
+    box: BlackBox
+    key: Key
+    inputs: tuple[Tensor, ...]
+    context: tuple[Tensor, ...]
+    costs: Tensor | None = None
+
+    @property
+    def rows(self) -> int:
+        return self.inputs[0].shape[0]
+
+    def run(self, *, check_rows: bool) -> tuple[Tensor, ...]:
+        """Return what the block returns: outputs, or costs (n,), differentiable by what belongs to downstream."""
+        z, seeds = self.inputs, self._seeds()
+        with torch.set_grad_enabled(False):
+            if self.box.distribution is not None:
+                z = (self.box.distribution(z[0]).draw(1, self.key.child("forward"))[0][0], *z[1:])
+            outputs = self._paid(z, seeds)
+            if check_rows and self.rows > 1:
+                self._check_last_row(z, seeds, outputs)
+        if self.box.scope == "local":
+            return outputs
+        costs = self._costs(outputs, self.context)
+        self.costs = costs.detach()
+        return (costs,)
+
+    def pull(self, v: tuple[Tensor, ...], needed: list[int]) -> dict[int, Tensor]:
+        """Return the estimated gradient of each needed input, from those that arrive at the results."""
+        box, inputs, n, key = self.box, self.inputs, self.rows, self.key.child("backward")
+        factor = None if box.scope == "local" else self._factor(v[0].reshape(n))
+        if box.distribution is not None:
+            assert factor is not None  # "local" is refused with a distribution
+            return {0: self._pull_distribution(key) * factor}
+        fixed = [t for i, t in enumerate(inputs) if i not in needed] + list(self.context)
+        at = _beside([inputs[i] for i in needed], inputs[needed[0]])
+        f = self._weighted_outputs(v, needed) if box.scope == "local" else self._costs_at(needed)
+        g = box.estimate(box.ledger.over(f, seeded=box.seeded), at, key, _beside(fixed, at)).gradient
+        assert isinstance(g, Tensor)
+        if factor is not None:
+            g = g * factor
+        shapes = [inputs[i].shape for i in needed]
+        parts = g.split([math.prod(shape[1:]) for shape in shapes], 1)
+        return {i: part.reshape(shape) for i, part, shape in zip(needed, parts, shapes, strict=True)}
+
+    def _pull_distribution(self, key: Key) -> Tensor:
+        """Return the gradient of the expected cost, taken through the distribution's parameters to the input."""
+        box = self.box
+        assert box.distribution is not None
+        with torch.enable_grad():
+            x = self.inputs[0].detach().requires_grad_()
+            at = box.distribution(x)
+            moving = {name: t for name, t in at.parameters.items() if t.requires_grad}
+
+        def costs(points: Tensor, seeds: Tensor | None = None) -> Tensor:
+            z = (points, *self._copies(self.inputs[1:], len(points)))
+            return self._costs(self._evaluate(z, seeds), self._copies(self.context, len(points)))
+
+        fixed = _beside([*self.inputs[1:], *self.context], x)
+        g = box.estimate(box.ledger.over(costs, seeded=box.seeded), at.detach(), key, fixed).gradient
+        assert isinstance(g, dict)
+        return torch.autograd.grad(list(moving.values()), x, [g[name] for name in moving])[0]
+
+    def _costs_at(self, needed: list[int]) -> Callable[..., Tensor]:
+        def costs(points: Tensor, seeds: Tensor | None = None) -> Tensor:
+            outputs = self._evaluate(self._inputs_at(points, needed), seeds)
+            return self._costs(outputs, self._copies(self.context, len(points)))
+
+        return costs
+
+    def _weighted_outputs(self, v: tuple[Tensor, ...], needed: list[int]) -> Callable[..., Tensor]:
+        def weighted(points: Tensor, seeds: Tensor | None = None) -> Tensor:
+            outputs = self._evaluate(self._inputs_at(points, needed), seeds)
+            n = self.rows
+            # v · f(x): however many numbers f returns, its dimension costs nothing
+            total = torch.zeros((), dtype=v[0].dtype, device=v[0].device)
+            for y, u in zip(outputs, v, strict=True):
+                total = total + (y.reshape(-1, n, u[0].numel()) * u.reshape(n, -1)).sum(-1)
+            return total.reshape(-1)
+
+        return weighted
+
+    def _inputs_at(self, points: Tensor, needed: list[int]) -> tuple[Tensor, ...]:
+        """Return inputs for points (copies · n, d) over the needed ones, the others repeated."""
+        moved, start = {}, 0
+        for i in needed:
+            shape, width = self.inputs[i].shape[1:], self.inputs[i].shape[1:].numel()
+            part = points if width == points.shape[1] else points[:, start : start + width]
+            moved[i] = part.reshape(-1, *shape).to(self.inputs[i].dtype)
+            start += width
+        return tuple(moved[i] if i in moved else self._copies((t,), len(points))[0] for i, t in enumerate(self.inputs))
+
+    def _copies(self, tensors: tuple[Tensor, ...], rows: int) -> tuple[Tensor, ...]:
+        copies = rows // self.rows
+        return tuple(t.detach().repeat(copies, *[1] * (t.ndim - 1)) for t in tensors)
+
+    def _factor(self, v: Tensor) -> Tensor:
+        """Return what arrives at every cost, (), if they are only averaged or summed.
+
+        A function of costs that is not an average shows in rows to which different gradients arrive, unless all cost
+        the same; then only the mean and the sum themselves are sure.
+        """
+        costs = self.costs
+        assert costs is not None
+        low, high = v.aminmax()
+        first = float(high)
+        same = first - float(low) <= 1e-5 * abs(first)
+        plain = abs(first - 1) < 1e-5 or abs(first * len(v) - 1) < 1e-5
+        if same and (plain or bool((costs != costs[0]).any())):
+            return v[0]
+        reason = "where all rows cost the same" if same else "not the same for every row"
+        raise ValueError(
+            f"{self.box}: the costs of rows may only be averaged or summed afterwards, but the gradient that arrives "
+            f"is {[round(x, 6) for x in v[:4].tolist()]}, {reason}; put what follows, weights included, into "
+            "downstream="
+        )
+
+    def _seeds(self) -> Tensor | None:
+        return seeds_for(torch.arange(self.rows).numpy(), self.key.child("noise")) if self.box.seeded else None
+
+    def _paid(self, z: tuple[Tensor, ...], seeds: Tensor | None) -> tuple[Tensor, ...]:
+        ledger, n = self.box.ledger, z[0].shape[0]
+        ledger.reserve("value", n)
+        ledger.spent["value"] += n
+        outputs = self._evaluate(z, seeds)
+        for t in outputs:
+            if t.is_floating_point() and not math.isfinite(t.sum().item()) and not torch.isfinite(t).all():
+                row = int((~torch.isfinite(t)).reshape(n, -1).any(1).nonzero()[0])
+                raise FloatingPointError(f"{self.box}: row {row} of an output is not finite: {t[row].tolist()}")
+        return outputs
+
+    def _evaluate(self, z: tuple[Tensor, ...], seeds: Tensor | None) -> tuple[Tensor, ...]:
+        """Return the outputs of f as tensors, sample first."""
+        box, n = self.box, z[0].shape[0]
+        box.count(n)
+        if box.batched:
+            y = box.function(*z) if seeds is None else box.function(*z, seeds)
+            outputs = [as_numbers(t) for t in y] if isinstance(y, tuple) else [as_numbers(y)]
+        else:
+            arguments = zip(*z, strict=True) if seeds is None else zip(*z, seeds.tolist(), strict=True)
+            answers = [y if isinstance(y, tuple) else (y,) for y in (box.function(*row) for row in arguments)]
+            outputs = [torch.stack([as_numbers(a) for a in column]) for column in zip(*answers, strict=True)]
+        like = next((t for t in z if t.is_floating_point()), z[0])
+        for t in outputs:
+            if t.ndim == 0 or t.shape[0] != n:
+                raise ValueError(f"{box}: function must return {n} rows for {n} rows, got shape {tuple(t.shape)}")
+        floats = box.scope != "to_cost"  # what downstream is given may be integers
+        return tuple(t.to(like) if t.is_floating_point() or floats else t.to(like.device) for t in outputs)
+
+    def _check_last_row(self, z: tuple[Tensor, ...], seeds: Tensor | None, outputs: tuple[Tensor, ...]) -> None:
+        alone = self._paid(tuple(t[-1:] for t in z), None if seeds is None else seeds[-1:])
+        for whole, one in zip(outputs, alone, strict=True):
+            if not torch.allclose(whole[-1].double(), one[0].double(), rtol=1e-4, atol=1e-6):
+                raise ValueError(
+                    f"{self.box}: a row must give the same alone and among others, got {one[0].tolist()} and "
+                    f"{whole[-1].tolist()}; rows that share statistics have no gradient of their own, and noise must "
+                    "come from seeds (seeded=True)"
+                )
+
+    def _costs(self, outputs: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Tensor:
+        """Return one cost a row, (n,)."""
+        n, down = outputs[0].shape[0], self.box.downstream
+        if down is not None:
+            costs: Any = down(*outputs, *context)
+            if not isinstance(costs, Tensor) or costs.shape != (n,):
+                got = tuple(costs.shape) if isinstance(costs, Tensor) else type(costs).__name__
+                raise ValueError(f"{self.box}: downstream must return one cost a row, ({n},), got {got}")
+            return costs
+        if len(outputs) != 1 or outputs[0].numel() != n:
+            got = [tuple(t.shape) for t in outputs]
+            raise ValueError(f"{self.box}: in scope 'cost' function must return one cost a row, got {got}")
+        return outputs[0].reshape(n)
+
+
+def _beside(tensors: list[Tensor], like: Tensor) -> Tensor:
+    """Return tensors (n, …) flattened, one beside the other, (n, d)."""
+    if len(tensors) == 1:
+        return tensors[0].detach().reshape(like.shape[0], -1).to(like)
+    parts = [t.detach().reshape(like.shape[0], -1).to(like) for t in tensors]
+    return torch.cat(parts, 1) if parts else like.new_empty(like.shape[0], 0)

@@ -1,0 +1,85 @@
+"""Beta: independent outputs between 0 and 1, p(x) = x^(α−1) (1 − x)^(β−1) Γ(α + β) / (Γ(α) Γ(β)).
+
+∂log p/∂α = log x − ψ(α) + ψ(α + β)            ∂log p/∂β = log(1 − x) − ψ(β) + ψ(α + β)            ψ = (log Γ)'
+
+x = y/(y + z) for y ~ Gamma(α, 1) and z ~ Gamma(β, 1), so that log x and log(1 − x) are known where x rounds to 0 or 1.
+
+Source: Johnson, Kotz & Balakrishnan (1995), "Continuous univariate distributions 2", section 25.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
+from rllab.distributions.gamma import log_standard_gamma
+from rllab.keys import Key
+
+Noise = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Beta(Distribution):
+    """Beta distribution, of mean α/(α + β); the parameters have the names that torch gives them.
+
+    Args:
+        concentration1: α > 0, the exponent of x, (d,) or (B, d), floating.
+        concentration0: β > 0, the exponent of 1 − x: a number, or a tensor that broadcasts to the shape of
+            `concentration1`, to which it is expanded.
+    """
+
+    concentration1: Tensor
+    concentration0: Tensor | float = 1.0
+
+    def __post_init__(self) -> None:
+        alpha = check_floating("Beta", "concentration1", self.concentration1, VECTORS)
+        check_positive("Beta", "concentration1", alpha)
+        beta = positive_beside("Beta", "concentration0", self.concentration0, "concentration1", alpha)
+        object.__setattr__(self, "concentration0", beta)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"concentration1": self.concentration1, "concentration0": self._beta}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.concentration1.shape)
+
+    def draw(self, k: int, key: Key) -> tuple[Tensor, Noise]:
+        log_y = log_standard_gamma(self.concentration1, k, key.child("y"))
+        log_z = log_standard_gamma(self._beta, k, key.child("z"))
+        log_sum = torch.logaddexp(log_y, log_z)
+        return torch.exp(log_y - log_sum).to(self.concentration1), self._noise(log_y - log_sum, log_z - log_sum)
+
+    def noise_of(self, x: Tensor) -> Noise:
+        x = x.double()
+        return self._noise(x.log(), torch.log1p(-x))
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        a, b = self.concentration1, self._beta
+        log_norm = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
+        return (torch.xlogy(a - 1, x) + torch.special.xlog1py(b - 1, -x) - log_norm).sum(-1)
+
+    def score_sum(self, w: Tensor, x: Tensor, noise: Noise) -> dict[str, Tensor]:
+        return {name: weighted_sum(w, s) for name, s in self.scores(x, noise).items()}
+
+    def score_square_sum(self, w: Tensor, x: Tensor, noise: Noise) -> dict[str, Tensor]:
+        return {name: weighted_sum(w, s.square()) for name, s in self.scores(x, noise).items()}
+
+    def scores(self, x: Tensor, noise: Noise) -> dict[str, Tensor]:
+        return {"concentration1": noise[0], "concentration0": noise[1]}
+
+    def _noise(self, log_x: Tensor, log_1mx: Tensor) -> Noise:
+        a, b = self.concentration1.double(), self._beta.double()
+        both = torch.digamma(a + b)
+        noise = log_x - (torch.digamma(a) - both), log_1mx - (torch.digamma(b) - both)
+        return noise[0].to(self.concentration1), noise[1].to(self.concentration1)
+
+    @property
+    def _beta(self) -> Tensor:
+        assert isinstance(self.concentration0, Tensor)  # __post_init__ made it one
+        return self.concentration0

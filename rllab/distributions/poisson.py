@@ -1,0 +1,54 @@
+"""Poisson: independent counts, P(x) = λ^x e^(−λ) / x!, x = 0, 1, 2, …
+
+∂log p/∂λ = (x − λ)/λ
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.checks import VECTORS, check_floating, check_positive
+from rllab.keys import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Poisson(Distribution):
+    """Vectors of independent counts, as floating numbers.
+
+    Args:
+        rate: λ > 0, mean and variance, (d,) or (B, d), floating.
+    """
+
+    rate: Tensor
+
+    def __post_init__(self) -> None:
+        check_positive("Poisson", "rate", check_floating("Poisson", "rate", self.rate, VECTORS))
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"rate": self.rate}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.rate.shape)
+
+    def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
+        rates = self.rate.detach().to("cpu", torch.float64).expand(k, *self.shape)
+        return torch.poisson(rates, generator=key.generator()).to(self.rate), None
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return (torch.xlogy(x, self.rate) - self.rate - torch.lgamma(x + 1)).sum(-1)
+
+    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return {"rate": weighted_sum(w, x - self.rate) / self.rate}
+
+    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return {"rate": weighted_sum(w, (x - self.rate).square_()) / self.rate.square()}
+
+    def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return {"rate": (x - self.rate) / self.rate}

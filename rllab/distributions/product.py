@@ -1,0 +1,112 @@
+"""Product: independent blocks of outputs, each from a distribution of its own, end to end in one vector.
+
+p(x) = Π_i p_i(x_i)            the score of one block's parameters is that block's own
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllab.distributions.base import Distribution
+from rllab.keys import Key
+
+
+@dataclass(frozen=True, eq=False, init=False)
+class Product(Distribution):
+    """`Product(speed=Gaussian(...), gear=Categorical(...))`: outputs (d,) = (d_speed + d_gear,), or (B, d).
+
+    Parameters are called after their block: "speed.mean", "gear.logits".
+
+    Args:
+        blocks: one or more distributions by name, all of the same dtype and device and for as many problems.
+    """
+
+    blocks: dict[str, Distribution]
+
+    def __init__(self, **blocks: Distribution):
+        if not blocks or not all(isinstance(block, Distribution) for block in blocks.values()):
+            got = {name: type(block).__name__ for name, block in blocks.items()}
+            raise ValueError(f"Product: blocks must be one or more distributions by name, got {got}")
+        kinds = {(v.dtype, v.device) for block in blocks.values() for v in block.parameters.values()}
+        if len(kinds) > 1:
+            raise ValueError(f"Product: blocks must have one dtype and device, got {sorted(map(str, kinds))}")
+        if len({block.shape[:-1] for block in blocks.values()}) > 1:
+            shapes = {name: block.shape for name, block in blocks.items()}
+            raise ValueError(f"Product: blocks must be for the same number of problems, got shapes {shapes}")
+        object.__setattr__(self, "blocks", blocks)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {f"{name}.{p}": value for name, block in self.blocks.items() for p, value in block.parameters.items()}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        first, *_ = shapes = [block.shape for block in self.blocks.values()]
+        return (*first[:-1], sum(shape[-1] for shape in shapes))
+
+    @property
+    def support_size(self) -> int | None:
+        sizes = [block.support_size for block in self.blocks.values()]
+        return None if None in sizes else math.prod(size for size in sizes if size is not None)
+
+    def _with(self, parameters: dict[str, Tensor]) -> Product:
+        own: dict[str, dict[str, Tensor]] = {name: {} for name in self.blocks}
+        for name, value in parameters.items():
+            block, _, parameter = name.partition(".")
+            own[block][parameter] = value
+        return Product(**{name: block.replace(**own[name]) for name, block in self.blocks.items()})
+
+    def draw(self, k: int, key: Key) -> tuple[Tensor, dict[str, Any]]:
+        drawn = {name: block.draw(k, key.child(name)) for name, block in self.blocks.items()}
+        return torch.cat([x for x, _ in drawn.values()], -1), {name: noise for name, (_, noise) in drawn.items()}
+
+    def noise_of(self, x: Tensor) -> dict[str, Any]:
+        return {name: block.noise_of(part) for name, block, part in self._parts(x)}
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return sum(block.log_prob(part) for _, block, part in self._parts(x))  # type: ignore[return-value] - not empty
+
+    def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
+        size = self.support_size
+        if size is None:
+            return super().support()
+        index = torch.arange(size)[start:stop]
+        x, log_p = [], torch.zeros(())
+        for block in self.blocks.values():  # sample k has the digits of k to the bases of the blocks' sizes
+            everything, each = block.support()
+            size //= len(everything)
+            digit = (index // size % len(everything)).to(each.device)
+            x.append(everything[digit])
+            log_p = log_p + each[digit]
+        return torch.cat(x, -1), log_p
+
+    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self._named(x, noise, lambda block, part, own: block.score_sum(w, part, own))
+
+    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self._named(x, noise, lambda block, part, own: block.score_square_sum(w, part, own))
+
+    def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self._named(x, noise, lambda block, part, own: block.scores(part, own))
+
+    def _named(
+        self, x: Tensor, noise: dict[str, Any] | None, of: Callable[[Distribution, Tensor, Any], dict[str, Tensor]]
+    ) -> dict[str, Tensor]:
+        """Return what is computed of each block, by its parameters' full names."""
+        return {
+            f"{name}.{p}": value
+            for name, block, part in self._parts(x)
+            for p, value in of(block, part, noise and noise[name]).items()
+        }
+
+    def _parts(self, x: Tensor) -> Iterator[tuple[str, Distribution, Tensor]]:
+        ends = [0, *itertools.accumulate(block.shape[-1] for block in self.blocks.values())]
+        for (name, block), (a, b) in zip(self.blocks.items(), itertools.pairwise(ends), strict=True):
+            yield name, block, x[..., a:b]

@@ -1,0 +1,56 @@
+"""Counts: K draws from finitely many outcomes as how often each was drawn, at a price that K has no part in.
+
+n ~ Multinomial(K, p)            Σ_k h(x_k) = Σ_c n_c h(c) in law, for any h
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.distributions import Distribution
+from rllab.keys import Key
+
+_MOST = 1 << 24  # numbers that write down all outcomes
+
+
+def outcomes(name: str, at: Distribution) -> int:
+    """Return how many outcomes a distribution has; raise a TypeError in the name of `name` if not finitely many."""
+    if at.support_size is None:
+        raise TypeError(f"{name}: at must have finitely many outcomes, got {type(at).__name__}")
+    return at.support_size
+
+
+def check_writable(name: str, at: Distribution) -> None:
+    """Raise a ValueError in the name of `name` if all outcomes are too many numbers to be written down."""
+    if (size := outcomes(name, at)) * math.prod(at.shape) > _MOST:
+        raise ValueError(
+            f"{name}: all outcomes must be at most {_MOST} numbers, got {size.bit_length()} bits of outcomes of shape "
+            f'{at.shape}; a Categorical with samples="index" has shorter ones'
+        )
+
+
+def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
+    """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
+    x, log_p = at.support()
+    p = log_p.detach().to("cpu", torch.float64).exp().numpy().reshape(len(x), -1)
+    n = np.empty(p.shape)
+    for b in range(p.shape[1]):
+        rng = np.random.default_rng(key.child(b))  # type: ignore[arg-type] - a Key is a seed sequence
+        n[:, b] = rng.multinomial(k, p[:, b] / p[:, b].sum())
+    seen = n.any(-1)
+    if not seen.all():
+        x, n = x[torch.from_numpy(seen).to(x.device)], n[seen]
+    return x, torch.from_numpy(n).to(x).view(-1, *log_p.shape[1:])
+
+
+def repeat_rows(r: Tensor, n: Tensor) -> Tensor:
+    """Return rows r (N, …) or (N, B, …) as often as they were drawn, (K, …) or (K, B, …), in order of outcomes."""
+    index = torch.arange(len(n), device=n.device)
+    if n.ndim == 1:
+        return r[torch.repeat_interleave(index, n.long())]
+    columns = [r[torch.repeat_interleave(index, n[:, b].long()), b] for b in range(n.shape[1])]
+    return torch.stack(columns, 1)

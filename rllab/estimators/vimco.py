@@ -1,0 +1,95 @@
+"""VIMCO: the score function for what the best of K samples make of a cost, each sample's baseline made of the others.
+
+    F = −log 1/K Σ_k e^(−f(x_k))                                             a soft minimum over K samples, at most f̄
+    ĝ = Σ_k (F − F_−k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                                          K evaluations a unit
+    F_−k = F with another number in the place of e^(−f(x_k)):   the mean of the other K − 1, arithmetic or geometric
+
+Unbiased for **∇E F**, the gradient of the multi-sample objective, since F_−k knows nothing of x_k. With K → ∞ that is
+the gradient of −log E e^(−f), and never that of E f. In the paper −f is log p(data, x)/q(x), which depends on φ also by
+itself; here f is a black box, so that there is no such term.
+
+Source: Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
+minimised.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor
+
+from rllab.distributions import Distribution
+from rllab.estimate import Block, Estimate, Query, Target
+from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
+
+_MEANS = ("geometric", "arithmetic")
+
+
+@dataclass(frozen=True)
+class VIMCO(Estimator):
+    """Estimate the gradient of an expected soft minimum over K samples.
+
+    Args:
+        samples: K >= 2.
+        mean: what stands for the sample that is left out: the "geometric" or the "arithmetic" mean of the others.
+
+    Returns, when called at a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean
+    of f itself. With a seeded (noisy) cost every sample has its own seed.
+    """
+
+    source: ClassVar[str] = "Mnih & Rezende (2016), Variational inference for Monte Carlo objectives"
+    samples: int = 5
+    mean: Literal["geometric", "arithmetic"] = "geometric"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.samples, int) or self.samples < 2:
+            raise ValueError(f"VIMCO: samples must be an integer >= 2, got {self.samples!r}")
+        if self.mean not in _MEANS:
+            raise ValueError(f"VIMCO: mean must be one of {_MEANS}, got {self.mean!r}")
+
+    @property
+    def target(self) -> Target:
+        return Target.surrogate(f"−log mean exp(−f) of {self.samples} samples")
+
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    def _problems(self, at: Distribution) -> tuple[int, ...]:
+        return at.shape[:-1]
+
+    def _plan(self, at: Any) -> Plan:
+        check_place("VIMCO", at, Distribution)
+        return Plan(per_unit=self.samples, block=units_per_block(at, self.samples))
+
+    def _block(self, query: Query, i: int) -> Block:
+        a, b = (end * self.samples for end in self._span(query, i))
+        return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
+
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
+            for block, f in answered:
+                weights = self._advantages(f.unflatten(0, (-1, self.samples))).flatten(0, 1)
+                scores = query.at.scores(block.points, block.noise)
+                weighted = {
+                    n: s * weights.view(*weights.shape, *[1] * (s.ndim - weights.ndim)) for n, s in scores.items()
+                }
+                yield {n: r.unflatten(0, (-1, self.samples)).sum(1) for n, r in weighted.items()}, f
+
+        return fold_contributions(query, contributions(), rows, errors)
+
+    def _advantages(self, f: Tensor) -> Tensor:
+        """Return F − F_−k for costs (m, K, …)."""
+        k, l = self.samples, -f  # noqa: E741 - the paper's letter for the logarithm of a weight
+        mine = torch.eye(k, dtype=torch.bool, device=f.device).view(k, k, *[1] * (f.ndim - 2))
+        others = l.unsqueeze(1).masked_fill(mine, -math.inf).logsumexp(2)  # log Σ_{j≠k} e^(l_j)
+        if self.mean == "arithmetic":
+            without = others - math.log(k - 1)
+        else:
+            without = torch.logaddexp(others, (l.sum(1, keepdim=True) - l) / (k - 1)) - math.log(k)
+        return without - (l.logsumexp(1, keepdim=True) - math.log(k))

@@ -1,0 +1,65 @@
+"""Critics with one mistake each; the tests of critics must fail every one of them."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from critics import test_critics as checks
+
+from rllab.critics import Critic, Fitted, Residual
+
+_fold, _contributions = Residual._fold, Residual._contributions
+
+
+def _at_the_centre(self, state, block, f):
+    x, u = block.points.unflatten(0, (2, -1)), block.noise
+    missed = f.unflatten(0, (2, -1)) - state.value(x)
+    return state.gradient(x.mean(0)) + ((missed[0] - missed[1]) / (2 * self.smoothing.sigma)).unsqueeze(-1) * u
+
+
+def _fitted_before(self, query, answered, rows, errors):
+    answered = [(block, f) for block, f in answered]
+    state, _ = Critic(hidden=(8,), steps=50).taught(query.state, answered, query.key)
+    parts = torch.cat([_contributions(self, state, block, f) for block, f in answered])
+    return replace(_fold(self, query, answered, rows, errors), gradient=parts.mean(0), rows=parts)
+
+
+def _scaled_twice(self, at):
+    return _gradient(self, at) * self.scales[3]
+
+
+_gradient = Fitted.gradient
+unbiased, learns, differs, perfect, fits = (
+    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(m),
+    lambda m: checks.test_a_black_box_hands_its_critic_what_else_a_cost_depends_on(),
+    lambda m: checks.test_the_gradient_is_that_of_the_learned_cost(1),
+    lambda m: checks.test_a_perfect_critic_leaves_no_two_point_noise(),
+    lambda m: checks.test_a_fit_is_adam_on_costs_and_directional_differences(0.7),
+)
+MUTANTS = {
+    "critic's slope at the centre": (Residual, "_contributions", _at_the_centre, unbiased),
+    "fitted to the very values": (Residual, "_fold", _fitted_before, perfect),
+    "correction added twice": (
+        Residual,
+        "_contributions",
+        lambda self, s, b, f: 2 * _contributions(self, s, b, f) - s.gradient(b.points.unflatten(0, (2, -1))).mean(0),
+        unbiased,
+    ),
+    "context forgotten": (Critic, "given", lambda self, state, context: self.begun(state), learns),
+    "costs' scale twice": (Fitted, "gradient", _scaled_twice, differs),
+    "points' scale forgotten": (Fitted, "gradient", lambda self, at: _gradient(self, at) * self.scales[1], differs),
+    "slopes not matched": (
+        Critic,
+        "_fit",
+        lambda self, state, key, _fit=Critic._fit: _fit(Critic(**{**vars(self), "slopes": 0.0}), state, key),
+        fits,
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", MUTANTS)
+def test_a_wrong_critic_is_caught(mistake, monkeypatch):
+    owner, method, wrong, check = MUTANTS[mistake]
+    monkeypatch.setattr(owner, method, wrong)
+    with pytest.raises((AssertionError, RuntimeError)):
+        check(monkeypatch)
