@@ -284,9 +284,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for form in ("antithetic", "forward", "leave-one-out"):
         largest = values(records, "squares", what="flat", form=form).max()
         # the mean of equal costs is one of them but for rounding
-        judge(
-            largest <= 1e-20, f"flat, {form}: estimates are 0 at every σ; largest square {largest:g} (needs 1e-20)"
-        )
+        judge(largest <= 1e-20, f"flat, {form}: estimates are 0 at every σ; largest square {largest:g} (needs 1e-20)")
     squares = by_sigma(records, "squares", what="flat", form="one-point").sum(0)
     n = values(records, "numbers", what="flat", form="one-point").sum() / len(SIGMAS)
     x = squares * SIGMAS**2 * EVALUATIONS / OFFSET**2
