@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import torch
 import tyro
@@ -100,9 +100,12 @@ def measured(measure: Measure, seed: int, fast: bool) -> tuple[float, str]:
 def verdicts(records: list[Record]) -> list[Verdict]:
     """Collect the numbers of every entry; one that was not measured under some seed has NaN there."""
     found, seeds = [], dict.fromkeys(record.seed for record in records)
-    rows = [(record.seed, row) for record in records for row in record.rows]
+    rows: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+    for record in records:
+        for row in record.rows:
+            rows.setdefault((row["row"], row["where"]), []).append((record.seed, row))
     for entry in REGISTRY:
-        mine = [(s, r) for s, r in rows if (r["row"], r["where"]) == ("/".join(entry.ids), entry.where)]
+        mine = rows.get(("/".join(entry.ids), entry.where), [])
         numbers = {seed: math.nan for seed in seeds} | {s: float(r["value"]) for s, r in mine if not r["wrong"]}
         wrong = {what: [float(r["value"]) for _, r in mine if r["wrong"] == what] for what in entry.wrong}
         errors = sorted({f"{r['wrong']} {r['error']}".strip() for _, r in mine if r["error"]})
@@ -111,13 +114,13 @@ def verdicts(records: list[Record]) -> list[Verdict]:
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    found = verdicts(records)
+    found, unmeasured = verdicts(records), missing()
     for id, section in ROWS.items():
         if id == section.ids[0]:
             print(f"{section.english}  {section.japanese}")
         if id in OPEN:
             judge.note(f"{id} open: {OPEN[id]}")
-        elif id in missing():
+        elif id in unmeasured:
             judge(False, f"{id} missing: nothing measures it")
         for verdict in found:
             if id in verdict.entry.ids:
