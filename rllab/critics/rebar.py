@@ -95,7 +95,10 @@ class Rebar(Estimator):
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
-        x, z, z_given = draw_both(query, a, b, i)
+        return self.block_of(query, a, b, *draw_both(query, a, b, i))
+
+    def block_of(self, query: Query, a: int, b: int, x: Tensor, z: Tensor, z_given: Tensor) -> Block:
+        """Make the block of units a..b of their samples and noise: drawn, or nodes to integrate over."""
         between = [relaxed(query.at, q / t) for t in self._temperatures(query) for q in (z, z_given)]
         n = query.plan.per_unit
         return Block(slice(n * a, n * b), torch.cat((x, *between)), (z, z_given))

@@ -93,8 +93,11 @@ class Relax(Estimator):
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
-        x, *noise = draw_both(query, a, b, i)
-        return Block(slice(a, b), x, tuple(noise))
+        return self.block_of(query, a, b, *draw_both(query, a, b, i))
+
+    def block_of(self, query: Query, a: int, b: int, x: Tensor, z: Tensor, z_given: Tensor) -> Block:
+        """Make the block of units a..b of their samples and noise: drawn, or nodes to integrate over."""
+        return Block(slice(a, b), x, (z, z_given))
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
         at, state = query.at, self.begun(query.state, query.at, query.key)
