@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from rllab.distributions import Bernoulli as Bernoulli
     from rllab.distributions import Beta as Beta
     from rllab.distributions import Categorical as Categorical
+    from rllab.distributions import Dirichlet as Dirichlet
     from rllab.distributions import FromTorch as FromTorch
     from rllab.distributions import Gamma as Gamma
     from rllab.distributions import Gaussian as Gaussian
+    from rllab.distributions import GaussianMixture as GaussianMixture
     from rllab.distributions import Poisson as Poisson
     from rllab.distributions import Product as Product
     from rllab.estimate import Estimate as Estimate
@@ -37,10 +39,12 @@ _HOME = {
     "BudgetExceeded": "rllab.cost",
     "Categorical": "rllab.distributions",
     "Cost": "rllab.cost",
+    "Dirichlet": "rllab.distributions",
     "Estimate": "rllab.estimate",
     "FromTorch": "rllab.distributions",
     "Gamma": "rllab.distributions",
     "Gaussian": "rllab.distributions",
+    "GaussianMixture": "rllab.distributions",
     "Key": "rllab.keys",
     "Poisson": "rllab.distributions",
     "Product": "rllab.distributions",

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from rllab.cost import Cost
-from rllab.distributions import Distribution, Gaussian
+from rllab.distributions import Distribution, Gaussian, GaussianMixture
 from rllab.estimate import Gradient, Kind, Target
 
 
@@ -166,7 +166,7 @@ class Problem(ABC):
             named = {name: _like(g, mean, mean.shape) for name, g in zip(("mean", "scale"), gradients, strict=True)}
             return _like(value, mean, mean.shape[:-1]), named
         logits = at if isinstance(at, Tensor) else getattr(at, "parameters", {}).get("logits")
-        if logits is None:
+        if logits is None or isinstance(at, GaussianMixture):
             raise NoClosedForm(f"{who}: no closed form is known under a {type(at).__name__}")
         value, gradient = self._logits(who, _numbers(logits))
         return _like(value, logits, torch.Size(value.shape)), {"logits": _like(gradient, logits, logits.shape)}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from rllab.cost import Cost
-from rllab.distributions import Bernoulli, Categorical, Distribution, Gamma, Gaussian
+from rllab.distributions import Bernoulli, Categorical, Dirichlet, Distribution, Gamma, Gaussian, GaussianMixture
 from rllab.estimate import Gradient, Query
 from rllab.estimators.base import Estimator
 from rllab.keys import Key
@@ -39,6 +39,18 @@ def gamma(x: Tensor) -> Gamma:
     return Gamma(x.exp(), 1.5)
 
 
+def dirichlet(x: Tensor) -> Dirichlet:
+    """Dirichlet(e^x)."""
+    return Dirichlet(x.exp())
+
+
+def mixture(x: Tensor) -> GaussianMixture:
+    """Two laws about x, near each other, N(x − 0.1, 0.2²) and N(x + 0.2, 0.3²), of probabilities 0.57 and 0.43."""
+    mean = torch.stack((x - 0.1, x + 0.2), -2)
+    scale = x.new_tensor([[0.2], [0.3]])
+    return GaussianMixture(x.new_tensor([0.3, 0.0]).repeat(*mean.shape[:-2], 1), mean, scale)
+
+
 def choice(x: Tensor) -> Categorical:
     """One choice among d, with logits x (…, d)."""
     return Categorical(x.unsqueeze(-2))
@@ -50,6 +62,8 @@ _PLACES: dict[str, Place] = {
     "Bernoulli": Bernoulli,
     "Categorical": choice,
     "Gamma": gamma,
+    "Dirichlet": dirichlet,
+    "GaussianMixture": mixture,
 }
 
 

@@ -10,7 +10,19 @@ from batches import prove_scores
 from checks import fresh_state
 from scipy import stats
 
-from rllab import Bernoulli, Beta, Categorical, FromTorch, Gamma, Gaussian, Key, Poisson, Product
+from rllab import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    Dirichlet,
+    FromTorch,
+    Gamma,
+    Gaussian,
+    GaussianMixture,
+    Key,
+    Poisson,
+    Product,
+)
 from rllab import distributions as lab
 from rllab.distributions import Distribution
 
@@ -18,6 +30,7 @@ T = torch.distributions
 A = torch.tensor([0.6, 1.0, 3.7], dtype=torch.float64)
 B = torch.tensor([2.5, 0.4, 1.3], dtype=torch.float64)
 LOGITS = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
+PAIR = torch.stack((A, B)), torch.stack((B, A))
 SPREAD = torch.tensor([[1.2, 0.0], [-0.7, 0.5]], dtype=torch.float64)
 
 
@@ -33,6 +46,11 @@ def mixture(logits, loc, scale, validate_args=None):
         T.Normal(loc, scale, validate_args=validate_args),
         validate_args=validate_args,
     )
+
+
+def diagonal_mixture(p):
+    """Normal laws of vectors mixed."""
+    return T.MixtureSameFamily(T.Categorical(logits=p["logits"]), T.Independent(T.Normal(p["mean"], p["scale"]), 1))
 
 
 def shared_bits(logit, validate_args=None):
@@ -56,6 +74,13 @@ CASES = {
     "two Gammas": (Gamma(*two(A, B)), lambda p: T.Gamma(p["concentration"], p["rate"])),
     "Beta": (Beta(A, B), lambda p: T.Beta(p["concentration1"], p["concentration0"])),
     "two Betas": (Beta(*two(A, B)), lambda p: T.Beta(p["concentration1"], p["concentration0"])),
+    "Dirichlet": (Dirichlet(A), lambda p: T.Dirichlet(p["concentration"])),
+    "two Dirichlets": (Dirichlet(*two(B)), lambda p: T.Dirichlet(p["concentration"])),
+    "Gaussian mixture": (GaussianMixture(LOGITS[:2], *PAIR), diagonal_mixture),
+    "two Gaussian mixtures": (
+        GaussianMixture(*two(LOGITS[:2]), torch.stack(PAIR), torch.stack(PAIR[::-1])),
+        diagonal_mixture,
+    ),
     "Laplace": (FromTorch(T.Laplace, {"loc": A, "scale": B}), lambda p: T.Laplace(p["loc"], p["scale"])),
     "two Laplaces": (
         FromTorch(T.Laplace, dict(zip(("loc", "scale"), two(A, B), strict=True))),
@@ -78,7 +103,7 @@ CASES = {
         FromTorch(functools.partial(T.Binomial, 7), {"logits": A}),
         lambda p: T.Binomial(7, logits=p["logits"]),
     ),
-    "Dirichlet": (FromTorch(T.Dirichlet, {"concentration": A}), lambda p: T.Dirichlet(p["concentration"])),
+    "torch's Dirichlet": (FromTorch(T.Dirichlet, {"concentration": A}), lambda p: T.Dirichlet(p["concentration"])),
 }
 NESTED = Product(speed=Gaussian(A, B), choice=Product(gear=Categorical(LOGITS), lamp=Bernoulli(LOGITS[:2])))
 PRODUCTS = {
@@ -149,7 +174,15 @@ def test_single_precision_draws_are_the_double_ones_rounded(name):
         torch.testing.assert_close(s.double(), double.scores(y, exact)[name], rtol=1e-4, atol=1e-5)
 
 
+def mixed(i):
+    """The distribution function of a coordinate of the mixture."""
+    p = torch.softmax(LOGITS[:2], 0).tolist()
+    return lambda x: sum(p[k] * stats.norm(PAIR[0][k, i], PAIR[1][k, i]).cdf(x) for k in range(2))
+
+
 LAWS = {
+    "Dirichlet": lambda i: stats.beta(A[i], A.sum() - A[i]).cdf,
+    "Gaussian mixture": mixed,
     "Gamma": lambda i: stats.gamma(A[i], scale=1 / B[i]).cdf,
     "Beta": lambda i: stats.beta(A[i], B[i]).cdf,
     "Gaussian": lambda i: stats.norm(A[i], B[i]).cdf,
@@ -163,7 +196,7 @@ def test_continuous_draws_have_their_law(name):
     n = 30_000
     x, _ = ALL[name].draw(n, Key(8))
     for i in range(3):
-        assert stats.kstest(x[:, i].numpy(), LAWS[name](i)).pvalue > 1e-9 / 12
+        assert stats.kstest(x[:, i].numpy(), LAWS[name](i)).pvalue > 1e-9 / 18
         shifted = x[:, i].numpy() + 0.04 * float(x[:, i].std())
         assert stats.kstest(shifted, LAWS[name](i)).pvalue < 1e-3
 
@@ -256,6 +289,12 @@ def test_extreme_shapes_have_finite_scores_of_the_right_mean_and_variance():
         (lambda: Gamma(torch.tensor(math.nan)[None]), "Gamma: concentration must be positive"),
         (lambda: Beta(A, -1.0), "Beta: concentration0 must be positive"),
         (lambda: Gaussian(A, math.inf), "Gaussian: scale must be finite"),
+        (lambda: Dirichlet(A - 1), "Dirichlet: concentration must be positive everywhere, got a minimum of -0.4"),
+        (lambda: Dirichlet(A[0]), r"Dirichlet: concentration must be a floating tensor \(d,\) or \(B, d\), got \(\)"),
+        (lambda: GaussianMixture(LOGITS, A), r"GaussianMixture: mean must be a floating tensor \(K, d\)"),
+        (lambda: GaussianMixture(LOGITS, *PAIR), r"GaussianMixture: mean must be \(3, d\) .*, got \(2, 3\)"),
+        (lambda: GaussianMixture(LOGITS[:2], PAIR[0].float()), "GaussianMixture: mean must be .* torch.float32"),
+        (lambda: GaussianMixture(LOGITS[:2], *PAIR[:1], 0.0), "GaussianMixture: scale must be positive everywhere"),
         (lambda: Product(), "Product: blocks must be one or more distributions by name"),
         (lambda: Product(a=A), "Product: blocks must be one or more distributions by name, got {'a': 'Tensor'}"),
         (lambda: Product(a=Poisson(A), b=Poisson(A.float())), "Product: blocks must have one dtype and device"),

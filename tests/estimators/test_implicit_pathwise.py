@@ -110,6 +110,8 @@ def test_the_gradient_is_the_mean_of_its_rows_and_a_sample_is_charged_as_one_gra
     assert_close(e.value, (x * x).sum(-1).mean())
 
 
-def test_it_is_for_gammas_and_betas_only():
-    with pytest.raises(TypeError, match="ImplicitPathwise: at must be a Gamma or Beta, got Gaussian"):
+def test_other_laws_are_refused_by_name():
+    with pytest.raises(
+        TypeError, match="ImplicitPathwise: at must be a Gamma or Beta or Dirichlet or GaussianMixture, got Gaussian"
+    ):
         ImplicitPathwise().ask(Gaussian(torch.zeros(2)), 4, 0)

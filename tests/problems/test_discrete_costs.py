@@ -8,7 +8,7 @@ import pytest
 import torch
 from problems.oracles import assert_holds
 
-from rllab import Bernoulli, Categorical, Gaussian, Target
+from rllab import Bernoulli, Categorical, Gaussian, GaussianMixture, Target
 from rllab.problems import BooleanQuadratic, CategoricalPayoffs, NoClosedForm
 
 DTYPE = torch.float64
@@ -138,3 +138,9 @@ def test_a_gaussian_has_no_closed_form_here():
 def test_bad_arguments_are_named(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_a_mixtures_logits_are_not_taken_for_those_of_bits():
+    at = GaussianMixture(torch.zeros(3), torch.ones(3, 3))
+    with pytest.raises(NoClosedForm, match="no closed form is known under a GaussianMixture"):
+        BITS.expected_value(at)

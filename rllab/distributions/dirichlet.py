@@ -1,0 +1,71 @@
+"""Dirichlet: shares x of a whole, Σ_i x_i = 1, p(x) = Γ(Σ_i α_i) Π_i x_i^(α_i − 1)/Γ(α_i).
+
+∂log p/∂α_i = log x_i − ψ(α_i) + ψ(Σ_j α_j)            ψ = (log Γ)'
+
+x_i = y_i/Σ_j y_j for y_i ~ Gamma(α_i, 1), so that log x_i is known where x_i rounds to 0.
+
+Source: Kotz, Balakrishnan & Johnson (2000), "Continuous multivariate distributions 1", chapter 49.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.checks import VECTORS, check_floating, check_positive
+from rllab.distributions.gamma import log_standard_gamma
+from rllab.keys import Key
+
+
+@dataclass(frozen=True, eq=False)
+class Dirichlet(Distribution):
+    """Dirichlet distribution, of mean α/Σ_j α_j.
+
+    Its samples lie on the simplex, where the density is that of all shares but the last, whichever that is.
+
+    Args:
+        concentration: α > 0, (d,) for d shares, or (B, d), floating.
+    """
+
+    concentration: Tensor
+
+    def __post_init__(self) -> None:
+        check_floating("Dirichlet", "concentration", self.concentration, VECTORS)
+        check_positive("Dirichlet", "concentration", self.concentration)
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"concentration": self.concentration}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.concentration.shape)
+
+    def draw(self, k: int, key: Key) -> tuple[Tensor, Tensor]:
+        log_x = torch.log_softmax(log_standard_gamma(self.concentration, k, key.child("y")), -1)
+        return log_x.exp().to(self.concentration), self._noise(log_x)
+
+    def noise_of(self, x: Tensor) -> Tensor:
+        return self._noise(x.double().log())
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        a = self.concentration
+        return torch.lgamma(a.sum(-1)) + (torch.xlogy(a - 1, x) - torch.lgamma(a)).sum(-1)
+
+    def score_sum(self, w: Tensor, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        return {"concentration": weighted_sum(w, noise)}
+
+    def score_square_sum(self, w: Tensor, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        return {"concentration": weighted_sum(w, noise.square())}
+
+    def scores(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        return {"concentration": noise}
+
+    def _noise(self, log_x: Tensor) -> Tensor:
+        """Return the scores, differences of numbers that may be large and close, taken in float64."""
+        a = self.concentration.double()
+        mean = torch.digamma(a) - torch.digamma(a.sum(-1, keepdim=True))  # E log x
+        return (log_x - mean).to(self.concentration)

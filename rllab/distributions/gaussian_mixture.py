@@ -1,0 +1,97 @@
+"""GaussianMixture: one of K normal laws with diagonal covariance, p(x) = Σ_k π_k Π_i N(x_i; μ_ki, s_ki²).
+
+With π = softmax(l), u_ki = (x_i − μ_ki)/s_ki and the probability r_k = π_k N(x; μ_k, s_k²)/p(x) that x came from k:
+
+    ∂log p/∂l_k = r_k − π_k        ∂log p/∂μ_ki = r_k u_ki/s_ki        ∂log p/∂s_ki = r_k (u_ki² − 1)/s_ki
+
+Source: Bishop (2006), "Pattern recognition and machine learning", section 9.2.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.categorical import Categorical
+from rllab.distributions.checks import check_floating, check_logits, positive_beside
+from rllab.keys import Key, standard_normal
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianMixture(Distribution):
+    """Mixture of K normal distributions with diagonal covariance; a sample is (d,), without its component.
+
+    Args:
+        logits: l, log π up to a constant: (K,) or (B, K), floating and finite.
+        mean: μ, (K, d) or (B, K, d), of the same dtype.
+        scale: standard deviations s > 0: a number, or a tensor that broadcasts to the shape of `mean`, to which it is
+            expanded; the gradient with respect to it has that shape too.
+    """
+
+    logits: Tensor
+    mean: Tensor
+    scale: Tensor | float = 1.0
+
+    def __post_init__(self) -> None:
+        name = "GaussianMixture"
+        check_logits(name, self.logits, {1: "(K,)", 2: "(B, K)"})
+        mean = check_floating(name, "mean", self.mean, {2: "(K, d)", 3: "(B, K, d)"})
+        if mean.shape[:-1] != self.logits.shape or mean.dtype != self.logits.dtype:
+            wanted = f"({', '.join(map(str, self.logits.shape))}, d) {self.logits.dtype}, as logits are"
+            raise ValueError(f"{name}: mean must be {wanted}, got {tuple(mean.shape)} {mean.dtype}")
+        object.__setattr__(self, "scale", positive_beside(name, "scale", self.scale, "mean", mean))
+
+    @property
+    def parameters(self) -> dict[str, Tensor]:
+        return {"logits": self.logits, "mean": self.mean, "scale": self._scale}
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        *problems, _, d = self.mean.shape
+        return (*problems, d)
+
+    def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
+        index, _ = Categorical(self.logits, "index").draw(k, key.child("component"))
+        c = index.long().view(k, *self.logits.shape[:-1], 1, 1).expand(k, *self.shape[:-1], 1, self.shape[-1])
+        mu, s = (v.expand(k, *v.shape).gather(-2, c).squeeze(-2) for v in (self.mean, self._scale))
+        return torch.addcmul(mu, standard_normal(mu.shape, key.child("noise"), mu), s), None
+
+    def log_prob(self, x: Tensor) -> Tensor:
+        return self._log_joint(self._standardised(x)).logsumexp(-1)
+
+    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self._summed(w, self.scores(x, noise))
+
+    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        return self._summed(w, {name: s.square() for name, s in self.scores(x, noise).items()})
+
+    def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
+        u = self._standardised(x)
+        r = torch.softmax(self._log_joint(u), -1)
+        over = r.unsqueeze(-1) / self._scale
+        return {"logits": r - torch.softmax(self.logits, -1), "mean": over * u, "scale": over * (u * u - 1)}
+
+    def _standardised(self, x: Tensor) -> Tensor:
+        """Return u, (k, [B], K, d)."""
+        return (x.unsqueeze(-2) - self.mean) / self._scale
+
+    def _log_joint(self, u: Tensor) -> Tensor:
+        """Return log π_k + log N(x; μ_k, s_k²), (k, [B], K)."""
+        log_normal = -0.5 * u.square() - self._scale.log() - 0.5 * math.log(2 * math.pi)
+        return torch.log_softmax(self.logits, -1) + log_normal.sum(-1)
+
+    def _summed(self, w: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return Σ_k w_k t_k by parameter, of terms (k, *shape of the parameter)."""
+        rows, lead = self.logits.ndim, w.shape[: w.ndim - self.logits.ndim]
+        flat = {name: weighted_sum(w, t.flatten(rows)) for name, t in terms.items()}
+        return {name: total.view(*lead, *self.parameters[name].shape) for name, total in flat.items()}
+
+    @property
+    def _scale(self) -> Tensor:
+        assert isinstance(self.scale, Tensor)  # __post_init__ made it one
+        return self.scale

@@ -1,0 +1,53 @@
+"""Variances of gradients of bits: closed forms against sums over all draws, and the mean of every estimator."""
+
+import itertools
+
+import discrete_toys as toys
+import numpy as np
+import pytest
+import torch
+from scipy.special import expit
+
+from rllab import Bernoulli
+from rllab import estimators as est
+
+
+@pytest.mark.parametrize("logit", [0.0, -0.9, 1.3])
+@pytest.mark.parametrize("method", toys.ESTIMATORS)
+def test_every_mean_of_three_bits_is_the_exact_gradient(method, logit):
+    at = Bernoulli(torch.full((3,), logit, dtype=torch.float64))
+    exact = est.Enumeration()(toys.THREE.cost(), at, evaluations=8, key=0).gradient["logits"].sum().item()
+    assert toys.three_bits(method, logit)[0] == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.3, 0.8])
+def test_variances_of_one_bit_with_two_samples_are_those_of_all_draws(p):
+    target, g, w = 0.45, {"reinforce": [], "leave-one-out": []}, []
+    for bits in itertools.product((0, 1), repeat=2):
+        f, s = [(b - target) ** 2 for b in bits], [b - p for b in bits]
+        g["reinforce"].append((f[0] * s[0] + f[1] * s[1]) / 2)
+        g["leave-one-out"].append((f[0] - f[1]) * (s[0] - s[1]) / 2)
+        w.append(np.prod([p if b else 1 - p for b in bits]))
+    for method, values in g.items():
+        mean = np.dot(w, values)
+        assert mean == pytest.approx((1 - 2 * target) * p * (1 - p), rel=1e-12)
+        assert toys.one_bit(method, p, target) == pytest.approx(np.dot(w, (np.array(values) - mean) ** 2), rel=1e-9)
+
+
+@pytest.mark.parametrize("p", [0.3, 0.8])
+def test_variance_of_arm_is_that_over_a_fine_grid_of_its_uniform_number(p):
+    u = (np.arange(1_000_000) + 0.5) / 1e6
+    b, other = u > 1 - p, u < p
+    g = ((b - 0.45) ** 2 - (other - 0.45) ** 2) * (u - 0.5)
+    assert toys.one_bit("arm", p, 0.45) == pytest.approx(g.var(), rel=1e-5)
+
+
+@pytest.mark.parametrize("logit", [-1.1, 0.6])
+def test_disarm_takes_variance_off_arm_with_three_bits(logit):
+    assert 0 < toys.three_bits("disarm", logit)[1] < toys.three_bits("arm", logit)[1]
+    assert expit(logit) != 0.5
+
+
+@pytest.mark.parametrize("value, text, holds", [(1.3561e-7, "1.356e-7", True), (1.3569e-7, "1.356e-7", False)])
+def test_a_number_agrees_only_to_its_last_digit(value, text, holds):
+    assert toys.agrees(value, text) is holds
