@@ -31,6 +31,7 @@ class Replay:
         self.table = torch.zeros(capacity, sum(self.widths))
         self.added = 0
         self._array = self.table.numpy()
+        self._scaled = torch.empty(0)
 
     def __len__(self) -> int:
         return min(self.added, len(self.table))
@@ -50,7 +51,15 @@ class Replay:
         return self.table[: len(self), self.widths[0] + self.widths[1]]
 
     def batch(self, uniform: Tensor) -> Batch:
-        """Return the transitions at uniform numbers (n,) in [0, 1), scaled to what is stored."""
-        indices = (uniform * len(self)).long()
-        o, a, c, following, terminated = self.table.index_select(0, indices).split(self.widths, 1)
-        return Batch(o, a, c.squeeze(1), following, terminated.squeeze(1))
+        """Return the transitions at uniform numbers (n,) in [0, 1), scaled to what is stored.
+
+        They are written over by the next call with as many numbers.
+        """
+        if self._scaled.shape != uniform.shape or self._scaled.dtype != uniform.dtype:
+            self._scaled, self._indices = torch.empty_like(uniform), torch.empty(len(uniform), dtype=torch.int64)
+            self._rows = torch.empty(len(uniform), sum(self.widths))
+            o, a, c, following, terminated = self._rows.split(self.widths, 1)
+            self._batch = Batch(o, a, c.squeeze(1), following, terminated.squeeze(1))
+        self._indices.copy_(torch.mul(uniform, len(self), out=self._scaled))  # rounds towards 0
+        torch.index_select(self.table, 0, self._indices, out=self._rows)
+        return self._batch

@@ -30,6 +30,7 @@ from rllab.agents.replay import Batch, Replay
 from rllab.agents.rollouts import make_environment
 from rllab.backprop import Chain, Tanh
 from rllab.backprop.module import Weights
+from rllab.backprop.operations import Recorded
 from rllab.estimate import Estimate, Target
 from rllab.keys import Key
 
@@ -85,6 +86,7 @@ class TD3(Agent):
         self.critics = self.critic.initial(self.key.child("critics"), copies=2)
         self.targets = self.weights.clone(), self.critics.clone()
         self._passes = _Passes(self)
+        self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
         self._slopes = torch.zeros_like(self.weights), torch.zeros_like(self.critics)
         self.actor_optimizer, self.critic_optimizer = Adam(self.weights, self.lr), Adam(self.critics, self.lr)
         self.replay = Replay(self.capacity, o, k)
@@ -137,31 +139,41 @@ class TD3(Agent):
 
     def update(self, batch: Batch, smoothing: Tensor) -> None:
         """Make one step of the critics, and of actor and targets every `delay`-th; smoothing is N(0, 1), (n, k)."""
-        y = self.target(batch, smoothing)
-        pairs, slopes = torch.cat((batch.observations, batch.actions), 1), self._slopes[1]
-        self._passes.regress(self.critics, pairs, y, slopes)
-        self.critic_optimizer.step(slopes)
+        smoothing = self._passes.held(len(smoothing)).smoothing.copy_(smoothing)
+        # all that may be replaced, lest an older step be made again
+        actor, critics = self.actor_optimizer, self.critic_optimizer
+        of = batch, smoothing, self.weights, self.critics, *self.targets
+        self._step_critics(*of, critics, critics.lr, self.discount, self.target_noise, self.target_clip)
         self.critic_updates += 1
         if self.critic_updates % self.delay == 0:
-            _, slope = self.descent(batch.observations)
-            self.actor_optimizer.step(slope)
+            self._step_actor(*of, actor, actor.lr, self.tau)
             self.updates += 1
-            for target, current in zip(self.targets, (self.weights, self.critics), strict=True):
-                target.lerp_(current, self.tau)
 
-    def target(self, batch: Batch, smoothing: Tensor) -> Tensor:
-        """Return y, (n,)."""
+    def _descend_critics(self, batch: Batch, smoothing: Tensor, *_: Any) -> None:
+        y, slopes = self.target(batch, smoothing, self._passes.held(len(smoothing)).y), self._slopes[1]
+        self._passes.regress(self.critics, batch.observations, batch.actions, y, slopes)
+        self.critic_optimizer.step(slopes)
+
+    def _descend_actor(self, batch: Batch, *_: Any) -> None:
+        _, slope = self.descent(batch.observations)
+        self.actor_optimizer.step(slope)
+        for target, current in zip(self.targets, (self.weights, self.critics), strict=True):
+            target.lerp_(current, self.tau)
+
+    def target(self, batch: Batch, smoothing: Tensor, out: Tensor | None = None) -> Tensor:
+        """Return y, (n,), in `out` if that is given."""
         actor, critics = self.targets
+        noise = self._passes.held(len(smoothing)).noise
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
-        noise = (self.target_noise * smoothing).clamp_(-self.target_clip, self.target_clip)
+        torch.mul(smoothing, self.target_noise, out=noise).clamp_(-self.target_clip, self.target_clip)
         a = noise.add_(self._passes.act(actor, batch.following)).clamp_(-1.0, 1.0)
-        pairs = torch.cat((batch.following, a), 1)
+        y = self._passes.larger(critics, batch.following, a, torch.empty(len(a)) if out is None else out)
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i
-        ahead = torch.maximum(*self._passes.judge(critics, pairs)).mul_(1 - batch.terminated)
-        return ahead.mul_(self.discount).add_(batch.costs, alpha=1 - self.discount)
+        torch.addcmul(y, y, batch.terminated, value=-1.0, out=y)
+        return y.mul_(self.discount).add_(batch.costs, alpha=1 - self.discount)
 
     def descent(self, observations: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,), written over."""
+        """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,); written over."""
         slope = self._slopes[0]
         return self._passes.descent(self.weights, self.critics, observations, slope), slope
 
@@ -180,7 +192,7 @@ class TD3(Agent):
                 f"{self._name}: observations must be (n, {len(self.policy.scale)}), got {observations.shape}"
             )
         cost, gradient = self.descent(self.policy.inputs(observations))
-        return Estimate(gradient.clone(), cost, 0, Target.surrogate("critic 1 of TD3, cost to go times 1 − γ"))
+        return Estimate(gradient.clone(), cost.clone(), 0, Target.surrogate("critic 1 of TD3, cost to go times 1 − γ"))
 
     def _state(self) -> dict[str, Any]:
         stored = len(self.replay)
@@ -205,6 +217,15 @@ class TD3(Agent):
         self.replay.added = state["added"]
 
 
+class _Held:
+    """What an update of n transitions writes into."""
+
+    def __init__(self, n: int, o: int, k: int):
+        self.smoothing, self.noise, self.pairs = torch.empty(n, k), torch.empty(n, k), torch.empty(n, o + k)
+        self.y, self.v, self.average = torch.empty(n), torch.empty(n, 1), torch.full((n, 1), 1 / n)
+        self.cost = torch.empty(())
+
+
 class _Passes:
     """The networks as chains of modules, whose buffers serve current and target weights in turn."""
 
@@ -214,31 +235,47 @@ class _Passes:
         self._actor = Chain([*network.modules(), Tanh()])
         self._q = Chain(agent.critic.modules())  # both critics take turns: buffers that are warm
         self._views: dict[int, tuple[Tensor, list[list[Weights]]]] = {}
+        self._widths = network.sizes[0], network.sizes[-1]
+        self._held = _Held(agent.batch, *self._widths)
+
+    def held(self, n: int) -> _Held:
+        """Return what an update of n transitions writes into."""
+        if len(self._held.y) != n:
+            self._held = _Held(n, *self._widths)
+        return self._held
 
     def act(self, w: Tensor, observations: Tensor) -> Tensor:
         """Return actions (n, k), to be used before the next call."""
         return self._actor.forward(observations, self._of_actor(w))
 
-    def judge(self, critics: Tensor, pairs: Tensor) -> list[Tensor]:
-        """Return Q_i, (n,) each."""
-        return [self._q.forward(pairs, w)[:, 0].clone() for w in self._of_critics(critics)]
+    def larger(self, critics: Tensor, observations: Tensor, actions: Tensor, out: Tensor) -> Tensor:
+        """Return max_i Q_i(o, a) in `out`, (n,)."""
+        first, second = self._of_critics(critics)
+        pairs = self._paired(observations, actions)
+        out.copy_(self._q.forward(pairs, first)[:, 0])
+        return torch.maximum(out, self._q.forward(pairs, second)[:, 0], out=out)
 
-    def regress(self, critics: Tensor, pairs: Tensor, y: Tensor, into: Tensor) -> None:
-        """Write the gradient of Σ_i mean (Q_i − y)² with respect to both critics into `into`, (2, d)."""
+    def regress(self, critics: Tensor, observations: Tensor, actions: Tensor, y: Tensor, into: Tensor) -> None:
+        """Write the gradient of Σ_i mean (Q_i(o, a) − y)² with respect to both critics into `into`, (2, d)."""
+        pairs, v = self._paired(observations, actions), self.held(len(y)).v
         for w, g in zip(self._of_critics(critics), self._of_critics(into), strict=True):
             # ∂/∂Q_i = 2 (Q_i − y)/n
-            v = (self._q.forward(pairs, w) - y.unsqueeze(1)).mul_(2 / len(y))
+            torch.sub(self._q.forward(pairs, w), y.unsqueeze(1), out=v).mul_(2 / len(y))
             self._q.backward(v, g, to_input=False)
 
     def descent(self, w: Tensor, critics: Tensor, observations: Tensor, into: Tensor) -> Tensor:
         """Return the mean of Q_1(o, π_w(o)) and write its gradient with respect to w into `into`."""
-        pairs = torch.cat((observations, self.act(w, observations)), 1)
+        held = self.held(len(observations))
+        pairs = self._paired(observations, self.act(w, observations))
         q = self._q.forward(pairs, self._of_critics(critics)[0])
         # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
-        slope = self._q.backward(torch.full_like(q, 1 / len(q)))
+        slope = self._q.backward(held.average)
         assert slope is not None
         self._actor.backward(slope[:, observations.shape[1] :], self._of_actor(into), to_input=False)
-        return q.mean()
+        return torch.mean(q[:, 0], 0, out=held.cost)
+
+    def _paired(self, observations: Tensor, actions: Tensor) -> Tensor:
+        return torch.cat((observations, actions), 1, out=self.held(len(observations)).pairs)
 
     def _of_actor(self, w: Tensor) -> list[Weights]:
         return self._cached(w, lambda: [[*self._network.for_modules(w), ()]])[0]

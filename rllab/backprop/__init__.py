@@ -25,6 +25,7 @@ from rllab.backprop.layers import Linear as Linear
 from rllab.backprop.layers import LogSoftmax as LogSoftmax
 from rllab.backprop.layers import NearestRow as NearestRow
 from rllab.backprop.losses import CrossEntropy as CrossEntropy
+from rllab.backprop.losses import InnerProduct as InnerProduct
 from rllab.backprop.losses import SquaredDistance as SquaredDistance
 from rllab.backprop.losses import ZeroOne as ZeroOne
 from rllab.backprop.models import lecture_net as lecture_net

@@ -31,8 +31,12 @@ class Chain:
             if (f.inputs, f.outputs, f.hidden) != (1, 1, 0) or not f.differentiable:
                 raise ValueError(f"Chain: modules must be differentiable, one state in and one out, got {f}")
         self.modules = list(modules)
-        # a pointwise function writes over what came before it, unless that is the input
-        self._steps = [(k, f._forward, bool(k and f.in_place)) for k, f in enumerate(self.modules)]
+        # a pointwise function writes over what came before it, unless that is the input, or read again on the way back
+        before: list[Module | None] = [None, *self.modules]
+        self._steps = [
+            (k, f._forward, bool(b and f.in_place and not b.reads_output))
+            for k, (b, f) in enumerate(zip(before, self.modules, strict=False))
+        ]
         self._back = [(k, f, bool(f.size)) for k, f in reversed(list(enumerate(self.modules)))]
         self._forget()
 

@@ -8,7 +8,9 @@ Source: LeCun (2020), NYU Deep Learning, week 2.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import is_
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,7 +36,8 @@ class Pass:
         self.graph, self.weights_only, self.wanted = graph, weights_only, graph.check_passable(weights_only)
         self.path = needed_for(graph.blocks, graph.costs)
         self.run = self.path if weights_only else graph.blocks  # every variable's gradient needs its shape
-        self._seen = [(t, t.shape, t.dtype, t.device) for t in observed]
+        self._seen = tuple(observed)
+        self._over = self._overwriting() if weights_only else set()
         self.tape = Tape()
         self.gradient = torch.zeros_like(flat, memory_format=torch.contiguous_format)
         self.parts = graph.split(self.gradient)
@@ -42,58 +45,80 @@ class Pass:
         self.gradients: dict[str, Tensor] = {}
         self._flat: Tensor | None = None
         self._first = True
+        self._inputs, self._own = [t.detach() for t in observed], False
         self(observed, flat)
 
     def fits(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool) -> bool:
         """Whether this pass can be made again with these arguments."""
-        if (
-            graph.estimated
-            or graph is not self.graph
-            or weights_only is not self.weights_only
-            or len(observed) != len(self._seen)
-        ):
+        if graph is not self.graph or weights_only is not self.weights_only or len(observed) != len(self._seen):
             return False
-        for t, (seen, shape, dtype, device) in zip(observed, self._seen, strict=True):
-            if t is not seen and (t.shape != shape or t.dtype != dtype or t.device != device or t.requires_grad):
-                return False
-        g = self.gradient
-        return flat is self._flat or (flat.shape == g.shape and flat.dtype == g.dtype and flat.device == g.device)
+        if graph.estimated:
+            return False  # estimates draw anew
+        same = all(map(is_, observed, self._seen)) or all(map(_alike, observed, self._inputs))
+        return same and (flat is self._flat or _alike(flat, self.gradient))
 
     def __call__(self, observed: Sequence[Tensor], flat: Tensor) -> None:
         """Write loss, gradients and weights' gradient for these inputs and weights."""
+        same = self._take(observed)
         try:
-            if self.tape.ready and flat is self._flat and self.tape.replay(observed):
+            if same and flat is self._flat and self.tape.ready and self.tape.replay():
                 return
         except (ValueError, TypeError, RuntimeError, IndexError):
             pass  # the pass below names the block that cannot compute
+        self.tape.begin(record=same and flat is self._flat)
         if flat is not self._flat:
             self._flat, self._now = flat, flat.detach()
             self._w = self.graph.split(self._now)
-        distinct: list[Tensor] = []
-        for t in observed:  # the tape tells inputs apart by identity
-            distinct.append(t.detach() if t.requires_grad or any(t is other for other in distinct) else t)
-        self.tape.begin()
-        c = self._forward(distinct)
-        self._backward(c)
-        self.tape.end(distinct)
+        self._backward(self._forward())
+        self.tape.end()
 
-    def _forward(self, observed: Sequence[Tensor]) -> Tensor:
+    def _take(self, observed: Sequence[Tensor]) -> bool:
+        """Take these inputs; return whether the tensors that the calls read are those of the last pass."""
+        if self._own:
+            for own, t in zip(self._inputs, observed, strict=True):
+                own.copy_(t.detach() if t.requires_grad else t)
+            return True
+        if all(map(is_, observed, self._seen)):
+            return True
+        # others are given: more will come, so that from now on they are copied
+        self._inputs, self._own = [t.detach().clone() for t in observed], True
+        return False
+
+    def _overwriting(self) -> set[str]:
+        """Return the blocks that may write their output over what they read, since nobody else wants it."""
+        if self.graph.estimated:
+            return set()  # estimates are made of what was read
+        readers = Counter(name for block in self.run for name in block.reads)
+        readers.update((*self.graph.costs, *self.graph.inputs))
+        kept = {name for block in self.run for name in block.computes if block.module.reads_output}
+        return {
+            block.name
+            for block in self.run
+            if block.module.in_place and readers[block.reads[0]] == 1 and block.reads[0] not in kept
+        }
+
+    def _forward(self) -> Tensor:
         """Compute all variables; return the loss per sample (n,)."""
         graph, tape, values = self.graph, self.tape, self.values
         values.clear()
-        values.update(zip(graph.inputs, observed, strict=True))
+        values.update(zip(graph.inputs, self._inputs, strict=True))
         self.ys: dict[str, State] = {}
         for block in self.run:
             z = gather(values, block.reads)
             try:
                 if self._first:
                     block.module._check(z if isinstance(z, tuple) else (z,))
-                y = self.ys[block.name] = tape(block.module._forward, z, self._w[block.name])
+                if block.name in self._over:
+                    y = z
+                    tape.write(block.module._forward, z, self._w[block.name], z)
+                else:
+                    y = tape(block.module._forward, z, self._w[block.name])
+                self.ys[block.name] = y
                 values.update(zip(block.computes, outputs(block.module, y), strict=True))
             except (ValueError, TypeError, RuntimeError, IndexError) as error:
                 raise blamed(block, values, error) from error
         self._first = False
-        c, *others = check_costs(graph.costs, values, len(observed[0]))
+        c, *others = check_costs(graph.costs, values, len(self._inputs[0]))
         for other in others:
             c = tape(_add, c, other)
         return c
@@ -203,6 +228,11 @@ def blamed(block: Block, values: Mapping[str, Tensor], error: Exception) -> Valu
     return ValueError(
         f"Graph: block {block.name!r} ({kind}) cannot compute {list(block.computes)} from {read}: {error}"
     )
+
+
+def _alike(new: Tensor, old: Tensor) -> bool:
+    """Whether one tensor can be put in place of another."""
+    return new.shape == old.shape and new.dtype == old.dtype and new.device == old.device
 
 
 def _average(c: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
     SquaredDistance   C = ‖ȳ − y‖²                       ∂C/∂ȳ = 2(ȳ − y) = −∂C/∂y                            (L7)
     CrossEntropy      C = log Σ_j e^ȳ_j − ȳ_y            ∂C/∂ȳ = softmax(ȳ) − onehot(y)                       (T7)
+    InnerProduct      C = v · ȳ                          ∂C/∂ȳ = v
 
 Source: LeCun (2020), NYU Deep Learning, week 2.
 """
@@ -39,6 +40,25 @@ class SquaredDistance(Module):
         # 2(ȳ − y) v, one v a sample
         g = torch.mul(y[1], v.view(-1, *[1] * (y[1].ndim - 1)), out=first).mul_(2)
         return g, torch.neg(g, out=second)
+
+
+@dataclass(frozen=True)
+class InnerProduct(Module):
+    """v · ȳ of two states (n, k): at a given v, the cost whose gradient is v times the Jacobian of ȳ."""
+
+    inputs: ClassVar[int] = 2
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        same_shape(z)
+        if z[0].ndim != 2:
+            raise ValueError(f"states must be (n, k), got {tuple(z[0].shape)}")
+
+    def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
+        return torch.linalg.vecdot(z[0], z[1], out=out)
+
+    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
+        first, second = out or (None, None)
+        return torch.mul(v.unsqueeze(1), z[1], out=first), torch.mul(v.unsqueeze(1), z[0], out=second)
 
 
 @dataclass(frozen=True)

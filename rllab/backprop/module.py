@@ -39,6 +39,7 @@ class Module(ABC):
     hidden: ClassVar[int] = 0
     differentiable: ClassVar[bool] = True
     in_place: ClassVar[bool] = False  # whether `_forward` may have z itself as `out`: no product of it reads z
+    reads_output: ClassVar[bool] = True  # whether a product of it reads y, or y may be z itself
     discrete: ClassVar[bool] = False  # whether its outputs are integers, to which no gradient goes
 
     @property

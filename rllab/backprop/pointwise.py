@@ -59,7 +59,7 @@ class ReLU(Pointwise):
             raise ValueError(f"ReLU: slope_at_zero must be in [0, 1], got {self.slope_at_zero}")
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.clamp_min(z, 0, out=out)
+        return torch.relu_(z) if z is out else torch.clamp_min(z, 0, out=out)
 
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
         if not self.slope_at_zero:
@@ -82,6 +82,11 @@ class Tanh(Pointwise):
 
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
         return torch.mul(z, z, out=out).neg_().add_(1)
+
+    def _vjp_state(self, v: Tensor, z: Tensor, w: Weights, y: Tensor, out: Tensor | None = None) -> Tensor:
+        # v (1 − y²), in two passes over memory
+        g = torch.mul(v, y, out=out)
+        return torch.addcmul(v, g, y, value=-1, out=g)
 
 
 @dataclass(frozen=True)

@@ -5,30 +5,13 @@ C_p = v_p · N(z_p, w)        ∂/∂z_p at v = 1 is what an actor follows; ∂/
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from rllab import backprop as bp
-from rllab.backprop.module import Module, State, Weights
 from rllab.keys import Key
-
-
-@dataclass(frozen=True)
-class InnerProduct(Module):
-    """C = v · ȳ of two states of one shape (n, k), one number a sample."""
-
-    inputs: ClassVar[int] = 2
-
-    def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.sum(z[0] * z[1], 1, out=out)
-
-    def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
-        first, second = out or (None, None)
-        return torch.mul(v[:, None], z[1], out=first), torch.mul(v[:, None], z[0], out=second)
 
 
 class Network:
@@ -36,7 +19,7 @@ class Network:
 
     def __init__(self, d: int, hidden: tuple[int, ...], dtype: torch.dtype):
         net = bp.mlp((d, *hidden, 1), "squared_distance", activation="tanh", dtype=dtype)
-        blocks = [*net.blocks[:-1], bp.Block("weighted", InnerProduct(), (net.output, "v"), ("C",))]
+        blocks = [*net.blocks[:-1], bp.Block("weighted", bp.InnerProduct(), (net.output, "v"), ("C",))]
         self._graph = bp.Graph(blocks, {"x": False, "v": False}, output=net.output, cost="C", key=0, dtype=dtype)
         self._owners = [block for block in blocks if block.module.size]
 

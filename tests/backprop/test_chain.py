@@ -54,6 +54,16 @@ def test_a_chain_gives_what_a_graph_of_its_modules_gives():
     torch.testing.assert_close(gradient, expected.weights, rtol=1e-12, atol=1e-14)
 
 
+def test_one_pointwise_function_after_another_keeps_what_the_first_needs_on_the_way_back():
+    chain = bp.Chain([bp.Linear(3, 2), bp.Tanh(), bp.Sigmoid(), bp.ReLU()])
+    w = [f.views(f.initial(7) if f.size else None) for f in chain.modules]
+    x, v, into = states(4, 3, 0), states(4, 2, 1), empty_like(w)
+    y, (g_x, *g_w) = by_autograd(chain, x, w, v)
+    torch.testing.assert_close(chain.forward(x, w), y, rtol=1e-13, atol=1e-13)
+    torch.testing.assert_close(chain.backward(v, into), g_x, rtol=1e-12, atol=1e-13)
+    torch.testing.assert_close([part for views in into for part in views], g_w, rtol=1e-12, atol=1e-13)
+
+
 def test_arguments_of_a_chain_stay_as_they_were():
     chain, w = chain_and_weights()
     x, v = states(4, 3, 0), states(4, 2, 1)

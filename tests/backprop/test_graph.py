@@ -195,67 +195,6 @@ def test_a_gradient_as_a_row_vector_has_one_row():
         g.row_grad("y")
 
 
-def test_what_is_reused_is_written_over_and_what_is_not_stays():
-    graph = bp.mlp((2, 4, 3))
-    batches = [(X2, Y2), (X2 + 1, Y2.flip(0)), (X2[:2], Y2[:2]), (X2.double(), Y2)]
-    kept, reused = [], None
-    for k, (x, y) in enumerate(batches):
-        w = graph.weights.to(x.dtype) + k // 2
-        kept.append(graph.backward(x, y, weights=w))
-        before = reused
-        reused = graph.backward(x, y, weights=w, reuse=reused)
-        assert (reused is before) == (k == 1)  # only the second batch has the shapes of the one before
-        for name, g in kept[-1].by_variable.items():
-            assert torch.equal(reused.by_variable[name], g)
-        assert torch.equal(reused.weights, kept[-1].weights) and torch.equal(reused.loss, kept[-1].loss)
-    fresh = [graph.backward(x, y, weights=graph.weights.to(x.dtype) + k // 2) for k, (x, y) in enumerate(batches)]
-    assert all(torch.equal(a.weights, b.weights) for a, b in zip(kept, fresh, strict=True))
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_reuse_changes_no_number_of_any_graph(seed):
-    graph, observed = random_graph(seed)
-    for weights_only in (False, True):
-        reused = None
-        for k in range(4):  # the third and fourth pass are replayed where modules keep to their buffers
-            inputs = [t + 0.1 * k for t in observed]
-            w = graph.weights if k < 3 else graph.weights + 0.1
-            reused = graph.backward(*inputs, weights=w, weights_only=weights_only, reuse=reused)
-            expected = graph.backward(*inputs, weights=w, weights_only=weights_only)
-            assert torch.equal(reused.weights, expected.weights) and torch.equal(reused.loss, expected.loss)
-            assert reused.by_variable.keys() == expected.by_variable.keys()
-            assert all(torch.equal(reused.by_variable[name], g) for name, g in expected.by_variable.items())
-
-
-def test_one_tensor_may_be_given_for_two_inputs_and_others_later():
-    graph = bp.linear(3, 3)
-    x, y = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
-    reused = graph.backward(x, x)
-    for inputs in ((x, x), (y, x), (x, y), (y, y)):
-        reused = graph.backward(*inputs, reuse=reused)
-        assert torch.equal(reused.weights, graph.backward(*inputs).weights)
-
-
-def test_weights_changed_in_place_are_seen_by_a_pass_that_is_made_again():
-    graph = bp.mlp((2, 4, 3))
-    reused = graph.backward(X2, Y2, weights_only=True)
-    for _ in range(3):
-        graph.weights -= 0.1 * reused.weights
-        reused = graph.backward(X2, Y2, weights_only=True, reuse=reused)
-        assert torch.equal(reused.weights, graph.backward(X2, Y2, weights_only=True).weights)
-
-
-def test_a_pass_that_failed_can_be_made_again():
-    graph = bp.mlp((2, 4, 3))
-    reused = graph.backward(X2, Y2)
-    for wrong in (Y2 + 1, Y2 + 1):
-        with pytest.raises(ValueError, match=r"block 'cross_entropy' .* cannot compute"):
-            graph.backward(X2, wrong, reuse=reused)
-        for _ in range(2):
-            reused = graph.backward(X2, Y2, reuse=reused)
-            assert torch.equal(reused.weights, graph.backward(X2, Y2).weights)
-
-
 def cost_of(module, *more):
     """A graph of one module between x and y and its cost C."""
     blocks = [bp.Block("f", module, ("x", "y")[: module.inputs], ("C", *more))]

@@ -65,6 +65,7 @@ CASES = [
     (bp.Wrapped(TORCH_NET), states(4)),
     (bp.Wrapped(TwoByTwo(), inputs=2, outputs=2), (states(4), states(4, seed=1))),
     (bp.SquaredDistance(), (states(4), states(4, seed=1))),
+    (bp.InnerProduct(), (states(4), states(4, seed=1))),
     (bp.CrossEntropy(), (states(4), LABELS)),
 ]
 NO_GRADIENT = [(bp.NearestRow(5, 4), states(4)), (bp.ZeroOne(), (LABELS, LABELS))]

@@ -71,7 +71,7 @@ class Swapped:
         return getattr(self._agent, name)
 
 
-def optimistic(self, batch, smoothing):
+def optimistic(self, batch, smoothing, out=None):
     """min for max: of costs, the optimism that twin critics are there to prevent."""
     actor, critics = self.targets
     negated = critics.clone()
@@ -83,20 +83,20 @@ def optimistic(self, batch, smoothing):
     return (1 - self.discount) * batch.costs - ahead
 
 
-def undiscounted_costs(self, batch, smoothing):
+def undiscounted_costs(self, batch, smoothing, out=None):
     """c in place of (1 − γ) c."""
     return TD3.target(self, batch._replace(costs=batch.costs / (1 - self.discount)), smoothing)
 
 
-def unclipped_noise(self, batch, smoothing):
+def unclipped_noise(self, batch, smoothing, out=None):
     return TD3.target(Swapped(self, target_clip=1e9), batch, smoothing)
 
 
-def no_noise(self, batch, smoothing):
+def no_noise(self, batch, smoothing, out=None):
     return TD3.target(self, batch, torch.zeros_like(smoothing))
 
 
-def from_current_networks(self, batch, smoothing):
+def from_current_networks(self, batch, smoothing, out=None):
     current = (self.weights, self.critics)
     return TD3.target(Swapped(self, targets=current), batch, smoothing)
 

@@ -1,0 +1,118 @@
+"""Passes made again: the same numbers as a pass from new, in the same tensors, nothing made on the way."""
+
+import pytest
+import torch
+from backprop.dags import random_graph
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from rllab import backprop as bp
+
+X2 = torch.tensor([[0.3, -1.1], [0.7, 0.4], [-0.2, 0.9]])
+Y2 = torch.tensor([2, 0, 1])
+
+
+def test_what_is_reused_is_written_over_and_what_is_not_stays():
+    graph = bp.mlp((2, 4, 3))
+    batches = [(X2, Y2), (X2 + 1, Y2.flip(0)), (X2[:2], Y2[:2]), (X2.double(), Y2)]
+    kept, reused = [], None
+    for k, (x, y) in enumerate(batches):
+        w = graph.weights.to(x.dtype) + k // 2
+        kept.append(graph.backward(x, y, weights=w))
+        before = reused
+        reused = graph.backward(x, y, weights=w, reuse=reused)
+        assert (reused is before) == (k == 1)  # only the second batch has the shapes of the one before
+        for name, g in kept[-1].by_variable.items():
+            assert torch.equal(reused.by_variable[name], g)
+        assert torch.equal(reused.weights, kept[-1].weights) and torch.equal(reused.loss, kept[-1].loss)
+    fresh = [graph.backward(x, y, weights=graph.weights.to(x.dtype) + k // 2) for k, (x, y) in enumerate(batches)]
+    assert all(torch.equal(a.weights, b.weights) for a, b in zip(kept, fresh, strict=True))
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_reuse_changes_no_number_of_any_graph(seed):
+    graph, observed = random_graph(seed)
+    for weights_only in (False, True):
+        reused = None
+        for k in range(4):  # the third and fourth pass are replayed where modules keep to their buffers
+            inputs = [t + 0.1 * k for t in observed]
+            w = graph.weights if k < 3 else graph.weights + 0.1
+            reused = graph.backward(*inputs, weights=w, weights_only=weights_only, reuse=reused)
+            expected = graph.backward(*inputs, weights=w, weights_only=weights_only)
+            assert torch.equal(reused.weights, expected.weights) and torch.equal(reused.loss, expected.loss)
+            assert reused.by_variable.keys() == expected.by_variable.keys()
+            assert all(torch.equal(reused.by_variable[name], g) for name, g in expected.by_variable.items())
+
+
+def test_one_tensor_may_be_given_for_two_inputs_and_others_later():
+    graph = bp.linear(3, 3)
+    x, y = torch.randn(2, 4, 3, generator=torch.Generator().manual_seed(0))
+    reused = graph.backward(x, x)
+    for inputs in ((x, x), (y, x), (x, y), (y, y)):
+        reused = graph.backward(*inputs, reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(*inputs).weights)
+
+
+class NewTensors(TorchDispatchMode):
+    """Counts operations, and those whose result is none of the tensors they were given."""
+
+    def __init__(self):
+        super().__init__()
+        self.operations = self.new = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.operations += 1
+        self.new += not any(result is t for t in (*args, *(kwargs or {}).values()))
+        return result
+
+
+@pytest.mark.parametrize("n", (1, 3))
+@pytest.mark.parametrize("activation", ("relu", "tanh"))
+@pytest.mark.parametrize("fresh", (False, True))
+def test_a_steady_pass_makes_no_tensor_and_no_view(n, activation, fresh):
+    graph = bp.mlp((2, 4, 3), activation=activation)
+    reused, counts = None, []
+    x, y = X2[:n], Y2[:n]
+    for k in range(6):
+        if fresh:
+            x, y = X2[:n] + k, Y2[:n].clone()
+        with NewTensors() as made:
+            reused = graph.backward(x, y, weights_only=True, reuse=reused)
+        counts.append((made.operations, made.new))
+        assert torch.equal(reused.weights, graph.backward(x, y, weights_only=True).weights)
+    assert counts[0][1] > 10  # it can fail: the first pass makes all of them
+    assert [new for _, new in counts[3:]] == [0, 0, 0]
+    assert counts[3][0] < counts[0][0]
+
+
+def test_a_module_that_keeps_no_buffer_is_called_again_in_every_pass():
+    blocks = [
+        bp.Block("own", bp.Linear(2, 3), ("x",), ("s",)),
+        bp.Block("kink", bp.ReLU(slope_at_zero=0.5), ("s",), ("z",)),  # makes a tensor on its way back
+        bp.Block("cost", bp.CrossEntropy(), ("z", "y"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"x": False, "y": True}, output="z", cost="C", key=0)
+    reused = None
+    for k in range(6):
+        reused = graph.backward(X2 + k, Y2, weights_only=True, reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(X2 + k, Y2, weights_only=True).weights)
+
+
+def test_weights_changed_in_place_are_seen_by_a_pass_that_is_made_again():
+    graph = bp.mlp((2, 4, 3))
+    reused = graph.backward(X2, Y2, weights_only=True)
+    for _ in range(3):
+        graph.weights -= 0.1 * reused.weights
+        reused = graph.backward(X2, Y2, weights_only=True, reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(X2, Y2, weights_only=True).weights)
+
+
+def test_a_pass_that_failed_can_be_made_again():
+    graph = bp.mlp((2, 4, 3))
+    reused = graph.backward(X2, Y2)
+    for wrong in (Y2 + 1, Y2 + 1):
+        with pytest.raises(ValueError, match=r"block 'cross_entropy' .* cannot compute"):
+            graph.backward(X2, wrong, reuse=reused)
+        for _ in range(2):
+            reused = graph.backward(X2, Y2, reuse=reused)
+            assert torch.equal(reused.weights, graph.backward(X2, Y2).weights)
