@@ -272,7 +272,7 @@ class _Passes:
         slope = self._q.backward(held.average)
         assert slope is not None
         self._actor.backward(slope[:, observations.shape[1] :], self._of_actor(into), to_input=False)
-        return torch.mean(q[:, 0], 0, out=held.cost)
+        return torch.dot(q[:, 0], held.average[:, 0], out=held.cost)
 
     def _paired(self, observations: Tensor, actions: Tensor) -> Tensor:
         return torch.cat((observations, actions), 1, out=self.held(len(observations)).pairs)
