@@ -149,12 +149,12 @@ class TD3(Agent):
             self._step_actor(*of, actor, actor.lr, self.tau)
             self.updates += 1
 
-    def _descend_critics(self, batch: Batch, smoothing: Tensor, *_: Any) -> None:
+    def _descend_critics(self, batch: Batch, smoothing: Tensor, *watched: Any) -> None:
         y, slopes = self.target(batch, smoothing, self._passes.held(len(smoothing)).y), self._slopes[1]
         self._passes.regress(self.critics, batch.observations, batch.actions, y, slopes)
         self.critic_optimizer.step(slopes)
 
-    def _descend_actor(self, batch: Batch, *_: Any) -> None:
+    def _descend_actor(self, batch: Batch, *watched: Any) -> None:
         _, slope = self.descent(batch.observations)
         self.actor_optimizer.step(slope)
         for target, current in zip(self.targets, (self.weights, self.critics), strict=True):

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from rllab.backprop.module import Module, Weights
 
-
 _ONE = torch.ones((), dtype=torch.float32)
 
 
