@@ -149,12 +149,12 @@ class TD3(Agent):
             self._step_actor(*of, actor, actor.lr, self.tau)
             self.updates += 1
 
-    def _descend_critics(self, batch: Batch, smoothing: Tensor, *_: Any) -> None:
+    def _descend_critics(self, batch: Batch, smoothing: Tensor, *watched: Any) -> None:
         y, slopes = self.target(batch, smoothing, self._passes.held(len(smoothing)).y), self._slopes[1]
         self._passes.regress(self.critics, batch.observations, batch.actions, y, slopes)
         self.critic_optimizer.step(slopes)
 
-    def _descend_actor(self, batch: Batch, *_: Any) -> None:
+    def _descend_actor(self, batch: Batch, *watched: Any) -> None:
         _, slope = self.descent(batch.observations)
         self.actor_optimizer.step(slope)
         for target, current in zip(self.targets, (self.weights, self.critics), strict=True):
@@ -272,7 +272,7 @@ class _Passes:
         slope = self._q.backward(held.average)
         assert slope is not None
         self._actor.backward(slope[:, observations.shape[1] :], self._of_actor(into), to_input=False)
-        return torch.mean(q[:, 0], 0, out=held.cost)
+        return torch.dot(q[:, 0], held.average[:, 0], out=held.cost)
 
     def _paired(self, observations: Tensor, actions: Tensor) -> Tensor:
         return torch.cat((observations, actions), 1, out=self.held(len(observations)).pairs)

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from rllab.backprop.module import Module, Weights
 
+_ONE = torch.ones((), dtype=torch.float32)
+
 
 class Pointwise(Module):
     """A function of each component; a subclass writes h as `_forward`, and its slope."""
@@ -76,9 +78,9 @@ class Tanh(Pointwise):
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
         if z.dtype is not torch.float32:
             return torch.tanh(z, out=out)
-        # tanh s = 2 σ(2s) − 1: to 1e-7, in a fifth of the time that torch takes for tanh on a processor
-        y = torch.mul(z, 2, out=out).sigmoid_()
-        return y.mul_(2).sub_(1)
+        # tanh s = 1 − 2 σ(−2s): to 1e-7, in a fifth of the time that torch takes for tanh on a processor
+        y = torch.mul(z, -2, out=out).sigmoid_()
+        return torch.sub(_ONE, y, alpha=2, out=y)
 
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
         return torch.mul(z, z, out=out).neg_().add_(1)
