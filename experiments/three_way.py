@@ -68,7 +68,7 @@ def modules() -> dict[str, tuple[bp.Module, int]]:
     with torch.no_grad():  # numbers of our own: torch's initial ones come from its global generator
         for k, p in enumerate(torch_net.parameters()):
             p.copy_(torch.arange(p.numel()).add(k).mul(1.7).sin().view(p.shape))
-    others = (bp.Linear(WIDTH, 3), bp.Wrapped(torch_net), bp.SquaredDistance(), bp.CrossEntropy())
+    others = (bp.Linear(WIDTH, 3), bp.Wrapped(torch_net), bp.SquaredDistance(), bp.InnerProduct(), bp.CrossEntropy())
     return {type(module).__name__: (module, WIDTH) for module in (*others, *plain, *joins, *branches)}
 
 
