@@ -3,6 +3,7 @@
 ∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
 
 The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0; see `_others`.
+In sums the scores of all choices add up to 0, so those of the most probable one are what the others leave; see `_once`.
 Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
 indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -20,6 +22,8 @@ from rllab.distributions.checks import check_logits
 from rllab.keys import Key
 
 SAMPLES = ("one-hot", "index")
+_FEW_CHOICES = 32  # of so few, and for many samples, counting the boundaries below u is faster than bisection
+_MANY_SAMPLES = 2048
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,7 @@ class Categorical(Distribution):
         if self._variables:  # bisection wants the samples last
             index = torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)
         else:
-            index = torch.searchsorted(c, u, right=True)
+            index = _below(c, u)
         return self._encoded(index), None
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
@@ -77,20 +81,19 @@ class Categorical(Distribution):
         return self._log_prob(self._index(x))
 
     def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return {"logits": _once(*self._with_others(w, x))}
+        return {"logits": _once(torch.softmax(self.logits, -1), self._histogram(w, x))}
 
     def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return {"logits": _twice(*self._with_others(w, x))}
+        (p, q), mine = self._probabilities(), self._histogram(w, x)
+        return {"logits": _twice(p, q, mine, _others(mine, p))}
 
     def score_sums(
         self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         m, p = len(once), torch.softmax(self.logits, -1)
         mine = self._histogram(torch.cat((once, twice)), x)
-        both = torch.cat((mine, p.expand(1, *mine.shape[1:])))  # p stands behind the weights
-        others = _others(both, p)
-        q = others[-1]
-        return {"logits": _once(p, q, mine[:m], others[:m])}, {"logits": _twice(p, q, mine[m:], others[m:-1])}
+        others = _others(torch.cat((mine[m:], p.expand(1, *mine.shape[1:]))), p)  # p stands behind the weights
+        return {"logits": _once(p, mine[:m])}, {"logits": _twice(p, others[-1], mine[m:], others[:-1])}
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         p, q = self._probabilities()
@@ -112,7 +115,8 @@ class Categorical(Distribution):
 
     def _hot(self, index: Tensor) -> Tensor:
         """Return one-hot vectors (k, *shape of the logits)."""
-        return self.logits.new_zeros((len(index), *self.logits.shape)).scatter_(-1, index.unsqueeze(-1), 1.0)
+        index = index.long().unsqueeze(-1)
+        return self.logits.new_zeros((len(index), *self.logits.shape)).scatter_(-1, index, 1.0)
 
     def _index(self, x: Tensor) -> Tensor:
         """Return the indices (k, *variables) of samples."""
@@ -129,28 +133,40 @@ class Categorical(Distribution):
         if self.samples == "one-hot":
             return weighted_sum(w, x).view(*lead, *self.logits.shape)
         if not self._variables:
-            sums = [torch.bincount(x.view(-1).long(), one, len(self.logits)) for one in w.reshape(-1, len(x))]
-            return torch.stack(sums).view(*lead, -1)
-        first = torch.arange(0, self.logits.numel(), self.logits.shape[-1], device=x.device)  # cell of each variable
-        cells = (self._index(x) + first.view(self._variables)).flatten()
-        w = w.unsqueeze(-1).expand(*w.shape, self._choices)
-        sums = [torch.bincount(cells, one, self.logits.numel()) for one in w.reshape(-1, len(cells))]
-        return torch.stack(sums).view(*lead, *self.logits.shape)
+            cells = x.view(-1).long()
+        else:
+            offsets = torch.arange(0, self.logits.numel(), self.logits.shape[-1], device=x.device)
+            cells = (self._index(x) + offsets.view(self._variables)).flatten()
+            w = w.unsqueeze(-1).expand(*w.shape, self._choices)
+        w = w.reshape(*lead, -1)
+        sums = w.new_zeros((*lead, self.logits.numel())).scatter_add_(-1, cells.expand(w.shape), w)
+        return sums.view(*lead, *self.logits.shape)
 
     def _probabilities(self) -> tuple[Tensor, Tensor]:
         """Return p_c and Σ_{j≠c} p_j."""
         p = torch.softmax(self.logits, -1)
         return p, _others(p, p)
 
-    def _with_others(self, w: Tensor, x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return p_c and Σ_{j≠c} p_j, and weights of the samples that chose c, and of those that did not."""
-        p, mine = torch.softmax(self.logits, -1), self._histogram(w, x)
-        return p, _others(p, p), mine, _others(mine, p)
+
+def _below(c: Tensor, u: Tensor) -> Tensor:
+    """Return how many of the boundaries c (K,), which ascend, are <= u (k,)."""
+    if len(c) > _FEW_CHOICES or len(u) < _MANY_SAMPLES or not c.is_cpu:
+        return torch.searchsorted(c, u, right=True)
+    numbers, index = u.numpy(), np.zeros(len(u), np.int8)
+    for boundary in c.tolist():
+        index += numbers >= boundary
+    return torch.from_numpy(index)
 
 
-def _once(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
-    """Return Σ_k w_k s_c(x_k) = (Σ_{j≠c} p_j) Σ_{x_k = c} w_k − p_c Σ_{x_k ≠ c} w_k."""
-    return torch.addcmul(mine * q, theirs, p, value=-1)
+def _once(p: Tensor, mine: Tensor) -> Tensor:
+    """Return Σ_k w_k s_c(x_k) = Σ_{x_k = c} w_k − p_c Σ_k w_k of the first sums; overall they add up to 0.
+
+    That difference cancels for the c of most probability alone, which is given what the others leave.
+    """
+    g = torch.addcmul(mine, mine.sum(-1, keepdim=True), p, value=-1)
+    most = p.argmax(-1, keepdim=True).expand(*g.shape[:-1], 1)
+    rest = g.scatter_(-1, most, 0.0).sum(-1, keepdim=True)
+    return g.scatter_(-1, most, rest.neg_())
 
 
 def _twice(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:

@@ -136,14 +136,13 @@ class ScoreFunction(Estimator):
             if not known:
                 sum_w = (w if n is None else n * w).sum(0)
                 total = sum_w if total is None else total + sum_w
-            once, twice = _weightings(w, centred, k / max(1, k - 1))
-            if n is not None:
-                once, twice = once * n, twice * n
+            mask = n
             if halves:
                 half = _half(block, w)
                 mask = torch.stack((1 - half, half))
-                once, twice = once.unsqueeze(1) * mask, twice.unsqueeze(1) * mask
+            once = _masked(_powers(w, 1, centred), mask)
             if errors or halves:
+                twice = _masked(_powers(w, 2, centred).mul_(k / max(1, k - 1)), mask)
                 sums, squares = at.score_sums(once, twice, x, noise)
                 add_into(second, squares)
             else:
@@ -188,12 +187,18 @@ class ScoreFunction(Estimator):
         return {name: repeat_rows(r, n) for name, r in together.items()}
 
 
-def _weightings(w: Tensor, centred: bool, a: float) -> tuple[Tensor, Tensor]:
-    """Return what weighs the scores, w or 1 and w, and what weighs their squares, a times w² or 1, w and w²."""
-    if centred:
-        return w.unsqueeze(0), (w * w).mul_(a).unsqueeze(0)
-    powers = torch.stack((torch.ones_like(w), w, w * w))
-    return powers[:2], powers * a
+def _powers(w: Tensor, highest: int, alone: bool) -> Tensor:
+    """Return w to the power `highest`, (1, …), a new tensor if that is not 1; or all powers from 0 on."""
+    if alone:
+        return (w if highest == 1 else w * w).unsqueeze(0)
+    return torch.stack((torch.ones_like(w), w) if highest == 1 else (torch.ones_like(w), w, w * w))
+
+
+def _masked(weights: Tensor, mask: Tensor | None) -> Tensor:
+    """Return weightings (m, …) times how often each sample was drawn (…), or in each half of the batch, (m, 2, …)."""
+    if mask is None:
+        return weights
+    return weights * mask if mask.ndim < weights.ndim else weights.unsqueeze(1) * mask
 
 
 def _about(c: Tensor | None, sums: Tensor) -> Tensor:

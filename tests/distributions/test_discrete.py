@@ -128,6 +128,25 @@ def test_a_saturated_choice_has_scores_that_are_right_to_the_last_digits():
     assert torch.equal(drawn, x[1:2].expand_as(drawn))
 
 
+@pytest.mark.parametrize("samples", ("one-hot", "index"))
+def test_sums_of_a_saturated_choice_keep_what_the_rare_ones_leave(samples):
+    at = Categorical(torch.tensor([-50.0, 0.0, -49.0], dtype=torch.float64), samples)
+    x, _ = at.support()
+    w = torch.tensor([[3e-22, 2.0, 0.0], [0.0, -1.0, 5e-23]], dtype=torch.float64)
+    scores = at.scores(x, None)["logits"]
+    sums, squares = at.score_sums(w, w[:1], x, None)
+    torch.testing.assert_close(sums["logits"], w @ scores, rtol=1e-14, atol=0)
+    torch.testing.assert_close(squares["logits"], w[:1] @ scores**2, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("samples", ("one-hot", "index"))
+def test_many_samples_of_a_few_choices_are_those_that_bisection_finds(samples):
+    logits = torch.tensor([0.3, -2.0, -800.0, 1.0, -9.0], dtype=torch.float64)
+    alone, _ = Categorical(logits, samples).draw(10_000, Key(4))
+    bisected, _ = Categorical(logits[None], samples).draw(10_000, Key(4))  # several variables are bisected together
+    assert torch.equal(alone, bisected)
+
+
 @pytest.mark.parametrize("cls", (Bernoulli, Categorical))
 def test_logits_that_make_no_distribution_are_named(cls):
     for logits in (torch.zeros(()), torch.zeros(0), torch.zeros(1, 1, 1, 1), torch.tensor([1, 2]), [0.5]):
