@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions import Distribution
+from rllab.distributions import Distribution, Product
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
@@ -32,10 +32,10 @@ from rllab.estimators.weak_derivatives import FAMILIES, decompose
 class MeasureValued(Estimator):
     """Estimate the gradient of an expected cost, one parameter at a time.
 
-    Returns, when called at a `Gaussian`, `Bernoulli`, `Categorical` or `Poisson`, an Estimate of ∇E f by parameter
-    name, unbiased. It has no `value`: its points are not samples of the distribution. A unit is 2 evaluations for each
-    of the P parameters (2d for a Gaussian in d dimensions, 4d evaluations), which share their seed if the cost is
-    seeded (noisy), and 2Pd numbers in memory.
+    Returns, when called at a `Gaussian`, `Bernoulli`, `Categorical` or `Poisson`, or a `Product` of these, an Estimate
+    of ∇E f by parameter name, unbiased. It has no `value`: its points are not samples of the distribution. A unit is 2
+    evaluations for each of the P parameters (2d for a Gaussian in d dimensions, 4d evaluations), which share their
+    seed if the cost is seeded (noisy), and 2Pd numbers in memory.
     """
 
     source: ClassVar[str] = (
@@ -55,7 +55,7 @@ class MeasureValued(Estimator):
         return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
-        check_place("MeasureValued", at, *FAMILIES)
+        _check_blocks(at)
         problems = at.shape[0] if len(at.shape) == 2 else 1
         points = 2 * sum(value.numel() for value in at.parameters.values()) // problems
         return Plan(per_unit=points, block=units_per_block(at, points))
@@ -85,3 +85,10 @@ class MeasureValued(Estimator):
                 yield parts, None
 
         return fold_contributions(query, contributions(), rows, errors)
+
+
+def _check_blocks(at: object) -> None:
+    """Let a distribution pass that is of a known family, and so are its blocks, if it has any."""
+    known = check_place("MeasureValued", at, *FAMILIES)
+    for block in known.blocks.values() if isinstance(known, Product) else ():
+        _check_blocks(block)

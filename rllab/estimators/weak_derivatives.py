@@ -9,6 +9,8 @@
     Bernoulli            l     σ(l) σ(−l)       1                          0
     Categorical          l_c   p_c (1 − p_c)    choice c                   x_i if it is not c, else another than c
 
+    Product              as in the block of the parameter, beside it a sample of the other blocks
+
 The other coordinates are drawn as always, and are the same in both. W has density w e^(−w²/2), a Weibull law of scale
 √2 and shape 2; M has density m² φ(m), three normal numbers' length; with U uniform, M U is N(0, 1).
 
@@ -27,7 +29,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from rllab.distributions import Bernoulli, Categorical, Distribution, Gaussian, Poisson
+from rllab.distributions import Bernoulli, Categorical, Distribution, Gaussian, Poisson, Product
 from rllab.distributions.base import uniform
 from rllab.keys import Key, rademacher, standard_normal
 
@@ -105,6 +107,24 @@ def _categorical(at: Categorical, k: int, key: Key) -> dict[str, Weak]:
     return {"logits": Weak(odds.sigmoid() * (-odds).sigmoid(), plus, minus)}
 
 
+def _product(at: Product, k: int, key: Key) -> dict[str, Weak]:
+    x, _ = at.draw(k, key.child("sample"))
+    found, start = {}, 0
+    for name, block in at.blocks.items():
+        own = slice(start, start := start + block.shape[-1])
+        for parameter, weak in decompose(block, k, key.child("block", name)).items():
+            plus, minus = (_with_block(x, own, points) for points in (weak.plus, weak.minus))
+            found[f"{name}.{parameter}"] = Weak(weak.constant, plus, minus)
+    return found
+
+
+def _with_block(x: Tensor, own: slice, points: Tensor) -> Tensor:
+    """Return samples (k, [B], d) with a block's coordinates replaced by each of (k, P, [B], d_block)."""
+    whole = x.unsqueeze(1).repeat(1, points.shape[1], *[1] * (x.ndim - 1))
+    whole[..., own] = points
+    return whole
+
+
 def _one_by_one(x: Tensor, values: Tensor) -> Tensor:
     """Return for each sample, (k, [B], d), and each i the sample with that coordinate i of `values`: (k, d, [B], d)."""
     points = x.unsqueeze(1).repeat(1, x.shape[-1], *[1] * (x.ndim - 1))
@@ -117,5 +137,6 @@ _FAMILIES: dict[type[Distribution], Callable[[Any, int, Key], dict[str, Weak]]] 
     Categorical: _categorical,
     Gaussian: _gaussian,
     Poisson: _poisson,
+    Product: _product,
 }
 FAMILIES = tuple(_FAMILIES)
