@@ -15,8 +15,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
 from torch import Tensor
 
+from rllab.arrays import as_array
 from rllab.cost import Request
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
@@ -67,8 +69,9 @@ class Backprop(Estimator):
         moments, total = Moments(m, 1.0, errors=errors, rows=rows), query.at.new_zeros(self._problems(query.at))
         for _, (f, g) in answered:
             total += f.sum(0)
-            moments.add(f.new_ones(f.shape), g.clone())  # a clone, as moments overwrite it
-        mean, se, contributions = moments.close()
+            u = as_array(g).copy()  # as moments overwrite it
+            moments.add(np.ones(f.shape, u.dtype), u)
+        mean, se, contributions = moments.close(query.at)
         return Estimate(
             mean, total / m, query.evaluations, self.target, se, contributions, query.state, kind=query.kind
         )

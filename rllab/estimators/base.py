@@ -148,7 +148,8 @@ class Estimator(ABC):
                 "if it is, declare it: Cost(function, relaxed=True)"
             )
         query = self.ask(at, evaluations, key, state=state)
-        cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
+        if cost.budget is not None:
+            cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
         return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Answer]]:

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import as_array
 from rllab.distributions import Bernoulli
 from rllab.distributions.base import uniform
 from rllab.estimate import Block, Estimate, Query
@@ -50,8 +51,8 @@ def fold(query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, err
     for block, f in answered:
         half = len(f) // 2
         total += f.sum(0)
-        moments.add(f[:half] - f[half:], block.noise)
-    g, se, contributions = moments.close()
+        moments.add(as_array(f[:half] - f[half:]), as_array(block.noise))
+    g, se, contributions = moments.close(query.at.logits)
     return Estimate(
         {"logits": g},
         total / query.evaluations,

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
+from rllab.arrays import as_array
 from rllab.cost import Request
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
@@ -74,7 +75,7 @@ class ForwardGradient(Estimator):
         for block, (f, slope) in answered:
             assert block.tangents is not None
             total += f.sum(0)
-            moments.add(slope, block.tangents)
+            moments.add(as_array(slope), as_array(block.tangents))
             del block  # before the next block is drawn: its buffers are then still in cache
-        g, se, contributions = moments.close()
+        g, se, contributions = moments.close(query.at)
         return Estimate(g, total / m, query.evaluations, self.target, se, contributions, query.state, kind=query.kind)

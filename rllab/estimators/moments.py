@@ -12,10 +12,12 @@ which is the usual one for equal groups. A last group that is smaller counts for
 
 from __future__ import annotations
 
-import torch
+import numpy as np
 from torch import Tensor
 
-from rllab.keys import as_like
+from rllab.arrays import as_tensor, column_sum, weighted_sum
+
+Closed = tuple[Tensor, Tensor | None, Tensor | None]  # mean, standard error, rows
 
 
 class Moments:
@@ -32,29 +34,33 @@ class Moments:
     def __init__(self, m: int, scale: float, *, errors: bool, rows: bool, signs: bool = False):
         self._m, self._scale, self._signs = m, scale / m, signs
         self._errors = errors and m > 1
-        self._mean: Tensor | None = None
-        self._square: Tensor | None = None  # S
-        self._rows: list[Tensor] | None = [] if rows else None
+        self._mean: np.ndarray | None = None
+        self._square: np.ndarray | None = None  # S
+        self._rows: list[np.ndarray] | None = [] if rows else None
 
-    def add(self, w: Tensor, u: Tensor) -> None:
+    def add(self, w: np.ndarray, u: np.ndarray) -> None:
         """Take in a block. `u` is overwritten."""
-        w = scaled(w, self._scale).unsqueeze(-1)
-        r = u.mul_(w)
+        w = w * self._scale
         if self._rows is not None:
-            self._rows.append(r * self._m)
-        self._mean = _plus(self._mean, r.sum(0))
+            self._rows.append(u * (w * self._m)[..., None])
+        self._mean = _plus(self._mean, weighted_sum(w, u))
         if self._errors:
-            self._square = _plus(self._square, (w if self._signs else r).square_().sum(0))
+            w = w * w
+            if self._signs:
+                square = column_sum(w) if w.ndim == 1 else column_sum(w)[:, None]
+            else:
+                square = weighted_sum(w, np.multiply(u, u, out=u))
+            self._square = _plus(self._square, square)
 
-    def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def close(self, like: Tensor) -> Closed:
         """Return mean, standard error (None for m = 1 or if not asked for) and rows (None if not asked for)."""
-        g, se = self._mean, None
+        g, variance = self._mean, None
         if g is None:
             raise ValueError("Moments: nothing was added")
         if self._square is not None:
             # S + (S − mean²)/(m − 1)
-            se = torch.lerp(self._square, g * g, -1 / (self._m - 1)).relu_().sqrt_()
-        return g, se, torch.cat(self._rows) if self._rows is not None else None
+            variance = self._square * (self._m / (self._m - 1)) - g * g * (1 / (self._m - 1))
+        return _closed(g, variance, self._rows, like)
 
 
 class GroupedMoments:
@@ -63,16 +69,16 @@ class GroupedMoments:
     def __init__(self, m: int, scale: float, size: int, *, errors: bool, rows: bool):
         self._m, self._scale, self._size = m, scale / m, size
         self._errors = errors and m > size
-        self._rows: list[Tensor] | None = [] if rows else None
-        self._part: Tensor | None = None  # C_g of the group being filled, with `_filled` directions so far
+        self._rows: list[np.ndarray] | None = [] if rows else None
+        self._part: np.ndarray | None = None  # C_g of the group being filled, with `_filled` directions so far
         self._filled = self._groups = self._count = 0
-        self._mean: Tensor | None = None
-        self._square: Tensor | None = None  # Σ_g C_g²
-        self._cross: Tensor | None = None  # Σ_g m_g C_g
+        self._mean: np.ndarray | None = None
+        self._square: np.ndarray | None = None  # Σ_g C_g²
+        self._cross: np.ndarray | None = None  # Σ_g m_g C_g
 
-    def add(self, w: Tensor, u: Tensor) -> None:
+    def add(self, w: np.ndarray, u: np.ndarray) -> None:
         """Take in a block, whose groups follow on those before. `u` is overwritten."""
-        r, size = u.mul_((w * self._scale).unsqueeze(-1)), self._size
+        r, size = np.multiply(u, (w * self._scale)[..., None], out=u), self._size
         if self._rows is not None:
             self._rows.append(r * self._m)
         while n := len(r):
@@ -87,24 +93,24 @@ class GroupedMoments:
                 self._take(r[:n].reshape(-1, size, *r.shape[1:]).sum(1), size)
             r = r[n:]
 
-    def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def close(self, like: Tensor) -> Closed:
         """Return mean, standard error (None for one group or if not asked for) and rows (None if not asked for)."""
         self._take_part()
-        g, m, k, se = self._mean, self._m, self._groups, None
+        g, m, k, variance = self._mean, self._m, self._groups, None
         if g is None:
             raise ValueError("GroupedMoments: nothing was added")
         if self._square is not None and self._cross is not None:
             # Σ_g (C_g − a_g ĝ)²  with  a_g = m_g/m
             spread = self._square - 2 / m * g * self._cross + self._count / m**2 * g * g
-            se = spread.mul_(k / (k - 1)).clamp_min_(0).sqrt_()
-        return g, se, torch.cat(self._rows) if self._rows is not None else None
+            variance = k / (k - 1) * spread
+        return _closed(g, variance, self._rows, like)
 
     def _take_part(self) -> None:
         if self._part is not None:
             self._take(self._part[None], self._filled)
             self._part, self._filled = None, 0
 
-    def _take(self, shares: Tensor, size: int) -> None:
+    def _take(self, shares: np.ndarray, size: int) -> None:
         """Count in the shares C_g, (groups, …), of groups of `size` directions each."""
         total = shares.sum(0)
         self._mean = _plus(self._mean, total)
@@ -115,13 +121,10 @@ class GroupedMoments:
             self._cross = _plus(self._cross, size * total)
 
 
-_ZERO = torch.zeros(())
+def _plus(total: np.ndarray | None, term: np.ndarray) -> np.ndarray:
+    return term if total is None else total + term
 
 
-def scaled(x: Tensor, c: float) -> Tensor:
-    """Return c x. `c * x` first makes a tensor of c, which takes as long as a small product itself."""
-    return torch.add(as_like(_ZERO, x), x, alpha=c)
-
-
-def _plus(total: Tensor | None, term: Tensor) -> Tensor:
-    return term if total is None else total.add_(term)
+def _closed(g: np.ndarray, variance: np.ndarray | None, rows: list[np.ndarray] | None, like: Tensor) -> Closed:
+    se = None if variance is None else as_tensor(np.sqrt(np.maximum(variance, 0.0)), like)
+    return as_tensor(g, like), se, None if rows is None else as_tensor(np.concatenate(rows), like)

@@ -17,9 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import as_array, as_tensor, column_sum
 from rllab.estimate import Block, Estimate, Query
 from rllab.estimators.base import BLOCK, Plan
-from rllab.estimators.moments import GroupedMoments, Moments, scaled
+from rllab.estimators.moments import GroupedMoments, Moments
 from rllab.keys import as_like
 
 Form = Literal["antithetic", "forward", "one-point"]
@@ -80,10 +81,9 @@ def fold(
     query: Query, answered: Iterable[tuple[Block, Tensor]], form: Form, moments: Moments | GroupedMoments
 ) -> Estimate:
     """Weigh the directions by the differences each form takes; return their mean, and that of the probes."""
-    total: Tensor | None = None
-    centre: Tensor | None = None
-    for block, f in answered:
-        u = block.noise
+    at, total, centre = query.at, 0.0, None
+    for block, values in answered:
+        f, u = as_array(values), as_array(block.noise)
         if form == "antithetic":
             n = len(f) // 2
             w = f[:n] - f[n:]
@@ -94,8 +94,8 @@ def fold(
         else:
             w = f
         moments.add(w, u)
-        total = f.sum(0) if total is None else total.add_(f.sum(0))
-        del block, u  # before the next block is drawn: its buffers are then still in cache
-    g, se, rows = moments.close()
-    value = None if total is None else scaled(total, 1 / (_PROBES[form] * query.units))
+        total = total + column_sum(f)
+        del block, values, u  # before the next block is drawn: its buffers are then still in cache
+    g, se, rows = moments.close(at)
+    value = as_tensor(np.asarray(total / (_PROBES[form] * query.units)), at)
     return Estimate(g, value, query.evaluations, query.estimator.target, se, rows, query.state)

@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import as_array
 from rllab.distributions import Distribution
 from rllab.estimate import Estimate, Query
 from rllab.estimators.base import BLOCK
@@ -50,10 +52,11 @@ def fold_contributions(
         for name, r in contributions.items():
             if name not in by_name:
                 by_name[name] = Moments(query.units, 1.0, errors=errors, rows=rows)
-            by_name[name].add(r.new_ones(r.shape[:-1]), r)
+            u = as_array(r)
+            by_name[name].add(np.ones(u.shape[:-1], u.dtype), u)
         if f is not None:
             total, count = f.sum(0) if total is None else total + f.sum(0), count + len(f)
-    closed = {name: moments.close() for name, moments in by_name.items()}
+    closed = {name: moments.close(query.at.parameters[name]) for name, moments in by_name.items()}
 
     def part(i: int) -> Any:
         found = {name: three[i] for name, three in closed.items() if three[i] is not None}

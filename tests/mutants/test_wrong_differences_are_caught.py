@@ -120,7 +120,7 @@ class ComplexStepBackwards(ComplexStep):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, points=block.points.conj())
+        return block._replace(points=block.points.conj())
 
 
 class ComplexSoldAsUnbiased(ComplexStep):
@@ -187,7 +187,7 @@ class SumForMean(ForwardGradient):
 class GradientOfAnotherPoint(Backprop):
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, points=block.points + H)
+        return block._replace(points=block.points + H)
 
 
 class WithoutTheProbabilities(Enumeration):
@@ -196,7 +196,7 @@ class WithoutTheProbabilities(Enumeration):
     def _block(self, query, i):
         block = super()._block(query, i)
         n = block.noise.new_tensor(float(query.at.support_size))
-        return replace(block, noise=torch.full_like(block.noise, -float(n.log())))
+        return block._replace(noise=torch.full_like(block.noise, -float(n.log())))
 
 
 class WithoutTheLastSample(Enumeration):
@@ -204,7 +204,7 @@ class WithoutTheLastSample(Enumeration):
         block = super()._block(query, i)
         log_p = block.noise.clone()
         log_p[-1] = -torch.inf
-        return replace(block, noise=log_p)
+        return block._replace(noise=log_p)
 
 
 class OneMinusP(Bernoulli):

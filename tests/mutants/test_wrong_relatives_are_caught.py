@@ -43,7 +43,7 @@ class SwappedARM(ARM):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=-block.noise)
+        return block._replace(noise=-block.noise)
 
 
 class UncentredARM(ARM):
@@ -51,7 +51,7 @@ class UncentredARM(ARM):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=block.noise + 0.5)
+        return block._replace(noise=block.noise + 0.5)
 
 
 class IndependentARM(ARM):
@@ -60,7 +60,7 @@ class IndependentARM(ARM):
     def _block(self, query, i):
         block = super()._block(query, i)
         one, other = block.points.chunk(2)
-        return replace(block, points=torch.cat((one, other.roll(1, -1))))
+        return block._replace(points=torch.cat((one, other.roll(1, -1))))
 
 
 class DisARMWithoutSigma(DisARM):
@@ -68,7 +68,7 @@ class DisARMWithoutSigma(DisARM):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=block.noise.sign() / 2)
+        return block._replace(noise=block.noise.sign() / 2)
 
 
 class DisARMWithSigmaOfL(DisARM):
@@ -76,7 +76,7 @@ class DisARMWithSigmaOfL(DisARM):
 
     def _block(self, query, i):
         block, l = super()._block(query, i), query.at.logits  # noqa: E741 - the paper's letter
-        return replace(block, noise=block.noise / l.abs().sigmoid() * l.sigmoid())
+        return block._replace(noise=block.noise / l.abs().sigmoid() * l.sigmoid())
 
 
 class ScaleOneWeibull(MeasureValued):
@@ -93,7 +93,7 @@ class Uncoupled(MeasureValued):
         block = super()._block(query, i)
         points, mu = block.points.clone(), query.at.mean
         points[1] = mu - (points[3] - mu)
-        return replace(block, points=points)
+        return block._replace(points=points)
 
 
 class WithoutItsConstant(MeasureValued):
@@ -101,7 +101,7 @@ class WithoutItsConstant(MeasureValued):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise={name: torch.ones_like(c) for name, c in block.noise.items()})
+        return block._replace(noise={name: torch.ones_like(c) for name, c in block.noise.items()})
 
 
 class TwiceTheMaxwell(MeasureValued):
@@ -111,7 +111,7 @@ class TwiceTheMaxwell(MeasureValued):
         block = super()._block(query, i)
         points = block.points.unflatten(0, (-1, query.plan.per_unit)).clone()
         points[:, -1] = points[:, -2]
-        return replace(block, points=points.flatten(0, 1))
+        return block._replace(points=points.flatten(0, 1))
 
 
 def _about_the_mean(block, at, change):
@@ -121,7 +121,7 @@ def _about_the_mean(block, at, change):
     points, mu = block.points.clone(), at.mean
     plus, minus = change(points[0:1] - mu, points[1:2] - mu)
     points[0:1], points[1:2] = mu + plus, mu + minus
-    return replace(block, points=points)
+    return block._replace(points=points)
 
 
 class DetachedPath(Pathwise):
@@ -137,7 +137,7 @@ class UnscaledPath(Pathwise):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=block.points - query.at.mean)
+        return block._replace(noise=block.points - query.at.mean)
 
 
 class StraightThroughTheBit(StraightThrough):
@@ -162,7 +162,7 @@ class SoftSlopeForHard(GumbelSoftmax):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, points=block.noise.sigmoid())
+        return block._replace(points=block.noise.sigmoid())
 
 
 class HardSoldAsSoft(GumbelSoftmax):
@@ -170,7 +170,7 @@ class HardSoldAsSoft(GumbelSoftmax):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, points=block.points.round())
+        return block._replace(points=block.points.round())
 
 
 class NoiseNotGivenTheSample(GumbelRao):
@@ -179,7 +179,7 @@ class NoiseNotGivenTheSample(GumbelRao):
     def _block(self, query, i):
         block = super()._block(query, i)
         free = relaxation.standard_logistic(block.noise.shape, query.key, query.at.logits)
-        return replace(block, noise=(query.at.logits + free) / self.temperature)
+        return block._replace(noise=(query.at.logits + free) / self.temperature)
 
 
 class ThroughTheNoise(GumbelRao):

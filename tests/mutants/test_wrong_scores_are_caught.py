@@ -57,7 +57,7 @@ class CountsOfEachOutcomeAsOne(ScoreFunction):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=torch.ones_like(block.noise))
+        return block._replace(noise=torch.ones_like(block.noise))
 
 
 class CountsOverOutcomes(ScoreFunction):
@@ -82,7 +82,7 @@ class DroppedRatio(ImportanceWeighted):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=torch.zeros_like(block.noise))
+        return block._replace(noise=torch.zeros_like(block.noise))
 
 
 class InvertedRatio(ImportanceWeighted):
@@ -90,7 +90,7 @@ class InvertedRatio(ImportanceWeighted):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return replace(block, noise=-block.noise)
+        return block._replace(noise=-block.noise)
 
 
 @dataclass(frozen=True)
