@@ -29,12 +29,12 @@ def as_tensor(a: np.ndarray, like: Tensor) -> Tensor:
 
 def weighted_sum(w: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return Σ_k w_k u_k for weights (k,) and rows (k, d), or for (k, B) and (k, B, d)."""
-    return np.dot(w, u) if u.ndim == 2 else np.einsum("kb...,kb...d->b...d", w, u)
+    return w.dot(u) if u.ndim == 2 else np.einsum("kb...,kb...d->b...d", w, u)
 
 
 def column_sum(f: np.ndarray) -> np.ndarray:
     """Return Σ_k f_k of (k,) or (k, B)."""
-    return np.dot(_ones(len(f), f.dtype), f)
+    return _ones(len(f), f.dtype).dot(f)
 
 
 @lru_cache(maxsize=8)

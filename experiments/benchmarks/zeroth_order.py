@@ -19,6 +19,7 @@ limit_threads()
 import argparse
 import importlib
 import logging
+import math
 import os
 import statistics
 import subprocess
@@ -173,11 +174,15 @@ CANDIDATES: dict[str, Callable[[int, int], Step]] = {
 
 
 def cpu_seconds(step: Step) -> float:
-    start, calls = time.process_time(), 0
-    while calls < 2 or time.process_time() - start < SECONDS:
-        step()
-        calls += 1
-    return (time.process_time() - start) / calls
+    calls = 2
+    while True:
+        start = time.process_time()
+        for _ in range(calls):  # without a look at the clock, which costs as much as a tenth of the smallest estimate
+            step()
+        spent = time.process_time() - start
+        if spent > 0.8 * SECONDS:
+            return spent / calls
+        calls = math.ceil(calls * min(100, SECONDS / spent))
 
 
 def measure(n: int, d: int, names: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, str]]:

@@ -54,7 +54,7 @@ def place(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
     n = u.shape[0]
     if form == "antithetic":
         points = torch.addcmul(at, u, as_like(_PLUS_MINUS[u.ndim], at), value=step)  # (2, n, …)
-        return Block(slice(2 * a, 2 * (a + n)), points.reshape(2 * n, *at.shape), u)
+        return Block(slice(2 * a, 2 * (a + n)), points.flatten(0, 1), u)
     points = torch.add(at, u, alpha=step)
     if form == "one-point":
         return Block(slice(a, a + n), points, u)
