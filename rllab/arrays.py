@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_SHARED = (torch.float32, torch.float64)
+_SHARED = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
 def as_array(x: Tensor) -> np.ndarray:
@@ -22,19 +22,30 @@ def as_array(x: Tensor) -> np.ndarray:
 
 
 def as_tensor(a: np.ndarray, like: Tensor) -> Tensor:
-    """Return an array in the memory, device and precision of `like`: its own memory where these are numpy's."""
-    x = torch.from_numpy(a)
-    return x if x.dtype is like.dtype and like.is_cpu else x.to(like)
+    """Return an array with the dtype and on the device of `like`: its own memory where nothing is to be converted."""
+    dtype = _SHARED.get(like.dtype)
+    if dtype is None or not like.is_cpu:
+        return torch.from_numpy(a).to(like)
+    return torch.from_numpy(a if a.dtype is dtype else a.astype(dtype))
 
 
 def weighted_sum(w: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """Return Σ_k w_k u_k for weights (k,) and rows (k, d), or for (k, B) and (k, B, d)."""
-    return w.dot(u) if u.ndim == 2 else np.einsum("kb...,kb...d->b...d", w, u)
+    """Return Σ_k w_k u_k for weights (…, k) and rows (k, d), or for (…, k, *P) and (k, *P, d), each of P by itself."""
+    if u.ndim == 2:
+        return w.dot(u)
+    lead = w.shape[: w.ndim - u.ndim + 1]
+    w, flat = w.reshape(*lead, len(u), -1), u.reshape(len(u), -1, u.shape[-1])
+    return np.einsum("...kp,kpd->...pd", w, flat).reshape(*lead, *u.shape[1:])
 
 
 def column_sum(f: np.ndarray) -> np.ndarray:
     """Return Σ_k f_k of (k,) or (k, B)."""
     return _ones(len(f), f.dtype).dot(f)
+
+
+def row_sum(v: np.ndarray) -> np.ndarray:
+    """Return Σ_c v_c along the last dimension, which stays as one of 1."""
+    return v.dot(_ones(v.shape[-1], v.dtype))[..., None]
 
 
 @lru_cache(maxsize=8)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
@@ -57,6 +58,7 @@ class Target:
             )
 
     @classmethod
+    @cache
     def gradient(cls) -> Target:
         """∇f(θ) itself."""
         return cls(Kind.GRADIENT)
@@ -67,6 +69,7 @@ class Target:
         return cls(Kind.SMOOTHED, kernel, radius)
 
     @classmethod
+    @cache
     def expectation(cls) -> Target:
         """∇_φ E_{x∼p_φ} f(x)."""
         return cls(Kind.EXPECTATION)

@@ -93,7 +93,7 @@ def as_key(key: Key | int) -> Key:
     return key if isinstance(key, Key) else Key(key)
 
 
-_FEW = 1 << 15  # numbers; up to here torch's generator is the faster one, because a call of it costs less
+FEW = 1 << 15  # numbers; up to here torch's generator is the faster one, because a call of it costs less
 
 
 def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     if (given := key.given("normal", shape)) is not None:
         return given.to(like)
     count = math.prod(shape)
-    if count <= _FEW:
+    if count <= FEW:
         u = torch.randn(*shape, generator=key.generator(), dtype=torch.float32)
     else:
         u = torch.from_numpy(_box_muller(count, key).reshape(shape))

@@ -67,7 +67,7 @@ def categorical_floor(n: int, d: int) -> Step:
         cdf = p.cumsum(0)
         u.uniform_(0, float(cdf[-1]), generator=generator)
         torch.searchsorted(cdf, u, right=True, out=index)
-        f = table[index.clamp_(max=d - 1)]
+        f = table.index_select(0, index.clamp_(max=d - 1))
         f.sub_(f.mean())
         torch.bincount(index, f, d).sub_(p, alpha=float(f.sum())).div_(n)
 
@@ -93,7 +93,7 @@ def our_categorical(errors: bool, counts: bool = False) -> Make:
         if n > LARGE and not counts:
             raise NotImplementedError("only the floor and counts are timed at so many samples")
         logits, table = tables(d)
-        at, cost = Categorical(logits, "index"), Cost(lambda x: table[x[:, 0].long()])
+        at, cost = Categorical(logits, "index"), Cost(lambda x: table.index_select(0, x[:, 0].int()))
         return lambda: ScoreFunction(counts=counts)(cost, at, evaluations=n, key=0, errors=errors)
 
     return make
@@ -128,7 +128,7 @@ def torch_categorical(validate: bool) -> Make:
             logits.grad = None
             q = torch.distributions.Categorical(logits=logits, validate_args=validate)
             x = q.sample((n,))
-            f = table[x]
+            f = table.index_select(0, x)
             (q.log_prob(x) * (f - f.mean())).mean().backward()
 
         return step

@@ -10,11 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from rllab.distributions.base import Distribution, uniform, weighted_sum
+from rllab.arrays import as_array, weighted_sum
+from rllab.distributions.base import Distribution, Sums, uniform
 from rllab.distributions.checks import check_logits
 from rllab.keys import Key
 
@@ -59,14 +61,16 @@ class Bernoulli(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         return logsigmoid((2 * x - 1) * self.logits).sum(-1)
 
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        # Σ_k w_k s(x_k) = σ(−l) Σ_{x_k = 1} w_k − σ(l) Σ_{x_k = 0} w_k
-        on, off = torch.sigmoid(-self.logits), torch.sigmoid(self.logits)
-        return {"logits": weighted_sum(w, x) * on - weighted_sum(w, 1 - x) * off}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        on, off = torch.sigmoid(-self.logits), torch.sigmoid(self.logits)
-        return {"logits": weighted_sum(w, x) * on.square() + weighted_sum(w, 1 - x) * off.square()}
+    def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
+        # Σ_k w_k s(x_k) = σ(−l) Σ_{x_k = 1} w_k − σ(l) Σ_{x_k = 0} w_k, and likewise the squares
+        ones, on, off = as_array(x), as_array(torch.sigmoid(-self.logits)), as_array(torch.sigmoid(self.logits))
+        zeros = 1 - ones
+        first, second = Sums(), Sums()
+        if once is not None:
+            first = {"logits": weighted_sum(once, ones) * on - weighted_sum(once, zeros) * off}
+        if twice is not None:
+            second = {"logits": weighted_sum(twice, ones) * (on * on) + weighted_sum(twice, zeros) * (off * off)}
+        return first, second
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"logits": x * torch.sigmoid(-self.logits) - (1 - x) * torch.sigmoid(self.logits)}

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.base import Distribution
 from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
 from rllab.distributions.gamma import log_standard_gamma
 from rllab.keys import Key
@@ -63,12 +63,6 @@ class Beta(Distribution):
         a, b = self.concentration1, self._beta
         log_norm = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
         return (torch.xlogy(a - 1, x) + torch.special.xlog1py(b - 1, -x) - log_norm).sum(-1)
-
-    def score_sum(self, w: Tensor, x: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return {name: weighted_sum(w, s) for name, s in self.scores(x, noise).items()}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return {name: weighted_sum(w, s.square()) for name, s in self.scores(x, noise).items()}
 
     def scores(self, x: Tensor, noise: Noise) -> dict[str, Tensor]:
         return {"concentration1": noise[0], "concentration0": noise[1]}

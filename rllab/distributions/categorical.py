@@ -10,20 +10,29 @@ indices, which are K times shorter, for costs that look the choice up: `table[x.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, uniform, weighted_sum
+from rllab.arrays import as_array, as_tensor, row_sum, weighted_sum
+from rllab.distributions.base import Distribution, Sums, uniform
 from rllab.distributions.checks import check_logits
 from rllab.keys import Key
 
 SAMPLES = ("one-hot", "index")
 _FEW_CHOICES = 32  # of so few, and for many samples, counting the boundaries below u is faster than bisection
 _MANY_SAMPLES = 2048
+
+
+class Choices(NamedTuple):
+    """What was drawn: the indices (k, *variables), and the probabilities they were drawn by, shaped like the logits."""
+
+    index: np.ndarray
+    p: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,47 +66,51 @@ class Categorical(Distribution):
     def support_size(self) -> int:
         return self.logits.shape[-1] ** self._choices
 
-    def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
-        c = torch.softmax(self.logits.double(), -1).cumsum(-1)
-        c = c / c[..., -1:]  # ends in exactly 1, so that no u < 1 falls behind the last choice of positive probability
-        u = uniform((k, *self._variables), key, c)
-        if self._variables:  # bisection wants the samples last
-            index = torch.searchsorted(c, u.movedim(0, -1).contiguous(), right=True).movedim(-1, 0)
+    def draw(self, k: int, key: Key) -> tuple[Tensor, Choices]:
+        p = _softmax(self.logits)
+        c = p.cumsum(-1)
+        c /= c[..., -1:]  # ends in exactly 1, so that no u < 1 falls behind the last choice of positive probability
+        u = as_array(uniform((k, *self._variables), key, self.logits))
+        if self._variables:  # bisection wants the samples last, and is torch's where there are several boundaries
+            of_samples = torch.from_numpy(np.ascontiguousarray(np.moveaxis(u, 0, -1)))
+            index = torch.searchsorted(torch.from_numpy(c), of_samples, right=True).movedim(-1, 0).numpy()
         else:
             index = _below(c, u)
-        return self._encoded(index), None
+        return self._encoded(index), Choices(index, p)
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         k, n = self.logits.shape[-1], self._choices
         which = range(self.support_size)[start:stop]
-        index = torch.arange(which.start, which.stop, device=self.logits.device)
+        index = np.arange(which.start, which.stop)
         if not self._variables:
             return self._encoded(index), torch.log_softmax(self.logits, -1)[start:stop]
-        digits = index[:, None] // torch.tensor([k**j for j in reversed(range(n))], device=index.device) % k
-        digits = digits.view(-1, *[1] * (len(self._variables) - 1), *self._variables[-1:]).expand(-1, *self._variables)
-        return self._encoded(digits), self._log_prob(digits)
+        digits = index[:, None] // np.array([k**j for j in reversed(range(n))]) % k
+        digits = digits.reshape(-1, *[1] * (len(self._variables) - 1), *self._variables[-1:])
+        digits = np.broadcast_to(digits, (len(index), *self._variables)).copy()
+        return self._encoded(digits), self._log_prob(torch.from_numpy(digits).to(self.logits.device))
 
     def log_prob(self, x: Tensor) -> Tensor:
         return self._log_prob(self._index(x))
 
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return {"logits": _once(torch.softmax(self.logits, -1), self._histogram(w, x))}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        (p, q), mine = self._probabilities(), self._histogram(w, x)
-        return {"logits": _twice(p, q, mine, _others(mine, p))}
-
     def score_sums(
-        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        m, p = len(once), torch.softmax(self.logits, -1)
-        mine = self._histogram(torch.cat((once, twice)), x)
-        others = _others(torch.cat((mine[m:], p.expand(1, *mine.shape[1:]))), p)  # p stands behind the weights
-        return {"logits": _once(p, mine[:m])}, {"logits": _twice(p, others[-1], mine[m:], others[:-1])}
+        self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Choices | None
+    ) -> tuple[Sums, Sums]:
+        index, p = noise or (None, _softmax(self.logits))
+        most = p.argmax(-1)
+        first, second = Sums(), Sums()
+        if once is not None:
+            first = {"logits": _once(p, most, self._histogram(once, x, index))}
+        if twice is not None:
+            mine = self._histogram(twice, x, index)
+            # Σ_k w_k s_c(x_k)² = q_c² Σ_{x_k = c} w_k + p_c² Σ_{x_k ≠ c} w_k,  q_c = Σ_{j≠c} p_j
+            q = _others(p, most)
+            second = {"logits": mine * (q * q) + _others(mine, most) * (p * p)}
+        return first, second
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        p, q = self._probabilities()
-        x = self._hot(self._index(x)) if self.samples == "index" else x.view(-1, *self.logits.shape)
+        both = _softmax(self.logits)
+        p, q = as_tensor(both, self.logits), as_tensor(_others(both, both.argmax(-1)), self.logits)
+        x = self._hot(self._index(x).cpu().numpy()) if self.samples == "index" else x.view(-1, *self.logits.shape)
         return {"logits": x * q - (1 - x) * p}
 
     @property
@@ -108,15 +121,15 @@ class Categorical(Distribution):
     def _choices(self) -> int:
         return self._variables[-1] if self._variables else 1
 
-    def _encoded(self, index: Tensor) -> Tensor:
+    def _encoded(self, index: np.ndarray) -> Tensor:
         """Return samples of indices (k, *variables)."""
-        x = index.to(self.logits.dtype) if self.samples == "index" else self._hot(index)
+        x = as_tensor(index, self.logits) if self.samples == "index" else self._hot(index)
         return x.view(len(index), *self.shape)
 
-    def _hot(self, index: Tensor) -> Tensor:
+    def _hot(self, index: np.ndarray) -> Tensor:
         """Return one-hot vectors (k, *shape of the logits)."""
-        index = index.long().unsqueeze(-1)
-        return self.logits.new_zeros((len(index), *self.logits.shape)).scatter_(-1, index, 1.0)
+        where = torch.from_numpy(index).to(self.logits.device).unsqueeze(-1)
+        return self.logits.new_zeros((len(index), *self.logits.shape)).scatter_(-1, where, 1.0)
 
     def _index(self, x: Tensor) -> Tensor:
         """Return the indices (k, *variables) of samples."""
@@ -127,59 +140,66 @@ class Categorical(Distribution):
         log_p = torch.log_softmax(self.logits, -1).expand(*index.shape, -1).gather(-1, index[..., None])[..., 0]
         return log_p if self.logits.ndim == 1 else log_p.sum(-1)
 
-    def _histogram(self, w: Tensor, x: Tensor) -> Tensor:
+    def _histogram(self, w: np.ndarray, x: Tensor, index: np.ndarray | None) -> np.ndarray:
         """Return Σ_{k: x_k = c} w_k for every choice: shaped like the logits, behind the dimensions in front of w."""
-        lead = w.shape[: w.ndim - x.ndim + 1]
-        if self.samples == "one-hot":
-            return weighted_sum(w, x).view(*lead, *self.logits.shape)
-        if not self._variables:
-            cells = x.view(-1).long()
-        else:
-            offsets = torch.arange(0, self.logits.numel(), self.logits.shape[-1], device=x.device)
-            cells = (self._index(x) + offsets.view(self._variables)).flatten()
-            w = w.unsqueeze(-1).expand(*w.shape, self._choices)
-        w = w.reshape(*lead, -1)
-        sums = w.new_zeros((*lead, self.logits.numel())).scatter_add_(-1, cells.expand(w.shape), w)
-        return sums.view(*lead, *self.logits.shape)
-
-    def _probabilities(self) -> tuple[Tensor, Tensor]:
-        """Return p_c and Σ_{j≠c} p_j."""
-        p = torch.softmax(self.logits, -1)
-        return p, _others(p, p)
+        lead, shape = w.shape[: w.ndim - x.ndim + 1], self.logits.shape
+        if index is None:
+            if self.samples == "one-hot":
+                return weighted_sum(w, as_array(x)).reshape(*lead, *shape)
+            index = self._index(x).cpu().numpy()
+        cells, k = index, math.prod(shape)
+        if self._variables:
+            cells = (index + np.arange(0, k, shape[-1]).reshape(self._variables)).ravel()
+            w = np.repeat(w[..., None], self._choices, -1)
+        sums = [np.bincount(cells, one, k) for one in w.reshape(-1, len(cells))]
+        return np.array(sums).reshape(*lead, *shape)
 
 
-def _below(c: Tensor, u: Tensor) -> Tensor:
+def _below(c: np.ndarray, u: np.ndarray) -> np.ndarray:
     """Return how many of the boundaries c (K,), which ascend, are <= u (k,)."""
-    if len(c) > _FEW_CHOICES or len(u) < _MANY_SAMPLES or not c.is_cpu:
-        return torch.searchsorted(c, u, right=True)
-    numbers, index = u.numpy(), np.zeros(len(u), np.int8)
+    if len(c) > _FEW_CHOICES or len(u) < _MANY_SAMPLES:
+        return c.searchsorted(u, "right")
+    index = np.zeros(len(u), np.int8)
     for boundary in c.tolist():
-        index += numbers >= boundary
-    return torch.from_numpy(index)
+        index += u >= boundary
+    return index.astype(np.int64)
 
 
-def _once(p: Tensor, mine: Tensor) -> Tensor:
+def _softmax(logits: Tensor) -> np.ndarray:
+    """Return the probabilities, in double precision."""
+    l = as_array(logits).astype(np.float64, "C")  # noqa: E741 - the letter of logits
+    e = np.exp(l - np.maximum.reduce(l, -1, keepdims=True))
+    return e / row_sum(e)
+
+
+def _once(p: np.ndarray, most: np.ndarray, mine: np.ndarray) -> np.ndarray:
     """Return Σ_k w_k s_c(x_k) = Σ_{x_k = c} w_k − p_c Σ_k w_k of the first sums; overall they add up to 0.
 
     That difference cancels for the c of most probability alone, which is given what the others leave.
     """
-    g = torch.addcmul(mine, mine.sum(-1, keepdim=True), p, value=-1)
-    most = p.argmax(-1, keepdim=True).expand(*g.shape[:-1], 1)
-    rest = g.scatter_(-1, most, 0.0).sum(-1, keepdim=True)
-    return g.scatter_(-1, most, rest.neg_())
+    g = mine - row_sum(mine) * p
+    return _put(g, most, -_rest(g, most))
 
 
-def _twice(p: Tensor, q: Tensor, mine: Tensor, theirs: Tensor) -> Tensor:
-    """Return Σ_k w_k s_c(x_k)²."""
-    return torch.addcmul(mine * (q * q), theirs, p * p)
-
-
-def _others(v: Tensor, p: Tensor) -> Tensor:
+def _others(v: np.ndarray, most: np.ndarray) -> np.ndarray:
     """Return Σ_{j≠c} v_j for each c.
 
     As a difference from the sum over all, but for the c of most probability: that difference cancels where the samples
     are almost all of one choice, and is multiplied by p_c ≈ 1; elsewhere p_c <= 1/2 and its rounding is harmless.
     """
-    most = p.argmax(-1, keepdim=True).expand(*v.shape[:-1], 1)
-    rest = v.scatter(-1, most, 0.0).sum(-1, keepdim=True)
-    return (v.sum(-1, keepdim=True) - v).scatter_(-1, most, rest)
+    return _put(row_sum(v) - v, most, _rest(v, most))
+
+
+def _rest(v: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """Return the sum over the last dimension but for the choice of most probability."""
+    return row_sum(_put(v.copy(), most, 0.0))[..., 0]
+
+
+def _put(v: np.ndarray, most: np.ndarray, value: np.ndarray | float) -> np.ndarray:
+    """Set v (…, *shape of the logits) at the choice of most probability, and return it."""
+    if most.ndim == 0:
+        v[..., most] = value
+    else:
+        where, values = (np.broadcast_to(np.expand_dims(a, -1), (*v.shape[:-1], 1)) for a in (most, value))
+        np.put_along_axis(v, where, values, -1)
+    return v

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.base import Distribution
 from rllab.distributions.checks import VECTORS, check_floating, check_positive
 from rllab.distributions.gamma import log_standard_gamma
 from rllab.keys import Key
@@ -54,12 +54,6 @@ class Dirichlet(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         a = self.concentration
         return torch.lgamma(a.sum(-1)) + (torch.xlogy(a - 1, x) - torch.lgamma(a)).sum(-1)
-
-    def score_sum(self, w: Tensor, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        return {"concentration": weighted_sum(w, noise)}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        return {"concentration": weighted_sum(w, noise.square())}
 
     def scores(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
         return {"concentration": noise}

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.arrays import as_array, as_tensor
+from rllab.distributions.base import Distribution, Sums
 from rllab.keys import Key
 
 
@@ -75,7 +77,16 @@ class FromTorch(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         return self._log_prob(self.arguments, x, len(self.shape))
 
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
+    def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
+        first, second = Sums(), Sums()
+        if once is not None:
+            first = self._weighted(as_tensor(once, x), x)
+        if twice is not None:
+            second = super().score_sums(None, twice, x, noise)[1]
+        return first, second
+
+    def _weighted(self, w: Tensor, x: Tensor) -> Sums:
+        """Return Σ_k w_k s(x_k) by backpropagating the weights through log p."""
         with torch.enable_grad():
             leaves = {name: v.detach().requires_grad_() for name, v in self.arguments.items()}
             log_p = self._log_prob(leaves, x, len(self.shape))
@@ -84,14 +95,8 @@ class FromTorch(Distribution):
                 for one in w.reshape(-1, *log_p.shape)
             ]
         lead = w.shape[: w.ndim - log_p.ndim]
-        return {name: torch.stack(each).view(*lead, *each[0].shape) for name, *each in zip(leaves, *sums, strict=True)}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        sums = {}
-        for name, s in self.scores(x, noise).items():
-            total = weighted_sum(w, s.reshape(*x.shape[:-1], -1).square())
-            sums[name] = total.view(*w.shape[: w.ndim - x.ndim + 1], *s.shape[1:])
-        return sums
+        stacked = (torch.stack(each).view(*lead, *each[0].shape) for each in zip(*sums, strict=True))
+        return dict(zip(leaves, map(as_array, stacked), strict=True))
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         rank = len(self.shape)

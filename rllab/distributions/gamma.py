@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.base import Distribution
 from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
 from rllab.keys import Key
 
@@ -60,12 +60,6 @@ class Gamma(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         a, b = self.concentration, self._rate
         return (torch.xlogy(a, b) + torch.xlogy(a - 1, x) - b * x - torch.lgamma(a)).sum(-1)
-
-    def score_sum(self, w: Tensor, x: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return {name: weighted_sum(w, s) for name, s in self.scores(x, noise).items()}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return {name: weighted_sum(w, s.square()) for name, s in self.scores(x, noise).items()}
 
     def scores(self, x: Tensor, noise: Noise) -> dict[str, Tensor]:
         return {"concentration": noise[0], "rate": noise[1] / self._rate}

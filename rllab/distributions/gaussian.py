@@ -9,10 +9,12 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.arrays import as_array, weighted_sum
+from rllab.distributions.base import Distribution, Sums
 from rllab.distributions.checks import VECTORS, check_floating, positive_beside
 from rllab.keys import Key, standard_normal
 
@@ -53,20 +55,20 @@ class Gaussian(Distribution):
         # log p = Σ_i −u_i²/2 − log s_i − log(2π)/2
         return (-0.5 * self.noise_of(x).square() - self._scale.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
 
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._sum(w, noise, noise * noise - 1, self._scale)
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        square = noise * noise
-        return self._sum(w, square, (square - 1).square_(), self._scale.square())
-
     def score_sums(
-        self, once: Tensor, twice: Tensor, x: Tensor, noise: Any
-    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        square = noise * noise
+        self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Tensor
+    ) -> tuple[Sums, Sums]:
+        u, s = as_array(noise), as_array(self._scale)
+        square = u * u
         less = square - 1
-        first = self._sum(once, noise, less, self._scale)
-        return first, self._sum(twice, square, less.square_(), self._scale.square())
+        first, second = Sums(), Sums()
+        if once is not None:
+            first = {"mean": weighted_sum(once, u) / s, "scale": weighted_sum(once, less) / s}
+        if twice is not None:
+            s2 = s * s
+            less = np.multiply(less, less, out=less)
+            second = {"mean": weighted_sum(twice, square) / s2, "scale": weighted_sum(twice, less) / s2}
+        return first, second
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"mean": noise / self._scale, "scale": (noise * noise - 1) / self._scale}
@@ -75,7 +77,3 @@ class Gaussian(Distribution):
     def _scale(self) -> Tensor:
         assert isinstance(self.scale, Tensor)  # __post_init__ made it one
         return self.scale
-
-    @staticmethod
-    def _sum(w: Tensor, of_mean: Tensor, of_scale: Tensor, over: Tensor) -> dict[str, Tensor]:
-        return {"mean": weighted_sum(w, of_mean) / over, "scale": weighted_sum(w, of_scale) / over}

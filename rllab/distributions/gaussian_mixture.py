@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.base import Distribution
 from rllab.distributions.categorical import Categorical
 from rllab.distributions.checks import check_floating, check_logits, positive_beside
 from rllab.keys import Key, standard_normal
@@ -64,12 +64,6 @@ class GaussianMixture(Distribution):
     def log_prob(self, x: Tensor) -> Tensor:
         return self._log_joint(self._standardised(x)).logsumexp(-1)
 
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._summed(w, self.scores(x, noise))
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._summed(w, {name: s.square() for name, s in self.scores(x, noise).items()})
-
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         u = self._standardised(x)
         r = torch.softmax(self._log_joint(u), -1)
@@ -84,12 +78,6 @@ class GaussianMixture(Distribution):
         """Return log π_k + log N(x; μ_k, s_k²), (k, [B], K)."""
         log_normal = -0.5 * u.square() - self._scale.log() - 0.5 * math.log(2 * math.pi)
         return torch.log_softmax(self.logits, -1) + log_normal.sum(-1)
-
-    def _summed(self, w: Tensor, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return Σ_k w_k t_k by parameter, of terms (k, *shape of the parameter)."""
-        rows, lead = self.logits.ndim, w.shape[: w.ndim - self.logits.ndim]
-        flat = {name: weighted_sum(w, t.flatten(rows)) for name, t in terms.items()}
-        return {name: total.view(*lead, *self.parameters[name].shape) for name, total in flat.items()}
 
     @property
     def _scale(self) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution, weighted_sum
+from rllab.distributions.base import Distribution
 from rllab.distributions.checks import VECTORS, check_floating, check_positive
 from rllab.keys import Key
 
@@ -43,12 +43,6 @@ class Poisson(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         return (torch.xlogy(x, self.rate) - self.rate - torch.lgamma(x + 1)).sum(-1)
-
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return {"rate": weighted_sum(w, x - self.rate) / self.rate}
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return {"rate": weighted_sum(w, (x - self.rate).square_()) / self.rate.square()}
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"rate": (x - self.rate) / self.rate}

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution
+from rllab.distributions.base import Distribution, Sums
 from rllab.keys import Key
 
 
@@ -87,23 +88,19 @@ class Product(Distribution):
             log_p = log_p + each[digit]
         return torch.cat(x, -1), log_p
 
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._named(x, noise, lambda block, part, own: block.score_sum(w, part, own))
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._named(x, noise, lambda block, part, own: block.score_square_sum(w, part, own))
+    def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
+        first, second = Sums(), Sums()
+        for name, block, part in self._parts(x):
+            both = block.score_sums(once, twice, part, noise and noise[name])
+            for total, own in zip((first, second), both, strict=True):
+                total |= {f"{name}.{p}": value for p, value in own.items()}
+        return first, second
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        return self._named(x, noise, lambda block, part, own: block.scores(part, own))
-
-    def _named(
-        self, x: Tensor, noise: dict[str, Any] | None, of: Callable[[Distribution, Tensor, Any], dict[str, Tensor]]
-    ) -> dict[str, Tensor]:
-        """Return what is computed of each block, by its parameters' full names."""
         return {
             f"{name}.{p}": value
             for name, block, part in self._parts(x)
-            for p, value in of(block, part, noise and noise[name]).items()
+            for p, value in block.scores(part, noise and noise[name]).items()
         }
 
     def _parts(self, x: Tensor) -> Iterator[tuple[str, Distribution, Tensor]]:

@@ -24,9 +24,9 @@ Baxter (2004), "Variance reduction techniques for gradient estimates in reinforc
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-import torch
+import numpy as np
 from torch import Tensor
 
 Baseline = Literal["leave-one-out", "mean"] | float | None  # those that one batch of costs is enough for
@@ -98,11 +98,11 @@ def moving_mean(state: object, problems: tuple[int, ...], name: str) -> MovingMe
     return state
 
 
-def best_constants(ws2: Tensor, s2: Tensor) -> Tensor:
+def best_constants(ws2: np.ndarray, s2: np.ndarray) -> np.ndarray:
     """Return Σ w s² / Σ s² by parameter, 0 where no score was seen that is not 0."""
-    return torch.where(s2 > 0, ws2 / s2, 0.0)
+    return np.divide(ws2, s2, out=np.zeros_like(s2), where=s2 > 0)
 
 
-def beside(w: Tensor, scores: Tensor) -> Tensor:
-    """Return weights with the trailing dimensions of a parameter added, so that they multiply its scores."""
-    return w.view(*w.shape, *[1] * (scores.ndim - w.ndim))
+def beside(w: Any, scores: Any) -> Any:
+    """Return weights with the trailing dimensions of a parameter added, to multiply its scores: arrays or tensors."""
+    return w.reshape(*w.shape, *[1] * (scores.ndim - w.ndim))

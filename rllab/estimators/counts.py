@@ -47,10 +47,9 @@ def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
     return x, torch.from_numpy(n).to(x).view(-1, *log_p.shape[1:])
 
 
-def repeat_rows(r: Tensor, n: Tensor) -> Tensor:
+def repeat_rows(r: np.ndarray, n: np.ndarray) -> np.ndarray:
     """Return rows r (N, …) or (N, B, …) as often as they were drawn, (K, …) or (K, B, …), in order of outcomes."""
-    index = torch.arange(len(n), device=n.device)
+    n = n.astype(np.int64)
     if n.ndim == 1:
-        return r[torch.repeat_interleave(index, n.long())]
-    columns = [r[torch.repeat_interleave(index, n[:, b].long()), b] for b in range(n.shape[1])]
-    return torch.stack(columns, 1)
+        return np.repeat(r, n, 0)
+    return np.stack([np.repeat(r[:, b], n[:, b], 0) for b in range(n.shape[1])], 1)

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
-import torch
+import numpy as np
 from torch import Tensor
 
+from rllab.arrays import as_array, as_tensor
 from rllab.distributions import Distribution
-from rllab.distributions.base import add_into
+from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.baselines import beside, check_baseline
@@ -105,41 +106,42 @@ class ImportanceWeighted(Estimator):
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
         at, k = query.at, query.units
-        first: dict[str, Tensor] = {}
-        second: dict[str, Tensor] = {}
+        first, second = Sums(), Sums()
         r1: Any = 0.0  # Σ ρ
         r2: Any = 0.0  # Σ ρ²
         rf: Any = 0.0  # Σ ρ f
-        largest: Tensor | None = None
-        kept: list[dict[str, Tensor]] = []
-        for block, f in answered:
-            r = block.noise.exp()
-            r = r if self.clip is None else r.clamp_max(self.clip)
+        largest: Any = 0.0
+        kept: list[Sums] = []
+        for block, values in answered:
+            r, f = np.exp(as_array(block.noise)), as_array(values)
+            r = r if self.clip is None else np.minimum(r, self.clip)
             w = f - (self.baseline or 0.0)
             x, noise = block.points, at.noise_of(block.points)
             # Σ ρ w s and Σ ρ² w s; Σ ρ² w² s²
-            sums, squares = at.score_sums(torch.stack((r * w, r * r * w)), (r * w).square()[None], x, noise)
+            sums, squares = at.score_sums(np.stack((r * w, r * r * w)), np.square(r * w), x, noise)
             add_into(first, sums)
             add_into(second, squares)
             r1, r2, rf = r1 + r.sum(0), r2 + (r * r).sum(0), rf + (r * f).sum(0)
-            largest = r.amax(0) if largest is None else torch.maximum(largest, r.amax(0))
+            largest = np.maximum(largest, r.max(0))
             if rows:
-                kept.append({n: beside(r * w, s) * s for n, s in at.scores(x, noise).items()})
-        assert largest is not None  # a query has blocks
-        over = r1 if self.normalise else torch.full_like(r1, k)
-        g, se = {}, {}
+                scores = {n: as_array(s) for n, s in at.scores(x, noise).items()}
+                kept.append({n: beside(r * w, s) * s for n, s in scores.items()})
+        over = r1 if self.normalise else np.full_like(r1, k)
+        g, se = Sums(), Sums()
         for name, (rws, r2ws) in first.items():
             g[name] = rws / beside(over, rws)
             if self.normalise:
                 # Σ ρ² (w s − ĝ)² / (Σ ρ)²
-                square = second[name][0] - 2 * g[name] * r2ws + beside(r2, rws) * g[name] ** 2
+                square = second[name] - 2 * g[name] * r2ws + beside(r2, rws) * g[name] ** 2
                 variance = square / beside(over, rws) ** 2
             else:
-                variance = (second[name][0] / k - g[name] ** 2) / max(1, k - 1)
-            se[name] = variance.clamp_min(0).sqrt()
+                variance = (second[name] / k - g[name] ** 2) / max(1, k - 1)
+            se[name] = np.sqrt(np.maximum(variance, 0))
         contributions = None
         if rows:
-            contributions = {n: k * torch.cat([p[n] for p in kept]) / beside(over, g[n]) for n in g}
-        weights = Weights(r1 * r1 / r2, largest)
-        shown = se if errors and k > 1 else None
-        return Estimate(g, rf / over, query.evaluations, self.target, shown, contributions, weights)
+            contributions = {n: k * np.concatenate([p[n] for p in kept]) / beside(over, g[n]) for n in g}
+            contributions = at.as_tensors(contributions)
+        like = next(iter(at.parameters.values()))
+        value, effective, most = (as_tensor(np.asarray(v), like) for v in (rf / over, r1 * r1 / r2, largest))
+        g, shown = at.as_tensors(g), at.as_tensors(se) if errors and k > 1 else None
+        return Estimate(g, value, query.evaluations, self.target, shown, contributions, Weights(effective, most))

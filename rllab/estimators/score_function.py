@@ -17,11 +17,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import as_array, as_tensor, column_sum
 from rllab.distributions import Distribution
-from rllab.distributions.base import add_into
+from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import BLOCK, Estimator, Plan
 from rllab.estimators.baselines import (
@@ -38,7 +40,6 @@ from rllab.estimators.baselines import (
 from rllab.estimators.counts import check_writable, draw_counts, outcomes, repeat_rows
 from rllab.keys import Key, as_key
 
-Sums = dict[str, Tensor]
 _MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float64
 
 
@@ -123,41 +124,42 @@ class ScoreFunction(Estimator):
         scale, in_batch = factor(self.baseline, k) / k, least_samples(self.baseline) > 1
         centred = not halves and (not in_batch or len(query) == 1)
         before = moving_mean(query.state, self._problems(at), "ScoreFunction") if self.baseline == "moving" else None
-        offset: Any = before.baseline if before else 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
+        offset: Any = 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
+        if before is not None:
+            offset = as_array(before.baseline)
         known = centred and in_batch  # the offset is the mean itself
-        total: Tensor | None = None
+        total: Any = None
         first, second = Sums(), Sums()
-        kept: list[tuple[Tensor, Block]] = []
-        for i, (block, f) in enumerate(answered):
-            x, noise, n = (block.points, None, block.noise) if self.counts else (block.points, block.noise, None)
+        kept: list[tuple[np.ndarray, Block]] = []
+        for i, (block, values) in enumerate(answered):
+            x, noise, n = block.points, block.noise, None
+            if self.counts:
+                noise, n = None, as_array(block.noise)
+            f = as_array(values)
             if in_batch and i == 0:
-                offset = f.mean(0) if n is None else (n * f).sum(0) / n.sum(0).clamp_min(1)
-            w = (f - offset).mul_(scale)
+                offset = column_sum(f) / len(f) if n is None else column_sum(n * f) / np.maximum(column_sum(n), 1)
+            w = (f - offset) * scale
             if not known:
-                sum_w = (w if n is None else n * w).sum(0)
+                sum_w = column_sum(w if n is None else n * w)
                 total = sum_w if total is None else total + sum_w
             mask = n
             if halves:
                 half = _half(block, w)
-                mask = torch.stack((1 - half, half))
+                mask = np.stack((1 - half, half))
             once = _masked(_powers(w, 1, centred), mask)
-            if errors or halves:
-                twice = _masked(_powers(w, 2, centred).mul_(k / max(1, k - 1)), mask)
-                sums, squares = at.score_sums(once, twice, x, noise)
-                add_into(second, squares)
-            else:
-                sums = at.score_sum(once, x, noise)
+            twice = _masked(_powers(w, 2, centred) * (k / max(1, k - 1)), mask) if errors or halves else None
+            sums, squares = at.score_sums(once, twice, x, noise)
             add_into(first, sums)
+            add_into(second, squares)
             if rows:
                 kept.append((w, block))
-            del block, x, noise  # before the next block is drawn: its buffers are then still in cache
+            del block, x, noise, values  # before the next block is drawn: its buffers are then still in cache
         centres, g, se = Sums(), Sums(), Sums()
         for name, sums in first.items():
             if halves:  # each half is given what the other found
                 s2, ws2, _ = second[name]
-                centres[name] = best_constants(ws2, s2).flip(0)
+                centres[name] = best_constants(ws2, s2)[::-1]
             elif not centred:
-                assert total is not None  # it was not known
                 centres[name] = beside(total / k, sums[0])
             about = _about(centres.get(name), sums)
             g[name] = about.sum(0) if halves else about
@@ -165,59 +167,61 @@ class ScoreFunction(Estimator):
                 # (K Σ (w − c)² s² − ĝ²)/(K − 1)
                 square = _about_squared(centres.get(name), second[name])
                 square = square.sum(0) if halves else square
-                se[name] = torch.addcmul(square, g[name], g[name], value=-1 / (k - 1)).relu_().sqrt_()
-        value, state = offset if total is None else total / (scale * k) + offset, query.state
+                se[name] = np.sqrt(np.maximum(square - g[name] * g[name] * (1 / (k - 1)), 0.0))
+        value = offset if total is None else total / (scale * k) + offset
+        value, state = as_tensor(np.asarray(value), next(iter(at.parameters.values()))), query.state
         if self.baseline == "moving":
             state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
-        contributions = self._rows(at, kept, centres, k) if rows else None
-        return Estimate(g, value, query.evaluations, self.target, se or None, contributions, state)
+        g, se = at.as_tensors(g), at.as_tensors(se) or None
+        contributions = at.as_tensors(self._rows(at, kept, centres, k)) if rows else None
+        return Estimate(g, value, query.evaluations, self.target, se, contributions, state)
 
-    def _rows(self, at: Distribution, kept: list[tuple[Tensor, Block]], centres: Sums, k: int) -> Sums:
-        found: dict[str, list[Tensor]] = {}
+    def _rows(self, at: Distribution, kept: list[tuple[np.ndarray, Block]], centres: Sums, k: int) -> Sums:
+        found: dict[str, list[np.ndarray]] = {}
         for w, block in kept:
-            for name, s in at.scores(block.points, None if self.counts else block.noise).items():
-                c = centres.get(name, w.new_zeros(()))
+            for name, scores in at.scores(block.points, None if self.counts else block.noise).items():
+                s, c = as_array(scores), centres.get(name, np.zeros(()))
                 if self.baseline == "optimal":
-                    c = torch.where(beside(_half(block, w), s) > 0, c[1], c[0])
+                    c = np.where(beside(_half(block, w), s) > 0, c[1], c[0])
                 found.setdefault(name, []).append(k * (beside(w, s) - c) * s)
-        together = {name: torch.cat(parts) for name, parts in found.items()}
+        together = {name: np.concatenate(parts) for name, parts in found.items()}
         if not self.counts:
             return together
-        n = torch.cat([block.noise for _, block in kept])
+        n = np.concatenate([as_array(block.noise) for _, block in kept])
         return {name: repeat_rows(r, n) for name, r in together.items()}
 
 
-def _powers(w: Tensor, highest: int, alone: bool) -> Tensor:
-    """Return w to the power `highest`, (1, …), a new tensor if that is not 1; or all powers from 0 on."""
+def _powers(w: np.ndarray, highest: int, alone: bool) -> np.ndarray:
+    """Return w to the power `highest`, (1, …); or all powers from 0 on."""
     if alone:
-        return (w if highest == 1 else w * w).unsqueeze(0)
-    return torch.stack((torch.ones_like(w), w) if highest == 1 else (torch.ones_like(w), w, w * w))
+        return (w if highest == 1 else w * w)[None]
+    return np.stack((np.ones_like(w), w) if highest == 1 else (np.ones_like(w), w, w * w))
 
 
-def _masked(weights: Tensor, mask: Tensor | None) -> Tensor:
+def _masked(weights: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
     """Return weightings (m, …) times how often each sample was drawn (…), or in each half of the batch, (m, 2, …)."""
     if mask is None:
         return weights
-    return weights * mask if mask.ndim < weights.ndim else weights.unsqueeze(1) * mask
+    return weights * mask if mask.ndim < weights.ndim else weights[:, None] * mask
 
 
-def _about(c: Tensor | None, sums: Tensor) -> Tensor:
+def _about(c: np.ndarray | None, sums: np.ndarray) -> np.ndarray:
     """Return Σ (w − c) s of Σ s and Σ w s, or of Σ w s alone for c = 0."""
     if c is None:
-        return sums.squeeze(0)
+        return sums[0]
     s, ws = sums
     return ws - c * s
 
 
-def _about_squared(c: Tensor | None, sums: Tensor) -> Tensor:
+def _about_squared(c: np.ndarray | None, sums: np.ndarray) -> np.ndarray:
     """Return Σ (w − c)² s² of Σ s², Σ w s² and Σ w² s², or of the last alone for c = 0."""
     if c is None:
-        return sums.squeeze(0)
+        return sums[0]
     s2, ws2, w2s2 = sums
     return w2s2 - 2 * c * ws2 + c * c * s2
 
 
-def _half(block: Block, w: Tensor) -> Tensor:
+def _half(block: Block, w: np.ndarray) -> np.ndarray:
     """Return in which half of the batch each sample is, 0 or 1 by turns, shaped like w."""
-    parity = torch.arange(block.rows.start, block.rows.stop, device=w.device) % 2
-    return parity.to(w).view(-1, *[1] * (w.ndim - 1)).expand(w.shape)
+    parity = np.arange(block.rows.start, block.rows.stop) % 2
+    return np.broadcast_to(parity.astype(w.dtype).reshape(-1, *[1] * (w.ndim - 1)), w.shape)

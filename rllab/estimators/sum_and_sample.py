@@ -110,15 +110,14 @@ class SumAndSample(Estimator):
                 x, f = x[c:], f[c:]
             w = left * (f - baseline)
             total = total + f.sum(0)
-            sums, squares = at.score_sums(w[None], (w * w)[None], x, None)
-            add_into(first, sums)
-            add_into(second, squares)
+            add_into(first, at.score_sum(w, x, None))
+            add_into(second, at.score_square_sum(w * w, x, None))
             if rows:
                 kept.append({n: beside(w, s) * s for n, s in at.scores(x, None).items()})
         g, se = {}, {}
-        for name, (ws,) in first.items():
+        for name, ws in first.items():
             g[name] = exact[name] + ws / k
-            se[name] = ((second[name][0] / k - (ws / k) ** 2).clamp_min(0) / max(1, k - 1)).sqrt()
+            se[name] = ((second[name] / k - (ws / k) ** 2).clamp_min(0) / max(1, k - 1)).sqrt()
         contributions = {n: exact[n] + torch.cat([part[n] for part in kept]) for n in g} if rows else None
         value = value + left * total / k
         shown = se if errors and k > 1 else None

@@ -139,7 +139,7 @@ def patched(mutant, patch):
     split = sum_and_sample._split
     if mutant is OptimalOfItsOwnHalf:
         best = score_function.best_constants
-        patch.setattr(score_function, "best_constants", lambda ws2, s2: best(ws2, s2).flip(0))
+        patch.setattr(score_function, "best_constants", lambda ws2, s2: best(ws2, s2)[::-1])
     if mutant is RestNotReweighed:
 
         def heavier(at, c):
