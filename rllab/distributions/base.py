@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -143,3 +144,23 @@ def uniform(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     else:
         u = torch.from_numpy(np.random.Generator(np.random.SFC64(key)).random(shape))  # type: ignore[arg-type] - see Key
     return u if like.is_cpu else u.to(like.device)
+
+
+def each_problem(draw: Callable[[np.random.Generator, np.ndarray], np.ndarray], parameter: Tensor, key: Key) -> Tensor:
+    """Draw samples by a method that uses up as many random numbers as the parameter makes it, as rejection does.
+
+    Each of B problems then has a stream of its own, or the draws of one would depend on the parameters of another.
+
+    Args:
+        draw: makes samples (k, d) for parameters (d,) in double precision.
+        parameter: (d,) or (B, d).
+    Returns:
+        (k, d) or (k, B, d), float64 on the device of the parameter.
+    """
+    of_all = parameter.detach().to("cpu", torch.float64).numpy()
+    if of_all.ndim == 1:
+        x = draw(np.random.default_rng(key), of_all)  # type: ignore[arg-type] - a Key is a seed sequence
+    else:
+        streams = (np.random.default_rng(key.child(b)) for b in range(len(of_all)))  # type: ignore[arg-type]
+        x = np.stack([draw(rng, one) for rng, one in zip(streams, of_all, strict=True)], 1)
+    return torch.from_numpy(x.astype(np.float64, copy=False)).to(parameter.device)

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution
+from rllab.distributions.base import Distribution, each_problem
 from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
 from rllab.keys import Key
 
@@ -77,8 +77,9 @@ class Gamma(Distribution):
 
 def log_standard_gamma(concentration: Tensor, k: int, key: Key) -> Tensor:
     """Draw log y, y ~ Gamma(α, 1): (k, *shape of α), float64 on its device."""
-    rng = np.random.default_rng(key)  # type: ignore[arg-type] - a Key is a seed sequence
-    a = concentration.detach().to("cpu", torch.float64).numpy()
-    g = rng.standard_gamma(a + 1, (k, *a.shape))
-    minus_log_v = rng.standard_exponential(g.shape)
-    return torch.from_numpy(np.log(g) - minus_log_v / a).to(concentration.device)
+
+    def draw(rng: np.random.Generator, a: np.ndarray) -> np.ndarray:
+        g = rng.standard_gamma(a + 1, (k, *a.shape))
+        return np.log(g) - rng.standard_exponential(g.shape) / a
+
+    return each_problem(draw, concentration, key)

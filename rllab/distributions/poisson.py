@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllab.distributions.base import Distribution
+from rllab.distributions.base import Distribution, each_problem
 from rllab.distributions.checks import VECTORS, check_floating, check_positive
 from rllab.keys import Key
 
@@ -38,8 +38,7 @@ class Poisson(Distribution):
         return tuple(self.rate.shape)
 
     def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
-        rates = self.rate.detach().to("cpu", torch.float64).expand(k, *self.shape)
-        return torch.poisson(rates, generator=key.generator()).to(self.rate), None
+        return each_problem(lambda rng, rate: rng.poisson(rate, (k, *rate.shape)), self.rate, key).to(self.rate), None
 
     def log_prob(self, x: Tensor) -> Tensor:
         return (torch.xlogy(x, self.rate) - self.rate - torch.lgamma(x + 1)).sum(-1)

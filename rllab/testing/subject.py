@@ -12,7 +12,17 @@ import torch
 from torch import Tensor
 
 from rllab.cost import Cost
-from rllab.distributions import Bernoulli, Categorical, Dirichlet, Distribution, Gamma, Gaussian, GaussianMixture
+from rllab.distributions import (
+    Bernoulli,
+    Beta,
+    Categorical,
+    Dirichlet,
+    Distribution,
+    Gamma,
+    Gaussian,
+    GaussianMixture,
+    Poisson,
+)
 from rllab.estimate import Gradient, Query
 from rllab.estimators.base import Estimator
 from rllab.keys import Key
@@ -39,6 +49,16 @@ def gamma(x: Tensor) -> Gamma:
     return Gamma(x.exp(), 1.5)
 
 
+def beta(x: Tensor) -> Beta:
+    """Beta(e^x, 1.5)."""
+    return Beta(x.exp(), 1.5)
+
+
+def poisson(x: Tensor) -> Poisson:
+    """Poisson(e^x)."""
+    return Poisson(x.exp())
+
+
 def dirichlet(x: Tensor) -> Dirichlet:
     """Dirichlet(e^x)."""
     return Dirichlet(x.exp())
@@ -62,6 +82,8 @@ _PLACES: dict[str, Place] = {
     "Bernoulli": Bernoulli,
     "Categorical": choice,
     "Gamma": gamma,
+    "Beta": beta,
+    "Poisson": poisson,
     "Dirichlet": dirichlet,
     "GaussianMixture": mixture,
 }

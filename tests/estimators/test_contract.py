@@ -63,7 +63,7 @@ from rllab.problems import (
 from rllab.problems.stochastic import Stochastic
 from rllab.quality.truth import exact_gradient
 from rllab.testing import RULES, Subject, check_estimator, exported_estimators
-from rllab.testing.subject import bumpy, choice, dirichlet, gamma, gaussian, mixture, smooth
+from rllab.testing.subject import beta, bumpy, choice, dirichlet, gamma, gaussian, mixture, poisson, smooth
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ CASES = [
     Case(ForwardGradient()),
     Case(ForwardGradient("rademacher")),
     Case(ImplicitPathwise(), gamma),
+    Case(ImplicitPathwise(), beta),
     Case(ImplicitPathwise(), dirichlet),
     Case(ImplicitPathwise(), mixture),
     Case(LinearInterpolation(step=0.01)),
@@ -124,6 +125,7 @@ CASES = [
     Case(GumbelSoftmax(hard=True), choice),
     Case(MeasureValued(), gaussian),
     Case(MeasureValued(), Bernoulli),
+    Case(MeasureValued(), poisson),
     Case(MeasureValued(), choice),
     Case(OrthogonalSmoothing(0.2, "haar")),
     Case(OrthogonalSmoothing(0.2, "gaussian", "forward")),
@@ -154,6 +156,11 @@ CASES = [
     Case(ScoreFunction("mean"), gaussian),
     Case(ScoreFunction("leave-one-out"), gaussian),
     Case(ScoreFunction(), Bernoulli),
+    Case(ScoreFunction(), beta),
+    Case(ScoreFunction(), dirichlet),
+    Case(ScoreFunction(), gamma),
+    Case(ScoreFunction(), mixture),
+    Case(ScoreFunction(), poisson),
     Case(ScoreFunction(), choice),
     Case(ScoreFunction("moving"), gaussian, ignores_offset=False),
     Case(ScoreFunction("optimal"), gaussian),
@@ -188,7 +195,7 @@ def point(problem):
     return x.repeat(problem.dimension)[: problem.dimension]
 
 
-WITHOUT_TRUTH = (gamma, dirichlet, mixture)  # laws under which no problem knows its expectation
+WITHOUT_TRUTH = (beta, gamma, dirichlet, mixture, poisson)  # laws under which no problem knows its expectation
 
 
 def places(case, problem):
