@@ -161,6 +161,14 @@ def test_draws_come_from_their_key_alone(at):
     assert fresh_state() == state
 
 
+@pytest.mark.parametrize("name", [name for name in ALL if name.startswith("two ")])
+def test_the_draws_of_one_problem_do_not_feel_the_parameters_of_another(name):
+    at = ALL[name]
+    moved = at.replace(**{n: torch.stack((v[0] * 0.3, v[1])) for n, v in at.parameters.items()})
+    x, y = (d.draw(2_000, Key(1))[0] for d in (at, moved))  # enough for a rejection that the other does not make
+    assert torch.equal(x[:, 1], y[:, 1]) and not torch.equal(x[:, 0], y[:, 0])
+
+
 @pytest.mark.parametrize("name", [name for name in ALL if not isinstance(ALL[name], FromTorch)])
 def test_single_precision_draws_are_the_double_ones_rounded(name):
     at = ALL[name]
