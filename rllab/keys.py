@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import operator
+import threading
 from hashlib import blake2b, shake_128
 from typing import Literal
 
@@ -93,6 +94,21 @@ def as_key(key: Key | int) -> Key:
     return key if isinstance(key, Key) else Key(key)
 
 
+_SCRATCH = threading.local()
+
+
+def scratch_generator(key: Key) -> torch.Generator:
+    """Return this thread's own CPU generator at the beginning of a stream, to be used before it is asked for again.
+
+    Making one, as `Key.generator` does, takes as long as drawing a hundred numbers.
+    """
+    try:
+        g = _SCRATCH.generator
+    except AttributeError:
+        g = _SCRATCH.generator = torch.Generator()
+    return g.manual_seed(key.integer())
+
+
 FEW = 1 << 15  # numbers; up to here torch's generator is the faster one, because a call of it costs less
 
 
@@ -107,7 +123,7 @@ def standard_normal(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
         return given.to(like)
     count = math.prod(shape)
     if count <= FEW:
-        u = torch.randn(*shape, generator=key.generator(), dtype=torch.float32)
+        u = torch.randn(shape, generator=scratch_generator(key), dtype=torch.float32)
     else:
         u = torch.from_numpy(_box_muller(count, key).reshape(shape))
     return as_like(u, like)
@@ -118,7 +134,7 @@ def rademacher(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     if (given := key.given("sign", shape)) is not None:
         return given.to(like)
     count = math.prod(shape)
-    words = torch.empty((count + 63) // 64, dtype=torch.int64).random_(-(2**63), None, generator=key.generator())
+    words = torch.empty((count + 63) // 64, dtype=torch.int64).random_(-(2**63), None, generator=scratch_generator(key))
     signs = _SIGNS.take(words.numpy().view(np.uint8), axis=0)
     return as_like(torch.from_numpy(signs.reshape(-1)[:count].reshape(shape)), like)
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import as_array, as_tensor, column_sum
 from rllab.distributions import Distribution
 from rllab.keys import Key
 
@@ -36,15 +37,15 @@ def check_writable(name: str, at: Distribution) -> None:
 def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
     """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
     x, log_p = at.support()
-    p = log_p.detach().to("cpu", torch.float64).exp().numpy().reshape(len(x), -1)
+    p = np.exp(as_array(log_p).reshape(len(x), -1).astype(np.float64))
     n = np.empty(p.shape)
     for b in range(p.shape[1]):
         rng = np.random.default_rng(key.child(b))  # type: ignore[arg-type] - a Key is a seed sequence
-        n[:, b] = rng.multinomial(k, p[:, b] / p[:, b].sum())
-    seen = n.any(-1)
-    if not seen.all():
-        x, n = x[torch.from_numpy(seen).to(x.device)], n[seen]
-    return x, torch.from_numpy(n).to(x).view(-1, *log_p.shape[1:])
+        n[:, b] = rng.multinomial(k, p[:, b] / column_sum(p[:, b]))
+    seen = np.flatnonzero(n.any(-1))
+    if len(seen) < len(n):
+        x, n = x.index_select(0, torch.from_numpy(seen).to(x.device)), n[seen]
+    return x, as_tensor(n.reshape(-1, *log_p.shape[1:]), x)
 
 
 def repeat_rows(r: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -97,7 +97,7 @@ class _GivenNoise(Key):
     def given(self, law: Law, shape: tuple[int, ...]) -> Tensor:
         return self._supply(self._path, law, math.prod(shape)).view(shape)
 
-    def generator(self, device: str | torch.device = "cpu") -> torch.Generator:
+    def integer(self) -> int:  # what any of torch's generators starts from
         raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
 
     def generate_state(self, n_words: int, dtype: type = np.uint32) -> np.ndarray:
