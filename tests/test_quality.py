@@ -23,6 +23,7 @@ from rllab.estimators import (
     GuidedSmoothing,
     ScoreFunction,
 )
+from rllab.estimators.baselines import MovingMean
 from rllab.problems import (
     BooleanQuadratic,
     CategoricalPayoffs,
@@ -213,6 +214,69 @@ def test_a_direction_has_an_angle_and_no_bias_not_even_to_the_gradient():
     assert 0 < r["cosine"] < 1 and r["gradient_cosine"] == r["cosine"] and r["snr"] > 0
 
 
+def test_guided_smoothing_is_measured_with_a_guide_if_it_is_given_one():
+    # with α = 0 every probe is along the guide, and so is the estimate: its cosine is the guide's, to the last digits
+    slope, guide = torch.tensor(SLOPE, dtype=DTYPE), torch.tensor([1.0, 0.2, 0.0, -0.7], dtype=DTYPE)
+    cosine = float(torch.cosine_similarity(guide, slope, dim=0))
+    only, half, mostly = (GuidedSmoothing(alpha=a) for a in (0.0, 0.5, 0.9))
+
+    def states(*estimators):
+        return {e: lambda at, e=e: e.remember(None, guide.expand_as(at)) for e in estimators}
+
+    r = row(only, states=states(only), repeats=2 * TOGETHER + 3)
+    assert r["cosine"] == pytest.approx(cosine, abs=1e-12) and r["cosine_p10"] == pytest.approx(cosine, abs=1e-12)
+    assert (r["state"], r["why"]) == ("given", "a direction has no bias")
+    told = measure([half, mostly], states=states(half, mostly), repeats=1_000).rows
+    untold = measure([half, mostly], repeats=1_000).rows
+    assert told[0]["cosine"] > told[1]["cosine"] + 0.03 > untold[1]["cosine"]
+    assert untold[0]["cosine"] == untold[1]["cosine"]  # Σ = I/d whatever α is, which the rows say:
+    assert {(r["state"], r["why"]) for r in untold} == {("none", "a direction has no bias; without the state it keeps")}
+
+
+def test_a_moving_baseline_is_measured_from_the_state_that_is_given():
+    moving, height = ScoreFunction("moving"), float(LINE.value(AT[None]))
+    at, state = Gaussian(AT, 0.5), {moving: lambda at: MovingMean(torch.full(at.shape[:-1], height, dtype=DTYPE), 1.0)}
+    told, fixed = measure([moving, ScoreFunction(height)], at=at, states=state).rows
+    for r in (told, fixed):
+        r.pop("estimator")
+    assert (told.pop("state"), fixed.pop("state")) == ("given", "") and told == fixed
+    untold, without = measure([moving, ScoreFunction(None)], at=at).rows
+    assert untold["variance"] == without["variance"] > 1.5 * told["variance"]
+    assert (untold["state"], untold["why"], without["why"]) == ("none", "without the state it keeps", "")
+
+
+def test_estimates_that_warm_up_a_state_are_charged_to_the_one_that_is_measured():
+    moving, at, cost = ScoreFunction("moving"), Gaussian(AT, 0.5), LINE.cost()
+    truth = LINE.expected_gradient(at)
+    warm, cold = measure([moving, ScoreFunction(None)], cost, at=at, truth=truth, warm_up=2).rows
+    assert (warm["state"], cold["state"]) == ("2 estimates", "")
+    assert (warm["evaluations"], cold["evaluations"]) == (24, 8) and cost.evaluations == 100 * (24 + 8)
+    # as a loop of estimates, each problem with a baseline of its own
+    key, many, state = (
+        Key(0)
+        .child(
+            "budget",
+            8,
+        )
+        .child("query", 0),
+        repeated(at, 100),
+        None,
+    )
+    for k in (key.child("warm up", 0), key.child("warm up", 1)):
+        state = moving(cost, many, evaluations=8, key=k, state=state).state
+    g = moving(cost, many, evaluations=8, key=key, state=state).gradient
+    variance = float(torch.cat([g["mean"], g["scale"]], -1).var(0).sum())
+    assert warm["variance"] == pytest.approx(variance) and variance < 0.7 * cold["variance"]
+    begun = {moving: lambda at: MovingMean(torch.zeros(at.shape[:-1], dtype=DTYPE), 1.0)}
+    assert row(moving, at=at, states=begun, warm_up=1)["state"] == "given + 1 estimate"
+
+
+def test_one_estimator_needs_no_list_and_integers_may_be_numpys():
+    plain = rllab.measure_quality([SPSA()], LINE, at=AT, budgets=[4, 8], repeats=10, key=0)
+    other = rllab.measure_quality(SPSA(), LINE, at=AT, budgets=np.array([4, 8]), repeats=np.int64(10), key=0)
+    assert repr(other.rows) == repr(plain.rows) and type(other.rows[0]["budget"]) is int
+
+
 def test_a_smoothed_estimate_is_held_to_its_own_target_and_beside_it_to_the_gradient():
     problem = Staircase(dimension=4)
     r = row(GaussianSmoothing(0.3), problem, budgets=[64], repeats=2_000)
@@ -337,10 +401,19 @@ def test_progress_is_silent_unless_it_is_asked_for(capsys):
         ({"problem": LINE.cost()}, ValueError, "truth must be the gradient itself for a Cost"),
         ({"at": AT.expand(3, -1)}, ValueError, r"at must be one place.*got \(3, 4\)"),
         ({"at": [0.0]}, ValueError, "at must be one place.*got list"),
-        ({"budgets": []}, ValueError, "budgets must be different integers >= 1"),
-        ({"budgets": [8, 8]}, ValueError, "budgets must be different integers >= 1"),
-        ({"budgets": [0]}, ValueError, "budgets must be different integers >= 1"),
+        ({"budgets": []}, ValueError, "budgets must be one or more different integers"),
+        ({"budgets": [8, np.int64(8)]}, ValueError, "budgets must be one or more different integers"),
+        ({"budgets": [0]}, ValueError, "each of budgets must be an integer >= 1, got 0"),
+        ({"budgets": [8.0]}, ValueError, "each of budgets must be an integer >= 1, got 8.0"),
         ({"repeats": 1}, ValueError, "repeats must be an integer >= 2"),
+        ({"warm_up": -1}, ValueError, "warm_up must be an integer >= 0"),
+        ({"states": {SPSA(): len}}, ValueError, r"states must map stateful estimators among .*SPSA.*: <built-in"),
+        ({"states": {GuidedSmoothing(): len}}, ValueError, "states must map stateful estimators among those measured"),
+        (
+            {"estimators": [GuidedSmoothing()], "states": {GuidedSmoothing(): None}},
+            ValueError,
+            "to functions of a place, got GuidedSmoothing",
+        ),
         ({"truth": torch.zeros(3)}, ValueError, "truth must have 4 numbers like at, got 3"),
         ({"estimators": [SPSA(), ScoreFunction()]}, TypeError, "ScoreFunction: at must be a Distribution"),
     ],

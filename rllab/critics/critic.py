@@ -80,6 +80,10 @@ class Critic(Estimator):
     def unbiased(self) -> bool:
         return False
 
+    @property
+    def stateful(self) -> bool:
+        return True
+
     def given(self, state: Fitted | None, context: Tensor) -> Fitted:
         """Return the state with the context (B, k) of the problems to come: what else their costs depend on."""
         return replace(self.begun(state), context=context)

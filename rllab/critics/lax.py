@@ -61,6 +61,10 @@ class Lax(Estimator):
     def unbiased(self) -> bool:
         return True
 
+    @property
+    def stateful(self) -> bool:
+        return True
+
     def begun(self, state: Learned | None, at: Gaussian, key: Key) -> Learned:
         """Return the state; at first a c that is 0, with weights drawn for what it may become."""
         problems, net = self._problems(at), self._network(at)

@@ -77,6 +77,10 @@ class Rebar(Estimator):
     def unbiased(self) -> bool:
         return True
 
+    @property
+    def stateful(self) -> bool:
+        return True
+
     def begun(self, state: Learned | None, at: Relaxable) -> Learned:
         """Return the state, that of the settings at first."""
         problems = self._problems(at)

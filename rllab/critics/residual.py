@@ -57,6 +57,10 @@ class Residual(Estimator):
     def unbiased(self) -> bool:
         return True
 
+    @property
+    def stateful(self) -> bool:
+        return True
+
     def given(self, state: Fitted | None, context: Tensor) -> Fitted:
         """Return the state with the context (B, k) of the problems to come."""
         return self.critic.given(state, context)

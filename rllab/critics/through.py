@@ -55,6 +55,10 @@ class ThroughCritic(Estimator):
     def unbiased(self) -> bool:
         return False
 
+    @property
+    def stateful(self) -> bool:
+        return True
+
     def given(self, state: Fitted | None, context: Tensor) -> Fitted:
         """Return the state with the context (B, k) of the problems to come."""
         return self.critic.given(state, context)

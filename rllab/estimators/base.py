@@ -71,6 +71,11 @@ class Estimator(ABC):
     @abstractmethod
     def unbiased(self) -> bool: ...
 
+    @property
+    def stateful(self) -> bool:
+        """Whether an estimate depends on the `state` it is given: a moving baseline, recent gradients, a critic."""
+        return False
+
     def minimum(self, at: Any) -> int:
         """Return the number of evaluations below which this estimator cannot say anything about `at`."""
         plan = self._plan(at)

@@ -91,6 +91,10 @@ class GuidedSmoothing(Estimator):
     def unbiased(self) -> bool:
         return False
 
+    @property
+    def stateful(self) -> bool:
+        return True
+
     def remember(self, state: Guide | None, surrogate: Tensor) -> Guide:
         """Return the state with one more surrogate gradient, (d,) or (B, d), and the oldest one beyond `memory` gone.
 

@@ -82,6 +82,10 @@ class ScoreFunction(Estimator):
     def unbiased(self) -> bool:
         return self.baseline != "mean"
 
+    @property
+    def stateful(self) -> bool:
+        return self.baseline == "moving"
+
     def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
         query = super().ask(at, evaluations, key, state=state)
         if self.baseline == "moving":

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Protocol, SupportsIndex
 
 import torch
 from torch import Tensor
 
 from rllab.cost import Cost
 from rllab.distributions import Distribution
-from rllab.estimate import Gradient, Target
+from rllab.estimate import Estimate, Gradient, Target
 from rllab.estimators.base import Estimator
 from rllab.keys import Key, as_key
 from rllab.problems import Problem
@@ -25,20 +26,24 @@ from rllab.report import Report, Row
 TOGETHER, NUMBERS = 128, 1 << 16
 SECONDS_PER_LINE = 10.0  # of progress, where there is no terminal
 
+Begin = Callable[[Any], Any]  # makes, of a place of n problems, the state that their estimates are given
+
 
 class _Appendable(Protocol):
     def append(self, row: Mapping[str, Any], /) -> None: ...
 
 
 def measure_quality(
-    estimators: Sequence[Estimator],
+    estimators: Estimator | Sequence[Estimator],
     problem: Problem | Cost,
     *,
     at: Tensor | Distribution,
-    budgets: Sequence[int],
-    repeats: int,
+    budgets: Sequence[SupportsIndex],
+    repeats: SupportsIndex,
     key: Key | int,
     truth: Target | Gradient | None = None,
+    states: Mapping[Estimator, Begin] | None = None,
+    warm_up: SupportsIndex = 0,
     record: _Appendable | None = None,
     progress: bool | None = None,
 ) -> Report:
@@ -48,19 +53,26 @@ def measure_quality(
     estimators draw from the same keys, so that a row does not depend on which others there are.
 
     Args:
+        estimators: one, or several that differ.
         problem: where the truth is known from; or any `Cost`, with `truth` given.
         at: parameters (d,), or a distribution for output-space estimators: one problem.
         budgets: evaluations an estimate may spend.
         repeats: R >= 2 estimates a row; time is proportional to it, intervals shrink as 1/√R.
         truth: None for each estimator's own target; a `Target` to hold all to the same; or the gradient itself, a
             tensor (d,) or a dict by parameter name.
+        states: what stateful estimators begin from: for some of them a function that is given `at` repeated for n
+            problems, (n, d), and returns the state of as many, `{guided: lambda at: guided.remember(None, guide(at))}`.
+        warm_up: estimates, of the same budget each, that a stateful estimator makes at `at` before the one that is
+            measured, each given the state of the one before. They are charged to it.
         record: rows are appended to it as they are measured: a `Record`, or a list.
         progress: whether to show a bar; None for one if standard error is a terminal.
 
     Returns a Report with a row for each estimator and budget, of the columns
 
         estimator, target, truth     what was measured, what it says it estimates, what it was held to
-        budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent, and on what
+        state                        "" if it keeps none; else what it began from: "none", "given", "3 estimates", …
+        budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent with its warm-up,
+                                     and on what
         repeats, affordable, why     R; whether there is anything to see, and if not or not all, why
         bias, variance, mse, snr     see the head of `rllab.quality.summary`; with _low and _high, a 95 % interval
         relative_mse                 mse / ‖truth‖²
@@ -72,26 +84,32 @@ def measure_quality(
     estimator needs; None is one that does not exist: the bias of a direction, anything against a truth that is unknown,
     an angle to a truth that is zero.
 
-    Cost: budget × repeats evaluations for each row, in queries of B problems. Memory: O(repeats · d).
+    Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of B problems. Memory:
+    O(repeats · d).
 
     Raises:
         Exception: whatever the cost or an estimator raises; the exception's attribute `report` has the rows before.
     """
-    estimators, budgets, key = list(estimators), list(budgets), as_key(key)
-    _check(estimators, problem, at, budgets, repeats, truth)
+    estimators, key = [estimators] if isinstance(estimators, Estimator) else list(estimators), as_key(key)
+    whole = [_integer("each of budgets", budget, 1) for budget in budgets]
+    repeats, warm_up, states = _integer("repeats", repeats, 2), _integer("warm_up", warm_up, 0), dict(states or {})
+    _check(estimators, problem, at, whole, truth, states)
     cost = problem if isinstance(problem, Cost) else problem.cost()
     gradient = truth_for(Target.gradient(), problem, at)
     truths = [truth_for(estimator.target, problem, at, truth) for estimator in estimators]
     report = Report()
-    cells = [(e, t, budget) for e, t in zip(estimators, truths, strict=True) for budget in budgets]
+    cells = [(e, t, budget) for e, t in zip(estimators, truths, strict=True) for budget in whole]
     try:
         for estimator, against, budget in _shown(cells, progress):
             beside = dataclasses.replace(gradient, has_length=against.has_length)
-            row = _head(estimator, against, budget, repeats)
+            row = _head(estimator, against, _state(estimator, states, warm_up), budget, repeats)
             if why := _out_of_reach(estimator, problem, at, budget):
                 row |= {"evaluations": 0, "affordable": False, "why": why, **not_measured(against, beside)}
             else:
-                estimates, spent = _estimates(estimator, cost, at, budget, repeats, key.child("budget", budget))
+                make = _Estimates(
+                    estimator, cost, at, budget, states.get(estimator) if estimator.stateful else None, warm_up
+                )
+                estimates, spent = make(repeats, key.child("budget", budget))
                 row |= {"evaluations": spent, **summarise(estimates, against, beside)}
             report.rows.append(row)
             if record is not None:
@@ -120,40 +138,71 @@ def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
     return many
 
 
-def _head(estimator: Estimator, truth: Truth, budget: int, repeats: int) -> Row:
+def _head(estimator: Estimator, truth: Truth, state: str, budget: int, repeats: int) -> Row:
     return {
         "estimator": name_of(estimator),
         "target": str(estimator.target),
         "truth": truth.name,
+        "state": state,
         "budget": budget,
         "evaluations": 0,
         "kind": estimator.kind,
         "repeats": repeats,
         "affordable": True,
-        "why": truth.why,
+        "why": "; ".join(filter(None, (truth.why, "without the state it keeps" if state == "none" else ""))),
     }
 
 
-def _estimates(
-    estimator: Estimator, cost: Cost, at: Tensor | Distribution, budget: int, repeats: int, key: Key
-) -> tuple[Tensor, int]:
-    """Return `repeats` estimates, (repeats, d), and what each of them spent; query i draws from the child key i."""
-    before, parts = _spent(cost), []
-    size = max(1, min(TOGETHER, NUMBERS // flat(_leaves(at)).numel()))
-    for i, first in enumerate(range(0, repeats, size)):
-        n = min(size, repeats - first)
-        e = estimator(cost, repeated(at, n), evaluations=budget, key=key.child("query", i), errors=False)
-        g = flat(e.gradient, n)
-        if not torch.isfinite(g).all():
-            r = first + int((~torch.isfinite(g).all(-1)).nonzero()[0])
-            raise FloatingPointError(
-                f"measure_quality: estimate {r} by {name_of(estimator)} with {budget} evaluations is not finite"
-            )
-        parts.append(g)
-    spent, rest = divmod(_spent(cost) - before, repeats)
-    if rest:
-        raise ValueError(f"measure_quality: {name_of(estimator)} must spend the same on every estimate of one budget")
-    return torch.cat(parts), spent
+def _state(estimator: Estimator, states: Mapping[Estimator, Begin], warm_up: int) -> str:
+    """Say in words what the state of a measured estimate is."""
+    if not estimator.stateful:
+        return ""
+    told = ["given"] * (estimator in states) + [f"{warm_up} estimate{'s' * (warm_up > 1)}"] * (warm_up > 0)
+    return " + ".join(told) or "none"
+
+
+@dataclasses.dataclass(frozen=True)
+class _Estimates:
+    """Makes estimates of one estimator and budget, after what states and estimates are to come before them."""
+
+    estimator: Estimator
+    cost: Cost
+    at: Tensor | Distribution
+    budget: int
+    begin: Begin | None
+    warm_up: int
+
+    def __call__(self, repeats: int, key: Key) -> tuple[Tensor, int]:
+        """Return `repeats` estimates, (repeats, d), and what each of them spent; query i draws from the child key i."""
+        before, parts = _spent(self.cost), []
+        size = max(1, min(TOGETHER, NUMBERS // flat(_leaves(self.at)).numel()))
+        for i, first in enumerate(range(0, repeats, size)):
+            n = min(size, repeats - first)
+            g = self._query(n, key.child("query", i))
+            if not torch.isfinite(g).all():
+                r = first + int((~torch.isfinite(g).all(-1)).nonzero()[0])
+                raise FloatingPointError(
+                    f"measure_quality: estimate {r} by {name_of(self.estimator)} with {self.budget} evaluations "
+                    "is not finite"
+                )
+            parts.append(g)
+        spent, rest = divmod(_spent(self.cost) - before, repeats)
+        if rest:
+            who = name_of(self.estimator)
+            raise ValueError(f"measure_quality: {who} must spend the same on every estimate of one budget")
+        return torch.cat(parts), spent
+
+    def _query(self, n: int, key: Key) -> Tensor:
+        """Return n estimates of one query; those that warm it up draw from keys of their own."""
+        place = repeated(self.at, n)
+        state = None if self.begin is None else self.begin(place)
+        before = [key.child("warm up", j) for j in range(self.warm_up * self.estimator.stateful)]
+        for k in before:
+            state = self._ask(place, k, state).state
+        return flat(self._ask(place, key, state).gradient, n)
+
+    def _ask(self, place: Tensor | Distribution, key: Key, state: Any) -> Estimate:
+        return self.estimator(self.cost, place, evaluations=self.budget, key=key, state=state, errors=False)
 
 
 def _out_of_reach(estimator: Estimator, problem: Problem | Cost, at: Any, budget: int) -> str:
@@ -179,7 +228,20 @@ def _leaves(at: Tensor | Distribution) -> Gradient:
     return at if isinstance(at, Tensor) else at.parameters
 
 
-def _check(estimators: list[Any], problem: Any, at: Any, budgets: list[Any], repeats: Any, truth: Any) -> None:
+def _integer(name: str, value: SupportsIndex, least: int) -> int:
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        why = ", as a variance needs two" if name == "repeats" else ""
+        raise ValueError(f"measure_quality: {name} must be an integer >= {least}{why}, got {value!r}")
+    return number
+
+
+def _check(
+    estimators: list[Any], problem: Any, at: Any, budgets: list[int], truth: Any, states: dict[Any, Any]
+) -> None:
     who = "measure_quality"
     if not estimators or not all(isinstance(e, Estimator) for e in estimators):
         raise TypeError(f"{who}: estimators must be one or more Estimators, got {estimators!r}")
@@ -192,11 +254,15 @@ def _check(estimators: list[Any], problem: Any, at: Any, budgets: list[Any], rep
     if not isinstance(at, (Tensor, Distribution)) or len(at.shape) != 1:
         got = tuple(at.shape) if isinstance(at, (Tensor, Distribution)) else type(at).__name__
         raise ValueError(f"{who}: at must be one place, a tensor (d,) or a distribution of such, got {got}")
-    if not budgets or not all(isinstance(b, int) and b >= 1 for b in budgets) or len(set(budgets)) < len(budgets):
-        raise ValueError(f"{who}: budgets must be different integers >= 1, got {budgets!r}")
-    if not isinstance(repeats, int) or repeats < 2:
-        raise ValueError(f"{who}: repeats must be an integer >= 2, as a variance needs two, got {repeats!r}")
+    if not budgets or len(set(budgets)) < len(budgets):
+        raise ValueError(f"{who}: budgets must be one or more different integers, got {budgets!r}")
     if isinstance(truth, (Tensor, dict)) and flat(truth).numel() != (d := flat(_leaves(at)).numel()):
         raise ValueError(f"{who}: truth must have {d} numbers like at, got {flat(truth).numel()}")
+    for estimator, begin in states.items():
+        if estimator not in estimators or not estimator.stateful or not callable(begin):
+            raise ValueError(
+                f"{who}: states must map stateful estimators among those measured to functions of a place, got "
+                f"{estimator!r}: {begin!r}"
+            )
     for estimator in estimators:
         estimator.minimum(at)  # a wrong kind of place is found now and not after an hour
