@@ -1,4 +1,4 @@
-"""The README is true: every snippet runs, its two commands are what is promised, and every file it shows exists."""
+"""The README is true: snippets and commands run, what it shows exists, and no script or distribution is left out."""
 
 import re
 import shlex
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import rllab.distributions
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -48,3 +50,19 @@ def test_every_other_shell_line_runs(tmp_path):
         words[0] = str(Path(sys.executable).parent / Path(words[0]).name)
         done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
+
+
+def scripts(folder):
+    return {path.name for path in folder.glob("*.py") if re.search(r"^if __name__ ==", path.read_text(), flags=re.M)}
+
+
+def test_the_table_of_scripts_has_every_experiment_once_and_nothing_else():
+    listed = re.findall(r"^\| `([\w.]+)` \|", README, flags=re.M)
+    assert len(listed) == len(set(listed))
+    assert set(listed) == scripts(ROOT / "experiments")
+
+
+def test_every_distribution_is_named():
+    public = {name for name in dir(rllab.distributions) if name[0].isupper()} - {"Distribution"}
+    assert "Dirichlet" in public
+    assert {name for name in public if f"`{name}`" not in README} == set()
