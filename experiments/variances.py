@@ -32,6 +32,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 import torch
 from frame import Flags, Judge, main
+from printed import agrees
 from torch import Tensor
 
 from rllab import Gaussian, Key, plots
@@ -219,12 +220,6 @@ class Integrals:
     def curve(self, cost: str, parameter: str, method: str) -> tuple[np.ndarray, np.ndarray, int]:
         rows = [r for (c, _, p, m), r in self._rows.items() if (c, p, m) == (cost, parameter, method)]
         return np.array([r["k"] for r in rows]), np.array([r["variance"] for r in rows]), rows[0]["evaluations"]
-
-
-def agrees(value: float, printed: str) -> bool:
-    """Whether a number rounds to what was printed, a unit in the last digit of rounding included."""
-    digits = len(printed.partition(".")[2])
-    return abs(value - float(printed)) <= 0.5001 * 10.0**-digits
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
