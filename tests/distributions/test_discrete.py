@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from batches import torchs_log_p
 from scipy.stats import binom
 
 from rllab import Bernoulli, Categorical, Gaussian, Key
@@ -23,15 +24,11 @@ CASES = {
 every = pytest.mark.parametrize("at", CASES.values(), ids=CASES)
 
 
-def torchs_log_p(at, logits, x):
-    """log p(x) by torch.distributions, a sum over the variables of one sample."""
-    if isinstance(at, Bernoulli):
-        return torch.distributions.Bernoulli(logits=logits).log_prob(x).sum(-1)
-    if at.samples == "index":
-        shaped = torch.distributions.Categorical(logits=logits).log_prob(x.view(-1, *logits.shape[:-1]))
-    else:
-        shaped = torch.distributions.OneHotCategorical(logits=logits).log_prob(x.view(-1, *logits.shape))
-    return shaped.reshape(*x.shape[:-1], -1).sum(-1)
+def by_torch(at, logits, x):
+    """log p(x) by torch.distributions."""
+    kinds = {"one-hot": torch.distributions.OneHotCategorical, "index": torch.distributions.Categorical}
+    kind = torch.distributions.Bernoulli if isinstance(at, Bernoulli) else kinds[at.samples]
+    return torchs_log_p(at, lambda p: kind(logits=p["logits"]), {"logits": logits}, x)
 
 
 @every
@@ -40,7 +37,7 @@ def test_the_support_is_everything_once_with_its_probability(at):
     assert len(x) == at.support_size == len(x.reshape(len(x), -1).unique(dim=0))
     assert x.shape[1:] == at.shape and log_p.shape == x.shape[:-1]
     torch.testing.assert_close(log_p.exp().sum(0), torch.ones_like(log_p[0]), rtol=1e-14, atol=0)
-    torch.testing.assert_close(log_p, torchs_log_p(at, at.logits, x), rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(log_p, by_torch(at, at.logits, x), rtol=1e-12, atol=1e-14)
     part, log_part = at.support(3, 7)
     assert torch.equal(part, x[3:7]) and torch.equal(log_part, log_p[3:7])
     assert torch.equal(at.support(5)[0], x[5:])
@@ -51,9 +48,9 @@ def test_scores_are_the_gradient_of_log_p_and_sum_to_nothing(at):
     x, log_p = at.support()
     scores = at.scores(x, None)["logits"]
     leaf = at.logits.clone().requires_grad_()
-    by_torch = torchs_log_p(at, leaf, x).view(len(x), -1).sum(-1)
+    wanted = by_torch(at, leaf, x).view(len(x), -1).sum(-1)
     for k in range(len(x)):
-        (expected,) = torch.autograd.grad(by_torch[k], leaf, retain_graph=True)
+        (expected,) = torch.autograd.grad(wanted[k], leaf, retain_graph=True)
         torch.testing.assert_close(scores[k], expected, rtol=1e-12, atol=1e-14)
     mean = at.score_sum(log_p.exp(), x, None)["logits"]
     torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-15)
