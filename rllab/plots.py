@@ -44,7 +44,7 @@ STYLE: dict[Any, Any] = {
     "legend.fontsize": 9,
     "legend.title_fontsize": 8,
     "legend.frameon": False,
-    "legend.handlelength": 3.2,  # long enough to tell the dashes
+    "legend.handlelength": 5.0,  # long enough for a whole period of dashes on either side of the marker
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,

@@ -5,6 +5,7 @@ import math
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from rllab import plots
@@ -126,6 +127,38 @@ def test_any_methods_of_one_figure_can_be_told_apart_without_colour_or_by_it():
     known = [(str(style.linestyle), style.marker) for style in plots.METHODS.values()]
     assert len(set(known)) == len(known)
     assert len(plots.method_styles([*names, "one too many"])) == len(names) + 1
+
+
+def runs_of_ink(linestyle, marker, size):
+    """Lengths in pixels of what a legend shows of a line, along its middle and left and right of the marker."""
+    with plots.style():
+        figure, (ax,) = plots.panels(width=4, height=3)
+        figure.set_dpi(200)
+        ax.set_axis_off()
+        (line,) = ax.plot([], [], color="#000000", linestyle=linestyle, marker=marker, label="x")
+        legend = ax.legend(fontsize=size)
+        FigureCanvasAgg(figure).draw()
+    (handle,) = legend.get_lines()
+    (x0, y), (x1, _) = handle.get_transform().transform(handle.get_xydata()[[0, -1]])
+    pixels = np.asarray(figure.canvas.buffer_rgba())[-round(y), round(x0) : round(x1), 0] < 128
+    half = line.get_markersize() * 200 / 72 / math.sqrt(2) + 2  # a diamond is a square on its corner
+    middle, runs = len(pixels) / 2, []
+    for side in (pixels[: int(middle - half)], pixels[int(middle + half) :]):
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], side, [0]))))
+        runs.append(edges[1::2] - edges[::2])
+    return runs
+
+
+@pytest.mark.parametrize("size", [8, 9])
+@pytest.mark.parametrize("marker", ["o", "D", "P"])
+def test_a_legend_shows_of_every_line_how_it_is_dashed_beside_its_marker(marker, size):
+    solid, dashed, dotted, dashdot = (runs_of_ink(line, marker, size) for line in plots.LINES)
+    assert all(len(side) == 1 for side in solid)
+    assert all(len(side) >= 2 for side in dashed)
+    assert all(len(side) >= 4 and max(side) < 8 for side in dotted)
+    dot = plots.STYLE["lines.linewidth"] * 200 / 72  # as long as the line is wide
+    for side in dashdot:
+        assert any(abs(run - dot) <= 1 for run in side) and max(side) > 2 * dot
 
 
 def test_a_figure_is_written_twice_whole_and_with_the_same_bytes(tmp_path):
