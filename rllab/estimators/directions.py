@@ -21,6 +21,7 @@ _SOBOL_BITS = torch.quasirandom.SobolEngine.MAXBIT  # of a coordinate: 30
 
 def uniform_sphere(shape: Shape, key: Key, like: Tensor) -> Tensor:
     """Draw independent directions, uniform on the unit sphere: a normal vector over its length."""
+    _refuse_given("uniform_sphere", shape, key)
     u = standard_normal(shape, key, like)
     return torch.nn.functional.normalize(u, dim=-1, out=u)
 
@@ -39,6 +40,7 @@ def orthonormal(shape: Shape, key: Key, like: Tensor, *, lengths: bool = False) 
     """
     n, *problems, d = shape
     sets, size = -(-n // d), min(n, d)
+    _refuse_given("orthonormal", shape, key)
     z = standard_normal((sets, *problems, d, size), key, like)
     q, r = torch.linalg.qr(z.to(torch.promote_types(z.dtype, torch.float32)))
     diagonal = r.diagonal(dim1=-2, dim2=-1)
@@ -123,3 +125,12 @@ def sobol_normal(shape: Shape, key: Key, like: Tensor) -> Tensor:
     shift = torch.from_numpy(rng.integers(1 << _SOBOL_BITS, size=(*problems, d)))
     digits = points.view(n, *(1 for _ in problems), d) ^ shift
     return torch.special.ndtri((digits + 0.5) * 2.0**-_SOBOL_BITS).to(like)
+
+
+def _refuse_given(name: str, shape: Shape, key: Key) -> None:
+    """Raise a TypeError if numbers are laid down for a stream whose directions are no polynomials of them."""
+    if key.given("normal", shape) is not None:
+        raise TypeError(
+            f"{name}: these directions cannot be integrated over: they are no polynomials of the normal numbers that "
+            "are laid down"
+        )

@@ -50,7 +50,8 @@ def exact_moments(
         evaluations: for one estimate.
         nodes: of the Gauss–Hermite rule, exact up to degree 2 nodes − 1 in each normal number.
     Raises:
-        TypeError: if the estimator draws anything but normal numbers and signs, or the cost has noise of its own.
+        TypeError: if the estimator draws anything but normal numbers and signs, or makes of them what is no polynomial
+            (directions on a sphere, or orthonormal), or the cost has noise of its own.
         ValueError: if there are too many combinations.
     """
     if cost.seeded:

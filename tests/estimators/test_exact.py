@@ -8,7 +8,16 @@ from checks import LINEAR, OFFSET, THETA, linear, quadratic
 from stencils import assert_close
 
 from rllab import Bernoulli, Cost, Gaussian
-from rllab.estimators import CentralDifference, ForwardGradient, GaussianSmoothing, ScoreFunction, exact_moments
+from rllab.estimators import (
+    CentralDifference,
+    ForwardGradient,
+    GaussianSmoothing,
+    OrthogonalSmoothing,
+    ScoreFunction,
+    SobolSmoothing,
+    SphereSmoothing,
+    exact_moments,
+)
 
 G = float(LINEAR @ LINEAR)
 
@@ -69,3 +78,20 @@ def test_what_cannot_be_integrated_over_is_said():
         exact_moments(ScoreFunction(), Cost(linear), Bernoulli(THETA), evaluations=2)
     with pytest.raises(TypeError, match="no noise of its own"):
         exact_moments(GaussianSmoothing(), Cost(lambda x, s: linear(x), seeded=True), THETA, evaluations=2)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [SphereSmoothing(), SobolSmoothing(), *(OrthogonalSmoothing(law=law) for law in ("haar", "gaussian", "coordinate"))],
+    ids=str,
+)
+@pytest.mark.parametrize("nodes", (8, 9))  # with a node at 0, which has no direction, and without
+def test_directions_that_are_no_polynomials_of_normal_numbers_are_refused(estimator, nodes):
+    with pytest.raises(TypeError, match="cannot be integrated over"):
+        exact_moments(estimator, Cost(quadratic), THETA, evaluations=2, nodes=nodes)
+
+
+def test_rows_of_hadamards_matrix_are_signs_and_integrated():
+    m = exact_moments(OrthogonalSmoothing(law="hadamard"), Cost(quadratic), THETA, evaluations=2)
+    assert_close(m.mean, LINEAR, rtol=1e-13)
+    assert_close(m.variance, G - LINEAR**2, rtol=1e-12)  # d = 2, one row: that of independent signs
