@@ -129,7 +129,7 @@ class LQR(Stochastic):
     def critic(self, x: Tensor) -> Critic:
         """Return V_t and Q_t of the policy with gains x (d,)."""
         back = self._backward(self._points(f"{self._name}.critic", x[None]))
-        return Critic(self._system(torch.float64), self.discount, back.p[0], back.c[0])
+        return Critic(self._system(back.p.dtype), self.discount, back.p[0], back.c[0])
 
     def optimal_gains(self) -> Tensor:
         """Return K_0, …, K_{T−1} (T, m, n) of least J, by the Riccati recursion."""
@@ -155,9 +155,12 @@ class LQR(Stochastic):
         return 2 * sigma.diag() * self.action_noise_gradient(x).diagonal(dim1=-2, dim2=-1)
 
     def simulate(self, x: Tensor, start: Tensor, process: Tensor, action: Tensor) -> Trajectories:
-        """Run gains (N, d) under given standard normal noise: (N, n), (N, T, n), (N, T, m). Differentiable in x."""
-        s = self._system(torch.float64)
-        k = self._gains(x)
+        """Run gains (N, d) under given standard normal noise: (N, n), (N, T, n), (N, T, m).
+
+        Differentiable in x, and analytic: computed, and returned, in the dtype of x, which may be complex.
+        """
+        s, k = self._system(x.dtype), self._gains(x)
+        start, process, action = (noise.to(x.dtype) for noise in (start, process, action))
         state = s.m0 + start @ _root(s.s0)
         w, e, discounts = process @ _root(s.w), action @ torch.linalg.cholesky(s.sigma).T, self._discounts(x)
         states, actions, cost = [state], [], torch.zeros_like(state[:, 0])
@@ -187,7 +190,7 @@ class LQR(Stochastic):
     def _run(self, x: Tensor, noise: Noise) -> Runs:
         runs = self.simulate(x, *self._normals(noise))
         # ∇_K log π(u_t | x_t) = −Σ⁻¹ e_t x_tᵀ
-        scaled = -runs.action_noise @ torch.linalg.inv(self._system(torch.float64).sigma)
+        scaled = -runs.action_noise @ torch.linalg.inv(self._system(x.dtype).sigma)
         score = torch.einsum("nti,ntj->ntij", scaled, runs.states[:, :-1])
         return Runs(runs.cost, self._flat(score), torch.full((len(x),), self.horizon))
 
@@ -254,9 +257,9 @@ def _trace(p: Tensor, m: Tensor) -> Tensor:
 
 
 def _root(covariance: Tensor) -> Tensor:
-    """The symmetric square root; unlike Cholesky's it exists for singular covariances."""
-    values, vectors = torch.linalg.eigh(covariance)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+    """The symmetric square root, real whatever the dtype; unlike Cholesky's it exists for singular covariances."""
+    values, vectors = torch.linalg.eigh(covariance.real)
+    return (vectors * values.clamp(min=0).sqrt() @ vectors.T).to(covariance.dtype)
 
 
 def _check(name: str, value: tuple, shape: tuple[int, ...], symmetric: bool = False) -> np.ndarray:

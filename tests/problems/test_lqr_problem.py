@@ -7,6 +7,7 @@ import torch
 from checks import assert_unbiased
 from problems.proofs import DTYPE, prove_runs, slope, unit
 
+from rllab.estimators import ComplexStep
 from rllab.problems import LQR
 
 # three states, two actions, nothing symmetric that need not be, noise correlated
@@ -164,6 +165,34 @@ def test_pathwise_gradients_have_the_exact_mean_and_are_the_slopes_of_their_runs
     for i in range(6):
         measured = slope(lambda t, i=i: SYSTEM.sample((K + unit(6, i, t)).expand(3, -1), seeds), 1e-3)
         torch.testing.assert_close(g[:3, i], measured, rtol=1e-7, atol=1e-9)
+
+
+@both
+def test_runs_are_analytic_so_that_the_complex_step_gives_their_pathwise_gradient(problem, x):
+    seeds, step = torch.arange(4), torch.zeros(len(x), dtype=torch.complex128)
+    g = problem.sample_gradient(x.expand(4, -1), seeds)
+    for i in range(len(x)):
+        step[:] = 0
+        step[i] = 1e-30j
+        run = problem.run((x + step).expand(4, -1), seeds)
+        torch.testing.assert_close(run.cost.imag / 1e-30, g[:, i], rtol=1e-12, atol=1e-13)
+        torch.testing.assert_close(run.cost.real, problem.sample(x.expand(4, -1), seeds), rtol=1e-14, atol=0)
+    estimator = ComplexStep()
+    query = estimator.ask(x, len(x), 3)
+    g = problem.sample_gradient(x[None], query.seeds(query[0])[:1])[0]
+    estimate = estimator(problem.cost(), x, evaluations=len(x), key=3)
+    torch.testing.assert_close(estimate.gradient, g, rtol=1e-12, atol=1e-13)
+
+
+def test_a_run_is_answered_in_the_dtype_of_its_gains():
+    noise = torch.ones(1, 3), torch.ones(1, 6, 3), torch.ones(1, 6, 2)
+    runs = [SYSTEM.simulate(K[None].to(dtype), *noise) for dtype in (torch.float32, DTYPE, torch.complex128)]
+    assert [run.cost.dtype for run in runs] == [torch.float32, DTYPE, torch.complex128]
+    torch.testing.assert_close(runs[0].states.double(), runs[1].states, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(runs[2].states.real, runs[1].states, rtol=1e-14, atol=1e-15)
+    state = torch.tensor([[0.7, -0.2, 1.1]], dtype=torch.complex128)
+    critic = SYSTEM.critic(K.to(torch.complex128))
+    torch.testing.assert_close(critic.value(0, state).real, SYSTEM.critic(K).value(0, state.real), rtol=1e-14, atol=0)
 
 
 def test_a_seed_names_a_run_whatever_stands_beside_it():
