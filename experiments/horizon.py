@@ -54,7 +54,16 @@ METHODS = {
     "score": plots.MethodStyle(plots.ORANGE, plots.DOTTED, "^"),
     "score, V": plots.MethodStyle(plots.GREEN, plots.SOLID, "P"),
 }
-NAMES = {"smoothing": "smoothing, an episode", "score": "score, cost to go", "score, V": "score, cost to go − V_t"}
+NAMES = {
+    "smoothing": "smoothing of the gains, once an episode",
+    "score": "score function of every action, by cost to go",
+    "score, V": "score function of every action, by cost to go less V_t",
+}
+EXACT = "smoothing, σ → 0: (d + 2) E‖∇c‖² − ‖∇J‖²"
+LETTERS = (
+    "c: cost of an episode; J = E c; V_t: exact expected cost from step t on; an estimate ĝ is that of one episode, "
+    "by smoothing of a pair"
+)
 
 
 @dataclass(frozen=True)
@@ -220,7 +229,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw variance per environment step against horizon and number of systems."""
-    drawing, axes = plots.panels(2, 1, width=5.0, height=4.4)
+    drawing, axes = plots.panels(2, 1, width=5.2, height=5.2)
+    axes[1].sharey(axes[0])
     with plots.style():
         for ax, sweep, x in zip(axes, ("horizon", "systems"), (HORIZONS, SYSTEMS), strict=True):
             for method, how in METHODS.items():
@@ -230,13 +240,18 @@ def figure(records: list[Record], config: Config) -> Path:
                     x, y.mean(0), color=how.color, linestyle=how.linestyle, marker=how.marker, label=NAMES[method]
                 )
             predicted = table(records, sweep, "smoothing", "predicted").mean(0)
-            ax.loglog(x, predicted, "k+", markersize=11, label="smoothing, (d + 2) E‖∇c‖² − ‖∇J‖²")
+            ax.loglog(x, predicted, "k+", markersize=11, label=EXACT)
             ax.set_xticks(x, [str(i) for i in x])
             ax.minorticks_off()
-        axes[0].set(xlabel="horizon T", ylabel="variance/‖∇J‖² × environment steps", title="One integrator, d = 2")
-        axes[1].set(xlabel="integrators k; d = 2k² gains", title=f"T = {FIXED_HORIZON}")
-        drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-        drawing.suptitle(f"Means of {len(records)} seeds; bands: all of them")
+            ax.set_ylabel("variance of ĝ/‖∇J‖² × environment steps")
+        axes[0].set(xlabel="horizon T, steps of an episode", title="Longer episodes: 1 integrator, d = 2 gains")
+        axes[1].set(xlabel="double integrators k, d = 2k² gains", title=f"More gains: T = {FIXED_HORIZON} steps")
+        handles, labels = axes[0].get_legend_handles_labels()
+        drawing.legend(handles, labels, title=LETTERS, alignment="left", loc="outside lower center", ncols=2)
+        drawing.suptitle(
+            "Linear-quadratic control by u = −Kx + noise: how noisy is a policy gradient, for the steps it takes?\n"
+            f"Variance: trace of the covariance of ĝ, an estimate of ∇J(K). Means of {len(records)} seeds; bands: all"
+        )
     return plots.save(drawing, config.out / "horizon.png")
 
 
