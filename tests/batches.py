@@ -10,7 +10,8 @@ import torch
 from sampling import LOGITS, REACH, all_outcomes, assert_close, enumerated, knotty, moments, panels, weighted
 from torch import Tensor
 
-from rllab import Bernoulli, Categorical, Cost, Gaussian, Key
+from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target
+from rllab.estimate import Kind
 from rllab.estimators import Enumeration, ScoreFunction
 
 CHOICES = Categorical(torch.tensor([0.4, -1.1, 0.9, 0.0, -0.3], dtype=torch.float64))
@@ -88,7 +89,7 @@ def prove_importance_weighted(monkeypatch, cls) -> None:
     for b in (None, 0.6):
         estimator = cls(baseline=b)
         found = importance_moments(monkeypatch, estimator)
-        assert estimator.unbiased
+        assert estimator.unbiased and estimator.target == Target.expectation()
         for name, s in {"mean": x - 1, "scale": (x - 1) ** 2 - 1}.items():
             assert_close(found[name][0], truth[name], rtol=1e-8)
             f = bounded(x[:, None]) - (b or 0.0)
@@ -97,16 +98,20 @@ def prove_importance_weighted(monkeypatch, cls) -> None:
 
 
 def assert_clipped_is_short(monkeypatch, estimator) -> None:
-    """Over all outcomes from its proposal of bits, the mean is that with cut ratios, and not the gradient."""
-    q = estimator.proposal
+    """Over all outcomes from its proposal of bits, the mean is that of its surrogate by autograd, and not ∇E f."""
+    q, c, b = estimator.proposal, estimator.clip, estimator.baseline or 0.0
+    leaf = LOGITS.clone().requires_grad_()
     x, log_q = q.support()
-    rho = (Bernoulli(LOGITS).log_prob(x) - log_q).exp().clamp_max(estimator.clip)
-    expected = Bernoulli(LOGITS).score_sum(log_q.exp() * rho * knotty(x), x, None)["logits"]
+    log_rho = Bernoulli(leaf).log_prob(x) - log_q
+    # φ(ρ) = ρ up to c, c (1 + log ρ/c) from there on
+    phi = torch.where(log_rho.exp() <= c, log_rho.exp(), c * (1 + log_rho - math.log(c)))
+    (expected,) = torch.autograd.grad(log_q.exp() @ (phi * (knotty(x) - b)), leaf)
     many, weights = all_outcomes(monkeypatch, q, 1)
     at = Bernoulli(LOGITS.expand(len(weights), 3))
-    cut = type(estimator)(many, clip=estimator.clip)
+    cut = type(estimator)(many, b, c)
     mean, _ = weighted(cut(Cost(knotty), at, evaluations=1, key=0).gradient["logits"], weights)
     assert_close(mean, expected)
+    assert cut.unbiased and cut.target.kind is Kind.SURROGATE
     truth = enumerated(Bernoulli(LOGITS), knotty)["logits"]
     assert float((mean - truth).norm()) > 0.05 * float(truth.norm())
 

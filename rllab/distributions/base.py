@@ -42,6 +42,11 @@ class Distribution(ABC):
         """Shape of one sample: (d,), or (B, d) for B distributions at once."""
 
     @property
+    def measure(self) -> tuple[str, ...]:
+        """What the density of each coordinate is by: "length"; "counting"; or "simplex", of all shares of a whole."""
+        return ("length",) * self.shape[-1]
+
+    @property
     def support_size(self) -> int | None:
         """How many different samples there are; None if not finitely many."""
         return None
@@ -78,9 +83,24 @@ class Distribution(ABC):
         """Return the noise of samples that were not drawn here; None where scores are computed from x alone."""
         return None
 
+    def noise_from(self, other: Distribution, x: Tensor, noise: Any) -> Any:
+        """Return the noise of samples drawn from another distribution, with what that knows of them.
+
+        A hook: noise that does not depend on parameters is the same in all of a family, and may have digits of x that x
+        itself has not.
+        """
+        return noise if other is self else self.noise_of(x)
+
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
         """Return log p(x), (k,) or (k, B): of samples (k, *shape), drawn from whatever."""
+
+    def log_density(self, x: Tensor, noise: Any) -> Tensor:
+        """Return log p(x) of samples with their noise: finite where x has run into the edge of its precision.
+
+        A hook, for noise that still knows the logarithm of an x that underflowed.
+        """
+        return self.log_prob(x)
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         """Return samples `start` to `stop` of all there are, in a fixed order: (N, *shape), and log p, (N,) or (N, B).

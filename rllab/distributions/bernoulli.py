@@ -43,6 +43,10 @@ class Bernoulli(Distribution):
         return tuple(self.logits.shape)
 
     @property
+    def measure(self) -> tuple[str, ...]:
+        return ("counting",) * self.shape[-1]
+
+    @property
     def support_size(self) -> int:
         return 2 ** self.shape[-1]
 

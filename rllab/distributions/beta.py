@@ -10,13 +10,14 @@ Source: Johnson, Kotz & Balakrishnan (1995), "Continuous univariate distribution
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rllab.distributions.base import Distribution
 from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
-from rllab.distributions.gamma import log_standard_gamma
+from rllab.distributions.gamma import log_standard_gamma, times_log
 from rllab.keys import Key
 
 Noise = tuple[Tensor, Tensor]
@@ -50,28 +51,34 @@ class Beta(Distribution):
         return tuple(self.concentration1.shape)
 
     def draw(self, k: int, key: Key) -> tuple[Tensor, Noise]:
+        """Draw samples; their noise is log x and log(1 − x) in float64, finite where x rounds to 0 or 1."""
         log_y = log_standard_gamma(self.concentration1, k, key.child("y"))
         log_z = log_standard_gamma(self._beta, k, key.child("z"))
         log_sum = torch.logaddexp(log_y, log_z)
-        return torch.exp(log_y - log_sum).to(self.concentration1), self._noise(log_y - log_sum, log_z - log_sum)
+        return torch.exp(log_y - log_sum).to(self.concentration1), (log_y - log_sum, log_z - log_sum)
 
     def noise_of(self, x: Tensor) -> Noise:
         x = x.double()
-        return self._noise(x.log(), torch.log1p(-x))
+        return x.log(), torch.log1p(-x)
+
+    def noise_from(self, other: Distribution, x: Tensor, noise: Any) -> Noise:
+        return noise if isinstance(other, Beta) else self.noise_of(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        a, b = self.concentration1, self._beta
+        return self.log_density(x, self.noise_of(x)).to(self.concentration1)
+
+    def log_density(self, x: Tensor, noise: Noise) -> Tensor:
+        # log p = Σ_i (α − 1) log x + (β − 1) log(1 − x) − log Γ(α) − log Γ(β) + log Γ(α + β)
+        (log_x, log_1mx), a, b = noise, self.concentration1.double(), self._beta.double()
         log_norm = torch.lgamma(a) + torch.lgamma(b) - torch.lgamma(a + b)
-        return (torch.xlogy(a - 1, x) + torch.special.xlog1py(b - 1, -x) - log_norm).sum(-1)
+        return (times_log(a - 1, log_x) + times_log(b - 1, log_1mx) - log_norm).sum(-1)
 
     def scores(self, x: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return {"concentration1": noise[0], "concentration0": noise[1]}
-
-    def _noise(self, log_x: Tensor, log_1mx: Tensor) -> Noise:
-        a, b = self.concentration1.double(), self._beta.double()
+        # differences of numbers that may be large and close, taken in float64
+        (log_x, log_1mx), a, b = noise, self.concentration1.double(), self._beta.double()
         both = torch.digamma(a + b)
-        noise = log_x - (torch.digamma(a) - both), log_1mx - (torch.digamma(b) - both)
-        return noise[0].to(self.concentration1), noise[1].to(self.concentration1)
+        s = {"concentration1": log_x - (torch.digamma(a) - both), "concentration0": log_1mx - (torch.digamma(b) - both)}
+        return {name: value.to(self.concentration1) for name, value in s.items()}
 
     @property
     def _beta(self) -> Tensor:

@@ -63,6 +63,10 @@ class Categorical(Distribution):
         return (*problems, n if self.samples == "index" else n * k)
 
     @property
+    def measure(self) -> tuple[str, ...]:
+        return ("counting",) * self.shape[-1]
+
+    @property
     def support_size(self) -> int:
         return self.logits.shape[-1] ** self._choices
 

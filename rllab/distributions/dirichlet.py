@@ -10,13 +10,14 @@ Source: Kotz, Balakrishnan & Johnson (2000), "Continuous multivariate distributi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rllab.distributions.base import Distribution
 from rllab.distributions.checks import VECTORS, check_floating, check_positive
-from rllab.distributions.gamma import log_standard_gamma
+from rllab.distributions.gamma import log_standard_gamma, times_log
 from rllab.keys import Key
 
 
@@ -44,22 +45,31 @@ class Dirichlet(Distribution):
     def shape(self) -> tuple[int, ...]:
         return tuple(self.concentration.shape)
 
+    @property
+    def measure(self) -> tuple[str, ...]:
+        return ("simplex",) * self.shape[-1]
+
     def draw(self, k: int, key: Key) -> tuple[Tensor, Tensor]:
+        """Draw samples; their noise is log x in float64, finite where x underflows."""
         log_x = torch.log_softmax(log_standard_gamma(self.concentration, k, key.child("y")), -1)
-        return log_x.exp().to(self.concentration), self._noise(log_x)
+        return log_x.exp().to(self.concentration), log_x
 
     def noise_of(self, x: Tensor) -> Tensor:
-        return self._noise(x.double().log())
+        return x.double().log()
+
+    def noise_from(self, other: Distribution, x: Tensor, noise: Any) -> Tensor:
+        return noise if isinstance(other, Dirichlet) else self.noise_of(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        a = self.concentration
-        return torch.lgamma(a.sum(-1)) + (torch.xlogy(a - 1, x) - torch.lgamma(a)).sum(-1)
+        return self.log_density(x, self.noise_of(x)).to(self.concentration)
+
+    def log_density(self, x: Tensor, noise: Tensor) -> Tensor:
+        # log p = log Γ(Σ_i α_i) + Σ_i (α_i − 1) log x_i − log Γ(α_i)
+        a = self.concentration.double()
+        return torch.lgamma(a.sum(-1)) + (times_log(a - 1, noise) - torch.lgamma(a)).sum(-1)
 
     def scores(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
-        return {"concentration": noise}
-
-    def _noise(self, log_x: Tensor) -> Tensor:
-        """Return the scores, differences of numbers that may be large and close, taken in float64."""
+        # a difference of numbers that may be large and close, taken in float64
         a = self.concentration.double()
         mean = torch.digamma(a) - torch.digamma(a.sum(-1, keepdim=True))  # E log x
-        return (log_x - mean).to(self.concentration)
+        return {"concentration": (noise - mean).to(self.concentration)}

@@ -15,11 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.distributions import constraints
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rllab.arrays import as_array, as_tensor
 from rllab.distributions.base import Distribution, Sums
 from rllab.keys import Key
+
+_SIMPLEX = type(constraints.simplex)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +68,13 @@ class FromTorch(Distribution):
     def _shape(self) -> tuple[int, ...]:
         d = self._made(self.arguments)
         return tuple(d.batch_shape + d.event_shape)
+
+    @property
+    def measure(self) -> tuple[str, ...]:
+        support = self._made(self.arguments).support
+        discrete = support is not None and support.is_discrete
+        kind = "counting" if discrete else "simplex" if isinstance(support, _SIMPLEX) else "length"
+        return (kind,) * self.shape[-1]
 
     def _with(self, parameters: dict[str, Tensor]) -> FromTorch:
         return FromTorch(self.family, parameters)

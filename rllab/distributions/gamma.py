@@ -12,6 +12,7 @@ Source: Marsaglia & Tsang (2000), "A simple method for generating gamma variable
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,8 +21,6 @@ from torch import Tensor
 from rllab.distributions.base import Distribution, each_problem
 from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
 from rllab.keys import Key
-
-Noise = tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,29 +49,41 @@ class Gamma(Distribution):
     def shape(self) -> tuple[int, ...]:
         return tuple(self.concentration.shape)
 
-    def draw(self, k: int, key: Key) -> tuple[Tensor, Noise]:
-        log_y = log_standard_gamma(self.concentration, k, key.child("y"))  # y = βx
-        return torch.exp(log_y - self._rate.double().log()).to(self.concentration), self._noise(log_y)
+    def draw(self, k: int, key: Key) -> tuple[Tensor, Tensor]:
+        """Draw samples; their noise is log x in float64, finite where x underflows."""
+        log_x = log_standard_gamma(self.concentration, k, key.child("y")) - self._rate.double().log()
+        return log_x.exp().to(self.concentration), log_x
 
-    def noise_of(self, x: Tensor) -> Noise:
-        return self._noise(x.double().log() + self._rate.double().log())
+    def noise_of(self, x: Tensor) -> Tensor:
+        return x.double().log()
+
+    def noise_from(self, other: Distribution, x: Tensor, noise: Any) -> Tensor:
+        return noise if isinstance(other, Gamma) else self.noise_of(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        a, b = self.concentration, self._rate
-        return (torch.xlogy(a, b) + torch.xlogy(a - 1, x) - b * x - torch.lgamma(a)).sum(-1)
+        return self.log_density(x, self.noise_of(x)).to(self.concentration)
 
-    def scores(self, x: Tensor, noise: Noise) -> dict[str, Tensor]:
-        return {"concentration": noise[0], "rate": noise[1] / self._rate}
+    def log_density(self, x: Tensor, noise: Tensor) -> Tensor:
+        # log p = Σ_i α log β + (α − 1) log x − βx − log Γ(α)
+        a, b = self.concentration.double(), self._rate.double()
+        return (a * b.log() + times_log(a - 1, noise) - b * noise.exp() - torch.lgamma(a)).sum(-1)
 
-    def _noise(self, log_y: Tensor) -> Noise:
-        """Return log y − ψ(α) and α − y, differences of numbers that may be large and close, taken in float64."""
-        a = self.concentration.double()
-        return (log_y - torch.digamma(a)).to(self.concentration), (a - log_y.exp()).to(self.concentration)
+    def scores(self, x: Tensor, noise: Tensor) -> dict[str, Tensor]:
+        # log βx − ψ(α) and (α − βx)/β: differences of numbers that may be large and close, taken in float64
+        a, b = self.concentration.double(), self._rate.double()
+        log_y = noise + b.log()
+        s = {"concentration": log_y - torch.digamma(a), "rate": (a - log_y.exp()) / b}
+        return {name: value.to(self.concentration) for name, value in s.items()}
 
     @property
     def _rate(self) -> Tensor:
         assert isinstance(self.rate, Tensor)  # __post_init__ made it one
         return self.rate
+
+
+def times_log(c: Tensor, log_x: Tensor) -> Tensor:
+    """Return c log x, and 0 where c is: of x⁰ = 1, at x = 0 too."""
+    return torch.where((c == 0) & torch.isinf(log_x), 0.0, c * log_x)
 
 
 def log_standard_gamma(concentration: Tensor, k: int, key: Key) -> Tensor:

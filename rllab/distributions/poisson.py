@@ -37,6 +37,10 @@ class Poisson(Distribution):
     def shape(self) -> tuple[int, ...]:
         return tuple(self.rate.shape)
 
+    @property
+    def measure(self) -> tuple[str, ...]:
+        return ("counting",) * self.shape[-1]
+
     def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
         return each_problem(lambda rng, rate: rng.poisson(rate, (k, *rate.shape)), self.rate, key).to(self.rate), None
 

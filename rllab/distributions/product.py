@@ -53,6 +53,10 @@ class Product(Distribution):
         return (*first[:-1], sum(shape[-1] for shape in shapes))
 
     @property
+    def measure(self) -> tuple[str, ...]:
+        return tuple(itertools.chain.from_iterable(block.measure for block in self.blocks.values()))
+
+    @property
     def support_size(self) -> int | None:
         sizes = [block.support_size for block in self.blocks.values()]
         return None if None in sizes else math.prod(size for size in sizes if size is not None)
@@ -71,8 +75,20 @@ class Product(Distribution):
     def noise_of(self, x: Tensor) -> dict[str, Any]:
         return {name: block.noise_of(part) for name, block, part in self._parts(x)}
 
+    def noise_from(self, other: Distribution, x: Tensor, noise: Any) -> dict[str, Any]:
+        theirs = other.blocks.items() if isinstance(other, Product) else ()
+        if [block.shape for _, block in theirs] != [block.shape for block in self.blocks.values()]:
+            return self.noise_of(x)
+        return {
+            name: block.noise_from(its, part, noise[their_name])
+            for (name, block, part), (their_name, its) in zip(self._parts(x), theirs, strict=True)
+        }
+
     def log_prob(self, x: Tensor) -> Tensor:
         return sum(block.log_prob(part) for _, block, part in self._parts(x))  # type: ignore[return-value] - not empty
+
+    def log_density(self, x: Tensor, noise: dict[str, Any]) -> Tensor:
+        return sum(block.log_density(part, noise[name]) for name, block, part in self._parts(x))  # type: ignore[return-value]
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         size = self.support_size

@@ -10,7 +10,7 @@ import torch
 from batches import prove_batches, prove_counts, prove_importance_weighted, prove_scores, prove_sum_and_sample
 from sampling import knotty
 
-from rllab import Bernoulli, Categorical, Gamma, Gaussian
+from rllab import Bernoulli, Categorical, Gamma, Gaussian, Target
 from rllab.estimators import ImportanceWeighted, ScoreFunction, SumAndSample, score_function, sum_and_sample
 
 T = torch.distributions
@@ -82,7 +82,7 @@ class DroppedRatio(ImportanceWeighted):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return block._replace(noise=torch.zeros_like(block.noise))
+        return block._replace(noise=block.noise._replace(log_ratio=torch.zeros_like(block.noise.log_ratio)))
 
 
 class InvertedRatio(ImportanceWeighted):
@@ -90,18 +90,18 @@ class InvertedRatio(ImportanceWeighted):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return block._replace(noise=-block.noise)
+        return block._replace(noise=block.noise._replace(log_ratio=-block.noise.log_ratio))
 
 
 @dataclass(frozen=True)
-class ClippedSoldAsUnbiased(ImportanceWeighted):
+class ClippedSoldAsTheExpectation(ImportanceWeighted):
     """Ratios cut off at 1.2."""
 
     clip: float = 1.2
 
     @property
-    def unbiased(self):
-        return True
+    def target(self):
+        return Target.expectation()
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ BATCHES = {
     OptimalOfItsOwnHalf: OptimalOfItsOwnHalf("optimal"),
 }
 COUNTS = [CountsOfEachOutcomeAsOne, CountsOverOutcomes, CountsWithoutLeavingOneOut]
-RATIOS = [DroppedRatio, InvertedRatio, ClippedSoldAsUnbiased, NormalisedSoldAsUnbiased, ScoreOfTheProposal]
+RATIOS = [DroppedRatio, InvertedRatio, ClippedSoldAsTheExpectation, NormalisedSoldAsUnbiased, ScoreOfTheProposal]
 RESTS = [RestNotReweighed, RestDrawnFromAll, LeastProbableEnumerated]
 
 
