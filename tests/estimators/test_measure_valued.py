@@ -1,4 +1,4 @@
-"""MeasureValued: exact mean and variance over everything it draws, for each family, and the published comparison."""
+"""MeasureValued: exact mean and variance over everything it draws, and the published comparison; see also _blocks."""
 
 import math
 
@@ -39,12 +39,6 @@ FIGURES = [
     (Cosine(5.0), (0.0, 0.2957), (0.0, 1.0)),
 ]
 CHOICES = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64)
-
-
-def crossed(x):
-    """A cost of two choices among three that is not a sum over them."""
-    v = torch.tensor([0.3, -1.2, 0.9], dtype=x.dtype)
-    return (x[:, :3] @ v + 0.4) * (x[:, 3:] @ v.flip(0)) + x[:, 1]
 
 
 def test_it_has_its_closed_form_moments(monkeypatch):
@@ -93,30 +87,6 @@ def test_the_other_coordinates_are_drawn_and_not_held(monkeypatch):
     mean, _ = moments(monkeypatch, drawn, weights, MeasureValued(), f, Gaussian(mu, s), 8)["mean"]
     expected = (mu[1] ** 2 + s * s, 2 * mu[0] * mu[1] - math.exp(-s * s / 2) * torch.sin(mu[1]))
     assert_close(mean, torch.stack(expected))
-
-
-def test_choices_are_replaced_one_by_one_by_choices_of_the_right_chances(monkeypatch):
-    # every outcome of two choices, and for each both other choices, one of them by u below its chance
-    p = torch.softmax(CHOICES, -1)
-    options = [[], []]  # (choice, u for another, chance)
-    for i in range(2):
-        for c in range(3):
-            first, second = (j for j in range(3) if j != c)
-            chance = float(p[i, first] / (p[i, first] + p[i, second]))
-            options[i] += [(c, chance / 2, p[i, c] * chance), (c, (1 + chance) / 2, p[i, c] * (1 - chance))]
-    x, u, weights = [], [], []
-    for a, ua, wa in options[0]:
-        for b, ub, wb in options[1]:
-            x.append(torch.eye(3, dtype=torch.float64)[[a, b]].flatten())
-            u.append([ua, ub])
-            weights.append(wa * wb)
-    x, weights = torch.stack(x), torch.stack(weights)
-    monkeypatch.setattr(Categorical, "draw", lambda *_: (x[None], None))
-    drawn = {f"{WEAK}.uniform": torch.tensor(u, dtype=torch.float64)[:, None, :, None]}
-    at = Categorical(CHOICES)
-    mean, covariance = moments(monkeypatch, drawn, weights, MeasureValued(), crossed, at, 12)["logits"]
-    assert_close(mean, enumerated(at, crossed)["logits"].flatten())
-    assert (covariance.diagonal() > 0).all()
 
 
 def test_choices_may_be_indices():
