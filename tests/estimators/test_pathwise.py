@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from checks import HESSIAN, LINEAR, OFFSET, THETA, linear, quadratic
+from checks import HESSIAN, LINEAR, OFFSET, THETA, exact_moments, linear, quadratic
 from sampling import assert_close, path_moments, prove_pathwise
 
 from rllab import Bernoulli, Cost, Gaussian
@@ -36,6 +36,21 @@ def test_the_variances_of_the_published_comparison(monkeypatch, problem, by_mean
         assert_close(mean, truth[name], atol=1e-10)
         assert_close(mean, gradient, rtol=5e-4, atol=5e-5)
         assert_close(covariance, variance, rtol=5e-4)
+
+
+def test_in_two_dimensions_it_has_the_variance_of_a_quadratic(monkeypatch):
+    # ∇f = g + A s u: Var = Σ_ij A_ij² s_j², s²‖A‖_F² where all are the same; by scale i, with u_i in it, see below
+    for scale in (torch.tensor([0.4, 0.4]), torch.tensor([0.3, 0.8])):
+        s = scale.double()
+        found = exact_moments(monkeypatch, Pathwise(), quadratic, THETA, 1, units=1, order=4, scale=s)
+        assert_close(found["mean"][0], LINEAR)
+        assert_close(found["mean"][1], (HESSIAN**2 @ s**2).sum())
+        if s[0] == s[1]:
+            assert_close(found["mean"][1], s[0] ** 2 * HESSIAN.norm() ** 2)
+        # Var g_i u_i + Σ_j A_ij s_j u_j u_i = g_i² + Σ_j A_ij² s_j² + A_ii² s_i²
+        own = HESSIAN.diagonal() * s
+        assert_close(found["scale"][0], own)
+        assert_close(found["scale"][1], (LINEAR**2 + HESSIAN**2 @ s**2 + own**2).sum())
 
 
 def test_on_a_quadratic_its_variance_is_that_of_the_hessian_and_on_a_line_nothing():

@@ -30,12 +30,19 @@ def test_the_scale_gradient_is_that_of_the_expected_quadratic(monkeypatch):
     torch.testing.assert_close(mean, HESSIAN.diagonal() * scale, rtol=1e-10, atol=1e-10)
 
 
-def test_the_square_cost_has_the_variance_known_in_one_dimension(monkeypatch):
-    # f = (x − k)², a = μ − k: Var_μ = (a⁴ + 18a²s² + 15s⁴)/s² − 4a², which is 495 at a = 4, s = 1
+@pytest.mark.parametrize(("a", "s"), [(4.0, 1.0), (-0.7, 0.3), (1.2, 2.5)])
+def test_the_square_cost_has_the_variance_known_in_one_dimension(monkeypatch, a, s):
+    # f = (x − k)², a = μ − k: Var_μ = (a⁴ + 18a²s² + 15s⁴)/s² − 4a², which is 495 at a = 4, s = 1; and by the scale
+    # E (a + su)⁴ (u² − 1)²/s² − 4s², where E (u² − 1)² = 2, E u² (u² − 1)² = 10, E u⁴ (u² − 1)² = 78
     at = torch.tensor([1.0], dtype=torch.float64)
-    m = exact_moments(monkeypatch, ScoreFunction(None), lambda x: (x[:, 0] + 3) ** 2, at, 1, units=1, scale=1.0)
-    assert float(m["mean"][0]) == pytest.approx(8.0, rel=1e-10)
-    assert float(m["mean"][1]) == pytest.approx(495.0, rel=1e-10)
+    m = exact_moments(monkeypatch, ScoreFunction(None), lambda x: (x[:, 0] - 1 + a) ** 2, at, 1, units=1, scale=s)
+    by_mean = (a**4 + 18 * a**2 * s**2 + 15 * s**4) / s**2 - 4 * a**2
+    by_scale = (2 * a**4 + 60 * a**2 * s**2 + 78 * s**4) / s**2 - 4 * s**2
+    if (a, s) == (4.0, 1.0):
+        assert (by_mean, by_scale) == (495, 1546)
+    for name, mean, variance in (("mean", 2 * a, by_mean), ("scale", 2 * s, by_scale)):
+        assert float(m[name][0]) == pytest.approx(mean, rel=1e-10)
+        assert float(m[name][1]) == pytest.approx(variance, rel=1e-10)
 
 
 def test_a_constant_baseline_shifts_the_cost_it_multiplies(monkeypatch):
@@ -45,18 +52,19 @@ def test_a_constant_baseline_shifts_the_cost_it_multiplies(monkeypatch):
     assert float(variance) == pytest.approx(D * (OFFSET - b) ** 2 / SCALE**2 + (D + 1) * G, rel=1e-10)
 
 
-@pytest.mark.parametrize("k", (2, 3))
-def test_leave_one_out_is_unbiased_with_the_closed_form_variance(monkeypatch, k):
-    at, slope = torch.tensor([0.7], dtype=torch.float64), 1.9
+@pytest.mark.parametrize(("k", "d"), [(2, 1), (3, 1), (2, 2), (3, 2), (4, 2), (2, 3), (3, 3)])
+def test_leave_one_out_is_unbiased_with_the_closed_form_variance(monkeypatch, k, d):
+    at, slope = (torch.tensor(v[:d], dtype=torch.float64) for v in ([0.7, -1.3, 0.4], [1.9, -0.4, 1.1]))
 
     def line(x):
-        return OFFSET + slope * x[:, 0]
+        return OFFSET + x @ slope
 
-    m = exact_moments(monkeypatch, ScoreFunction("leave-one-out"), line, at, k, units=k, scale=SCALE)
+    # squared estimates by the mean are of degree 4 in each number, so three nodes an axis are exact
+    m = exact_moments(monkeypatch, ScoreFunction("leave-one-out"), line, at, k, units=k, order=3, scale=SCALE)
     mean, variance = m["mean"]
-    assert float(mean) == pytest.approx(slope, rel=1e-10)
-    assert float(variance) == pytest.approx((1 + 1) * slope**2 / (k - 1), rel=1e-10)  # (d+1)G/(K−1)
-    assert float(m["scale"][0]) == pytest.approx(0.0, abs=1e-9)
+    torch.testing.assert_close(mean, slope, rtol=1e-10, atol=1e-10)
+    assert float(variance) == pytest.approx((d + 1) * float(slope @ slope) / (k - 1), rel=1e-10)  # (d+1)G/(K−1)
+    torch.testing.assert_close(m["scale"][0], torch.zeros_like(at), rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("k", (2, 3))

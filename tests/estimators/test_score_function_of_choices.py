@@ -1,5 +1,6 @@
 """ScoreFunction on bits and choices: exact moments over every outcome of a batch, saturated logits, and counts."""
 
+import itertools
 import math
 
 import pytest
@@ -79,6 +80,43 @@ def test_the_best_baseline_of_a_single_bit_leaves_no_variance(monkeypatch, p):
     mean, variance = batch_moments(monkeypatch, p * off + (1 - p) * on, f, bit(p), 1)
     assert_close(mean, 0.1 * p * (1 - p))
     assert float(variance) < 1e-30
+
+
+def optimal_by_hand(f, s):
+    """The estimate of one batch, costs (K,) and scores (K, n), in loops: either half lends the other its baseline."""
+    k, n = s.shape
+    g = [0.0] * n
+    for j in range(n):
+        for i in range(k):
+            other = range(1 - i % 2, k, 2)
+            square = sum(float(s[m, j]) ** 2 for m in other)
+            b = sum(float(f[m]) * float(s[m, j]) ** 2 for m in other) / square
+            g[j] += (float(f[i]) - b) * float(s[i, j]) / k
+    return g
+
+
+@pytest.mark.parametrize(("n", "k"), [(1, 2), (1, 5), (2, 2), (2, 3), (2, 4)])
+def test_the_optimal_baseline_has_the_variance_of_all_its_batches(monkeypatch, n, k):
+    at = Bernoulli(LOGITS[:n])
+    many, weights = all_outcomes(monkeypatch, at, k)
+    samples = many.draw(k, Key(0))[0].movedim(1, 0)  # (2^(nk), k, n)
+    p = torch.sigmoid(LOGITS[:n])
+    by_hand = torch.tensor([optimal_by_hand(knotty(x), x - p) for x in samples], dtype=torch.float64)
+    mean, covariance = batch_moments(monkeypatch, "optimal", knotty, at, k)
+    expected = weighted(by_hand, weights)
+    assert_close(mean, enumerated(at, knotty)["logits"])
+    assert_close(mean, expected[0])
+    assert_close(covariance, expected[1])
+
+
+@pytest.mark.parametrize("p", (0.5, 0.3, 0.97))
+def test_the_optimal_baseline_of_two_samples_is_the_other_cost_and_of_many_nears_no_variance(monkeypatch, p):
+    f, at = toy(0.45), bit(p)
+    _, two = batch_moments(monkeypatch, "optimal", f, at, 2)
+    assert_close(two, 0.1**2 * p * (1 - p) * (0.5 - p * (1 - p)))  # as leave-one-out
+    # the best baseline leaves none: both halves find it where either has a 0 and a 1, so that K Var falls
+    spread = [k * float(batch_moments(monkeypatch, "optimal", f, at, k)[1]) for k in (2, 4, 6, 8)]
+    assert all(later < earlier for earlier, later in itertools.pairwise(spread))
 
 
 # logit shared by three bits: gradient, and variance without baseline, with the mean cost, with the best baseline
