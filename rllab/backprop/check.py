@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -38,7 +39,8 @@ def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float]
     """Compare the three engines at these inputs, all in float64.
 
     An error is relative to the variable's largest entry of gradient, which counts as at least 1e-5 of the loss where
-    differences are concerned: they resolve no less. Cost: two forward passes an entry of every variable.
+    differences are concerned: they resolve no less. It is infinite where shapes differ or an entry is not a number.
+    Cost: two forward passes an entry of every variable.
     """
     inputs = [t.double() if t.is_floating_point() else t for t in observed]
     explicit, *others = (
@@ -49,5 +51,15 @@ def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float]
     errors = {}
     for name, g in explicit.by_variable.items():
         pairs = [(other.by_variable[name], floor) for other, floor in zip(others, floors, strict=True)]
-        errors[name] = tuple(float((g - t).abs().max() / t.abs().max().clamp(min=floor)) for t, floor in pairs)
+        errors[name] = tuple(_error(g, truth, floor) for truth, floor in pairs)
     return Check(errors, tolerances)
+
+
+def _error(g: Tensor, truth: Tensor, floor: float) -> float:
+    """Return the relative error, infinite if shapes differ or it is not a number, with which no comparison fails."""
+    if g.shape != truth.shape:
+        return math.inf
+    if not g.numel():
+        return 0.0
+    error = float((g - truth).abs().max() / truth.abs().max().clamp(min=floor))
+    return math.inf if math.isnan(error) else error
