@@ -10,7 +10,6 @@ from sampling import (
     all_outcomes,
     assert_close,
     bit,
-    enumerated,
     knotty,
     moments,
     panels,
