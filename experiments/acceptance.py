@@ -30,6 +30,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
+import numpy as np
+
 Measure = Callable[[int, bool], float]  # of (seed, fast)
 Seeds = Literal["worst", "median"]
 AMeasure = TypeVar("AMeasure", bound=Measure)
@@ -106,6 +108,21 @@ class Equals(Criterion):
 
     def __str__(self) -> str:
         return f"= {shown(self.number)}"
+
+
+def largest(*values: float) -> float:
+    """Return the largest number, or NaN if there is one: `max` may lose it. What a row is made of goes through here."""
+    return float(np.max(values))
+
+
+def least(*values: float) -> float:
+    """Return the least number, or NaN if there is one."""
+    return float(np.min(values))
+
+
+def furthest(values: Sequence[float], center: float) -> float:
+    """Return the number that is furthest from `center`, or NaN if there is one."""
+    return values[int(np.argmax(np.abs(np.subtract(values, center))))]  # NaN is the largest to argmax
 
 
 def shown(number: float) -> str:

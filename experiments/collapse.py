@@ -26,7 +26,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from acceptance import AtLeast, AtMost, row
+from acceptance import AtLeast, AtMost, largest, least, row
 from frame import Flags, Judge, half_width, main, values
 from matplotlib.axes import Axes
 from rows.draws import predict
@@ -107,7 +107,7 @@ def gradient_difference(depth: int, key: Key) -> float:
         above, _ = compose(layers[k + 1 :], dw.t())
         # ∂L/∂W_k = (W_K … W_k+1)ᵀ (G A_k−1ᵀ + g b_k−1ᵀ),   ∂L/∂b_k = (W_K … W_k+1)ᵀ g
         for ours, theirs in ((dw, above.t() @ (big @ below.t() + small[:, None] * offset)), (db, above.t() @ small)):
-            worst = max(worst, ((ours - theirs).abs().max() / theirs.abs().max()).item())
+            worst = largest(worst, ((ours - theirs).abs().max() / theirs.abs().max()).item())
     return worst
 
 
@@ -177,7 +177,7 @@ def descend(depth: int, steps: int, key: Key) -> list[dict[str, Any]]:
         key=0,
     )
     still = graph.backward(x, y, weights=torch.zeros_like(graph.weights)).weights
-    moved = max(dw.abs().max().item() for dw, _ in layers_of(graph, still))
+    moved = largest(*(dw.abs().max().item() for dw, _ in layers_of(graph, still)))
     rows = zip(trace.counts, trace.losses, strict=True)
     first = {"part": "zero", "depth": depth, "gradient": moved}
     return [first, *({"part": "descent", "depth": depth, "step": n // len(x), "loss": c / zero} for n, c in rows)]
@@ -224,7 +224,7 @@ def run(job: Job, record: Record) -> None:
     note="A narrow layer still bounds the rank of the product, and descent takes another way.",
 )
 def stack_against_product(seed: int, fast: bool) -> float:
-    return max(difference(depth, Key(seed)) for depth in DEPTHS[1:])
+    return largest(*(difference(depth, Key(seed)) for depth in DEPTHS[1:]))
 
 
 @row(
@@ -235,7 +235,7 @@ def stack_against_product(seed: int, fast: bool) -> float:
     wrong={"no function between the layers": lambda seed, fast: unexplained(3, Key(seed), relu=False)},
 )
 def left_by_an_affine_fit(seed: int, fast: bool) -> float:
-    return min(unexplained(depth, Key(seed)) for depth in DEPTHS[1:])
+    return least(*(unexplained(depth, Key(seed)) for depth in DEPTHS[1:]))
 
 
 def by_depth(records: list[Record], name: str, **wanted: object) -> np.ndarray:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from acceptance import AtMost, Equals, row
+from acceptance import AtMost, Equals, largest, row
 from frame import Flags, Judge, main
 from pictures import (
     PICTURES,
@@ -88,7 +88,7 @@ def run(job: Job, record: Record) -> None:
         diagram = picture.make()
         wrong = miscounted(diagram, picture.counts)
         record.append({"picture": name, "nodes": len(diagram.nodes), "edges": len(diagram.edges), "wrong": wrong})
-    record.append({"picture": "edge list", "difference": max(along_edges(seed) for seed in range(10))})
+    record.append({"picture": "edge list", "difference": largest(*(along_edges(seed) for seed in range(10)))})
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -392,7 +392,7 @@ def figure_of_two_modules(seed: int, fast: bool) -> float:
     },
 )
 def multiplications_of_stacks(seed: int, fast: bool) -> float:
-    return max(abs(figure_9(k).count("multiplier") - 2 * k) for k in range(2, 21))
+    return largest(*(abs(figure_9(k).count("multiplier") - 2 * k) for k in range(2, 21)))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from acceptance import AtMost, Equals, row
+from acceptance import AtMost, Equals, largest, row
 from frame import Flags, Judge, main
 from torch import Tensor
 
@@ -131,7 +131,7 @@ def difference(width: int, key: Key, *, chain: Callable[[Tensor, Tensor], Tensor
     product, sweep = explicit(graph, x, y, chain=chain).gradients, graph.backward(x, y).by_variable
     if set(product) != set(sweep):
         raise RuntimeError(f"the product knows {sorted(product)}, the sweep {sorted(sweep)}")
-    return max(((product[name] - g).abs().max() / g.abs().max()).item() for name, g in sweep.items())
+    return largest(*(((product[name] - g).abs().max() / g.abs().max()).item() for name, g in sweep.items()))
 
 
 def cpu_time(call: Callable[[], object], least: float = 0.02) -> float:
@@ -191,7 +191,7 @@ def run(job: Job, record: Record) -> None:
     },
 )
 def products_against_the_sweep(seed: int, fast: bool) -> float:
-    return max(difference(width, Key(seed)) for width in (8, 12, 32))
+    return largest(*(difference(width, Key(seed)) for width in (8, 12, 32)))
 
 
 @row(

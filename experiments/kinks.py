@@ -24,7 +24,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from acceptance import Equals, row
+from acceptance import Equals, largest, row
 from data import Data, digits
 from frame import Flags, Judge, half_width, main, values
 from matplotlib.axes import Axes
@@ -137,7 +137,7 @@ def train(setting: Setting, slope: float, dtype: torch.dtype, epochs: float, key
 def with_every_slope(setting: Setting, dtype: torch.dtype, epochs: float, key: Key) -> tuple[list[Trained], float]:
     """Train with every slope at the kink; return what came of it, and the largest difference between weights."""
     runs = [train(setting, slope, dtype, epochs, key) for slope in SLOPES]
-    return runs, max((r.weights - runs[0].weights).abs().max().item() for r in runs)
+    return runs, largest(*((r.weights - runs[0].weights).abs().max().item() for r in runs))
 
 
 def drawn(dtype: torch.dtype, key: Key, count: int = DRAWN, *, zero: bool = False) -> int:
@@ -155,7 +155,7 @@ def violations(relu: bp.Module, seed: int) -> int:
     at = torch.zeros(1000, 1, dtype=torch.float64)
     g = relu.vjp_state(torch.ones_like(at), at)
     t = standard_normal((1000, 1), Key(seed), at)
-    return int((relu.forward(t) < g * t).sum())
+    return int((~(relu.forward(t) >= g * t)).sum())  # NaN is one
 
 
 def run(job: Job, record: Record) -> None:

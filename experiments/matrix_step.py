@@ -164,13 +164,19 @@ def value(h: Tensor, w: Tensor) -> float:
     return 0.5 * float(w @ h @ w)
 
 
+def degrees_between(a: Tensor, b: Tensor) -> float:
+    """Return the angle of two vectors in degrees; NaN if a number of theirs is."""
+    cosine = a @ b / (a.norm() * b.norm())
+    return math.degrees(cosine.clamp(-1, 1).acos().item())
+
+
 def one_case(kind: str, n: int, key: Key) -> Iterator[dict[str, float | bool]]:
     """Yield g'Mg/(λ(M)|g|²), the angle of −Mg to −g in degrees, and for each factor whether the step raised f."""
     h, m = matrix_of("positive", n, key.child("H")), matrix_of(kind, n, key.child("M"))
     w = standard_normal((n,), key.child("w"), LIKE)
     g = h @ w
     size = float(torch.linalg.matrix_norm(m, 2))
-    angle = math.degrees(math.acos(max(-1.0, min(1.0, float(g @ m @ g / (g.norm() * (m @ g).norm()))))))
+    angle = degrees_between(m @ g, g)
     down = float(g @ m @ g / (size * g @ g))
     for factor in FACTORS:
         eta = factor / (size * float(torch.linalg.matrix_norm(h, 2)))

@@ -24,7 +24,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from acceptance import AtMost, Within, row
+from acceptance import AtMost, Within, furthest, largest, row
 from frame import Flags, Judge, main, values
 from torch import Tensor
 
@@ -126,13 +126,13 @@ def network(ds: float, key: Key) -> tuple[float, float]:
     """Return the residual of a network's loss along random directions of its weights, and the largest loss."""
     graph = bp.mlp((6, 8, 8, 4), "squared_distance", activation="tanh", key=key, dtype=torch.float64)
     x, y = normal(key.child("x"), 5, 6), normal(key.child("y"), 5, 4)
-    g, left, largest = graph.backward(x, y), [], 0.0
+    g, left, most = graph.backward(x, y), [], 0.0
     for u in normal(key.child("directions"), POINTS, len(graph.weights)):
         u = u / u.norm()
         after = graph.loss_per_sample(x, y, weights=graph.weights + ds * u).mean()
         left.append(after - g.loss - ds * (g.weights @ u))
-        largest = max(largest, after.item())
-    return rms(torch.stack(left)), largest
+        most = largest(most, after.item())
+    return rms(torch.stack(left)), most
 
 
 def weighted_sum(dz: float, key: Key, *, weights: Callable[[Tensor], Tensor] = lambda w: w) -> float:
@@ -200,7 +200,7 @@ def slope_of_fan_out(seed: int, fast: bool, predict: Predict) -> float:
 )
 def second_order_of_one_function(seed: int, fast: bool) -> float:
     slopes = [slope_of(lambda ds, h=h: one_function(h, ds, Key(seed)), fast) for h in SMOOTH.values()]
-    return max(slopes, key=lambda slope: abs(slope - 2))
+    return furthest(slopes, 2)
 
 
 @row(
@@ -234,7 +234,7 @@ def first_order_at_the_kink(seed: int, fast: bool) -> float:
 )
 def second_order_of_the_cost(seed: int, fast: bool) -> float:
     slopes = [slope_of_cost(seed, fast, h, through_derivatives) for h in SMOOTH.values()]
-    return max(slopes, key=lambda slope: abs(slope - 2))
+    return furthest(slopes, 2)
 
 
 @row(
@@ -248,7 +248,7 @@ def second_order_of_the_cost(seed: int, fast: bool) -> float:
     },
 )
 def error_of_a_weighted_sum(seed: int, fast: bool) -> float:
-    return max(weighted_sum(dz, Key(seed)) for dz in (1e-3, 1.0, 1e3, 1e6))
+    return largest(*(weighted_sum(dz, Key(seed)) for dz in (1e-3, 1.0, 1e3, 1e6)))
 
 
 @row(

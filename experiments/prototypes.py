@@ -27,7 +27,7 @@ from typing import Self
 
 import numpy as np
 import torch
-from acceptance import AtLeast, row
+from acceptance import AtLeast, least, row
 from data import Data, digits
 from frame import Flags, Judge, main, values
 from matplotlib.axes import Axes
@@ -187,7 +187,7 @@ def accuracies(seed: int, fast: bool, wrong_labels: bool = False, sigma: float =
 def gain(seed: int, fast: bool, over: str, wrong_labels: bool = False, sigma: float = SIGMA) -> float:
     """Return by how many points of accuracy the worse of both methods exceeds the start or the class means."""
     found = accuracies(seed, fast, wrong_labels, sigma)
-    return 100 * (min(found[method] for method in METHODS) - found[over])
+    return 100 * (least(*(found[method] for method in METHODS)) - found[over])
 
 
 WRONG = {

@@ -26,7 +26,7 @@ from typing import Self
 import data
 import numpy as np
 import torch
-from acceptance import AtLeast, AtMost, Equals, row
+from acceptance import AtLeast, AtMost, Equals, largest, row
 from data import Data
 from frame import Flags, Judge, column, main
 from matplotlib.axes import Axes
@@ -88,7 +88,8 @@ def detour(trace: bp.Trace) -> float:
 
 def uphill(trace: bp.Trace) -> float:
     """Return the share of steps that raise the loss over all samples."""
-    return float(np.mean(np.diff(trace.losses) > 0))
+    rise = np.diff(trace.losses)
+    return float(np.where(np.isnan(rise), np.nan, rise > 0).mean())
 
 
 def of_each_sample(graph: bp.Graph, samples: Data, w: Tensor) -> Tensor:
@@ -165,7 +166,7 @@ def to_the_line(seed: int, matrix: Tensor | None = None) -> float:
     for w in 10 * torch.rand(5, 2, generator=Key(seed).child("points").generator(), dtype=torch.float64) - 3:
         g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
         g = g if matrix is None else matrix @ g
-        worst = max(worst, float((tangent(loss, w) @ g / g.norm()).abs()))
+        worst = largest(worst, float((tangent(loss, w) @ g / g.norm()).abs()))
     return worst
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from acceptance import AtLeast, AtMost, Equals, row
+from acceptance import AtLeast, AtMost, Equals, largest, row
 from random_graphs import random_graph, values_of
 from rows.draws import normal, relative
 from torch import Tensor
@@ -47,7 +47,7 @@ def _isolated(seed: int, slope: bool) -> float:
     # ∂c/∂s = ∂c/∂z h'(s)
     rule = bp.Tanh().vjp_state(above, values["s1"]) if slope else above
     whole = [relative(differences(graph.rest(name, x, y), values[name]), g[name]) for name in ("x", "y")]
-    return max(relative(rule, g["s1"]), *whole)
+    return largest(relative(rule, g["s1"]), *whole)
 
 
 @row(
@@ -69,7 +69,7 @@ def _two_functions(seed: int, at_s: bool) -> float:
             (truth,) = torch.autograd.grad(g_torch(h_torch(leaf)).sum(), leaf)
             # (g ∘ h)'(s) = g'(h(s)) h'(s)
             outer = g.vjp_state(torch.ones_like(s), s if at_s else h.forward(s))
-            worst = max(worst, relative(h.vjp_state(outer, s), truth))
+            worst = largest(worst, relative(h.vjp_state(outer, s), truth))
     return worst
 
 
@@ -98,7 +98,7 @@ def _long_chain(seed: int, fast: bool, forgotten: int = 0) -> float:
         product = torch.ones_like(s)
         for (h, _), z in zip(chain[::-1][: depth - forgotten], below[-2::-1], strict=False):
             product = h.vjp_state(product, z)
-        worst = max(worst, relative(product, truth))
+        worst = largest(worst, relative(product, truth))
     return worst
 
 
@@ -154,7 +154,7 @@ def _perturbed(seed: int, h: bp.Pointwise) -> float:
     graph = bp.Graph(blocks, inputs, output="out", cost="C", key=seed, dtype=FLOAT64)
     x, y = normal(seed, "x", 3, 4), normal(seed, "y", 3, 2)
     explicit, moved = (graph.backward(x, y, engine=e).by_variable for e in ("explicit", "differences"))
-    return max(relative(explicit[name], moved[name]) for name in explicit)
+    return largest(*(relative(explicit[name], moved[name]) for name in explicit))
 
 
 @row(
@@ -224,7 +224,7 @@ def _rows_times_jacobian(seed: int, transposed: bool) -> float:
         jacobian = jacobian.T if transposed else jacobian
         if v.shape[1] != jacobian.shape[0] or jacobian.shape[1] != values[below].numel():
             return math.inf
-        worst = max(worst, relative(v @ jacobian, truth[below].reshape(1, -1)))
+        worst = largest(worst, relative(v @ jacobian, truth[below].reshape(1, -1)))
     return worst
 
 
@@ -289,7 +289,7 @@ def _all_jacobians(seed: int, transposed: bool) -> float:
         w = module.initial(seed) if module.size else None
         truth = torch.func.jacrev(lambda t, module=module, w=w: module.forward(t[None], w)[0])(z[0])
         ours = module.jacobian_state(z, w)[0]
-        worst = max(worst, float(((ours.T if transposed else ours) - truth).abs().max()))
+        worst = largest(worst, float(((ours.T if transposed else ours) - truth).abs().max()))
     return worst
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 import bicycle_flatness
 import nonsmooth
 import torch
-from acceptance import AtLeast, AtMost, Equals, Within, row
+from acceptance import AtLeast, AtMost, Equals, Within, furthest, largest, least, row
 from bicycle import ENVIRONMENT, SCALE
 from rows.draws import normal
 from torch import Tensor
@@ -33,7 +33,7 @@ def _zeros(seed: int, fast: bool, costs: dict[str, Callable[[Tensor], Tensor]]) 
         x = (2 * normal(seed, name, 100 if fast else 2000, 2)).requires_grad_()
         f = cost(x)
         g = torch.autograd.grad(f.sum(), x)[0] if f.requires_grad else torch.zeros_like(x)
-        worst = min(worst, float((g == 0).all(1).double().mean()))
+        worst = least(worst, float((g == 0).all(1).double().mean()))
     return worst
 
 
@@ -53,7 +53,7 @@ def _moved(seed: int, problems: dict[str, Problem]) -> float:
     for name, problem in problems.items():
         start = nonsmooth.LANDSCAPES[name].at + 0.05 * normal(seed, name, 2)
         trace = minimize(problem.cost(), start, est.Backprop(), evaluations=1, budget=20, lr=0.05, key=seed)
-        moved = max(moved, float((trace.at - start).abs().max()))
+        moved = largest(moved, float((trace.at - start).abs().max()))
     return moved
 
 
@@ -72,7 +72,7 @@ def _slope_of_stairs(seed: int, fast: bool, sigma: float) -> float:
     land, n = nonsmooth.LANDSCAPES["stairs"], 1 << (13 if fast else 16)
     rows = nonsmooth.estimates(land, sigma, n, 2, Key(seed))
     slopes = [2 * r["gradient"] for r in rows if r["what"] == "agreement" and r["form"] == "antithetic"]
-    return max(slopes, key=lambda slope: abs(slope - 1))
+    return furthest(slopes, 1)
 
 
 @row(
@@ -91,7 +91,7 @@ def _best_radius(seed: int, fast: bool, name: str) -> float:
         rows = nonsmooth.estimates(nonsmooth.LANDSCAPES[name], sigma, 2048, 20 if fast else 300, Key(seed))
         return next(r["cosine"] for r in rows if r["what"] == "quality" and r["form"] == "antithetic")
 
-    return cosine(0.4) - max(cosine(0.04), cosine(10.0))
+    return cosine(0.4) - largest(cosine(0.04), cosine(10.0))
 
 
 @row(
@@ -108,7 +108,7 @@ def radius_for_a_hole(seed: int, fast: bool) -> float:
 
 def _on_the_flat(seed: int, forms: tuple[str, ...]) -> float:
     rows = [r for sigma in (0.01, 0.4, 10.0) for r in nonsmooth.flat(sigma, 50, Key(seed))]
-    return max(r["squares"] for r in rows if r["form"] in forms)
+    return largest(*(r["squares"] for r in rows if r["form"] in forms))
 
 
 @row(
@@ -160,7 +160,7 @@ def ride(seed: int, sigma: float, most: int) -> float:
     start = best = float(agent.evaluate(episodes=20).returns.mean())
     while agent.steps < most and best < 3 * start:
         agent.learn(steps=10_000)
-        best = max(best, float(agent.evaluate(episodes=20).returns.mean()))
+        best = largest(best, float(agent.evaluate(episodes=20).returns.mean()))
     return best / start
 
 
@@ -183,4 +183,4 @@ def no_exploration(seed: int, fast: bool) -> float:
     wrong={"nothing varied": lambda seed, fast: ride(seed, NOTHING, 10_000)},
 )
 def exploration(seed: int, fast: bool) -> float:
-    return max(ride(seed, sigma, 200_000) for sigma in ((0.3,) if fast else (0.1, 0.3, 1.0)))
+    return largest(*(ride(seed, sigma, 200_000) for sigma in ((0.3,) if fast else (0.1, 0.3, 1.0))))

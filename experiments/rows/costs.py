@@ -34,7 +34,7 @@ class Difference(bp.Module):
 
 def _no_distance(seed: int, cost: bp.Module) -> float:
     a, b = normal(seed, "a", 1000, 3), normal(seed, "b", 1000, 3)
-    return float((cost.forward((a, b)) < 0).sum() + (cost.forward((a, a)) != 0).sum())
+    return float((~(cost.forward((a, b)) >= 0)).sum() + (cost.forward((a, a)) != 0).sum())  # NaN is counted
 
 
 @row(
@@ -58,7 +58,7 @@ def cross_entropy_is_not_negative(seed: int, fast: bool) -> float:
     scores, y = normal(seed, "scores", 1000, 4), classes(seed, "classes", 1000, 4)
     certain = 1e3 * torch.nn.functional.one_hot(y, 4).double()
     return float(
-        (bp.CrossEntropy().forward((scores, y)) < 0).sum() + (bp.CrossEntropy().forward((certain, y)) != 0).sum()
+        (~(bp.CrossEntropy().forward((scores, y)) >= 0)).sum() + (bp.CrossEntropy().forward((certain, y)) != 0).sum()
     )
 
 

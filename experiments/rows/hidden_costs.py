@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from acceptance import AtLeast, Equals, row
+from acceptance import AtLeast, Equals, largest, least, row
 from data import Data, wine
 from revealed import METHODS, training
 
@@ -58,7 +58,7 @@ def over_backprop(name: str, seed: int) -> float:
     wrong={"backprop against itself": lambda seed, fast: over_backprop("backprop", seed)},
 )
 def backprop_against_all(seed: int, fast: bool) -> float:
-    return min(over_backprop(name, seed) for name in ("smoothing at the output", "score at the output", "critic"))
+    return least(*(over_backprop(name, seed) for name in ("smoothing at the output", "score at the output", "critic")))
 
 
 @row(
@@ -73,9 +73,9 @@ def price_of_ignorance(seed: int, fast: bool) -> float:
 
 
 def ratio_of_ignorance(seed: int) -> float:
-    number = min(calls(name, seed) for name in SETTINGS if METHODS[name].knows == "a number")
+    number = least(*(calls(name, seed) for name in SETTINGS if METHODS[name].knows == "a number"))
     wrong = calls("right/wrong, score of a class", seed)
-    return min(number / calls("backprop", seed), wrong / number)
+    return least(number / calls("backprop", seed), wrong / number)
 
 
 @row(
@@ -136,7 +136,7 @@ def asymmetry(seed: int, sign: float) -> float:
         )
         for name in g if isinstance(g, dict) else [""]:
             a, b = (g[name], h[name]) if isinstance(g, dict) and isinstance(h, dict) else (g, h)
-            worst = max(worst, float((a + b).abs().max()))  # type: ignore[operator]
+            worst = largest(worst, float((a + b).abs().max()))  # type: ignore[operator]
     return worst
 
 

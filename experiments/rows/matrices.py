@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import torch
-from acceptance import AtLeast, AtMost, Equals, row
-from matrix_step import CLOSE, CONDITION, LIKE, descend, matrix_of, one_case, worst_start
+from acceptance import AtLeast, AtMost, Equals, largest, row
+from matrix_step import CLOSE, CONDITION, LIKE, degrees_between, descend, matrix_of, one_case, worst_start
 from matrix_step import bowl as random_bowl
 from torch import Tensor
 from zigzag import problem
@@ -31,7 +30,7 @@ def _over_descent(seed: int, method: str) -> float:
     wrong={"descent itself": lambda seed, fast: _over_descent(seed, "descent")},
 )
 def beyond_descent(seed: int, fast: bool) -> float:
-    return max(_over_descent(seed, method) for method in ("momentum", "lbfgs", "newton"))
+    return largest(*(_over_descent(seed, method) for method in ("momentum", "lbfgs", "newton")))
 
 
 @row(
@@ -56,7 +55,7 @@ def _around(seed: int, matrix: Tensor | None = None) -> float:
     steepest = u[((up - down) / (2 * h)).argmin()]
     g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
     g = g if matrix is None else matrix @ g
-    return math.degrees(math.acos(min(1.0, float(-steepest @ g / g.norm()))))
+    return degrees_between(-steepest, g)
 
 
 @row(
@@ -102,7 +101,7 @@ def _identity_error(seed: int, step: Callable[[Tensor, Tensor, Tensor], Tensor] 
         w, g = (standard_normal((n,), key.child(name, n), LIKE) for name in ("w", "g"))
         for eta in (0.1, 1 / 3, 7.3):
             difference = step(w, g, eta * torch.eye(n, dtype=torch.float64)) - bp.step(w, g, eta)
-            worst = max(worst, float(difference.abs().max()))
+            worst = largest(worst, float(difference.abs().max()))
     return worst
 
 
@@ -164,7 +163,7 @@ def _angle(seed: int, fast: bool, identity: bool = False) -> float:
         n, key = 2 + i % 49, Key(seed).child("angle", i)
         g = standard_normal((n,), key.child("g"), LIKE)
         step = g if identity else bp.step(torch.zeros_like(g), -g, matrix_of("positive", n, key.child("M")))
-        angles.append(math.degrees(math.acos(min(1.0, float(step @ g / (step.norm() * g.norm()))))))
+        angles.append(degrees_between(step, g))
     return float(np.median(angles))
 
 

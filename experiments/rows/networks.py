@@ -12,7 +12,7 @@ from importlib import import_module
 from itertools import pairwise
 
 import torch
-from acceptance import AtMost, Equals, row
+from acceptance import AtMost, Equals, largest, row
 from rows.draws import classes, normal, predict, relative
 from torch import Tensor, nn
 
@@ -74,7 +74,7 @@ def _off_diagonal(seed: int, modules: tuple[bp.Module, ...]) -> float:
 
         jacobian = torch.autograd.functional.jacobian(of_one, z)
         assert isinstance(jacobian, Tensor)
-        worst = max(worst, float((jacobian - torch.diag(jacobian.diagonal())).abs().max()))
+        worst = largest(worst, float((jacobian - torch.diag(jacobian.diagonal())).abs().max()))
     return worst
 
 
@@ -210,7 +210,8 @@ def _six_tensors(seed: int, dtype: torch.dtype, rows: int) -> float:
     torch.stack([nn.functional.cross_entropy(net(t), c) for t, c in zip(x, y, strict=True)]).mean().backward()
     g = graph.backward(x[:rows], y[:rows]).weights
     ours = g.split([p.numel() for p in net.parameters()])
-    return max(relative(a, p.grad.flatten()) for a, p in zip(ours, net.parameters(), strict=True) if p.grad is not None)
+    pairs = zip(ours, net.parameters(), strict=True)
+    return largest(*(relative(a, p.grad.flatten()) for a, p in pairs if p.grad is not None))
 
 
 @row(

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import dimension
 import torch
-from acceptance import AtMost, Within, row
+from acceptance import AtMost, Within, furthest, largest, row
 from torch import Tensor
 
 from rllab import Key, measure_quality
@@ -81,7 +81,7 @@ def values_over_parameters(seed: int, fast: bool) -> float:
 def values_by_the_law(seed: int, fast: bool) -> float:
     sizes, counts = _descents(seed, fast, 1.0)
     ratios = [count / dimension.descent_law(d) for d, count in zip(sizes, counts, strict=True)]
-    return max(ratios, key=lambda ratio: abs(ratio - 1))
+    return furthest(ratios, 1)
 
 
 # What estimates the gradient of what it is asked about; the state of a guided one makes its target a direction. Relaxed
@@ -116,7 +116,7 @@ def _largest_z(seed: int, fast: bool, factor: float = 1.0) -> float:
         e = estimator(problem.cost(), at, evaluations=n, key=Key(seed).child(type(estimator).__name__))
         truth = _flat(problem.gradient(AT[None]) if isinstance(at, Tensor) else problem.expected_gradient(at))
         error = 1e-6 * truth.norm() if e.standard_error is None else _flat(e.standard_error) + 1e-9 * truth.norm()
-        worst = max(worst, float(((factor * _flat(e.gradient) - truth).abs() / error).max()))
+        worst = largest(worst, float(((factor * _flat(e.gradient) - truth).abs() / error).max()))
     return worst
 
 
@@ -147,7 +147,7 @@ def _error_slope(seed: int, fast: bool, reuse: bool = False) -> float:
             )  # fmt: skip
             errors.append(math.sqrt(report.rows[0]["mse"]))
         slopes.append(dimension.slope(budgets, errors))
-    return max(slopes, key=lambda s: abs(s + 0.5))
+    return furthest(slopes, -0.5)
 
 
 @row(

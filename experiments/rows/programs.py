@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import torch
-from acceptance import AtMost, Equals, row
+from acceptance import AtMost, Equals, largest, row
 from rows.draws import classes, normal, relative
 from torch import Tensor
 from wrong_rules import wrong
@@ -52,7 +52,7 @@ def gated(seed: int) -> float:
     z = leaf + torch.sigmoid(leaf @ c.t() + c0) * torch.tanh(leaf @ a.t() + a0)
     (z - y).square().sum(1).mean().backward()
     truth = {"x": leaf.grad, "W": w.grad, "V": v.grad}
-    return max(relative(ours.by_variable[name], g) for name, g in truth.items() if g is not None)
+    return largest(*(relative(ours.by_variable[name], g) for name, g in truth.items() if g is not None))
 
 
 @row(
@@ -72,7 +72,7 @@ def joins(seed: int) -> float:
     added = bp.Copy().vjp_state((u, v), z)
     first, second = bp.Add().vjp_state(v, (z, u))
     winner, loser = bp.Max().vjp_state(v, (torch.maximum(z, u) + 1, z))
-    return max(
+    return largest(
         relative(added, u + v), relative(first, v), relative(second, v), relative(winner, v), float(loser.abs().max())
     )
 
@@ -130,7 +130,7 @@ def program(seed: int) -> float:
     truth = {"x": leaf.grad, "loop": w.grad}
     if w0.grad is not None and w1.grad is not None:
         truth["if"] = torch.cat((w0.grad, w1.grad))
-    return max(relative(ours.by_variable[name], g) for name, g in truth.items() if g is not None)
+    return largest(*(relative(ours.by_variable[name], g) for name, g in truth.items() if g is not None))
 
 
 @row(
@@ -175,7 +175,7 @@ def not_finite(seed: int, loss: Callable[[Tensor, Tensor], Tensor], size: float 
     wrong={"log(softmax)": lambda seed, fast: not_finite(seed, naive_loss)},
 )
 def losses_at_large_scores(seed: int, fast: bool) -> float:
-    return max(not_finite(seed, loss) for loss in (in_one_piece, in_two_modules))
+    return largest(*(not_finite(seed, loss) for loss in (in_one_piece, in_two_modules)))
 
 
 def slope_of_scores(seed: int, size: float = 1e3) -> float:
@@ -188,7 +188,7 @@ def slope_of_scores(seed: int, size: float = 1e3) -> float:
     v = torch.ones(1000, dtype=FLOAT64)
     whole, _ = bp.CrossEntropy().vjp_state(v, (scores, y))
     pieces = bp.LogSoftmax().vjp_state(-one, scores)
-    return max(float((g - (softmax - one)).abs().max()) for g in (whole, pieces))
+    return largest(*(float((g - (softmax - one)).abs().max()) for g in (whole, pieces)))
 
 
 @row(

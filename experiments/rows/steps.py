@@ -7,7 +7,7 @@ from collections.abc import Callable
 import data
 import numpy as np
 import torch
-from acceptance import AtLeast, AtMost, Equals, Within, row
+from acceptance import AtLeast, AtMost, Equals, Within, largest, row
 from data import Data
 from minibatch import POPULATION, Spread, each_gradient, problem
 from redundancy import slope
@@ -36,7 +36,7 @@ def _against_torch(seed: int, scale: float = 1.0) -> float:
             graph.loss_per_sample(chosen.x, chosen.y, weights=leaf).mean().backward()
             optimizer.step()
         trace = bp.fit(graph, s.x, s.y, batch=batch, eta=0.3, sample_gradients=50 * (batch or len(s)), key=seed)
-        worst = max(worst, (trace.weights - leaf.detach()).abs().max().item())
+        worst = largest(worst, (trace.weights - leaf.detach()).abs().max().item())
     return worst
 
 

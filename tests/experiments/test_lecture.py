@@ -1,6 +1,8 @@
 """The lecture's table: rules of the registry; every row holds, and every wrong version fails, in the fast sizes."""
 
+import itertools
 import math
+import sys
 from pathlib import Path
 
 import lecture  # registers all rows
@@ -16,12 +18,16 @@ from acceptance import (
     Row,
     Verdict,
     Within,
+    furthest,
+    largest,
+    least,
     missing,
     row,
     shown,
 )
 from lecture_page import TERMS, page
 
+from rllab import backprop as bp
 from rllab.runs import Job, Record
 
 ROOT = Path(__file__).parents[2]
@@ -55,6 +61,43 @@ def test_a_wrong_version_fails(entry, what):
     assert not entry.criterion.holds(entry.wrong[what](0, True))
 
 
+# What these count or compare holds whatever the numbers of that rule are.
+BLIND_TO = {
+    bp.Tanh: {
+        "rows/backprop.py:size_of_a_gradient",
+        "rows/backprop.py:branches_add_up",  # of what is above the tanh
+        "rows/costs.py:loss_of_a_set",
+    },
+    bp.Linear: {
+        "rows/backprop.py:size_of_a_gradient",
+        "rows/costs.py:loss_of_a_set",
+        "rows/models.py:gradient_of_the_linear_model",  # by its weights
+    },
+}
+
+
+@pytest.mark.parametrize("module", BLIND_TO, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("entry", UNTIMED, ids=name)
+def test_a_row_made_of_gradients_that_are_nan_does_not_hold(entry, module, monkeypatch):
+    rule, calls = module._vjp_state, []
+
+    def nan(self, *given, **more):
+        calls.append(self)
+        return rule(self, *given, **more).fill_(NAN)
+
+    def forget():  # what was measured under another rule
+        for kept in vars(sys.modules[entry.measure.__module__]).values():
+            if hasattr(kept, "cache_clear"):
+                kept.cache_clear()
+
+    monkeypatch.setattr(module, "_vjp_state", nan)
+    forget()
+    value, _ = lecture.measured(entry.measure, 0, True)
+    forget()
+    if calls and entry.where not in BLIND_TO[module]:
+        assert not entry.criterion.holds(value), f"{entry.measures}: {value}"
+
+
 def test_what_measures_times_is_registered():
     assert {entry.where for entry in REGISTRY} >= TIMED
 
@@ -85,6 +128,12 @@ def test_a_criterion_holds_up_to_its_bounds_and_never_for_nan(criterion, good, b
     for number in bad:
         assert not criterion.holds(criterion.worst([*good, number]))
     assert criterion.worst(good) in good
+
+
+def test_the_largest_least_and_furthest_of_numbers_are_nan_wherever_one_is():
+    assert (largest(1, -3, 2), least(1, -3, 2), furthest([1, -3, 2], 2)) == (2, -3, -3)
+    for numbers in itertools.permutations([NAN, 1.0, 2.0]):
+        assert all(map(math.isnan, (largest(*numbers), least(*numbers), furthest(numbers, 1.5))))
 
 
 @pytest.mark.parametrize("make", [lambda: AtLeast(NAN), lambda: Equals(NAN), lambda: Within(0, NAN)])
