@@ -132,7 +132,7 @@ class Distribution(ABC):
                 return {}
             lead = w.shape[: w.ndim - x.ndim + 1]
             rows = {name: (s**power).reshape(*x.shape[:-1], -1) for name, s in scores.items()}
-            return {name: weighted_sum(w, r).reshape(*lead, *scores[name].shape[1:]) for name, r in rows.items()}
+            return {name: weighted_sum(w, r).reshape((*lead, *scores[name].shape[1:])) for name, r in rows.items()}
 
         return weighted(once, 1), weighted(twice, 2)
 

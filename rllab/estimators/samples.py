@@ -52,15 +52,16 @@ def fold_contributions(
         for name, r in contributions.items():
             if name not in by_name:
                 by_name[name] = Moments(query.units, 1.0, errors=errors, rows=rows)
-            u = as_array(r)
-            by_name[name].add(np.ones(u.shape[:-1], u.dtype), u)
+            u = as_array(r).reshape(len(r), -1)
+            by_name[name].add(np.ones(len(u), u.dtype), u)
         if f is not None:
             total, count = f.sum(0) if total is None else total + f.sum(0), count + len(f)
-    closed = {name: moments.close(query.at.parameters[name]) for name, moments in by_name.items()}
+    like = query.at.parameters
+    closed = {name: moments.close(like[name]) for name, moments in by_name.items()}
 
     def part(i: int) -> Any:
-        found = {name: three[i] for name, three in closed.items() if three[i] is not None}
-        return found or None
+        found = {name: (like[name].shape, three[i]) for name, three in closed.items()}
+        return {n: v.view((*v.shape[:-1], *shape)) for n, (shape, v) in found.items() if v is not None} or None
 
     value = None if total is None else torch.as_tensor(total / count)
     target, state, kind = query.estimator.target, query.state, query.kind

@@ -309,7 +309,6 @@ def test_extreme_shapes_have_finite_scores_of_the_right_mean_and_variance():
         (lambda: Product(a=Poisson(A), b=Poisson(*two(A))), "Product: blocks must be for the same number of problems"),
         (lambda: FromTorch(T.Laplace, {"loc": 1.0, "scale": B}), "FromTorch: arguments must be one or more floating"),
         (lambda: FromTorch(T.Laplace, {"loc": A, "scale": -B}), "FromTorch: Expected parameter scale"),
-        (lambda: FromTorch(T.Laplace, {"loc": A[0], "scale": B[0]}), r"FromTorch: samples must be \(d,\) or \(B, d\)"),
         (
             lambda: FromTorch(T.Laplace, {"loc": torch.stack((A, B)), "scale": B}),
             r"FromTorch: arguments for samples \(2, 3\) must be \(2, ...\)",
