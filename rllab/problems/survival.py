@@ -5,7 +5,8 @@
 An integer: its pathwise derivative is 0 in every run, while the mean has a gradient. Flat tops are true: where almost
 every run reaches the cap there is nothing to gain. Means come from the recursion v_{k+1} = 1 + P v_k over steps to go,
 or without a cap from (I − P) τ = 1, and gradients by differentiating it. Smoothing in one parameter is integrated by
-Gauss–Legendre in panels that resolve both the noise and the mean.
+the trapezoidal rule, refined until it has converged: to 1e-12 of the mean size of what is integrated, where that is
+not 0 to rounding of the number of steps.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from rllab.problems.base import Moments, NoClosedForm, check_count, check_positi
 from rllab.problems.normal import interval, pdf
 from rllab.problems.stochastic import Noise, Runs, Stochastic
 
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
+_REACH = 9.0  # standard deviations; beyond them is 1e-19 of the mass
 
 
 class Survival(Stochastic):
@@ -76,19 +77,37 @@ class Survival(Stochastic):
     def _run_gradient(self, x: Tensor, noise: Noise) -> Tensor:
         return torch.zeros_like(x)
 
-    def _smooth_one_parameter(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
-        """E J(θ + s u), E J′(θ + s u), E J′(θ + s u) u for one parameter."""
-        widest = float(scale.max())
-        if widest > 1:
+    def _smooth_one_parameter(self, who: str, mean: np.ndarray, scale: np.ndarray, resolution: float) -> Moments:
+        """E J(θ + s u), E J′(θ + s u), E J′(θ + s u) u for one parameter, J being plain over a length `resolution`."""
+        if (widest := float(scale.max())) > 1:
             raise NoClosedForm(f"{who}: deviations up to 1 are resolved, got {widest:g}")
-        panels = math.ceil(18 / min(2.0, 0.5 / widest))
-        ends = np.linspace(-9, 9, panels + 1)
-        half = 9 / panels
-        u = (0.5 * (ends[1:] + ends[:-1])[:, None] + half * _NODES).ravel()
-        mass = pdf(u) * np.tile(half * _WEIGHTS, panels)
-        value, gradient = self._mean_steps((mean + scale * u).reshape(-1, 1))
-        value, gradient = -value.reshape(-1, len(u)), -gradient.reshape(-1, len(u))
-        return Moments(value @ mass, (gradient @ mass)[:, None], (gradient @ (mass * u))[:, None])
+        rows = [self._integrals(who, *place, resolution) for place in zip(mean[:, 0], scale[:, 0], strict=True)]
+        value, by_mean, by_scale = np.array(rows).T
+        return Moments(value, by_mean[:, None], by_scale[:, None])
+
+    def _integrals(self, who: str, mu: float, s: float, resolution: float) -> np.ndarray:
+        """The three integrals, (3,).
+
+        J is analytic in a strip, where the error of the trapezoidal rule of step h is C e^{−c/h}: halving h squares it.
+        """
+        h = min(1.0, resolution / s)
+        last = math.ceil(_REACH / h)
+        sums, sizes = self._sums(mu, s, h * np.arange(-last, last + 1))
+        for _ in range(7):
+            coarse, h, last = h * sums, h / 2, 2 * last
+            more = self._sums(mu, s, h * np.arange(1 - last, last, 2))
+            sums, sizes = sums + more[0], sizes + more[1]
+            # slopes are known to rounding of J over the length in which it changes
+            known = h * np.maximum(sizes, 1e-6 * sizes[0] * np.array((0, 1, 1)) / resolution)
+            if (np.abs(h * sums - coarse) <= 1e-8 * known).all():
+                return h * sums
+        raise NoClosedForm(f"{who}: the mean changes too fast to be integrated, at {mu:g} with deviation {s:g}")
+
+    def _sums(self, mu: float, s: float, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Σ J φ, Σ J′ φ, Σ J′ u φ over nodes u, and the same of absolute values."""
+        value, gradient = self._mean_steps((mu + s * u)[:, None])
+        terms = -pdf(u) * np.stack((value, gradient[:, 0], gradient[:, 0] * u))
+        return terms.sum(-1), np.abs(terms).sum(-1)
 
 
 @dataclass(frozen=True)
@@ -109,13 +128,27 @@ class RandomWalk(Survival):
         return 1
 
     def _mean_steps(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        p, q = expit(theta)[..., None], expit(-theta)[..., None]
-        n = self.size - 1
-        right, left = np.eye(n, k=1), np.eye(n, k=-1)
-        system = np.eye(n) - p * right - q * left
-        tau = np.linalg.solve(system, np.ones((len(theta), n, 1)))
-        slope = np.linalg.solve(system, p * q * (right - left) @ tau)  # ∂p/∂θ = p q
-        return tau[:, self.start - 1, 0], slope[:, self.start - 1]
+        p, q = expit(theta[:, 0]), expit(-theta[:, 0])
+        # elimination from state 1 up, v_s = (1 − γ_s) v_{s+1} + …, γ_s = q γ_{s−1}/(p + q γ_{s−1}), γ_0 = 1: nothing is
+        # subtracted, so no digits are lost, whichever way it drifts
+        pivot = np.empty((self.size, len(theta)))
+        gamma = np.ones_like(p)
+        for s in range(1, self.size):
+            pivot[s] = p + q * gamma
+            gamma = q * gamma / pivot[s]
+
+        def solve(reward: np.ndarray) -> np.ndarray:
+            """v_s = reward_s + p v_{s+1} + q v_{s−1}, v = 0 at both ends."""
+            v = np.zeros((self.size + 1, len(theta)))
+            for s in range(1, self.size):
+                v[s] = (reward[s] + q * v[s - 1]) / pivot[s]
+            for s in reversed(range(1, self.size)):
+                v[s] += p / pivot[s] * v[s + 1]
+            return v
+
+        tau = solve(np.ones_like(pivot))
+        slope = solve(p * q * (np.roll(tau, -1, axis=0) - np.roll(tau, 1, axis=0)))  # ∂p/∂θ = p q
+        return tau[self.start], slope[self.start, :, None]
 
     def _step(self, theta: np.ndarray, state: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         right = noise < expit(theta)
@@ -125,7 +158,8 @@ class RandomWalk(Survival):
         return (state <= 0) | (state >= self.size)
 
     def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
-        return self._smooth_one_parameter(who, mean, scale)
+        # the poles of τ next to the real axis are where (q/p)^size = 1: θ = ±2πi/size
+        return self._smooth_one_parameter(who, mean, scale, 0.5 * math.pi / self.size)
 
 
 @dataclass(frozen=True)
@@ -200,7 +234,7 @@ class LinearSurvival(Survival):
     Args:
         a, b: the system.
         action_noise, process_noise: σ_u of the policy, σ_w of the system.
-        nodes: how many on [−1, 1], even; the standard deviation of a step must be 11/nodes at least.
+        nodes: how many on [−1, 1], even; at least 50, and 11 over the standard deviation of a step.
     """
 
     a: float = 1.1
@@ -220,10 +254,11 @@ class LinearSurvival(Survival):
             raise ValueError(f"LinearSurvival: a and b must be finite, process_noise >= 0, got {self}")
         if not abs(self.start) <= 1:
             raise ValueError(f"LinearSurvival: start must be in [-1, 1], got {self.start!r}")
-        if self._deviation * self.nodes < 11 or self.nodes % 2:
+        # where the gain is large, what is left of [−1, 1] spans 9 deviations and more, however large they are
+        if (fewest := max(50.0, 11 / self._deviation)) > self.nodes or self.nodes % 2:
             raise ValueError(
-                f"LinearSurvival: nodes must be even and >= 11 over the deviation of a step, "
-                f"{11 / self._deviation:.0f}, got {self.nodes!r}"
+                f"LinearSurvival: nodes must be even, >= 50 and >= 11 over the deviation of a step, here "
+                f"{fewest:.0f}, got {self.nodes!r}"
             )
 
     @property
@@ -269,7 +304,9 @@ class LinearSurvival(Survival):
         return np.abs(state) > 1
 
     def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
-        return self._smooth_one_parameter(who, mean, scale)
+        # at |x| = 1 a change of the gain by this moves x′ by a quarter of its deviation
+        resolution = 0.25 * self._deviation / abs(self.b) if self.b else math.inf
+        return self._smooth_one_parameter(who, mean, scale, resolution)
 
 
 def _check_chain(problem: RandomWalk | FallChain) -> None:

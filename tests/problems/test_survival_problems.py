@@ -9,6 +9,7 @@ import torch
 from problems.oracles import assert_holds
 from problems.proofs import DTYPE, prove_runs, slope, unit
 
+from rllab import Gaussian
 from rllab.problems import FallChain, LinearSurvival, NoClosedForm, RandomWalk
 
 
@@ -155,6 +156,65 @@ def test_smoothing_one_parameter_is_integrated_to_rounding(problem):
         problem.smoothed_value(at, 1.5)
 
 
+@pytest.mark.parametrize(
+    ("size", "start", "theta", "sigma"),
+    ((100, 60, 0.1, 0.3), (100, 60, 0.1, 1.0), (50, 20, 0.1, 1.0), (300, 110, -0.4, 0.2), (20, 7, 0.37, 0.02)),
+)
+def test_a_long_walk_is_smoothed_as_the_gamblers_ruin_is(size, start, theta, sigma):
+    # trapezoid of the closed form; its poles next to the real axis, ±2πi/size, leave an error of e^{−40}
+    with mp.workdps(40):
+        mu, s = mp.mpf(theta), mp.mpf(sigma)
+        h = min(mp.mpf(1) / 4, (2 * mp.pi) ** 2 / (40 * size * s))
+        last = int(mp.ceil(10 / h))
+        value = slope = weight = mp.mpf(0)
+        for i in range(-last, last + 1):
+            u = (i + mp.mpf(1) / 7) * h  # misses θ = 0, where the closed form is 0/0
+            mass = mp.exp(-u * u / 2)
+            time = mass * walk_time(mu + s * u, size, start)
+            value, slope, weight = value + time, slope + time * u / s, weight + mass
+        value, slope = value / weight, slope / weight
+    problem, at = RandomWalk(size, start), torch.tensor([theta], dtype=DTYPE)
+    assert_holds(float(problem.smoothed_value(at, sigma)), -value, rtol=1e-12)
+    assert_holds(float(problem.smoothed_gradient(at, sigma)), -slope, rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    ("problem", "theta", "sigma"),
+    [
+        (LinearSurvival(b=5.0, action_noise=0.1), 0.1, 1.0),
+        (LinearSurvival(cap=300), 0.37, 0.3),
+        (LinearSurvival(a=0.7, b=-0.3, cap=20, nodes=110), 0.9, 1.0),
+    ],
+    ids=str,
+)
+def test_a_steep_linear_system_is_smoothed_as_a_fine_rule_says(problem, theta, sigma):
+    step = 0.01 * math.hypot(problem.b * problem.action_noise, problem.process_noise) / abs(problem.b)
+    u = torch.arange(-9, 9, min(0.1, 6 * step / sigma), dtype=DTYPE) + 0.003
+    w = torch.exp(-u * u / 2) / torch.exp(-u * u / 2).sum()
+    at, x = torch.tensor([theta], dtype=DTYPE), (theta + sigma * u)[:, None]
+    torch.testing.assert_close(problem.smoothed_value(at, sigma), w @ problem.value(x), rtol=1e-12, atol=0)
+    slopes = problem.gradient(x)[:, 0]
+    size = float(w @ slopes.abs())
+    got = problem.expected_gradient(Gaussian(at, sigma))
+    torch.testing.assert_close(got["mean"][0], w @ slopes, rtol=1e-10, atol=1e-12 * size)
+    torch.testing.assert_close(got["scale"][0], (w * u) @ slopes, rtol=1e-10, atol=1e-12 * size)
+
+
+def test_loud_noise_needs_nodes_too():
+    # at a large gain the deviation of a step, not that of the noise, is what the nodes must resolve
+    few, many = (LinearSurvival(0.5, -0.3, 0.01, 1.2, cap=300, nodes=n) for n in (50, 400))
+    x = torch.tensor([[-40.0], [135.0], [0.3], [-3000.0]], dtype=DTYPE)
+    torch.testing.assert_close(few.value(x), many.value(x), rtol=1e-12, atol=0)
+    torch.testing.assert_close(few.gradient(x), many.gradient(x), rtol=1e-10, atol=1e-12)
+
+
+def test_a_mean_that_changes_too_fast_is_refused_rather_than_approximated(monkeypatch):
+    at = torch.tensor([0.1], dtype=DTYPE)
+    monkeypatch.setattr(RandomWalk, "_mean_steps", lambda self, x: (np.floor(1e6 * x[:, 0]) % 2, np.sign(x - 0.1234)))
+    with pytest.raises(NoClosedForm, match=r"RandomWalk.smoothed_value: the mean changes too fast .* at 0\.1 with"):
+        RandomWalk().smoothed_value(at, 0.3)
+
+
 def test_the_gradient_is_the_difference_of_the_value():
     for problem in (RandomWalk(), CHAIN, LinearSurvival()):
         x = LOGITS[: problem.dimension]
@@ -173,7 +233,10 @@ def test_the_gradient_is_the_difference_of_the_value():
         (lambda: RandomWalk(10, 10), r"RandomWalk: start must be an integer in 1\.\.9, got 10"),
         (lambda: FallChain(slip=1.5), r"FallChain: slip must be in \[0, 1\], got 1.5"),
         (lambda: FallChain(cap=0), "FallChain: cap must be an integer >= 1, got 0"),
-        (lambda: LinearSurvival(nodes=20), "LinearSurvival: nodes must be even and >= 11 over the deviation"),
+        (
+            lambda: LinearSurvival(nodes=20),
+            "nodes must be even, >= 50 and >= 11 over the deviation of a step, here 78, got 20",
+        ),
         (lambda: LinearSurvival(start=1.5), r"LinearSurvival: start must be in \[-1, 1\]"),
         (lambda: LinearSurvival(action_noise=0.0), "LinearSurvival: action_noise must be positive"),
         (
