@@ -6,6 +6,7 @@ and its estimates are those of the bit, with the opposite sign by l₂.
 """
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from rllab import Bernoulli, Categorical, Cost
 from rllab.estimators import GumbelRao, GumbelSoftmax
+from rllab.estimators.relaxation import perturbed_logits_given
 
 LOGITS = torch.tensor([[0.9, -0.4]], dtype=torch.float64)
 DIFFERENCE = float(LOGITS[0, 0] - LOGITS[0, 1])
@@ -71,10 +73,10 @@ def test_hard_choices_have_the_mean_and_variance_of_slopes_at_the_sample(monkeyp
     assert_both(drawn_moments(monkeypatch, GumbelSoftmax(temperature, hard=True)), opposite(*expected))
 
 
-@pytest.mark.parametrize(("temperature", "inner"), [(0.5, 1), (1.2, 1), (1.2, 2)])
-def test_gumbel_rao_has_the_mean_of_hard_choices_and_the_share_of_its_inner_draws(monkeypatch, temperature, inner):
+def prove_gumbel_rao(monkeypatch, temperature: float, inner: int) -> None:
+    """Over the choice and the inner draws: the mean of hard choices, and of the noise within a choice 1/J."""
     # of several draws both are smooth, and coarser panels with one node of s do
-    u, weights = uniforms(cut=0.0, width=0.5, order=3) if inner == 1 else uniforms(cut=0.0, width=2.0, order=1)
+    u, weights = uniforms(cut=0.0, width=0.5, order=3) if inner == 1 else uniforms(cut=0.0, width=4.0, order=1)
     index, chances = product_rule(*[(torch.arange(len(u), dtype=torch.float64), weights)] * inner)
     many = u[index.long()].movedim(1, 0)  # (J, N, 2)
     p = torch.softmax(LOGITS[0], -1)
@@ -85,3 +87,26 @@ def test_gumbel_rao_has_the_mean_of_hard_choices_and_the_share_of_its_inner_draw
     rows = GumbelRao(temperature, inner)(Cost(bent, relaxed=True), at, evaluations=1, key=0).gradient["logits"]
     found = weighted(rows.flatten(1), torch.cat((p[0] * chances, p[1] * chances)))
     assert_both(found, opposite(*hard_moments(BIT, bent_bit, temperature, inner)))
+
+
+@pytest.mark.parametrize(("temperature", "inner"), [(0.5, 1), (1.2, 1), (1.2, 2)])
+def test_gumbel_rao_has_the_mean_of_hard_choices_and_the_share_of_its_inner_draws(monkeypatch, temperature, inner):
+    prove_gumbel_rao(monkeypatch, temperature, inner)
+
+
+def one_draw_for_all(at, x, inner, key):
+    """The mean is right, and the variance that of a single inner draw."""
+    z = perturbed_logits_given(at, x, inner, key)
+    return z[:1].expand_as(z)
+
+
+def probabilities_forgotten(at, x, inner, key):
+    """z_j = −log(e^(−γ_j) + e^(−γ_m)), as if all choices were as likely."""
+    return perturbed_logits_given(replace(at, logits=torch.zeros_like(at.logits)), x, inner, key)
+
+
+@pytest.mark.parametrize("mistake", (one_draw_for_all, probabilities_forgotten))
+def test_wrong_inner_draws_are_caught(monkeypatch, mistake):
+    monkeypatch.setattr("rllab.estimators.gumbel_rao.perturbed_logits_given", mistake)
+    with pytest.raises(AssertionError, match="not close"):
+        prove_gumbel_rao(monkeypatch, 1.2, 2)

@@ -44,15 +44,12 @@ def gamma_pairs(alpha: float, beta: float) -> tuple[Tensor, Tensor, Tensor]:
     return nodes, paths, weights
 
 
-@pytest.mark.parametrize(("alpha", "beta"), ((1.7, 0.8), (3.0, 2.2)))
-def test_a_beta_variable_has_the_variance_of_its_two_paths(monkeypatch, alpha, beta):
+def prove_beta(monkeypatch, estimator, alpha: float, beta: float) -> None:
     nodes, r, weights = gamma_pairs(alpha, beta)
     by_shape = {alpha: nodes[:, :1], beta: nodes[:, 1:]}
     monkeypatch.setattr(GAMMA_SOURCE, lambda shape, *_: by_shape[float(shape.flatten()[0])][None])
     at = Beta(tensor(alpha), beta)
-    found = moments(
-        monkeypatch, {}, weights, ImplicitPathwise(), lambda x: torch.sin(2 * x[:, 0]) + x[:, 0] ** 2, at, 1
-    )
+    found = moments(monkeypatch, {}, weights, estimator, lambda x: torch.sin(2 * x[:, 0]) + x[:, 0] ** 2, at, 1)
     y, z = nodes.exp().unbind(-1)
     x = y / (y + z)
     # dx = x (1 − x) (d log y − d log z)
@@ -61,6 +58,25 @@ def test_a_beta_variable_has_the_variance_of_its_two_paths(monkeypatch, alpha, b
         mean, variance = weighted(rows[:, None], weights)
         assert_close(found[name][0], mean)
         assert_close(found[name][1], variance)
+
+
+@pytest.mark.parametrize(("alpha", "beta"), ((1.7, 0.8), (3.0, 2.2)))
+def test_a_beta_variable_has_the_variance_of_its_two_paths(monkeypatch, alpha, beta):
+    prove_beta(monkeypatch, ImplicitPathwise(), alpha, beta)
+
+
+class WithNoiseOfItsOwn(ImplicitPathwise):
+    """The mean is right: what is added, log y − ψ(α), has none."""
+
+    def _along_paths(self, at, noise, g):
+        found = super()._along_paths(at, noise, g)
+        mean = torch.digamma(at.concentration1)
+        return found | {"concentration1": found["concentration1"] + 0.01 * (noise[0] - mean)}
+
+
+def test_a_right_mean_of_a_wrong_variance_is_caught(monkeypatch):
+    with pytest.raises(AssertionError, match="not close"):
+        prove_beta(monkeypatch, WithNoiseOfItsOwn(), 1.7, 0.8)
 
 
 def test_two_shares_have_the_covariance_of_their_paths(monkeypatch):
