@@ -36,6 +36,10 @@ class Switch(Module):
         _check_plain("Switch", *self.branches)
 
     @property
+    def passes_on(self) -> bool:  # type: ignore[override] - as its branches do
+        return all(f.passes_on for f in self.branches)
+
+    @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         named = [(k, name, shape) for k, f in enumerate(self.branches) for name, shape in f.shapes.items()]
         return {f"{k}.{name}": shape for k, name, shape in named}
@@ -89,6 +93,10 @@ class Repeat(Module):
 
     def __post_init__(self) -> None:
         _check_plain("Repeat", self.module)
+
+    @property
+    def passes_on(self) -> bool:  # type: ignore[override] - as its module does
+        return self.module.passes_on
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rllab.backprop.explicit import check_costs, forward, gather, outputs
+from rllab.backprop.explicit import check_costs, check_kinds, compute, forward
 
 if TYPE_CHECKING:
     from rllab.backprop.graph import Graph
@@ -27,9 +27,9 @@ def autograd(graph: Graph, observed: Sequence[Tensor], flat: Tensor) -> Answer:
         for name, t in zip(graph.inputs, observed, strict=True):
             values[name] = t if graph.inputs[name] else t.detach().requires_grad_()
         for block in graph.blocks:
-            y = block.module._forward(gather(values, block.reads), w[block.name])
-            for name, t in zip(block.computes, outputs(block.module, y), strict=True):
+            for name, t in compute(block, values, w[block.name]).items():
                 values[name] = t.view_as(t)  # a node of its own, where a module hands its input on
+            check_kinds(block, values, graph.variables)
         loss = _loss(graph, values)
         names = [name for name, v in graph.variables.items() if not v.discrete and values[name].requires_grad]
         every = [leaf, *(values[name] for name in names)]
@@ -49,6 +49,8 @@ def differences(graph: Graph, observed: Sequence[Tensor], flat: Tensor) -> Answe
     with torch.no_grad():
         values, w = dict(zip(graph.inputs, observed, strict=True)), graph.split(flat)
         forward(graph.blocks, values, w)
+        for block in graph.blocks:
+            check_kinds(block, values, graph.variables)
         loss = _loss(graph, values)
         names = [name for name, v in graph.variables.items() if not v.discrete]
         by_variable = {name: central_difference(_rest(graph, values, flat, name), values[name]) for name in names}
@@ -98,5 +100,5 @@ def _rest_of_weights(graph: Graph, observed: Sequence[Tensor]) -> Callable[[Tens
 
 
 def _loss(graph: Graph, values: dict[str, Tensor]) -> Tensor:
-    costs = check_costs(graph.costs, values, len(values[next(iter(graph.inputs))]))
+    costs = check_costs(graph, values, len(values[next(iter(graph.inputs))]))
     return torch.stack([c.mean() for c in costs]).sum()

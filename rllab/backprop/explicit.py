@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rllab.backprop.module import Module, State, Weights
-from rllab.backprop.order import Block, needed_for
+from rllab.backprop.module import State, Weights, outputs
+from rllab.backprop.order import Block, Variable, needed_for
 from rllab.backprop.tape import Tape
 
 if TYPE_CHECKING:
     from rllab.backprop.graph import Graph
+
+_FAILURES = (ValueError, TypeError, RuntimeError, IndexError)  # what torch and modules raise
 
 
 class Pass:
@@ -63,7 +65,7 @@ class Pass:
         try:
             if same and flat is self._flat and self.tape.ready and self.tape.replay():
                 return
-        except (ValueError, TypeError, RuntimeError, IndexError):
+        except _FAILURES:
             pass  # the pass below names the block that cannot compute
         self.tape.begin(record=same and flat is self._flat)
         if flat is not self._flat:
@@ -107,7 +109,7 @@ class Pass:
             z = gather(values, block.reads)
             try:
                 if self._first:
-                    block.module._check(z if isinstance(z, tuple) else (z,))
+                    block.module._check_call(z, self._w[block.name])
                 if block.name in self._over:
                     y = z
                     tape.write(block.module._forward, z, self._w[block.name], z)
@@ -115,10 +117,12 @@ class Pass:
                     y = tape(block.module._forward, z, self._w[block.name])
                 self.ys[block.name] = y
                 values.update(zip(block.computes, outputs(block.module, y), strict=True))
-            except (ValueError, TypeError, RuntimeError, IndexError) as error:
+            except _FAILURES as error:
                 raise blamed(block, values, error) from error
+            if self._first:
+                check_kinds(block, values, graph.variables)
         self._first = False
-        c, *others = check_costs(graph.costs, values, len(self._inputs[0]))
+        c, *others = check_costs(graph, values, len(self._inputs[0]))
         for other in others:
             c = tape(_add, c, other)
         return c
@@ -153,14 +157,17 @@ class Pass:
                 self.ys[block.name],
                 self._w[block.name],
             )
-            if block.module.size:
-                self._weigh(block, v, z, w, y, first)
-            if estimated is not None or self.wanted.isdisjoint(block.reads):
-                continue
-            products = tape(block.module._vjp_state, v, z, w, y)
-            for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
-                if product is not None and name in self.wanted:
-                    self._accumulate(name, product)
+            try:
+                if w:
+                    self._weigh(block, v, z, w, y, first)
+                if estimated is not None or self.wanted.isdisjoint(block.reads):
+                    continue
+                products = tape(block.module._vjp_state, v, z, w, y)
+                for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
+                    if product is not None and name in self.wanted:
+                        self._accumulate(name, product)
+            except _FAILURES as error:
+                raise blamed(block, values, error, back=True) from error
         if not self.weights_only:
             for name, variable in self.graph.variables.items():
                 if not variable.discrete and name not in g:
@@ -186,13 +193,17 @@ class Pass:
 def forward(blocks: Sequence[Block], values: dict[str, Tensor], w: Mapping[str, Weights]) -> None:
     """Compute, from the values that are there, those of these blocks."""
     for block in blocks:
-        z = gather(values, block.reads)
-        try:
-            block.module._check(z if isinstance(z, tuple) else (z,))
-            y = block.module._forward(z, w[block.name])
-            values.update(zip(block.computes, outputs(block.module, y), strict=True))
-        except (ValueError, TypeError, RuntimeError, IndexError) as error:
-            raise blamed(block, values, error) from error
+        values.update(compute(block, values, w[block.name]))
+
+
+def compute(block: Block, values: Mapping[str, Tensor], w: Weights) -> dict[str, Tensor]:
+    """Return the variables that a block computes from the values that are there."""
+    z = gather(values, block.reads)
+    try:
+        block.module._check_call(z, w)
+        return dict(zip(block.computes, outputs(block.module, block.module._forward(z, w)), strict=True))
+    except _FAILURES as error:
+        raise blamed(block, values, error) from error
 
 
 def gather(values: Mapping[str, Tensor], names: tuple[str, ...]) -> State:
@@ -200,34 +211,38 @@ def gather(values: Mapping[str, Tensor], names: tuple[str, ...]) -> State:
     return values[names[0]] if len(names) == 1 else tuple([values[name] for name in names])
 
 
-def outputs(module: Module, y: State) -> Sequence[Tensor]:
-    """Return what `_forward` returned as a sequence of a module's outputs, without what is hidden."""
-    if module.hidden:
-        return y[: module.outputs]
-    return y if module.outputs > 1 else (y,)
-
-
-def check_costs(names: Sequence[str], values: Mapping[str, Tensor], n: int) -> list[Tensor]:
+def check_costs(graph: Graph, values: Mapping[str, Tensor], n: int) -> list[Tensor]:
     """Return the costs.
 
     Raises:
         ValueError: one is not a number for each of the n samples, or there are none.
     """
-    for name in names:
-        if values[name].shape != (n,) or n == 0:
-            raise ValueError(
-                f"Graph: cost {name!r} must be one number for each of {n} >= 1 samples, got {tuple(values[name].shape)}"
-            )
-    return [values[name] for name in names]
+    if n == 0:
+        raise ValueError(f"Graph: input {next(iter(graph.inputs))!r} must hold at least one sample, got none")
+    for name in graph.costs:
+        if values[name].shape != (n,):
+            got = tuple(values[name].shape)
+            raise ValueError(f"Graph: cost, {graph.variables[name]}, must be ({n},), one number a sample, got {got}")
+    return [values[name] for name in graph.costs]
 
 
-def blamed(block: Block, values: Mapping[str, Tensor], error: Exception) -> ValueError:
-    """Return an error that says which block could not compute from which variables."""
-    read = ", ".join(f"{name!r} {tuple(values[name].shape)} {values[name].dtype}" for name in block.reads)
-    kind = type(block.module).__name__
-    return ValueError(
-        f"Graph: block {block.name!r} ({kind}) cannot compute {list(block.computes)} from {read}: {error}"
-    )
+def check_kinds(block: Block, values: Mapping[str, Tensor], variables: Mapping[str, Variable]) -> None:
+    """Raise a ValueError if a continuous variable that a block computed is integers, or the other way round."""
+    for name in block.computes:
+        if values[name].is_floating_point() is variables[name].discrete:
+            kind = "discrete" if variables[name].discrete else "continuous"
+            raise ValueError(f"Graph: {variables[name]} is {kind}, yet {block.module} returned {values[name].dtype}")
+
+
+def blamed(block: Block, values: Mapping[str, Tensor], error: Exception, *, back: bool = False) -> ValueError:
+    """Return an error that says which block could not compute, or not go back, from which variables."""
+    read, computed = (_shown(values, names) for names in (block.reads, block.computes))
+    does = f"pass the gradient of {computed} back to {read}" if back else f"compute {list(block.computes)} from {read}"
+    return ValueError(f"Graph: block {block.name!r} ({type(block.module).__name__}) cannot {does}: {error}")
+
+
+def _shown(values: Mapping[str, Tensor], names: Sequence[str]) -> str:
+    return ", ".join(f"{n!r} {tuple(values[n].shape)} {values[n].dtype}" for n in names if n in values)
 
 
 def _alike(new: Tensor, old: Tensor) -> bool:

@@ -21,7 +21,7 @@ from rllab.backprop import engines
 from rllab.backprop.estimated import Asked, Estimated
 from rllab.backprop.explicit import Pass, check_costs, forward, gather
 from rllab.backprop.module import Weights
-from rllab.backprop.order import Block, Variable, check_names, in_order, needed_for, wanting
+from rllab.backprop.order import Block, check_names, in_order, needed_for, variables_of, wanting
 from rllab.cost import Cost
 from rllab.keys import Key, as_key
 
@@ -38,13 +38,34 @@ class Gradients:
     _made_by: Pass | None = field(default=None, repr=False, compare=False)
 
     def row_grad(self, name: str) -> Tensor:
-        """Return ∂L/∂z as a row vector (1, m) of all m numbers of a variable (L76)."""
+        """Return ∂L/∂z as a row vector (1, m) of all m numbers of a variable (L76).
+
+        Raises:
+            ValueError: the variable is discrete.
+            KeyError: there is no such variable, or the weights' gradients alone were asked for.
+        """
         return self.by_variable[name].reshape(1, -1)
 
 
 class _ByVariable(dict[str, Tensor]):
+    """Gradients by name; what has none says why."""
+
+    def __init__(self, graph: Graph, gradients: Mapping[str, Tensor]):
+        super().__init__(gradients)
+        self._graph = graph
+
     def __missing__(self, name: str) -> Tensor:
-        raise KeyError(f"{name!r} has no gradient here: it is discrete, or only those of the weights were asked for")
+        variable = self._graph.variables.get(name)
+        if variable is None:
+            block = next((b for b in self._graph.blocks if b.name == name), None)
+            if block is None:
+                raise KeyError(f"Gradients: there is no variable and no block {name!r}")
+            if not block.module.size or block.shares:
+                of = f"shares those of block {block.shares!r}" if block.shares else "has none"
+                raise KeyError(f"Gradients: block {name!r} has no weights of its own: it {of}")
+        elif variable.discrete:
+            raise ValueError(f"Gradients: {variable} is discrete, and has no gradient")
+        raise KeyError(f"Gradients: {variable or f'block {name!r}'} is left out: those of the weights alone were asked")
 
 
 class Graph:
@@ -81,9 +102,7 @@ class Graph:
         self.blocks, self.inputs = in_order(blocks, inputs), dict(inputs)
         self.outputs = (output,) if isinstance(output, str) else tuple(output)
         self.costs = (cost,) if isinstance(cost, str) else tuple(cost)
-        self.variables = {name: Variable(name, True, discrete) for name, discrete in inputs.items()}
-        for block in self.blocks:
-            self.variables |= {name: Variable(name, False, block.module.discrete) for name in block.computes}
+        self.variables = variables_of(self.blocks, inputs)
         unknown = [name for name in (*self.outputs, *self.costs) if name not in self.variables]
         if unknown or not self.outputs or not self.costs:
             raise ValueError(f"Graph: output and cost must be variables, got {output!r} and {cost!r}")
@@ -103,7 +122,13 @@ class Graph:
         return self.costs[0]
 
     def predict(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor | tuple[Tensor, ...]:
-        """Return the output, a tuple if there are several, from the first inputs; later ones may be left away."""
+        """Return the output, a tuple if there are several, from the first inputs; later ones may be left away.
+
+        Raises:
+            ValueError: an input that the output depends on is missing, or there are more tensors than inputs.
+        """
+        if len(observed) > len(self.inputs):
+            raise ValueError(f"Graph.predict: inputs are {tuple(self.inputs)}, got {len(observed)} tensors")
         values = dict(zip(self.inputs, observed, strict=False))
         path = needed_for(self.blocks, self.outputs)
         read = [name for block in path for name in block.reads] + list(self.outputs)
@@ -118,7 +143,7 @@ class Graph:
         values = self._observed(observed)
         w = self.split(self.weights if weights is None else weights)
         forward(needed_for(self.blocks, self.costs), values, w)
-        first, *others = check_costs(self.costs, values, len(observed[0]))
+        first, *others = check_costs(self, values, len(observed[0]))
         return sum(others, start=first)
 
     def backward(
@@ -149,7 +174,7 @@ class Graph:
         self.check_passable(weights_only, estimates=False)
         loss, by_variable, g = getattr(engines, engine)(self, observed, flat)
         named = {} if weights_only else by_variable | self._named(g)
-        return Gradients(loss, _ByVariable(named), g)
+        return Gradients(loss, _ByVariable(self, named), g)
 
     def _explicit(
         self, observed: tuple[Tensor, ...], flat: Tensor, weights_only: bool, reuse: Gradients | None
@@ -163,7 +188,7 @@ class Graph:
         self._observed(observed)
         made = Pass(self, observed, flat, weights_only)
         named = {} if weights_only else made.gradients | self._named(made.gradient)
-        return Gradients(made.loss, _ByVariable(named), made.gradient, made)
+        return Gradients(made.loss, _ByVariable(self, named), made.gradient, made)
 
     def set_gradient(
         self,

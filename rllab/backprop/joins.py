@@ -6,15 +6,18 @@ Source: LeCun (2020), NYU Deep Learning, week 2.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from rllab.backprop.module import Module, State, Weights, same_shape
+from rllab.backprop.module import Module, State, Weights, check_alike, check_one_dtype
 
 
 class _Join(Module):
     """Several states in, one out."""
+
+    passes_on: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.inputs < 2:
@@ -28,7 +31,7 @@ class Add(_Join):
     inputs: int = 2
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
-        same_shape(z)
+        check_alike(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
         y = torch.add(z[0], z[1], out=out)
@@ -45,6 +48,7 @@ class Copy(Module):
     """(z, z, …); the gradients of all are added (L67)."""
 
     outputs: int = 2
+    passes_on: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.outputs < 2:
@@ -67,7 +71,7 @@ class Multiply(_Join):
     inputs: int = 2
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
-        same_shape(z)
+        check_alike(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
         y = torch.mul(z[0], z[1], out=out)
@@ -93,7 +97,7 @@ class Max(_Join):
     inputs: int = 2
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
-        same_shape(z)
+        check_alike(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
         y = torch.maximum(z[0], z[1], out=out)
@@ -115,6 +119,13 @@ class Concatenate(_Join):
     """(z_1, z_2, …) side by side, (n, k_1 + k_2 + …, …); each gets its columns of the gradient."""
 
     inputs: int = 2
+
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        rest = {(t.shape[0], *t.shape[2:]) for t in z if t.ndim > 1}
+        if len(rest) != 1 or any(t.ndim < 2 for t in z):
+            got = ", ".join(str(tuple(t.shape)) for t in z)
+            raise ValueError(f"states must be (n, k, …), alike but for k, got {got}")
+        check_one_dtype(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
         return torch.cat(z, 1) if out is None else torch.cat(z, 1, out=out)

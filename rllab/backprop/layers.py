@@ -69,12 +69,13 @@ class Linear(Module):
 
     def jacobian_state(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """Return ∂s/∂z = W for each sample, (n, fan_out, fan_in)."""
-        return self.views(w)[0].expand(len(self._checked(z)), -1, -1)
+        views = self.views(w)
+        return views[0].expand(len(self._checked(z, views)), -1, -1)
 
     def jacobian_weights(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """Return ∂s/∂(W, b) = (I ⊗ zᵀ, I) for each sample, (n, fan_out, d)."""
         eye = torch.eye(self.fan_out, dtype=z.dtype, device=z.device)
-        kron = torch.einsum("ij,pk->pijk", eye, self._checked(z)).flatten(2)
+        kron = torch.einsum("ij,pk->pijk", eye, self._checked(z, self.views(w))).flatten(2)
         return torch.cat([kron, eye.expand(len(z), -1, -1)], 2) if self.bias else kron
 
 
@@ -111,6 +112,10 @@ class NearestRow(Module):
 class LogSoftmax(Module):
     """Logarithms of probabilities from scores (n, k), finite for scores of any size."""
 
+    def _check(self, z: tuple[Tensor, ...]) -> None:
+        if z[0].ndim < 2:
+            raise ValueError(f"states must be (n, k), got {tuple(z[0].shape)}")
+
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
         return torch.log_softmax(z, -1) if out is None else torch.log_softmax(z, -1, out=out)
 
@@ -122,6 +127,8 @@ class LogSoftmax(Module):
 @dataclass(frozen=True)
 class Flatten(Module):
     """Each sample as one row, (n, …) to (n, m); the batch stays (L75)."""
+
+    passes_on: ClassVar[bool] = True
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
         return z.flatten(1)

@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rllab.backprop.module import Module, State, Weights, same_shape
+from rllab.backprop.module import Module, State, Weights, check_alike
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class SquaredDistance(Module):
     hidden: ClassVar[int] = 1  # e = ȳ − y
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
-        same_shape(z)
+        check_alike(z)
         if not all(t.is_floating_point() for t in z):
             raise ValueError(f"states must be floating point, got {z[0].dtype} and {z[1].dtype}")
 
@@ -49,7 +49,7 @@ class InnerProduct(Module):
     inputs: ClassVar[int] = 2
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
-        same_shape(z)
+        check_alike(z)
         if z[0].ndim != 2:
             raise ValueError(f"states must be (n, k), got {tuple(z[0].shape)}")
 
@@ -99,7 +99,7 @@ class ZeroOne(Module):
     differentiable: ClassVar[bool] = False
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
-        same_shape(z)
+        check_alike(z)
 
     def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
         return (z[0] != z[1]).double()

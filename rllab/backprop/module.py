@@ -41,6 +41,7 @@ class Module(ABC):
     in_place: ClassVar[bool] = False  # whether `_forward` may have z itself as `out`: no product of it reads z
     reads_output: ClassVar[bool] = True  # whether a product of it reads y, or y may be z itself
     discrete: ClassVar[bool] = False  # whether its outputs are integers, to which no gradient goes
+    passes_on: ClassVar[bool] = False  # whether its outputs are discrete where what it reads is
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -95,22 +96,23 @@ class Module(ABC):
 
     def forward(self, z: State, w: Tensor | None = None) -> State:
         """Return f(z, w) for states z, sample first, and weights w (d,)."""
-        y = self._forward(self._checked(z), self.views(w))
-        if not self.hidden:
-            return y
-        return y[: self.outputs] if self.outputs > 1 else y[0]
+        views = self.views(w)
+        shown = outputs(self, self._forward(self._checked(z, views), views))
+        return shown if self.outputs > 1 else shown[0]
 
     def vjp_state(self, v: State, z: State, w: Tensor | None = None) -> State:
         """Return v · ∂f/∂z, shaped as z, for v shaped as the output."""
         self._check_differentiable()
         views = self.views(w)
-        return self._vjp_state(v, z, views, self._forward(self._checked(z), views))
+        y = self._forward(self._checked(z, views), views)
+        return self._vjp_state(self._checked_v(v, y), z, views, y)
 
     def vjp_weights(self, v: State, z: State, w: Tensor | None = None) -> Tensor:
         """Return Σ_p v_p · ∂f_p/∂w, (d,), for v shaped as the output."""
         self._check_differentiable()
         views = self.views(w)
-        y = self._forward(self._checked(z), views)
+        y = self._forward(self._checked(z, views), views)
+        v = self._checked_v(v, y)
         g = torch.zeros(0, dtype=torch.float64) if w is None else torch.zeros_like(w)
         if self.size:
             self._vjp_weights(v, z, views, y, self.views(g))
@@ -122,7 +124,6 @@ class Module(ABC):
         A tuple over inputs if there are several; several outputs stand one below the other. Row i of J is the product
         with the i-th unit vector. Cost: one vjp a component of the output.
         """
-        z = self._checked(z)
         rows = [self.vjp_state(v, z, w) for v in self._unit_vectors(self.forward(z, w))]
         columns = list(zip(*rows, strict=True)) if self.inputs > 1 else [rows]
         jacobians = tuple(
@@ -132,7 +133,7 @@ class Module(ABC):
 
     def jacobian_weights(self, z: State, w: Tensor | None = None) -> Tensor:
         """Return J_ij = ∂f_i/∂w_j of each sample, (n, m, d) (L82); several outputs stand one below the other."""
-        z, samples = self._checked(z), []
+        z, samples = self._checked(z, self.views(w)), []
         for p in range(len(z[0] if self.inputs > 1 else z)):
             z_p = tuple(t[p : p + 1] for t in z) if self.inputs > 1 else z[p : p + 1]
             vectors = self._unit_vectors(self.forward(z_p, w))
@@ -149,25 +150,58 @@ class Module(ABC):
                 vectors.append(v if self.outputs > 1 else v[0])
         return vectors
 
-    def _checked(self, z: State) -> State:
+    def _check_call(self, z: State, w: Weights) -> None:
+        """Raise a ValueError unless `_forward` may be given these: torch would widen one dtype to another."""
+        zs = z if isinstance(z, tuple) else (z,)
+        if len({t.dtype for t in (*zs, *w) if t.is_floating_point()}) > 1:
+            of_weights = f" and weights of {w[0].dtype}" if w else ""
+            raise ValueError(f"states must have one dtype, got {', '.join(str(t.dtype) for t in zs)}{of_weights}")
+        self._check(zs)
+
+    def _checked(self, z: State, w: Weights) -> State:
         zs = z if isinstance(z, tuple) else (z,)
         if len(zs) != self.inputs or not all(isinstance(t, Tensor) and t.ndim > 0 for t in zs):
             raise ValueError(f"{type(self).__name__}: z must be {self.inputs} tensor(s), sample first, got {z!r}")
         try:
-            self._check(zs)
+            self._check_call(z, w)
         except ValueError as error:
             raise ValueError(f"{type(self).__name__}: {error}") from None
         return z
+
+    def _checked_v(self, v: State, y: State) -> State:
+        vs, ys = v if isinstance(v, tuple) else (v,), outputs(self, y)
+        if [_kind(t) for t in vs] != [_kind(t) for t in ys]:
+            wanted, got = (", ".join(map(_kind, ts)) for ts in (ys, vs))
+            raise ValueError(f"{type(self).__name__}: v must be shaped as the output, {wanted}, got {got}")
+        return v
 
     def _check_differentiable(self) -> None:
         if not self.differentiable:
             raise ValueError(f"{type(self).__name__}: has no gradient; estimate one instead")
 
 
-def same_shape(z: tuple[Tensor, ...]) -> None:
-    """Raise a ValueError unless all states have one shape: torch would stretch the smaller."""
+def outputs(module: Module, y: State) -> Sequence[Tensor]:
+    """Return what `_forward` returned as a sequence of a module's outputs, without what is hidden."""
+    if module.hidden:
+        return y[: module.outputs]
+    return y if module.outputs > 1 else (y,)
+
+
+def check_alike(z: tuple[Tensor, ...]) -> None:
+    """Raise a ValueError unless all states have one shape and dtype: torch would stretch and widen."""
     if any(t.shape != z[0].shape for t in z):
         raise ValueError(f"states must have one shape, got {', '.join(str(tuple(t.shape)) for t in z)}")
+    check_one_dtype(z)
+
+
+def check_one_dtype(z: tuple[Tensor, ...]) -> None:
+    """Raise a ValueError unless all states have one dtype."""
+    if any(t.dtype != z[0].dtype for t in z):
+        raise ValueError(f"states must have one dtype, got {', '.join(str(t.dtype) for t in z)}")
+
+
+def _kind(t: object) -> str:
+    return f"{tuple(t.shape)} of {t.dtype}" if isinstance(t, Tensor) else repr(t)
 
 
 def _sample(t: State, p: int) -> State:

@@ -29,11 +29,25 @@ class Block:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable's name, whether it is observed or computed, continuous or discrete (L10)."""
+    """A variable's name, whether it is observed or computed, continuous or discrete (L10), and by which block."""
 
     name: str
     observed: bool
     discrete: bool
+    block: str | None = None
+
+    def __str__(self) -> str:
+        return f"input {self.name!r}" if self.observed else f"variable {self.name!r} of block {self.block!r}"
+
+
+def variables_of(blocks: Sequence[Block], inputs: Mapping[str, bool]) -> dict[str, Variable]:
+    """Return all variables by name, for blocks in order; what a block hands on is discrete where what it reads is."""
+    variables = {name: Variable(name, True, discrete) for name, discrete in inputs.items()}
+    for block in blocks:
+        handed_on = block.module.passes_on and any(variables[name].discrete for name in block.reads)
+        discrete = block.module.discrete or handed_on
+        variables |= {name: Variable(name, False, discrete, block.name) for name in block.computes}
+    return variables
 
 
 def check_names(blocks: Sequence[Block], inputs: Mapping[str, bool]) -> None:
@@ -105,7 +119,7 @@ def wanting(blocks: Sequence[Block], variables: Mapping[str, Variable], weights_
     """
     live = set() if weights_only else {v.name for v in variables.values() if v.observed and not v.discrete}
     for block in blocks:
-        computed_asks = not weights_only and not block.module.discrete
+        computed_asks = not weights_only and not all(variables[name].discrete for name in block.computes)
         if block.module.size or computed_asks or live & set(block.reads):
             live |= set(block.computes)
     return live

@@ -36,6 +36,8 @@ class Pointwise(Module):
 class Identity(Pointwise):
     """h(s) = s; h′ = 1."""
 
+    passes_on: ClassVar[bool] = True
+
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
         return z
 
@@ -51,6 +53,7 @@ class ReLU(Pointwise):
     """h(s) = max(s, 0); h′(0), between the slopes of both sides, is a matter of choice (T5): 0 unless told."""
 
     slope_at_zero: float = 0.0
+    passes_on: ClassVar[bool] = True
 
     @property
     def in_place(self) -> bool:  # type: ignore[override] - with another slope at 0 it must know s from max(s, 0)

@@ -191,8 +191,144 @@ def test_a_gradient_as_a_row_vector_has_one_row():
     g = bp.mlp((2, 4, 3)).backward(X2, Y2)
     assert g.row_grad("s1").shape == (1, 12) and g.row_grad("linear1").shape == (1, 12)
     assert torch.equal(g.row_grad("s1").view(3, 4), g.by_variable["s1"])
-    with pytest.raises(KeyError, match="'y' has no gradient here: it is discrete"):
-        g.row_grad("y")
+
+
+def test_what_has_no_gradient_says_why():
+    blocks, inputs = beside()
+    graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
+    g, of_weights = graph.backward(X2, Y2), graph.backward(X2, Y2, weights_only=True)
+    for answer in (g, of_weights, graph.backward(X2, Y2, engine="autograd")):
+        with pytest.raises(ValueError, match="input 'y' is discrete, and has no gradient"):
+            answer.row_grad("y")
+        with pytest.raises(ValueError, match="variable 'k' of block 'nearest' is discrete, and has no gradient"):
+            answer.row_grad("k")
+        with pytest.raises(KeyError, match="there is no variable and no block 'nothing'"):
+            answer.row_grad("nothing")
+        with pytest.raises(KeyError, match="block 'cross_entropy' has no weights of its own"):
+            answer.row_grad("cross_entropy")
+    with pytest.raises(KeyError, match="variable 's' of block 'linear' is left out: those of the weights alone"):
+        of_weights.row_grad("s")
+    with pytest.raises(KeyError, match="block 'linear' is left out: those of the weights alone"):
+        of_weights.row_grad("linear")
+
+
+ENGINES = ("explicit", "autograd", "differences")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_another_dtype_is_named_by_block_and_variable_whatever_the_engine(engine):
+    graph, x = bp.mlp((2, 4, 3), "squared_distance"), X2
+    message = r"block 'squared_distance' .* from 's2' \(3, 3\) torch.float32, 'y' \(3, 3\) torch.float64.* one dtype"
+    with pytest.raises(ValueError, match=message):
+        graph.backward(x, torch.ones(3, 3).double(), engine=engine)
+    message = r"block 'linear1' .* 'x' \(3, 2\) torch.float64: .* weights of torch.float32"
+    with pytest.raises(ValueError, match=message):
+        graph.backward(x.double(), torch.ones(3, 3), engine=engine)
+    for join in (bp.Add(), bp.Multiply(), bp.Max(), bp.Concatenate(), bp.InnerProduct()):
+        with pytest.raises(ValueError, match=r"block 'f' .* must have one dtype"):
+            cost_of(join).backward(x, x.double(), engine=engine)
+    with pytest.raises(ValueError, match=r"block 'squared_distance' .* one dtype"):
+        bp.fit(graph, x, torch.ones(3, 3).double(), sample_gradients=3, key=0, eta=0.1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_state_that_torch_would_stretch_is_refused_whatever_the_engine(engine):
+    graph = bp.mlp((3, 4, 2), "squared_distance")
+    with pytest.raises(ValueError, match=r"block 'squared_distance' .* 'y' \(5, 1\) .* must have one shape"):
+        graph.backward(torch.ones(5, 3), torch.ones(5, 1), engine=engine)
+
+
+class Halved(bp.Module):
+    """Takes float32 alone on the way back."""
+
+    def _forward(self, z, w, out=None):
+        return z / 2
+
+    def _vjp_state(self, v, z, w, y, out=None):
+        return torch.mm(v, torch.eye(3, dtype=torch.float32)) / 2
+
+
+def test_a_block_that_fails_on_the_way_back_is_named():
+    blocks = [
+        bp.Block("half", Halved(), ("x",), ("z",)),
+        bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"x": False, "y": False}, output="z", cost="C", key=0)
+    x = torch.ones(2, 3).double()
+    message = r"block 'half' \(Halved\) cannot pass the gradient of 'z' \(2, 3\) torch.float64 back to 'x' \(2, 3\)"
+    with pytest.raises(ValueError, match=message):
+        graph.backward(x, x)
+
+
+HANDS_ON = [
+    bp.Identity(),
+    bp.Flatten(),
+    bp.ReLU(),
+    bp.Copy(),
+    bp.Add(),
+    bp.Multiply(),
+    bp.Max(),
+    bp.Concatenate(),
+    bp.Switch(lambda z: (z.sum(1) > 0).long(), (bp.Identity(), bp.ReLU())),
+    bp.Repeat(lambda z: (z.sum(1) > 0).long(), bp.ReLU()),
+]
+
+
+@pytest.mark.parametrize("module", HANDS_ON, ids=lambda m: type(m).__name__)
+def test_what_is_made_of_a_discrete_variable_is_discrete(module):
+    computes = ("k", "other")[: module.outputs]
+    blocks = [
+        bp.Block("hand_on", module, ("y",) * module.inputs, computes),
+        bp.Block("again", bp.Identity(), ("k",), ("k2",)),
+        bp.Block("continuous", module, ("x",) * module.inputs, tuple(f"x_{name}" for name in computes)),
+        bp.Block("cost", bp.SquaredDistance(), ("x_k", "x_k"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"x": False, "y": True}, output="k", cost="C", key=0, dtype=torch.float64)
+    discrete = {name for name, v in graph.variables.items() if v.discrete}
+    assert discrete == {"y", "k2", *computes}
+    labels = torch.tensor([[1, 0], [2, 3], [0, 4]])
+    assert not graph.predict(X2.double(), labels).is_floating_point()
+    for engine in ENGINES:
+        by_variable = graph.backward(X2.double(), labels, engine=engine).by_variable
+        assert by_variable.keys() == {name for name in graph.variables if name not in discrete}
+    with pytest.raises(ValueError, match="variable 'k2' of block 'again' is discrete"):
+        graph.backward(X2.double(), labels).row_grad("k2")
+
+
+def test_labels_that_were_handed_on_are_labels():
+    net = bp.mlp((2, 4, 3), key=1)
+    copied = [bp.Block("copy", bp.Copy(), ("y",), ("a", "b")), *net.blocks[:-1]]
+    copied.append(bp.Block("cost", bp.CrossEntropy(), ("s2", "b"), ("C",)))
+    graph = bp.Graph(copied, net.inputs, output="s2", cost="C", key=1)
+    for engine in ENGINES[:2]:
+        assert torch.equal(graph.backward(X2, Y2, engine=engine).weights, net.backward(X2, Y2, engine=engine).weights)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_has_the_gradients_of_autograd_to_its_own_rounding(dtype):
+    eps = torch.finfo(dtype).eps
+    for loss, y in (("cross_entropy", Y2), ("squared_distance", X2 @ torch.ones(2, 3))):
+        graph = bp.mlp((2, 4, 3), loss, activation="tanh", key=1, dtype=dtype)
+        observed = [t.to(dtype) if t.is_floating_point() else t for t in (X2, y)]
+        explicit, autograd = (graph.backward(*observed, engine=engine) for engine in ENGINES[:2])
+        exact = graph.backward(*(t.double() if t.is_floating_point() else t for t in observed),
+                               weights=graph.weights.double())  # fmt: skip
+        for name, g in explicit.by_variable.items():
+            assert g.dtype == dtype
+            scale = exact.by_variable[name].abs().max()
+            # a few roundings of numbers of this size, as in autograd's own
+            assert (g.double() - exact.by_variable[name]).abs().max() < 16 * eps * scale
+            assert (g.double() - autograd.by_variable[name].double()).abs().max() < 16 * eps * scale
+
+
+def test_shapes_alone_can_be_had_on_the_meta_device():
+    graph = bp.mlp((2, 4, 3))
+    x, y, w = (t.to("meta") for t in (X2, Y2, graph.weights))
+    reused, real = None, graph.backward(X2, Y2)
+    for _ in range(4):
+        reused = graph.backward(x, y, weights=w, reuse=reused)
+        assert {n: g.shape for n, g in reused.by_variable.items()} == {n: g.shape for n, g in real.by_variable.items()}
+        assert reused.weights.device == reused.loss.device == x.device
 
 
 def cost_of(module, *more):
@@ -218,8 +354,14 @@ def cost_of(module, *more):
         (lambda: cost_of(bp.Add()).backward(torch.ones(2, 3), torch.ones(2, 1)),
          r"block 'f' \(Add\) cannot compute \['C'\] from 'x' \(2, 3\) .* 'y' \(2, 1\) .*must have one shape"),
         (lambda: cost_of(bp.Linear(3, 1)).backward(torch.ones(2, 3), torch.ones(2)),
-         r"cost 'C' must be one number for each of 2 >= 1 samples, got \(2, 1\)"),
-        (lambda: cost_of(bp.SquaredDistance()).backward(torch.ones(0, 3), torch.ones(0, 3)), "for each of 0 >= 1"),
+         r"cost, variable 'C' of block 'f', must be \(2,\), one number a sample, got \(2, 1\)"),
+        (lambda: cost_of(bp.SquaredDistance()).backward(torch.ones(0, 3), torch.ones(0, 3)),
+         "input 'x' must hold at least one sample, got none"),
+        (lambda: bp.mlp((2, 3)).predict(X2, Y2, X2), r"Graph.predict: inputs are \('x', 'y'\), got 3 tensors"),
+        (lambda: bp.Graph([bp.Block("f", bp.Wrapped(torch.nn.Identity()), ("y",), ("z",)),
+                           bp.Block("g", bp.Linear(2, 1), ("x",), ("C",))],
+                          {"x": False, "y": True}, output="z", cost="C", key=0).backward(X2, Y2),
+         "variable 'z' of block 'f' is continuous, yet .* returned torch.int64"),
         (lambda: cost_of(bp.Linear(3, 1)).predict(torch.ones(2, 3, dtype=torch.float64)),
          r"block 'f' \(Linear\) cannot compute \['C'\] from 'x' \(2, 3\) torch.float64"),
         (lambda: cost_of(bp.Linear(3, 1)).predict(torch.ones(2, 3, dtype=torch.int64)),

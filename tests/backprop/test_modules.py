@@ -238,9 +238,33 @@ def test_a_switch_takes_each_sample_down_its_own_branch_and_a_loop_stops_by_samp
         (lambda: bp.Max().forward((states(4), states(1))), "Max: states must have one shape"),
         (lambda: bp.SquaredDistance().forward((states(4), states(1))), "SquaredDistance: states must have one shape"),
         (lambda: bp.SquaredDistance().forward((LABELS, LABELS)), "SquaredDistance: states must be floating point"),
+        (
+            lambda: bp.SquaredDistance().forward((states(4), states(4).float())),
+            "SquaredDistance: states must have one dt",
+        ),
+        (
+            lambda: bp.Linear(4, 3).forward(states(4), torch.zeros(15)),
+            "Linear: .*float64 and weights of torch.float32",
+        ),
+        (
+            lambda: bp.Add().forward((LABELS, LABELS.int())),
+            "Add: states must have one dtype, got torch.int64, torch.int",
+        ),
+        (
+            lambda: bp.Concatenate().forward((states(4), states())),
+            r"Concatenate: states must be \(n, k, …\), alike but",
+        ),
+        (lambda: bp.Concatenate().forward((states(4), states(4, 2))), "Concatenate: .* alike but for k"),
+        (lambda: bp.LogSoftmax().forward(states()), r"LogSoftmax: states must be \(n, k\), got \(3,\)"),
         (lambda: bp.CrossEntropy().forward((states(4), states(1))), "CrossEntropy: scores must be"),
-        (lambda: bp.Linear(4, 3).forward(states(5), torch.zeros(15)), r"Linear: states must be \(n, 4\), got \(3, 5\)"),
-        (lambda: bp.NearestRow(4, 3).forward(states(1), torch.zeros(12)), r"NearestRow: states must be \(n, 3\)"),
+        (
+            lambda: bp.Linear(4, 3).forward(states(5), torch.zeros(15).double()),
+            r"Linear: states must be \(n, 4\), got \(3, 5\)",
+        ),
+        (
+            lambda: bp.NearestRow(4, 3).forward(states(1), torch.zeros(12).double()),
+            r"NearestRow: states must be \(n, 3\)",
+        ),
         (lambda: bp.Switch(lambda z: z[:, 0], (bp.Tanh(),)).forward(states(4)), "Switch: choose must return"),
         (lambda: bp.Switch(lambda z: -positive(z) - 1, (bp.Tanh(),)).forward(states(4)), "Switch: choose must return"),
         (lambda: bp.Repeat(lambda z: z[:, 0], bp.Tanh()).forward(states(4)), "Repeat: count must return"),
@@ -249,6 +273,22 @@ def test_a_switch_takes_each_sample_down_its_own_branch_and_a_loop_stops_by_samp
 def test_errors_name_the_module_and_what_came(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+@pytest.mark.parametrize(
+    "module, v, z, message",
+    [
+        (bp.Linear(4, 3), torch.ones(4, 3), states(4), r"Linear: v must be shaped as the output, \(3, 3\) of torch.f"),
+        (bp.Tanh(), torch.ones(1, 4).double(), states(4), r"Tanh: v must be shaped .* \(3, 4\) .*, got \(1, 4\)"),
+        (bp.Tanh(), torch.ones(3, 4), states(4), "Tanh: v must be shaped .* of torch.float64, got .* of torch.float32"),
+        (bp.Copy(), torch.ones(3, 4).double(), states(4), "Copy: v must be shaped as the output"),
+        (bp.SquaredDistance(), torch.ones(3, 4).double(), (states(4), states(4)), r"SquaredDistance: v .* \(3,\) of"),
+    ],
+)
+def test_a_v_that_is_not_shaped_as_the_output_is_refused(module, v, z, message):
+    for product in (module.vjp_state, module.vjp_weights):
+        with pytest.raises(ValueError, match=message):
+            product(v, z, weights(module))
 
 
 def test_weights_of_a_wrong_size_meet_a_clear_error():
