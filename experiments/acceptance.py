@@ -12,8 +12,8 @@ measures it stands in the file that proves it and registers itself:
     )
     def variance_of_batches(seed: int, fast: bool) -> float: ...
 
-A criterion is set on seeds 0 to 9 and checked once on 10 to 19; a wrong version must fail it. `experiments/lecture.py`
-makes the table.
+A criterion is set on seeds 0 to 9 and checked once on 10 to 19; a wrong version must fail it. One that was changed
+after a look at those is checked on ten seeds that come after them (`fresh`). `experiments/lecture.py` makes the table.
 
 Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation".
 """
@@ -161,8 +161,7 @@ SECTIONS = (
 )
 ROWS: dict[str, Section] = {id: section for section in SECTIONS for id in section.ids}
 
-# What waits for black boxes inside a graph and for critics: shown as open, never as passed.
-OPEN: dict[str, str] = {}
+FRESH = 10  # the first seed that no criterion was set on, but where a row says otherwise; and seeds of each kind
 
 
 @dataclass(frozen=True)
@@ -178,6 +177,7 @@ class Row:
         wrong: the same number from wrong versions, by what is wrong with them; each must fail the criterion.
         seeds: whether it must hold for every seed ("worst") or for the median of the numbers.
         note: a caveat, if there is one.
+        fresh: the first of the ten seeds that it is checked on.
     """
 
     ids: tuple[str, ...]
@@ -188,6 +188,7 @@ class Row:
     wrong: Mapping[str, Measure] = field(default_factory=dict)
     seeds: Seeds = "worst"
     note: str = ""
+    fresh: int = FRESH
 
     def __post_init__(self) -> None:
         who = f"row {'/'.join(self.ids)}"
@@ -196,12 +197,12 @@ class Row:
         for id in self.ids:
             if id not in ROWS:
                 raise ValueError(f"{who}: unknown id {id!r}; there are L1 to L83 and T1 to T7")
-            if id in OPEN:
-                raise ValueError(f"{who}: {id} is listed as open; take it off OPEN to prove it")
         if not isinstance(self.criterion, Criterion):
             raise ValueError(f"{who}: criterion must be AtLeast, AtMost, Within or Equals, got {self.criterion!r}")
         if self.seeds not in ("worst", "median"):
             raise ValueError(f"{who}: seeds must be 'worst' or 'median', got {self.seeds!r}")
+        if self.fresh < FRESH or self.fresh % FRESH:
+            raise ValueError(f"{who}: fresh must be 10, 20, …, got {self.fresh}")
         if not self.says.strip() or not self.measures.strip():
             raise ValueError(f"{who}: says and measures must not be empty")
 
@@ -211,6 +212,10 @@ class Row:
         file = Path(self.measure.__code__.co_filename).resolve()
         here = Path(__file__).resolve().parent
         return f"{file.relative_to(here) if file.is_relative_to(here) else file.name}:{self.measure.__name__}"
+
+    def takes(self, seed: int) -> bool:
+        """Whether it is measured under a seed: one of 0 to 9, or of those that it is checked on."""
+        return 0 <= seed < FRESH or self.fresh <= seed < self.fresh + FRESH
 
     def one_of(self, values: Sequence[float]) -> float:
         """Return the one number of several seeds that is held to the criterion."""
@@ -240,16 +245,17 @@ def row(
     wrong: Mapping[str, Measure] | None = None,
     seeds: Seeds = "worst",
     note: str = "",
+    fresh: int = FRESH,
 ) -> Callable[[AMeasure], AMeasure]:
     """Register the function below as a measurement of these rows; a row may have several, all of which must hold.
 
     Raises:
-        ValueError: on an unknown id, one that is listed as open, or a function that is registered for it already.
+        ValueError: on an unknown id, or a function that is registered for it already.
     """
 
     def register(measure: AMeasure) -> AMeasure:
         several = (ids,) if isinstance(ids, str) else tuple(ids)
-        new = Row(several, says, measures, criterion, measure, wrong or {}, seeds, note)
+        new = Row(several, says, measures, criterion, measure, wrong or {}, seeds, note, fresh)
         for old in REGISTRY:
             if old.where == new.where and set(old.ids) & set(new.ids):
                 raise ValueError(f"row {'/'.join(new.ids)}: {new.where} is registered for it already")
@@ -265,11 +271,10 @@ def proofs(id: str, registry: Sequence[Row] | None = None) -> list[Row]:
 
 
 def missing(registry: Sequence[Row] | None = None) -> list[str]:
-    """Return the rows that are neither open nor measured by anything."""
-    return [id for id in ROWS if id not in OPEN and not proofs(id, registry)]
+    """Return the rows that nothing measures."""
+    return [id for id in ROWS if not proofs(id, registry)]
 
 
-FRESH = 10  # the first seed that no criterion was set on
 FEW = 6  # seeds in all; a median of fewer is one of all of them
 
 
@@ -289,16 +294,17 @@ class Verdict:
     errors: Sequence[str] = ()
 
     def number(self, *, fresh: bool) -> float:
-        """Return the one number of the seeds that the criterion was set on, or of the fresh ones."""
+        """Return the one number of the seeds that the criterion was set on, or of the fresh ones; NaN without any."""
         values = [value for seed, value in self.numbers.items() if (seed >= FRESH) == fresh]
         return self.entry.one_of(values) if values else math.nan
 
     @property
     def holds(self) -> bool:
-        numbers = [self.number(fresh=fresh) for fresh in (False, True)]
+        kinds = {seed >= FRESH for seed in self.numbers}
+        numbers = [self.number(fresh=fresh) for fresh in kinds]
         if self.entry.seeds == "median" and len(self.numbers) < FEW:
             numbers = [self.entry.one_of(list(self.numbers.values()))]
-        return not self.errors and all(map(self.entry.criterion.holds, numbers))
+        return not self.errors and bool(numbers) and all(map(self.entry.criterion.holds, numbers))
 
     @property
     def survivors(self) -> list[str]:

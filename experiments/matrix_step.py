@@ -57,7 +57,12 @@ from rllab.runs import Job, Record
 LIKE = torch.empty(0, dtype=torch.float64)
 CONDITION, DIMENSION, CLOSE = 100.0, 20, 1e-3
 FACTORS = (0.1, 0.3, 1.0, 1.9, 2.1, 3.0, 10.0)  # η over 1/(λ(M) λ(H))
-KINDS = {"positive": "positive definite", "deficient": "semidefinite", "indefinite": "indefinite"}
+KINDS = {
+    "positive": "positive definite",
+    "deficient": "semidefinite",
+    "indefinite": "indefinite",
+    "null space": "semidefinite, g in its null space",
+}
 ADAM_TRIALS = (0.03, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 4.0)
 ADAM = 0.5  # fewest gradients in the median of ADAM_TRIALS, seeds TUNING_SEEDS
 ALL_TRIALS, ALL_BEST = {"adam": ADAM_TRIALS, **TRIALS}, {"adam": ADAM, **BEST}
@@ -164,6 +169,12 @@ def value(h: Tensor, w: Tensor) -> float:
     return 0.5 * float(w @ h @ w)
 
 
+def in_null_space(m: Tensor) -> Tensor:
+    """Return the vector of length 1 that a symmetric matrix shrinks most: to nothing, if it has a null space."""
+    values, vectors = torch.linalg.eigh(m)
+    return vectors[:, values.abs().argmin()]
+
+
 def degrees_between(a: Tensor, b: Tensor) -> float:
     """Return the angle of two vectors in degrees; NaN if a number of theirs is."""
     cosine = a @ b / (a.norm() * b.norm())
@@ -171,17 +182,23 @@ def degrees_between(a: Tensor, b: Tensor) -> float:
 
 
 def one_case(kind: str, n: int, key: Key) -> Iterator[dict[str, float | bool]]:
-    """Yield g'Mg/(λ(M)|g|²), the angle of −Mg to −g in degrees, and for each factor whether the step raised f."""
-    h, m = matrix_of("positive", n, key.child("H")), matrix_of(kind, n, key.child("M"))
+    """Yield for each factor whether the step raised f; and of every step the same, with λ for λ(M):
+
+    down = g'Mg/(λ|g|²), moved = |Mg|/(λ|g|), and angle, that of −Mg to −g in degrees.
+    """
+    h = matrix_of("positive", n, key.child("H"))
+    m = matrix_of("deficient" if kind == "null space" else kind, n, key.child("M"))
     w = standard_normal((n,), key.child("w"), LIKE)
+    if kind == "null space":
+        w = torch.linalg.solve(h, w.norm() * in_null_space(m))
     g = h @ w
     size = float(torch.linalg.matrix_norm(m, 2))
+    down, moved = float(g @ m @ g / (size * g @ g)), float((m @ g).norm() / (size * g.norm()))
     angle = degrees_between(m @ g, g)
-    down = float(g @ m @ g / (size * g @ g))
     for factor in FACTORS:
         eta = factor / (size * float(torch.linalg.matrix_norm(h, 2)))
         rises = value(h, bp.step(w, g, eta * m)) > value(h, w) * (1 + 1e-12)
-        yield {"factor": factor, "rises": rises, "down": down, "angle": angle, "n": n}
+        yield {"factor": factor, "rises": rises, "down": down, "moved": moved, "angle": angle, "n": n}
 
 
 def bowl(seed: int) -> tuple[Tensor, Tensor]:
@@ -272,6 +289,12 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"(needs 0), least g'Mg {down.min():.1g} (needs >= 0), and in {share[-1]:.0%} at ten times that",
         )
     judge.note(f"indefinite: f rose in {risen(records, 'indefinite')[0]:.0%} at a tenth of it")
+    moved, share = values(records, "moved", part="case", kind="null space"), risen(records, "null space")
+    judge(
+        moved.max() <= 1e-12 and share.max() == 0,
+        f"g in the null space of M: the step is at most {moved.max():.1g} of λ(M)|g| (needs <= 1e-12, rounding), and f "
+        f"rose in {share.max():.0%} at any η",
+    )
     angles = values(records, "angle", part="case", kind="positive", factor=1.0)
     judge(np.median(angles) > 10, f"−Mg is {np.median(angles):.0f}° off −g in the median (needs > 10°)")
     descent = gradients_of(records, "descent")
@@ -310,10 +333,11 @@ def figure(records: list[Record], config: Config) -> Path:
         return plots.save(drawing, config.out / "matrix_step-trials.png")
     drawing, axes = plots.panels(3, 2, width=4.7, height=4.2)
     with plots.style():
-        for kind, method in zip(KINDS, ("numbers", "diagonal", "stochastic"), strict=True):
-            how = STYLES[method]
+        for kind, method in zip(KINDS, ("numbers", "diagonal", "stochastic", "momentum"), strict=True):
+            how, still = STYLES[method], ": it stays" * (kind == "null space")
             axes[0].plot(FACTORS, 100 * risen(records, kind), color=how.color, linestyle=how.linestyle,
-                         marker=how.marker, label=KINDS[kind])  # fmt: skip
+                         marker=how.marker, markerfacecolor="none" if still else None, markersize=9 if still else None,
+                         label=KINDS[kind] + still)  # fmt: skip
         axes[0].axvline(1, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
         axes[0].set(
             xscale="log", xlabel="η over 1/(λ(M) λ(H))", ylabel="steps that raise f, %", title="Is it downhill?"

@@ -51,10 +51,11 @@ def over_backprop(name: str, seed: int) -> float:
 
 @row(
     "L33",
-    says="Deep learning takes its gradients from backpropagation, which needs far fewer values of the cost",
+    says="Deep learning takes its gradients from backpropagation, which needs fewer values of the cost",
     measures="least ratio of calls to 95 % right, of smoothing, score and critic at the output to backprop",
     criterion=AtLeast(1.1),
-    note="first set at 2 on seeds 0 to 9, which one fresh seed misses: a few batches decide for so small a net",
+    note="2 was asked first, which seeds 15 and 17 miss with 1.75 and 1.85: a few batches decide for so small a net",
+    fresh=20,
     wrong={"backprop against itself": lambda seed, fast: over_backprop("backprop", seed)},
 )
 def backprop_against_all(seed: int, fast: bool) -> float:
@@ -84,7 +85,8 @@ def ratio_of_ignorance(seed: int) -> float:
     measures="ratio of calls to 95 % right, of smoothing at the output to backprop",
     criterion=AtLeast(3.0),
     seeds="median",
-    note="first asked of every seed, which one fresh seed misses with 1.75",
+    note="first asked of every seed, which seeds 15, 17 and 19 miss with 1.75, 1.85 and 2.14",
+    fresh=20,
     wrong={"values that are not counted": lambda seed, fast: over_backprop("smoothing at the output", seed) / 3},
 )
 def inefficiency(seed: int, fast: bool) -> float:

@@ -7,7 +7,17 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from acceptance import AtLeast, AtMost, Equals, largest, row
-from matrix_step import CLOSE, CONDITION, LIKE, degrees_between, descend, matrix_of, one_case, worst_start
+from matrix_step import (
+    CLOSE,
+    CONDITION,
+    LIKE,
+    degrees_between,
+    descend,
+    in_null_space,
+    matrix_of,
+    one_case,
+    worst_start,
+)
 from matrix_step import bowl as random_bowl
 from torch import Tensor
 from zigzag import problem
@@ -39,7 +49,7 @@ def beyond_descent(seed: int, fast: bool) -> float:
     measures="its gradients over those of descent at its best step, condition 100",
     criterion=AtMost(0.75),
     wrong={"descent itself": lambda seed, fast: _over_descent(seed, "descent")},
-    note="Adam's step size is tuned, on other seeds; it gains least of the four",
+    note="half was asked first, as of the other three: Adam misses that, its step size tuned on other seeds",
 )
 def adam(seed: int, fast: bool) -> float:
     return _over_descent(seed, "adam")
@@ -141,9 +151,8 @@ def downhill(seed: int, fast: bool) -> float:
 def _null_motion(seed: int, kind: str = "deficient") -> float:
     """Return how far a step moves along a g of length 1 in the null space of M, or what is nearest to it."""
     m = matrix_of(kind, 6, Key(seed).child("null"))
-    values, vectors = torch.linalg.eigh(m)
-    g = vectors[:, values.abs().argmin()]
-    return float((bp.step(torch.zeros_like(g), g, m) - 0).norm())
+    g = in_null_space(m)
+    return float(bp.step(torch.zeros_like(g), g, m).norm())
 
 
 @row(

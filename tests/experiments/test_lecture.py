@@ -2,13 +2,13 @@
 
 import itertools
 import math
+import re
 import sys
 from pathlib import Path
 
 import lecture  # registers all rows
 import pytest
 from acceptance import (
-    OPEN,
     REGISTRY,
     ROWS,
     SECTIONS,
@@ -102,9 +102,8 @@ def test_what_measures_times_is_registered():
     assert {entry.where for entry in REGISTRY} >= TIMED
 
 
-def test_every_statement_is_measured_or_open_and_many_by_something_that_can_be_wrong():
+def test_every_statement_is_measured_and_many_by_something_that_can_be_wrong():
     assert missing() == []
-    assert not OPEN
     assert len({id for entry in REGISTRY if entry.wrong for id in entry.ids}) >= 30
 
 
@@ -166,17 +165,13 @@ def test_a_row_of_wrong_ids_is_refused(ids, what):
         entry(ids)
 
 
-def test_an_open_row_is_not_proven(monkeypatch):
-    monkeypatch.setitem(OPEN, "L33", "It is not measured yet")
-    with pytest.raises(ValueError, match="L33 is listed as open"):
-        entry(("L33",))
-
-
 def test_a_row_without_a_criterion_or_of_unknown_seeds_is_refused():
     with pytest.raises(ValueError, match="criterion must be AtLeast, AtMost, Within or Equals, got 1"):
         entry(criterion=1)
     with pytest.raises(ValueError, match="seeds must be 'worst' or 'median', got 'best'"):
         entry(seeds="best")
+    with pytest.raises(ValueError, match="fresh must be 10, 20, …, got 15"):
+        entry(fresh=15)
     with pytest.raises(ValueError, match="must not be empty"):
         Row(("L50",), " ", "a number", AtMost(1.0), lambda seed, fast: 0.0)
 
@@ -196,7 +191,7 @@ def test_a_function_is_registered_once_for_a_row_and_a_row_may_have_several(monk
     with pytest.raises(ValueError, match=r"row L52/T2: test_lecture.py:measured is registered for it already"):
         register(("L52", "T2"))
     assert [e.ids for e in registry] == [("L50",), ("L51", "T2")]
-    assert "L50" not in missing(registry) and "L52" in missing(registry) and not set(OPEN) & set(missing(registry))
+    assert "L50" not in missing(registry) and "L52" in missing(registry)
 
 
 def test_all_seeds_must_hold_or_their_median():
@@ -214,7 +209,8 @@ def test_a_wrong_version_is_caught_only_if_every_seed_fails_or_their_median():
 def test_a_verdict_needs_the_fresh_seeds_too_and_no_error():
     good, half = dict.fromkeys(range(20), 0.5), {s: 0.5 if s < 10 else 2.0 for s in range(20)}
     assert Verdict(entry(), good, {}).holds
-    assert not Verdict(entry(), half, {}).holds and not Verdict(entry(), {0: 0.5}, {}).holds
+    assert not Verdict(entry(), half, {}).holds and not Verdict(entry(), {}, {}).holds
+    assert not Verdict(entry(), {0: 0.5, 10: NAN}, {}).holds
     assert not Verdict(entry(seeds="median"), half, {}).holds
     assert not Verdict(entry(), good, {"wrong": [2.0]}, ["wrong ValueError: no"]).holds
     assert Verdict(entry(), good, {"a": [2.0], "b": [0.5]}).survivors == ["b"]
@@ -247,15 +243,26 @@ def test_what_raises_is_a_failure_with_its_reason_and_leaves_others_be(tmp_path,
     assert math.isnan(unmeasured.number(fresh=False)) and not unmeasured.holds
 
 
-def test_the_page_shows_every_row_open_ones_as_open_missing_ones_as_missing(monkeypatch):
-    monkeypatch.setitem(OPEN, "L33", "It is not measured yet")
+def test_a_row_may_be_checked_on_seeds_of_its_own(monkeypatch):
+    rows = [entry(), entry(("L51",), fresh=20)]
+    monkeypatch.setattr(lecture, "REGISTRY", rows)
+    of = {job.seed: job.config["rows"] for job in lecture.jobs_of(lecture.Config())}
+    usual, late = (f"{id} test_lecture.py:<lambda>" for id in ("L50", "L51"))
+    assert all(of[seed] == [usual, late] for seed in range(10))
+    assert all(of[seed] == [usual] for seed in range(10, 20)) and all(of[seed] == [late] for seed in range(20, 30))
+    assert lecture.checked(Verdict(rows[1], {0: 0.5, 20: 0.25}, {})) == "0.25 (seeds 20–29)"
+    assert lecture.checked(Verdict(rows[0], {0: 0.5, 10: 0.25}, {})) == "0.25"
+    assert lecture.checked(Verdict(rows[0], {0: 0.5}, {})) == "–"
+
+
+def test_the_page_shows_every_row_and_missing_ones_as_missing():
     some = entry(("L50", "T1"), note="with a caveat | of its own")
     text = page([Verdict(some, dict.fromkeys(range(20), 0.25), {"sum": [2.0]})], "a machine")
     cells = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith(("| L", "| T"))}
     assert set(cells) == set(ROWS)
     assert r"(with a caveat \| of its own) | a number | 0.25 | 0.25 | <= 1 | 1 | yes |" in cells["L50"]
-    assert all(cells[id].endswith("| open |  |") for id in OPEN) and cells["L2"].endswith("| **missing** |  |")
-    assert "2 rows hold, 0 fail, 1 are open; 1 wrong versions of 2 rows, 0 of them uncaught" in text
+    assert cells["L2"].endswith("| **missing** |  |")
+    assert "2 rows hold, 0 fail; 1 wrong versions of 2 rows, 0 of them uncaught" in text
     assert all(f"| {english} | {japanese} |" in text for english, japanese in TERMS)
 
 
@@ -264,6 +271,8 @@ def test_the_page_in_docs_is_of_the_rows_there_are():
     for e in REGISTRY:
         assert f"](../experiments/{e.where.partition(':')[0]})" in text and e.says.replace("|", "\\|") in text, e.where
     assert "missing**" not in text
+    shown_there = re.findall(r"^!\[\w+\]\((figures/\w+\.(?:png|gif|svg))\)$", text, flags=re.MULTILINE)
+    assert len(shown_there) >= 20 and all((ROOT / "docs" / figure).is_file() for figure in shown_there)
 
 
 def test_numbers_are_shown_whole_or_to_three_digits():
@@ -274,4 +283,4 @@ def test_seeds_must_divide_ten_so_that_both_kinds_have_as_many():
     with pytest.raises(ValueError, match="--seeds must be 1, 2, 5 or 10, got 3"):
         lecture.Config(seeds=3).check()
     seeds = list(lecture.Config(seeds=5).all_seeds)
-    assert sum(seed < 10 for seed in seeds) == sum(seed >= 10 for seed in seeds) == 5
+    assert [sum(seed // 10 == kind for seed in seeds) for kind in range(3)] == [5, 5, 5]
