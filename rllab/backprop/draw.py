@@ -83,13 +83,15 @@ def graph_diagram(
     if backward:
         graph.check_passable(weights_only=False)
         pointwise = [block for block in graph.blocks if isinstance(block.module, Pointwise)]
-        slopes = {b.name: rf"{_name(b.name)}′({symbol(b.reads[0])})" for b in pointwise if samples is None}
+        slopes = {b.name: _slope(b.name, b.reads[0]) for b in pointwise if samples is None}
         alone = len(graph.costs) == 1 and samples is None
         top = graph.cost if alone and any(node.name == graph.cost for node in diagram.nodes) else None
         diagram = with_twin(diagram, slopes, symbol(graph.cost) if alone and is_letter(graph.cost) else "L", top)
     return diagram.relabelled(labels or {})
 
 
-def _name(block: str) -> str:
-    """Return a block's TeX without an index, which its argument shows."""
-    return symbol(block).split("_{")[0]
+def _slope(block: str, argument: str) -> str:
+    """Return the TeX of h′(s), with the block's index unless its argument shows the same: h′(s₁), but h₁′(x)."""
+    name, _, index = symbol(block).partition("_{")
+    shown = index and index != symbol(argument).partition("_{")[2]
+    return name + "′" + (f"_{{{index}" if shown else "") + f"({symbol(argument)})"

@@ -148,7 +148,7 @@ def isolated(graph: Graph, block: str) -> Diagram:
     by_name = {b.name: b for b in graph.blocks}
     if block not in by_name:
         raise ValueError(f"draw_graph: isolate must name a block, got {block!r}")
-    _kept, lower, wanted = by_name[block], set(), set(by_name[block].reads)
+    lower, wanted = set(), set(by_name[block].reads)
     for b in reversed(graph.blocks):
         if wanted & set(b.computes):
             lower.add(b.name)

@@ -8,16 +8,15 @@ Source: LeCun (2020), NYU Deep Learning, week 2.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from operator import is_
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from rllab.backprop.given import Given
 from rllab.backprop.module import State, Weights, outputs
-from rllab.backprop.order import Block, Variable, needed_for
+from rllab.backprop.order import Block, Variable
 from rllab.backprop.tape import Tape
 
 if TYPE_CHECKING:
@@ -35,82 +34,49 @@ class Pass:
     """
 
     def __init__(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool):
-        self.graph, self.weights_only, self.wanted = graph, weights_only, graph.check_passable(weights_only)
-        self.path = needed_for(graph.blocks, graph.costs)
-        self.run = self.path if weights_only else graph.blocks  # every variable's gradient needs its shape
-        self._seen = tuple(observed)
-        self._over = self._overwriting() if weights_only else set()
+        self.graph, self.weights_only, self.plan = graph, weights_only, graph.plan(weights_only)
         self.tape = Tape()
         self.gradient = torch.zeros_like(flat, memory_format=torch.contiguous_format)
         self.parts = graph.split(self.gradient)
         self.values: dict[str, Tensor] = {}
         self.gradients: dict[str, Tensor] = {}
-        self._flat: Tensor | None = None
-        self._first = True
-        self._inputs, self._own = [t.detach() for t in observed], False
+        self._inputs, self._flat = Given(observed), Given((flat,))
+        self._w, self._first = graph.split(self._flat.tensors[0]), True
         self(observed, flat)
 
     def fits(self, graph: Graph, observed: Sequence[Tensor], flat: Tensor, weights_only: bool) -> bool:
         """Whether this pass can be made again with these arguments."""
-        if graph is not self.graph or weights_only is not self.weights_only or len(observed) != len(self._seen):
-            return False
-        if graph.estimated:
+        if graph is not self.graph or weights_only is not self.weights_only or graph.estimated:
             return False  # estimates draw anew
-        same = all(map(is_, observed, self._seen)) or all(map(_alike, observed, self._inputs))
-        return same and (flat is self._flat or _alike(flat, self.gradient))
+        return self._inputs.fit(observed) and self._flat.fit((flat,))
 
     def __call__(self, observed: Sequence[Tensor], flat: Tensor) -> None:
         """Write loss, gradients and weights' gradient for these inputs and weights."""
-        same = self._take(observed)
+        same_inputs, same_weights = self._inputs.take(observed), self._flat.take((flat,))
+        same = same_inputs and same_weights
         try:
-            if same and flat is self._flat and self.tape.ready and self.tape.replay():
+            if same and self.tape.ready and self.tape.replay():
                 return
         except _FAILURES:
             pass  # the pass below names the block that cannot compute
-        self.tape.begin(record=same and flat is self._flat)
-        if flat is not self._flat:
-            self._flat, self._now = flat, flat.detach()
-            self._w = self.graph.split(self._now)
+        self.tape.begin(record=same)
+        if not same_weights:
+            self._w = self.graph.split(self._flat.tensors[0])
         self._backward(self._forward())
         self.tape.end()
-
-    def _take(self, observed: Sequence[Tensor]) -> bool:
-        """Take these inputs; return whether the tensors that the calls read are those of the last pass."""
-        if self._own:
-            for own, t in zip(self._inputs, observed, strict=True):
-                own.copy_(t.detach() if t.requires_grad else t)
-            return True
-        if all(map(is_, observed, self._seen)):
-            return True
-        # others are given: more will come, so that from now on they are copied
-        self._inputs, self._own = [t.detach().clone() for t in observed], True
-        return False
-
-    def _overwriting(self) -> set[str]:
-        """Return the blocks that may write their output over what they read, since nobody else wants it."""
-        if self.graph.estimated:
-            return set()  # estimates are made of what was read
-        readers = Counter(name for block in self.run for name in block.reads)
-        readers.update((*self.graph.costs, *self.graph.inputs))
-        kept = {name for block in self.run for name in block.computes if block.module.reads_output}
-        return {
-            block.name
-            for block in self.run
-            if block.module.in_place and readers[block.reads[0]] == 1 and block.reads[0] not in kept
-        }
 
     def _forward(self) -> Tensor:
         """Compute all variables; return the loss per sample (n,)."""
         graph, tape, values = self.graph, self.tape, self.values
         values.clear()
-        values.update(zip(graph.inputs, self._inputs, strict=True))
+        values.update(zip(graph.inputs, self._inputs.tensors, strict=True))
         self.ys: dict[str, State] = {}
-        for block in self.run:
+        for block in self.plan.run:
             z = gather(values, block.reads)
             try:
                 if self._first:
                     block.module._check_call(z, self._w[block.name])
-                if block.name in self._over:
+                if block.name in self.plan.over:
                     y = z
                     tape.write(block.module._forward, z, self._w[block.name], z)
                 else:
@@ -122,7 +88,7 @@ class Pass:
             if self._first:
                 check_kinds(block, values, graph.variables)
         self._first = False
-        c, *others = check_costs(graph, values, len(self._inputs[0]))
+        c, *others = check_costs(graph, values, len(self._inputs.tensors[0]))
         for other in others:
             c = tape(_add, c, other)
         return c
@@ -137,12 +103,14 @@ class Pass:
             same = values[name].dtype == c.dtype
             self._accumulate(name, seed if same else tape.constant(_average, values[name]))
         first: set[str] = set()  # the owners of weights whose gradient has begun
-        for block in reversed(self.path):
+        for block in reversed(self.plan.path):
             estimated = self.graph.estimated.get(block.name)
-            if estimated is not None and (wanted := [name for name in block.reads if name in self.wanted]):
+            if estimated is not None and (wanted := [name for name in block.reads if name in self.plan.wanted]):
                 v = g.get(block.computes[0]) if estimated.scope == "local" else None
                 if v is not None or estimated.scope == "to_cost":
-                    for name, product in estimated.pull(self.graph, block, values, wanted, v, self._now).items():
+                    for name, product in estimated.pull(
+                        self.graph, block, values, wanted, v, self._flat.tensors[0]
+                    ).items():
                         self._accumulate(name, product)
                 if not block.module.differentiable:
                     continue
@@ -160,11 +128,11 @@ class Pass:
             try:
                 if w:
                     self._weigh(block, v, z, w, y, first)
-                if estimated is not None or self.wanted.isdisjoint(block.reads):
+                if estimated is not None or self.plan.wanted.isdisjoint(block.reads):
                     continue
                 products = tape(block.module._vjp_state, v, z, w, y)
                 for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
-                    if product is not None and name in self.wanted:
+                    if product is not None and name in self.plan.wanted:
                         self._accumulate(name, product)
             except _FAILURES as error:
                 raise blamed(block, values, error, back=True) from error
@@ -243,11 +211,6 @@ def blamed(block: Block, values: Mapping[str, Tensor], error: Exception, *, back
 
 def _shown(values: Mapping[str, Tensor], names: Sequence[str]) -> str:
     return ", ".join(f"{n!r} {tuple(values[n].shape)} {values[n].dtype}" for n in names if n in values)
-
-
-def _alike(new: Tensor, old: Tensor) -> bool:
-    """Whether one tensor can be put in place of another."""
-    return new.shape == old.shape and new.dtype == old.dtype and new.device == old.device
 
 
 def _average(c: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ Source: LeCun (2020), NYU Deep Learning, week 2.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -21,7 +22,7 @@ from rllab.backprop import engines
 from rllab.backprop.estimated import Asked, Estimated
 from rllab.backprop.explicit import Pass, check_costs, forward, gather
 from rllab.backprop.module import Weights
-from rllab.backprop.order import Block, check_names, in_order, needed_for, variables_of, wanting
+from rllab.backprop.order import Block, Plan, check_names, in_order, needed_for, overwriting, variables_of, wanting
 from rllab.cost import Cost
 from rllab.keys import Key, as_key
 
@@ -108,6 +109,9 @@ class Graph:
             raise ValueError(f"Graph: output and cost must be variables, got {output!r} and {cost!r}")
         self.estimated: dict[str, Estimated] = {}
         self._owners = [block for block in self.blocks if block.shares is None]
+        # where each block's weights are in the flat vector, and its plans: neither changes, and both are asked often
+        self._shapes = {block.name: tuple(block.module.shapes.values()) for block in self._owners}
+        self._plans: dict[tuple[bool, frozenset[str]], Plan] = {}
         parts = [block.module.initial(as_key(key).child(block.name)) for block in self._owners]
         self.weights = torch.cat(parts).to(dtype) if parts else torch.zeros(0, dtype=dtype)
 
@@ -158,8 +162,14 @@ class Graph:
 
         Args:
             weights_only: leave out the products that no gradient of weights needs; `by_variable` is then empty.
-            reuse: what an earlier call returned and nobody needs any more. Where shapes still fit, the explicit engine
-                writes into its tensors and returns it again, without allocating any; otherwise it is left alone.
+            reuse: what an earlier call returned and nobody needs any more. Where shapes, dtypes and devices still fit
+                and no block is estimated, the explicit engine writes into its tensors and returns it again; otherwise
+                it is left alone. Inputs, and weights, that are other tensors than in the call before are copied into
+                the pass's own; those that are the same, changed in place or not, are read where they are.
+
+        Cost: small nets are fast with `reuse` only, and fastest with `weights_only` too: from the third call on a pass
+        is the bare list of torch's operations, beside one copy of each tensor that is new. A call without `reuse` asks
+        what reads what and allocates all of its tensors.
 
         Raises:
             ValueError: a gradient would have to pass a module that has none, the cost is not one number a sample, a
@@ -242,7 +252,7 @@ class Graph:
         at = dict(
             zip((b.name for b in self._owners), rows.split([b.module.size for b in self._owners], 1), strict=True)
         )
-        for block in made.path:
+        for block in made.plan.path:
             if block.module.size and not made.gradients.keys().isdisjoint(block.computes):
                 v, z = gather(made.gradients, block.computes), gather(made.values, block.reads)
                 w, y = self.weights_of(block.name, weights=flat).values(), made.ys[block.name]
@@ -275,9 +285,25 @@ class Graph:
         """Return views of the flat vector w (d,) for each block, in the shapes of its module's weights."""
         if w.shape != self.weights.shape:
             raise ValueError(f"Graph: weights must be {tuple(self.weights.shape)}, got {tuple(w.shape)}")
-        flat = self._flat_parts(w)
-        own = {block.name: block.module.views(flat[block.name]) for block in self._owners}
+        sizes = [math.prod(shape) for shapes in self._shapes.values() for shape in shapes]
+        parts = iter(w.split(sizes) if sizes else ())
+        own = {name: [next(parts).view(shape) for shape in shapes] for name, shapes in self._shapes.items()}
         return {block.name: own[block.shares or block.name] for block in self.blocks}
+
+    def plan(self, weights_only: bool) -> Plan:
+        """Return what the explicit engine's pass does.
+
+        Raises:
+            ValueError: a block lies on its way that has no gradient.
+        """
+        key = (weights_only, frozenset(self.estimated))
+        if key not in self._plans:
+            wanted, path = self.check_passable(weights_only), needed_for(self.blocks, self.costs)
+            run = path if weights_only else self.blocks  # every variable's gradient needs its shape
+            # gradients of variables, and estimates, are made of what was read
+            over = overwriting(run, (*self.costs, *self.inputs)) if weights_only and not self.estimated else set()
+            self._plans[key] = Plan(run, path, wanted, over)
+        return self._plans[key]
 
     def check_passable(self, weights_only: bool, *, estimates: bool = True) -> set[str]:
         """Return the continuous variables through which a gradient passes that is asked for.

@@ -6,6 +6,7 @@ wanted where something that it is asked for, weights or a continuous variable, l
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,6 +39,23 @@ class Variable:
 
     def __str__(self) -> str:
         return f"input {self.name!r}" if self.observed else f"variable {self.name!r} of block {self.block!r}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a pass over a graph does.
+
+    Attributes:
+        run: the blocks it computes.
+        path: those of them on which the costs depend.
+        wanted: the continuous variables whose gradients it computes.
+        over: the blocks that write their output over what they read, since nobody else wants it.
+    """
+
+    run: list[Block]
+    path: list[Block]
+    wanted: set[str]
+    over: set[str]
 
 
 def variables_of(blocks: Sequence[Block], inputs: Mapping[str, bool]) -> dict[str, Variable]:
@@ -109,6 +127,17 @@ def needed_for(blocks: Sequence[Block], names: Collection[str]) -> list[Block]:
             wanted |= set(block.reads)
             needed.append(block)
     return needed[::-1]
+
+
+def overwriting(run: Sequence[Block], kept: Iterable[str]) -> set[str]:
+    """Return the blocks, of those that are run, that may write over what they read, where it is not to be kept."""
+    readers = Counter(name for block in run for name in block.reads)
+    read_again = {name for block in run for name in block.computes if block.module.reads_output} | set(kept)
+    return {
+        block.name
+        for block in run
+        if block.module.in_place and readers[block.reads[0]] == 1 and block.reads[0] not in read_again
+    }
 
 
 def wanting(blocks: Sequence[Block], variables: Mapping[str, Variable], weights_only: bool) -> set[str]:

@@ -69,13 +69,16 @@ class NewTensors(TorchDispatchMode):
 @pytest.mark.parametrize("n", (1, 3))
 @pytest.mark.parametrize("activation", ("relu", "tanh"))
 @pytest.mark.parametrize("fresh", (False, True))
-def test_a_steady_pass_makes_no_tensor_and_no_view(n, activation, fresh):
+@pytest.mark.parametrize("new_weights", (False, True))
+def test_a_steady_pass_makes_no_tensor_and_no_view(n, activation, fresh, new_weights):
     graph = bp.mlp((2, 4, 3), activation=activation)
     reused, counts = None, []
     x, y = X2[:n], Y2[:n]
     for k in range(6):
         if fresh:
             x, y = X2[:n] + k, Y2[:n].clone()
+        if new_weights:
+            graph.weights = graph.weights - 0.1 * k
         with NewTensors() as made:
             reused = graph.backward(x, y, weights_only=True, reuse=reused)
         counts.append((made.operations, made.new))
@@ -105,6 +108,20 @@ def test_weights_changed_in_place_are_seen_by_a_pass_that_is_made_again():
         graph.weights -= 0.1 * reused.weights
         reused = graph.backward(X2, Y2, weights_only=True, reuse=reused)
         assert torch.equal(reused.weights, graph.backward(X2, Y2, weights_only=True).weights)
+
+
+def test_new_weights_are_copied_and_what_was_given_stays_as_it_was():
+    graph = bp.mlp((2, 4, 3))
+    given = [graph.weights + 0.1 * k for k in range(3)]
+    kept, reused = [w.clone() for w in given], None
+    for k in (0, 1, 2, 0, 1, 1, 2):
+        reused = graph.backward(X2, Y2, weights=given[k], reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(X2, Y2, weights=given[k]).weights)
+        given[k] -= 0.5  # in place, after and before a call with it
+        kept[k] -= 0.5
+        reused = graph.backward(X2, Y2, weights=given[k], reuse=reused)
+        assert torch.equal(reused.weights, graph.backward(X2, Y2, weights=given[k]).weights)
+    assert all(torch.equal(a, b) for a, b in zip(given, kept, strict=True))
 
 
 def test_a_pass_that_failed_can_be_made_again():
