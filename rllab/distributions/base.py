@@ -2,8 +2,9 @@
 
     s(x) = ∇_φ log p_φ(x)         E s = 0,  and  ∇_φ E f = E[f(x) s(x)]
 
-Estimators never need the (K, d) scores themselves but sums of them weighted by costs, and their squares: `score_sums`
-gives those, for several weightings at a time, where it can without holding K × d numbers beside the samples.
+Estimators rarely need the (K, d) scores themselves but sums of them weighted by costs, and their squares: `score_sums`
+gives those, for several weightings at a time, without holding K × d numbers beside the samples: where a distribution
+has no way to do without scores, it makes them of PIECE numbers at a time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
@@ -22,6 +23,7 @@ from rllab.arrays import as_array, as_tensor, weighted_sum
 from rllab.keys import FEW, Key, scratch_generator
 
 Sums = dict[str, np.ndarray]  # by parameter
+PIECE = 1 << 18  # numbers that the scores of some samples may have together; more samples are taken piece by piece
 
 
 class Distribution(ABC):
@@ -77,7 +79,7 @@ class Distribution(ABC):
 
     @abstractmethod
     def draw(self, k: int, key: Key) -> tuple[Tensor, Any]:
-        """Draw k samples, and whatever noise the score is easiest computed from."""
+        """Draw k samples, and whatever noise the score is easiest computed from: see `noise_part`."""
 
     def noise_of(self, x: Tensor) -> Any:
         """Return the noise of samples that were not drawn here; None where scores are computed from x alone."""
@@ -90,6 +92,12 @@ class Distribution(ABC):
         itself has not.
         """
         return noise if other is self else self.noise_of(x)
+
+    def noise_part(self, noise: Any, part: slice) -> Any:
+        """Return the noise of some samples. A hook, for noise that is no tensor (k, …), tuple of those, or None."""
+        if isinstance(noise, tuple):
+            return tuple(self.noise_part(one, part) for one in noise)
+        return None if noise is None else noise[part]
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
@@ -123,18 +131,25 @@ class Distribution(ABC):
     def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
         """Return Σ_k once_k s(x_k) and Σ_k twice_k s(x_k)² in numpy, each empty for weights None.
 
-        A hook: most distributions have these without making the scores, of which there are k for each parameter.
+        A hook: many distributions have these without making the scores, of which there are k for each parameter.
         """
-        scores = {name: as_array(s) for name, s in self.scores(x, noise).items()}
+        first, second = Sums(), Sums()
+        for part in self.pieces(len(x)):
+            of_samples = (..., part, *[slice(None)] * (x.ndim - 2))  # of weights (…, k) or (…, k, B)
+            for name, score in self.scores(x[part], self.noise_part(noise, part)).items():
+                s = as_array(score)
+                for total, w in ((first, once), (second, twice)):
+                    if w is not None:
+                        rows = (s if total is first else s * s).reshape(*x[part].shape[:-1], -1)
+                        term = weighted_sum(w[of_samples], rows)
+                        add_into(total, {name: term.reshape((*w.shape[: w.ndim - x.ndim + 1], *s.shape[1:]))})
+        return first, second
 
-        def weighted(w: np.ndarray | None, power: int) -> Sums:
-            if w is None:
-                return {}
-            lead = w.shape[: w.ndim - x.ndim + 1]
-            rows = {name: (s**power).reshape(*x.shape[:-1], -1) for name, s in scores.items()}
-            return {name: weighted_sum(w, r).reshape((*lead, *scores[name].shape[1:])) for name, r in rows.items()}
-
-        return weighted(once, 1), weighted(twice, 2)
+    def pieces(self, k: int, together: int = 1) -> Iterator[slice]:
+        """Return slices of k samples whose scores have at most PIECE numbers, but for as many as must stay together."""
+        numbers = together * sum(value.numel() for value in self.parameters.values())
+        step = together * max(1, PIECE // numbers)
+        return (slice(a, min(a + step, k)) for a in range(0, k, step))
 
     def as_tensors(self, found: Sums) -> dict[str, Tensor]:
         """Return what was computed of each parameter with the parameters' dtype and on their device."""

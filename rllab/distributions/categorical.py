@@ -82,6 +82,9 @@ class Categorical(Distribution):
             index = _below(c, u)
         return self._encoded(index), Choices(index, p)
 
+    def noise_part(self, noise: Choices | None, part: slice) -> Choices | None:
+        return noise and Choices(noise.index[part], noise.p)
+
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
         k, n = self.logits.shape[-1], self._choices
         which = range(self.support_size)[start:stop]

@@ -35,7 +35,8 @@ class FromTorch(Distribution):
 
     A sample is batch and event dimensions together: (d,) are d independent outputs, or one vector, and () a single
     output, (1,); (B, d) are B problems, and then every argument must have B in front. Standard errors need the scores
-    of single samples, one by one where torch cannot take them together.
+    of single samples, one by one where torch cannot take them together. Gradients hold what log p of a block of samples
+    leaves for backpropagation.
 
     Args:
         family: called as family(**arguments, validate_args=...), makes a `torch.distributions.Distribution` of numbers

@@ -62,7 +62,9 @@ class GaussianMixture(Distribution):
         return torch.addcmul(mu, standard_normal(mu.shape, key.child("noise"), mu), s), None
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self._log_joint(self._standardised(x)).logsumexp(-1)
+        # in pieces, as there are K d numbers to a sample of d
+        parts = (x[part] for part in self.pieces(len(x)))
+        return torch.cat([self._log_joint(self._standardised(part)).logsumexp(-1) for part in parts])
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         u = self._standardised(x)

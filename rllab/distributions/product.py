@@ -75,6 +75,9 @@ class Product(Distribution):
     def noise_of(self, x: Tensor) -> dict[str, Any]:
         return {name: block.noise_of(part) for name, block, part in self._parts(x)}
 
+    def noise_part(self, noise: Any, part: slice) -> Any:
+        return noise and {name: block.noise_part(noise[name], part) for name, block in self.blocks.items()}
+
     def noise_from(self, other: Distribution, x: Tensor, noise: Any) -> dict[str, Any]:
         theirs = other.blocks.items() if isinstance(other, Product) else ()
         if [block.shape for _, block in theirs] != [block.shape for block in self.blocks.values()]:

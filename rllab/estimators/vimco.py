@@ -22,9 +22,12 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from rllab.arrays import as_array
 from rllab.distributions import Distribution
+from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.baselines import beside
 from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
 
 _MEANS = ("geometric", "arithmetic")
@@ -60,9 +63,6 @@ class VIMCO(Estimator):
     def unbiased(self) -> bool:
         return True
 
-    def _problems(self, at: Distribution) -> tuple[int, ...]:
-        return at.shape[:-1]
-
     def _plan(self, at: Any) -> Plan:
         check_place("VIMCO", at, Distribution)
         return Plan(per_unit=self.samples, block=units_per_block(at, self.samples))
@@ -72,24 +72,41 @@ class VIMCO(Estimator):
         return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+        at, k = query.at, self.samples
+        weighed = ((block, self._advantages(f.unflatten(0, (-1, k))).flatten(0, 1), f) for block, f in answered)
+        if not rows and (not errors or query.units == 1):
+            return _sum(query, weighed)
+
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for block, f in answered:
-                weights = self._advantages(f.unflatten(0, (-1, self.samples))).flatten(0, 1)
-                scores = query.at.scores(block.points, block.noise)
-                weighted = {
-                    n: s * weights.view(*weights.shape, *[1] * (s.ndim - weights.ndim)) for n, s in scores.items()
-                }
-                yield {n: r.unflatten(0, (-1, self.samples)).sum(1) for n, r in weighted.items()}, f
+            for block, weights, f in weighed:
+                for part in at.pieces(len(f), together=k):
+                    scores = at.scores(block.points[part], at.noise_part(block.noise, part))
+                    yield (
+                        {n: (beside(weights[part], s) * s).unflatten(0, (-1, k)).sum(1) for n, s in scores.items()},
+                        f[part],
+                    )
 
         return fold_contributions(query, contributions(), rows, errors)
 
     def _advantages(self, f: Tensor) -> Tensor:
         """Return F − F_−k for costs (m, K, …)."""
         k, l = self.samples, -f  # noqa: E741 - the paper's letter for the logarithm of a weight
-        mine = torch.eye(k, dtype=torch.bool, device=f.device).view(k, k, *[1] * (f.ndim - 2))
-        others = l.unsqueeze(1).masked_fill(mine, -math.inf).logsumexp(2)  # log Σ_{j≠k} e^(l_j)
+        whole, top = l.logsumexp(1, keepdim=True), l.argmax(1, keepdim=True)
+        # log Σ_{j≠k} e^(l_j): as a difference but for the largest, where that would cancel
+        rest = l.scatter(1, top, -math.inf).logsumexp(1, keepdim=True)
+        others = (whole + torch.log1p(-torch.exp(l - whole))).scatter(1, top, rest)
         if self.mean == "arithmetic":
             without = others - math.log(k - 1)
         else:
             without = torch.logaddexp(others, (l.sum(1, keepdim=True) - l) / (k - 1)) - math.log(k)
-        return without - (l.logsumexp(1, keepdim=True) - math.log(k))
+        return without - (whole - math.log(k))
+
+
+def _sum(query: Query, weighed: Iterable[tuple[Block, Tensor, Tensor]]) -> Estimate:
+    """Return the estimate alone, from sums of scores."""
+    total, costs = Sums(), torch.zeros(())
+    for block, weights, f in weighed:
+        add_into(total, query.at.score_sums(as_array(weights / query.units), None, block.points, block.noise)[0])
+        costs = costs + f.sum(0)
+    value = costs / query.evaluations
+    return Estimate(query.at.as_tensors(total), value, query.evaluations, query.estimator.target, state=query.state)

@@ -115,3 +115,18 @@ def test_the_objective_of_many_samples_goes_to_minus_log_of_the_mean(monkeypatch
     few, many = (multi_sample_gradient(at, knotty, k) for k in (2, 12))
     assert abs(many - leaf.grad) < 0.35 * abs(few - leaf.grad)
     assert math.isclose(float(soft_minimum(torch.full((4,), 2.5, dtype=torch.float64))), 2.5)
+
+
+@MEANS
+@pytest.mark.parametrize("gap", (0.0, 1e-9, 3.0, 40.0, 900.0))
+def test_advantages_are_those_of_the_definition_however_far_the_best_is_from_the_rest(mean, gap):
+    f = torch.tensor([0.3, 0.1, 2.0, 0.1], dtype=torch.float64) - torch.tensor([0.0, gap, 0.0, 0.0])
+    for costs in (f, f.flip(0), f[:2]):
+        k, expected = len(costs), []
+        for i in range(k):  # in exact order: log-sum-exp of what is really left
+            others = torch.cat((costs[:i], costs[i + 1 :]))
+            stand_in = -others.mean() if mean == "geometric" else torch.logsumexp(-others, 0) - math.log(k - 1)
+            without = torch.logsumexp(torch.cat((-others, stand_in[None])), 0)
+            expected.append(without - torch.logsumexp(-costs, 0))
+        got = VIMCO(k, mean)._advantages(costs[None])[0]
+        torch.testing.assert_close(got, torch.stack(expected), rtol=1e-12, atol=1e-14)
