@@ -183,6 +183,8 @@ def _block(graph: Graph, name: str) -> tuple[str, ...]:
 def _copy_label(node: Node, p: int) -> str:
     if node.kind in ("observed", "computed"):
         return f"{node.label}[{p}]"
+    if node.label.startswith(r"\mathrm"):
+        return node.label
     return node.label.split("(")[0]  # of G(x, w) the G: its arguments are drawn
 
 

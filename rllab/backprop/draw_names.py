@@ -9,6 +9,7 @@ from rllab.backprop.joins import Add, Concatenate, Copy, Max, Multiply
 from rllab.backprop.order import Block
 
 _ACCENTS = {"bar": "bar", "hat": "hat", "\u0304": "bar", "\u0302": "hat", "\u0303": "tilde"}
+_ESCAPED = {sign: rf"\{sign}" for sign in "{}$%\\"}  # signs that mean something in a \text of mathtext
 _SYMBOLS = {Add: "+", Multiply: r"\times", Max: r"\max", Concatenate: r"\mathrm{concat}", Copy: r"\mathrm{copy}"}
 
 
@@ -21,8 +22,15 @@ def symbol(name: str) -> str:
         base = rf"\{_ACCENTS[accent]}{{{base}}}" if accent else base
         return base + (f"_{{{index.strip('_').replace('_', ',')}}}" if index else "")
     word, index = re.fullmatch(r"(.*?)_?(\d*)", plain, flags=re.DOTALL).groups()  # type: ignore[union-attr]
-    upright = rf"\mathrm{{{word.replace('_', chr(92) + ' ')}}}"
+    upright = rf"\mathrm{{{_verbatim(word)}}}"
     return upright + (f"_{{{index}}}" if index else "")
+
+
+def _verbatim(word: str) -> str:
+    """Return a word as TeX shows it: underscores are blanks, and %, {, # and their kin stand for themselves."""
+    plain = re.sub(r"[_\s]+", " ", unicodedata.normalize("NFC", word))
+    literal = re.sub(r"[^\w ]", lambda sign: rf"\text{{{_ESCAPED.get(sign[0], sign[0])}}}", plain)
+    return literal.replace(" ", r"\ ")
 
 
 def is_letter(name: str) -> bool:

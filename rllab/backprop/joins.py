@@ -106,12 +106,13 @@ class Max(_Join):
         return y
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
-        free, products = torch.ones_like(v, dtype=torch.bool), []
-        for k, t in enumerate(z):
-            largest = (t == y) & free
-            products.append(torch.mul(v, largest, out=None if out is None else out[k]))
-            free &= ~largest
-        return tuple(products)
+        products, left = out or tuple(torch.empty_like(v) for _ in z), v
+        *others, last = products
+        for t, g in zip(z, others, strict=False):
+            # the gradient that no earlier state took, where this one is the largest
+            torch.eq(t, y, out=g).mul_(left)
+            left = torch.sub(left, g, out=last)
+        return products
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ class SquaredDistance(Module):
     """‖ȳ − y‖² of two states of one shape."""
 
     inputs: ClassVar[int] = 2
-    hidden: ClassVar[int] = 1  # e = ȳ − y
+    hidden: ClassVar[int] = 2  # e = ȳ − y, and its squares
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
         check_alike(z)
@@ -31,9 +31,10 @@ class SquaredDistance(Module):
             raise ValueError(f"states must be floating point, got {z[0].dtype} and {z[1].dtype}")
 
     def _forward(self, z: State, w: Weights, out: State | None = None) -> State:
-        c, e = out or (None, None)
+        c, e, squares = out or (None, None, None)
         e = torch.sub(z[0], z[1], out=e)
-        return torch.linalg.vecdot(flat := e.flatten(1), flat, out=c), e
+        squares = torch.mul(e, e, out=squares)
+        return torch.sum(squares.flatten(1), 1, out=c), e, squares
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: State, out: State | None = None) -> State:
         first, second = out or (None, None)
@@ -47,14 +48,17 @@ class InnerProduct(Module):
     """v · ȳ of two states (n, k): at a given v, the cost whose gradient is v times the Jacobian of ȳ."""
 
     inputs: ClassVar[int] = 2
+    hidden: ClassVar[int] = 1  # the products by components
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
         check_alike(z)
         if z[0].ndim != 2:
             raise ValueError(f"states must be (n, k), got {tuple(z[0].shape)}")
 
-    def _forward(self, z: State, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.linalg.vecdot(z[0], z[1], out=out)
+    def _forward(self, z: State, w: Weights, out: State | None = None) -> State:
+        c, products = out or (None, None)
+        products = torch.mul(z[0], z[1], out=products)
+        return torch.sum(products, 1, out=c), products
 
     def _vjp_state(self, v: Tensor, z: State, w: Weights, y: Tensor, out: State | None = None) -> State:
         first, second = out or (None, None)

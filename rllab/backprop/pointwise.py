@@ -14,7 +14,7 @@ from torch import Tensor
 
 from rllab.backprop.module import Module, Weights
 
-_ONE = torch.ones((), dtype=torch.float32)
+_ZERO, _ONE = torch.zeros(()), torch.ones(())  # numbers that take the dtype of the states they meet
 
 
 class Pointwise(Module):
@@ -69,7 +69,8 @@ class ReLU(Pointwise):
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
         if not self.slope_at_zero:
             return torch.sign(z, out=out)  # z >= 0, so 1 where s > 0, else 0
-        return torch.heaviside(s, s.new_tensor(self.slope_at_zero), out=out)
+        # −1, 0 or 1, moved so that what is below 0 or above 1 is cut to it
+        return torch.sign(s, out=out).add_(self.slope_at_zero).clamp_(0, 1)
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Softplus(Pointwise):
     """h(s) = log(1 + e^s); h′ = 1/(1 + e^−s)."""
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
-        return torch.logaddexp(z, z.new_zeros(()), out=out)
+        return torch.logaddexp(z, _ZERO, out=out)
 
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
         return torch.sigmoid(s, out=out)
