@@ -245,11 +245,14 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     if path.suffix not in ("", ".png", ".svg"):
         raise ValueError(f"save: path must end in .png or .svg, both are written, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
+    layout = figure.get_layout_engine()
     with style():
-        for kind, metadata in (("svg", {"Date": None}), ("png", {})):
+        for kind, metadata in (("png", {}), ("svg", {"Date": None})):
             drawn = BytesIO()
             figure.savefig(drawn, format=kind, metadata=metadata, bbox_inches="tight")
             write_atomically(path.with_suffix(f".{kind}"), drawn.getvalue())
+            figure.set_layout_engine("none")  # laid out once for both: that takes a quarter of the time
+    figure.set_layout_engine(layout)
     return path.with_suffix(".png")
 
 

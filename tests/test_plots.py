@@ -168,7 +168,9 @@ def test_a_figure_is_written_twice_whole_and_with_the_same_bytes(tmp_path):
     for name in ("new/one.png", "two.svg", "three"):
         figure, (ax,) = plots.panels()
         plots.curves(ax, records)
+        layout = figure.get_layout_engine()
         path = plots.save(figure, tmp_path / name)
+        assert figure.get_layout_engine() is layout
         assert path == (tmp_path / name).with_suffix(".png")
         written.append((path.read_bytes(), path.with_suffix(".svg").read_bytes()))
     assert written[0] == written[1] == written[2]
