@@ -77,6 +77,20 @@ class Distribution(ABC):
             return self
         return self._with({name: value.detach() for name, value in own.items()})
 
+    def repeated(self, n: int) -> Self:
+        """Return n problems (n, d) that are all this distribution of (d,); its parameters are expanded, not copied.
+
+        Raises:
+            ValueError: if it is several problems already.
+        """
+        if len(self.shape) != 1:
+            raise ValueError(f"{type(self).__name__}.repeated: must be one problem (d,), got shape {self.shape}")
+        return self._repeated(n)
+
+    def _repeated(self, n: int) -> Self:
+        """Put n in front of every parameter, which makes so many problems unless this is overridden."""
+        return self._with({name: value.expand(n, *value.shape) for name, value in self.parameters.items()})
+
     @abstractmethod
     def draw(self, k: int, key: Key) -> tuple[Tensor, Any]:
         """Draw k samples, and whatever noise the score is easiest computed from: see `noise_part`."""

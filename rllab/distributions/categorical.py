@@ -70,6 +70,9 @@ class Categorical(Distribution):
     def support_size(self) -> int:
         return self.logits.shape[-1] ** self._choices
 
+    def _repeated(self, n: int) -> Categorical:
+        return self._with({"logits": self.logits.expand(n, self._choices, self.logits.shape[-1])})
+
     def draw(self, k: int, key: Key) -> tuple[Tensor, Choices]:
         p = _softmax(self.logits)
         c = p.cumsum(-1)

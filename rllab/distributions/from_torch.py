@@ -109,6 +109,11 @@ class FromTorch(Distribution):
     def _with(self, parameters: _Arguments) -> FromTorch:
         return FromTorch(self.family, parameters)
 
+    def _repeated(self, n: int) -> FromTorch:
+        alone = not self._batch and not self._event  # (n,) would be n outputs of one problem
+        lead = {name: (n, 1) if alone or not v.ndim else (n,) for name, v in self.parameters.items()}
+        return self._with({name: v.expand(*lead[name], *v.shape) for name, v in self.parameters.items()})
+
     def draw(self, k: int, key: Key) -> tuple[Tensor, None]:
         like = next(iter(self.parameters.values()))
         with torch.no_grad(), _Generators(key):

@@ -35,6 +35,10 @@ class Product(Distribution):
         if not blocks or not all(isinstance(block, Distribution) for block in blocks.values()):
             got = {name: type(block).__name__ for name, block in blocks.items()}
             raise ValueError(f"Product: blocks must be one or more distributions by name, got {got}")
+        if wrong := [name for name in blocks if "." in name]:
+            raise ValueError(
+                f"Product: names of blocks must have no dot, which parts them from parameters, got {wrong}"
+            )
         kinds = {(v.dtype, v.device) for block in blocks.values() for v in block.parameters.values()}
         if len(kinds) > 1:
             raise ValueError(f"Product: blocks must have one dtype and device, got {sorted(map(str, kinds))}")
@@ -67,6 +71,9 @@ class Product(Distribution):
             block, _, parameter = name.partition(".")
             own[block][parameter] = value
         return Product(**{name: block.replace(**own[name]) for name, block in self.blocks.items()})
+
+    def _repeated(self, n: int) -> Product:
+        return Product(**{name: block.repeated(n) for name, block in self.blocks.items()})
 
     def draw(self, k: int, key: Key) -> tuple[Tensor, dict[str, Any]]:
         drawn = {name: block.draw(k, key.child(name)) for name, block in self.blocks.items()}

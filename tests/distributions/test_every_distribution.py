@@ -55,7 +55,7 @@ def diagonal_mixture(p):
 
 def shared_bits(logit, validate_args=None):
     """Three bits with one logit."""
-    return T.Bernoulli(logits=logit.expand(3), validate_args=validate_args)
+    return T.Bernoulli(logits=logit.expand(*logit.shape[:-1], 3), validate_args=validate_args)
 
 
 # a distribution, and the same in torch, made of a dict of parameters
@@ -250,6 +250,24 @@ def test_parameters_of_a_product_are_called_after_their_block():
     assert torch.equal(moved.parameters["speed.mean"], A + 2) and torch.equal(moved.parameters["speed.scale"], B)
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_repeated_it_is_so_many_problems_of_the_same(name):
+    at = ALL[name]
+    if len(at.shape) == 2:
+        with pytest.raises(ValueError, match=rf"{type(at).__name__}.repeated: must be one problem \(d,\), got shape"):
+            at.repeated(3)
+        return
+    many = at.repeated(4)
+    assert type(many) is type(at) and many.shape == (4, *at.shape) and list(many.parameters) == list(at.parameters)
+    x, noise = at.draw(5, Key(2))
+    several, w = x[:, None].expand(5, 4, *x.shape[1:]), torch.linspace(-1, 2, 5, dtype=torch.float64)
+    torch.testing.assert_close(many.log_prob(several), at.log_prob(x)[:, None].expand(5, 4), rtol=1e-12, atol=1e-13)
+    sums = many.score_sum(w[:, None].expand(5, 4), several, many.noise_of(several))
+    for parameter, one in at.score_sum(w, x, noise).items():
+        together = sums[parameter].view(4, *one.shape)
+        torch.testing.assert_close(together, one.expand(4, *one.shape), rtol=1e-9, atol=1e-11)
+
+
 @every
 def test_replacing_and_detaching_keep_the_rest(at):
     name, value = next(iter(at.parameters.items()))
@@ -304,6 +322,10 @@ def test_extreme_shapes_have_finite_scores_of_the_right_mean_and_variance():
         (lambda: GaussianMixture(LOGITS[:2], PAIR[0].float()), "GaussianMixture: mean must be .* torch.float32"),
         (lambda: GaussianMixture(LOGITS[:2], *PAIR[:1], 0.0), "GaussianMixture: scale must be positive everywhere"),
         (lambda: Product(), "Product: blocks must be one or more distributions by name"),
+        (
+            lambda: Product(**{"a.b": Poisson(A)}),
+            r"Product: names of blocks must have no dot, which parts them from parameters, got \['a.b'\]",
+        ),
         (lambda: Product(a=A), "Product: blocks must be one or more distributions by name, got {'a': 'Tensor'}"),
         (lambda: Product(a=Poisson(A), b=Poisson(A.float())), "Product: blocks must have one dtype and device"),
         (lambda: Product(a=Poisson(A), b=Poisson(*two(A))), "Product: blocks must be for the same number of problems"),

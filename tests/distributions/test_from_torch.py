@@ -124,8 +124,21 @@ def test_a_single_number_is_a_vector_of_one_for_every_estimator(name):
             assert e.gradient[parameter].shape == value.shape == e.standard_error[parameter].shape
             assert e.rows[parameter].shape[1:] == value.shape
             torch.testing.assert_close(e.rows[parameter].mean(0), e.gradient[parameter], rtol=1e-9, atol=1e-12)
-    two = FromTorch(T.Categorical, {"logits": torch.stack((A, A))[:, None]})  # of two problems
-    assert two.shape == (2, 1)
+    assert FromTorch(T.Categorical, {"logits": torch.stack((A, A))[:, None]}).shape == (2, 1)  # of two problems
+
+
+@pytest.mark.parametrize("name", [name for name, at in ALL.items() if len(at.shape) == 1])
+def test_repeated_it_is_so_many_problems_of_the_same(name):
+    at = ALL[name]
+    many, x = at.repeated(3), at.draw(4, Key(7))[0]
+    assert many.shape == (3, *at.shape)
+    together = many.log_prob(x[:, None].expand(4, 3, *at.shape))
+    torch.testing.assert_close(together, at.log_prob(x)[:, None].expand(4, 3), rtol=1e-12, atol=1e-13)
+
+
+def test_an_argument_for_all_outputs_is_repeated_with_them():
+    at = FromTorch(T.Laplace, {"loc": A, "scale": B[0]})
+    assert at.repeated(2).shape == (2, 3) and at.repeated(2).parameters["scale"].shape == (2, 1)
 
 
 def test_densities_are_by_what_torchs_support_says():
