@@ -64,6 +64,7 @@ FACTOR = 3.0
 # An automatic step errs (√c + 1/√c)/2 times as much as the best where |f''| s²/|f| is c or 1/c, a central one at most
 # (c^⅔ + 2c^−⅓)/3 times; with c = 40, and rounding at 0.4 u|f| again, that is 5.1 and 7.6 times.
 AUTOMATIC = 10.0
+RING = "predicted best step"
 
 
 @dataclass(frozen=True)
@@ -305,16 +306,21 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         for ax, setting in zip(axes, TYPES, strict=False):
             for method in DIFFERENCES:
-                draw(ax, *curve(records, part="rounding", setting=setting, method=method), how[method], method)
-            mark(ax, predictions("rounding", setting), how)
+                h, errors = curve(records, part="rounding", setting=setting, method=method)
+                draw(ax, h, errors, how[method], method)
+                mark(ax, h, errors, predictions("rounding", setting).get(method))
             ax.set(xlabel="step h, unit of θ", ylabel="relative error of the slope", title=f"Rounding, {setting}")
         for tau, line in zip(NOISES, plots.LINES, strict=False):
             for method in ("forward", "central"):
                 h, errors = curve(records, part="noise", setting=repr(tau), method=method)
                 style = replace(how[method], linestyle=line)
                 draw(axes[2], h, errors, style, f"{method}, τ = {tau:g}")
-                mark(axes[2], {method: predictions("noise", repr(tau))[method]}, how)
-        axes[2].set(xlabel="step h, unit of θ", ylabel="error of the slope, which is 1", title="Independent noise τ")
+                mark(axes[2], h, errors, predictions("noise", repr(tau))[method])
+        axes[2].set(
+            xlabel="step h, unit of θ",
+            ylabel="error of the slope, which is 1",
+            title="Independent noise of deviation τ",
+        )
         for tau, line in zip(SMOOTHED_NOISES, plots.LINES, strict=False):
             sigma, errors = curve(records, part="smoothing", setting=repr(tau))
             style = replace(how["smoothing"], linestyle="", marker="o^s"[SMOOTHED_NOISES.index(tau)])
@@ -322,7 +328,7 @@ def figure(records: list[Record], config: Config) -> Path:
             axes[3].plot(
                 sigma, smoothing_error(sigma, tau), color="#000000", linestyle=line, label=f"exact, τ = {tau:g}"
             )
-            mark(axes[3], predictions("smoothing", repr(tau)), how)
+            mark(axes[3], sigma, errors, predictions("smoothing", repr(tau)).get("smoothing"))
         axes[3].set(xlabel="smoothing radius σ, unit of θ", ylabel="error of the slope, which is 1",
                     title=f"Smoothing, {PAIRS} pairs", ylim=(0.1, 30))  # fmt: skip
         looks = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
@@ -345,11 +351,12 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps, no noise")
         axes[5].set_xticks(range(len(COSTS)), list(COSTS), fontsize=8)
         for ax in axes:
-            ax.set_title(ax.get_title(), pad=10)
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+            ax.minorticks_off()
+            entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == RING)
+            ax.legend(*zip(*entries, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
         drawing.suptitle(
-            f"Root mean square errors over {len(records)} seeds (bands and bars: all of them); "
-            "markers on the upper edge: predicted best steps"
+            "How large should a difference's step be? Slope of eˣ; in the last two panels of other costs\n"
+            f"Root mean square errors over {len(records)} seeds; bands and bars: all of them"
         )
     return plots.save(drawing, config.out / "noise.png")
 
@@ -362,11 +369,13 @@ def draw(
               markevery=every or max(1, len(h) // 8), **more)  # fmt: skip
 
 
-def mark(ax: Axes, predicted: dict[str, float], how: dict[str, plots.MethodStyle]) -> None:
-    """Mark predicted best steps at the upper edge."""
-    for method, h in predicted.items():
-        look = {"color": how[method].color, "marker": how[method].marker, "markeredgecolor": "#000000", "markersize": 8}
-        ax.plot(h, 1.0, **look, transform=ax.get_xaxis_transform(), clip_on=False)
+def mark(ax: Axes, h: np.ndarray, errors: np.ndarray, predicted: float | None) -> None:
+    """Put a ring on a curve where the best step is predicted."""
+    if predicted is None:
+        return
+    height = math.exp(np.interp(math.log(predicted), np.log(h), np.log(pooled(errors))))
+    name = "_" if any(line.get_label() == RING for line in ax.lines) else RING  # once in a legend
+    ax.plot(predicted, height, "o", color=plots.BLACK, markersize=10, markerfacecolor="none", label=name, zorder=4)
 
 
 if __name__ == "__main__":
