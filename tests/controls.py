@@ -27,7 +27,7 @@ from rllab.critics import Lax, Learned, MuProp, Rebar, Relax, conditional
 from rllab.estimators import ScoreFunction
 from rllab.estimators.relaxation import perturbed_logits_given
 from rllab.keys import Key
-from rllab.quality.measure import repeated
+from rllab.quality.estimates import repeated
 
 LOGIT = torch.tensor([1.0], dtype=torch.float64)
 PHI = torch.linspace(-1.3, 0.5, 14, dtype=torch.float64)  # of a Relax of 1 bit, hidden = 4: W, a, v, c₀, log τ, none 0

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from rllab import Bernoulli, Cost, Gamma, Gaussian
 from rllab.estimators import Enumeration
-from rllab.quality.measure import repeated
+from rllab.quality.estimates import repeated
 
 LOGITS = torch.tensor([0.4, -1.1, 0.9], dtype=torch.float64)  # asymmetric: p = 0.60, 0.25, 0.71
 TARGETS = torch.tensor([0.6, 0.51, 0.48], dtype=torch.float64)  # of the toy of Kool et al. (2020), figure 1

@@ -1,5 +1,6 @@
 """check_estimator: right estimators pass, and each way of breaking the contract is named by the rule it breaks."""
 
+import itertools
 import random
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -7,17 +8,123 @@ from typing import ClassVar
 import numpy as np
 import pytest
 import torch
+from estimators.test_contract import CASES, PAIRS
+from scipy import stats
 
 from rllab import Target, testing
-from rllab.estimators import SPSA, Backprop, CentralDifference, Estimator, GaussianSmoothing, ScoreFunction
+from rllab.estimators import (
+    SPSA,
+    VIMCO,
+    Backprop,
+    CentralDifference,
+    Estimator,
+    GaussianSmoothing,
+    ImportanceWeighted,
+    MeasureValued,
+    ScoreFunction,
+    SphereSmoothing,
+    SumAndSample,
+)
 from rllab.problems import Exponential, Staircase
-from rllab.testing import RULES, check_estimator
+from rllab.testing import RULES, Subject, check_estimator, exported_estimators
+from rllab.testing.power import FALSE_ALARM, MISS, power_of
 
 
 @pytest.mark.parametrize("estimator", [SPSA(), ScoreFunction(), CentralDifference()], ids=str)
 def test_a_right_estimator_keeps_every_rule_without_being_told_anything(estimator):
     check_estimator(estimator, ignores_offset=True)
     check_estimator(estimator, key=5)
+
+
+WIDE = (ImportanceWeighted, MeasureValued)  # so noisy that a bias of 5 % takes more than a check may evaluate
+
+
+@pytest.mark.parametrize("estimator", exported_estimators())
+def test_every_estimator_of_the_lab_keeps_every_rule_as_it_is(estimator):
+    for power in check_estimator(estimator()).values():
+        assert power.enough or estimator in WIDE
+        assert power.share < 0.4 and f"by {power.repeats:,} estimates" in str(power)
+        assert ("takes more than a check may evaluate" in str(power)) != power.enough
+
+
+def test_the_default_place_has_no_ties_that_rounding_may_break():
+    for d in (3, 4, 5):
+        logits = Subject(SPSA()).somewhere(d)
+        signs = torch.tensor(list(itertools.product((-1.0, 0.0, 1.0), repeat=d)), dtype=torch.float64)
+        differences = (signs @ logits).abs()[signs.any(-1)]  # of log p of two outcomes
+        assert differences.min() > 1e-3
+    for key in range(8):
+        check_estimator(SumAndSample(), key=key, rules=["dtype"])
+
+
+def test_whether_an_estimate_scales_with_the_cost_is_read_off_its_target_or_told():
+    check_estimator(VIMCO(), rules=["scale"])
+    with pytest.raises(AssertionError, match=r"^scale: "):
+        check_estimator(VIMCO(), rules=["scale"], scales=True)
+    with pytest.raises(AssertionError, match=r"^scale: "):
+        check_estimator(ScoreFunction(0.7), rules=["scale"])
+    check_estimator(ScoreFunction(0.7), rules=["scale"], scales=False)
+
+
+@dataclass(frozen=True)
+class Scaled(GaussianSmoothing):
+    factor: float = 1.1
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient=self.factor * e.gradient)
+
+
+@dataclass(frozen=True)
+class ScaledSphere(SphereSmoothing):
+    factor: float = 1.05
+
+    _fold = Scaled._fold  # pyright: ignore
+
+
+def test_a_factor_is_seen_as_soon_as_the_report_says_it_is():
+    power = check_estimator(GaussianSmoothing(), rules=["unbiased"])["unbiased"]
+    assert power.enough and 0.03 < power.share < 0.05
+    for key in range(4):
+        for factor in (1 + power.share, 1 - power.share):
+            with pytest.raises(AssertionError, match=r"^unbiased: the mean of"):
+                check_estimator(Scaled(factor=factor), key=key, rules=["unbiased"])
+        check_estimator(Scaled(factor=1 + power.share / 10), key=key, rules=["unbiased"])
+
+
+def test_what_is_to_be_seen_can_be_chosen():
+    rough = check_estimator(GaussianSmoothing(), rules=["unbiased"], detects=0.3)["unbiased"]
+    assert rough.repeats == 2_000 and rough.enough and 0.1 < rough.share < 0.3
+    fine = check_estimator(GaussianSmoothing(), rules=["unbiased"], detects=0.001)["unbiased"]
+    assert fine.repeats == (1 << 21) // (8 * 3) and not fine.enough
+
+
+def test_the_test_of_a_mean_errs_as_often_as_it_says():
+    truth, scale, r, trials = torch.tensor([1.3, -0.4, 0.2]).double(), torch.tensor([1.0, 3.0, 0.2]).double(), 60, 3_000
+    noise = scale * torch.randn(trials, r, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    alarms, seen = 0, 0
+    for x in noise:
+        try:
+            power = power_of(truth + x, truth, "", 0.05, 0.1)
+        except AssertionError:
+            alarms += 1
+        bias = torch.tensor([0.0, 1.0, 0.0]) * 3.0 * (2.5 + 3.2) / r**0.5  # more than is detected, 1.645 < 2.5
+        try:
+            power_of(truth + bias + x, truth, "", 0.05, 0.1)
+        except AssertionError:
+            seen += 1
+    # Bonferroni over four dependent tests: at most 0.1, at least what one of them alone does
+    assert 0.025 - 6.2 * (0.025 / trials) ** 0.5 < alarms / trials < 0.1 + 6.2 * (0.09 / trials) ** 0.5
+    assert trials - seen <= stats.binom.isf(1e-9, trials, MISS)
+    z = stats.t.isf(0.1 / 8, r - 1) + stats.norm.isf(MISS)
+    assert power.detected == pytest.approx(z * 3 / r**0.5, rel=0.5) and power.truth == pytest.approx(
+        float(truth.norm())
+    )
+
+
+def test_false_alarms_of_the_whole_contract_leave_most_of_what_the_suite_may_have():
+    checks = len(PAIRS) + len(CASES) + 20 * len(exported_estimators())  # each rule of each case, and those here
+    assert checks > 800 and checks * FALSE_ALARM < 2e-7  # of 1e-6
 
 
 def test_the_rules_are_public_and_each_says_what_it_demands():
@@ -97,6 +204,32 @@ class Averaging(Mutant):
         e = super()._fold(query, answered, rows, errors)
         g = e.gradient
         return replace(e, gradient=g - 0.1 * g.mean(0, keepdim=True) if g.ndim == 2 else g)
+
+
+class Extravagant(Backprop):
+    """Asks for the value beside the gradient, where that is an evaluation more."""
+
+    def __call__(self, cost, at, **arguments):
+        if cost.value_is_extra:
+            cost(at.detach().reshape(-1, at.shape[-1])[:1])
+        return super().__call__(cost, at, **arguments)
+
+
+class Remembering(Mutant):
+    """Leans on the estimate before, and does not say so."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        before = e.gradient if query.state is None else query.state
+        return replace(e, gradient=0.9 * e.gradient + 0.1 * before, state=e.gradient)
+
+
+class Leaking(Mutant):
+    """Lets a little of the mean cost into the gradient."""
+
+    def _fold(self, query, answered, rows, errors):
+        e = super()._fold(query, answered, rows, errors)
+        return replace(e, gradient=e.gradient + 1e-9 * e.value.unsqueeze(-1))
 
 
 class GlobalNoise(Mutant):
@@ -197,7 +330,9 @@ class Normalised(Mutant):
         ("minimum", TooModest()),
         ("pure blocks", Counting()),
         ("ask and tell", Forgetful()),
+        ("declarations", Remembering()),
         ("spending", Peeking()),
+        ("spending", Extravagant()),
         ("reservation", Spendthrift()),
         ("problems apart", Averaging()),
         ("nothing touched", GlobalNoise()),
@@ -211,8 +346,12 @@ class Normalised(Mutant):
         ("one unit", SureOfOne()),
         ("wrong arguments", AnyShape()),
         ("unbiased", Doubled()),
+        ("unbiased", Scaled()),
+        ("unbiased", Scaled(factor=1.05)),
+        ("unbiased", ScaledSphere()),
         ("scale", Normalised()),
         ("offset", GaussianSmoothing(form="one-point")),
+        ("offset", Leaking()),
     ],
     ids=lambda v: v if isinstance(v, str) else type(v).__name__,
 )

@@ -5,28 +5,23 @@ from __future__ import annotations
 import dataclasses
 import operator
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, SupportsIndex
 
-import torch
 from torch import Tensor
 
 from rllab.cost import Cost
 from rllab.distributions import Distribution
-from rllab.estimate import Estimate, Gradient, Target
+from rllab.estimate import Gradient, Target
 from rllab.estimators.base import Estimator
 from rllab.keys import Key, as_key
 from rllab.problems import Problem
+from rllab.quality.estimates import Begin, Estimates, leaves, name_of
 from rllab.quality.summary import not_measured, summarise
 from rllab.quality.truth import Truth, flat, truth_for
 from rllab.report import Report, Row
 
-# Estimates in one query, and numbers of `at` in them. Both are part of the result, as the noise of an estimate depends
-# on how many there are; few, as what problems of one query share (a scrambling, a stride) is only thus drawn anew.
-TOGETHER, NUMBERS = 128, 1 << 16
 SECONDS_PER_LINE = 10.0  # of progress, where there is no terminal
-
-Begin = Callable[[Any], Any]  # makes, of a place of n problems, the state that their estimates are given
 
 
 class _Appendable(Protocol):
@@ -106,11 +101,11 @@ def measure_quality(
             if why := _out_of_reach(estimator, problem, at, budget):
                 row |= {"evaluations": 0, "affordable": False, "why": why, **not_measured(against, beside)}
             else:
-                make = _Estimates(
+                make = Estimates(
                     estimator, cost, at, budget, states.get(estimator) if estimator.stateful else None, warm_up
                 )
-                estimates, spent = make(repeats, key.child("budget", budget))
-                row |= {"evaluations": spent, **summarise(estimates, against, beside)}
+                estimates, spent, kind = make(repeats, key.child("budget", budget))
+                row |= {"evaluations": spent, "kind": kind, **summarise(estimates, against, beside)}
             report.rows.append(row)
             if record is not None:
                 record.append(row)
@@ -119,23 +114,6 @@ def measure_quality(
         error.add_note(f"measure_quality: {len(report.rows)} rows were measured; they are this exception's `report`")
         raise
     return report
-
-
-def name_of(estimator: Estimator) -> str:
-    """Return the estimator as it would be written, defaults left out."""
-    fields = dataclasses.fields(estimator) if dataclasses.is_dataclass(estimator) else ()
-    told = [f"{f.name}={value!r}" for f in fields if (value := getattr(estimator, f.name)) != f.default]
-    return f"{type(estimator).__name__}({', '.join(told)})"
-
-
-def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
-    """Return a place (d,) as n problems (n, d)."""
-    if isinstance(at, Tensor):
-        return at.detach().expand(n, *at.shape)
-    many = at.replace(**{name: value.expand(n, *value.shape) for name, value in at.parameters.items()})
-    if many.shape != (n, *at.shape):  # logits (K,) of a single choice: (n, K) would be n choices of one problem
-        many = at.replace(**{name: value.expand(n, 1, *value.shape) for name, value in at.parameters.items()})
-    return many
 
 
 def _head(estimator: Estimator, truth: Truth, state: str, budget: int, repeats: int) -> Row:
@@ -161,50 +139,6 @@ def _state(estimator: Estimator, states: Mapping[Estimator, Begin], warm_up: int
     return " + ".join(told) or "none"
 
 
-@dataclasses.dataclass(frozen=True)
-class _Estimates:
-    """Makes estimates of one estimator and budget, after what states and estimates are to come before them."""
-
-    estimator: Estimator
-    cost: Cost
-    at: Tensor | Distribution
-    budget: int
-    begin: Begin | None
-    warm_up: int
-
-    def __call__(self, repeats: int, key: Key) -> tuple[Tensor, int]:
-        """Return `repeats` estimates, (repeats, d), and what each of them spent; query i draws from the child key i."""
-        before, parts = _spent(self.cost), []
-        size = max(1, min(TOGETHER, NUMBERS // flat(_leaves(self.at)).numel()))
-        for i, first in enumerate(range(0, repeats, size)):
-            n = min(size, repeats - first)
-            g = self._query(n, key.child("query", i))
-            if not torch.isfinite(g).all():
-                r = first + int((~torch.isfinite(g).all(-1)).nonzero()[0])
-                raise FloatingPointError(
-                    f"measure_quality: estimate {r} by {name_of(self.estimator)} with {self.budget} evaluations "
-                    "is not finite"
-                )
-            parts.append(g)
-        spent, rest = divmod(_spent(self.cost) - before, repeats)
-        if rest:
-            who = name_of(self.estimator)
-            raise ValueError(f"measure_quality: {who} must spend the same on every estimate of one budget")
-        return torch.cat(parts), spent
-
-    def _query(self, n: int, key: Key) -> Tensor:
-        """Return n estimates of one query; those that warm it up draw from keys of their own."""
-        place = repeated(self.at, n)
-        state = None if self.begin is None else self.begin(place)
-        before = [key.child("warm up", j) for j in range(self.warm_up * self.estimator.stateful)]
-        for k in before:
-            state = self._ask(place, k, state).state
-        return flat(self._ask(place, key, state).gradient, n)
-
-    def _ask(self, place: Tensor | Distribution, key: Key, state: Any) -> Estimate:
-        return self.estimator(self.cost, place, evaluations=self.budget, key=key, state=state, errors=False)
-
-
 def _out_of_reach(estimator: Estimator, problem: Problem | Cost, at: Any, budget: int) -> str:
     """Say why an estimator cannot be asked; "" if it can."""
     if isinstance(problem, Problem) and (missing := sorted(estimator.needs - problem.offers)):
@@ -218,14 +152,6 @@ def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
 
     interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
     return tqdm(cells, unit="row", disable=None if progress is None else not progress, mininterval=interval)
-
-
-def _spent(cost: Cost) -> int:
-    return sum(n for what, n in cost.spent.items() if what != "steps")
-
-
-def _leaves(at: Tensor | Distribution) -> Gradient:
-    return at if isinstance(at, Tensor) else at.parameters
 
 
 def _integer(name: str, value: SupportsIndex, least: int) -> int:
@@ -256,7 +182,7 @@ def _check(
         raise ValueError(f"{who}: at must be one place, a tensor (d,) or a distribution of such, got {got}")
     if not budgets or len(set(budgets)) < len(budgets):
         raise ValueError(f"{who}: budgets must be one or more different integers, got {budgets!r}")
-    if isinstance(truth, (Tensor, dict)) and flat(truth).numel() != (d := flat(_leaves(at)).numel()):
+    if isinstance(truth, (Tensor, dict)) and flat(truth).numel() != (d := flat(leaves(at)).numel()):
         raise ValueError(f"{who}: truth must have {d} numbers like at, got {flat(truth).numel()}")
     for estimator, begin in states.items():
         if estimator not in estimators or not estimator.stateful or not callable(begin):

@@ -8,5 +8,6 @@ check_estimator(MyEstimator(), rules=["dtype"])         one of them
 from rllab.testing.check import RULES as RULES
 from rllab.testing.check import check_estimator as check_estimator
 from rllab.testing.check import exported_estimators as exported_estimators
+from rllab.testing.power import Power as Power
 from rllab.testing.subject import Subject as Subject
 from rllab.testing.subject import accepted_places as accepted_places

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.cost import BudgetExceeded
+from rllab.cost import BudgetExceeded, Cost
 from rllab.estimate import Kind, Target
 from rllab.testing.subject import Subject, answer, leaf, parameters, parts, same, smooth
 
@@ -38,7 +38,7 @@ def refusal(kind: type[Exception], says: str, of: str) -> Iterator[None]:
 
 
 def declares(s: Subject) -> None:
-    """It says what it estimates, whether unbiased, what it needs of a cost, and where it comes from."""
+    """It says what it estimates, whether unbiased, what it needs of a cost, where it comes from, if it has a state."""
     e = s.estimator
     must(isinstance(e.target, Target), f"target must be a Target, got {e.target!r}")
     must(isinstance(e.unbiased, bool), f"unbiased must be a bool, got {e.unbiased!r}")
@@ -46,6 +46,11 @@ def declares(s: Subject) -> None:
     must(e.order is None or e.order >= 1, f"order must be None or >= 1, got {e.order!r}")
     must(spending(e.kind) in e.needs, f"needs must hold what is asked, {e.kind!r}, got {sorted(e.needs)}")
     must(re.search(r"\((18|19|20)\d\d\)", e.source) is not None, f"source must be authors (year), got {e.source!r}")
+    at, cost, other = s.somewhere(s.d), s.cost(), s.key.child("other")
+    n = s.evaluations(at, 9)
+    state = e(cost, at, evaluations=n, key=s.key).state
+    after, alone = (e(cost, at, evaluations=n, key=other, state=given).gradient for given in (state, None))
+    must(e.stateful or same(after, alone), "stateful must be True of one that depends on the state of an estimate")
 
 
 def is_frozen(s: Subject) -> None:
@@ -88,22 +93,43 @@ def tells_what_it_calls(s: Subject) -> None:
 
 
 def spends_what_it_says(s: Subject) -> None:
-    """Evaluations made, the cost's ledger and the estimate agree; no more than allowed, and no unit less."""
+    """Evaluations made, the cost's ledger and the estimate agree; no more than allowed, and no unit less.
+
+    So it is if the gradient is a function of its own, and a value beside it an evaluation more: one that is needed, or
+    none.
+    """
     at, least = s.somewhere(s.d), s.estimator.minimum(s.somewhere(s.d))
-    function = s.function()
-    for evaluations in {max(n, least) for n in (1, 2, 3, 10, 257)}:
+    differentiates = s.estimator.kind in ("gradient", "value_and_gradient")
+    sizes = {max(n, least) for n in (1, 2, 3, 10, 257)}
+    for given, evaluations in itertools.product((False, True)[: 1 + differentiates], sizes):
         calls: list[int] = []
-        cost = s.cost(lambda x, calls=calls: calls.append(len(x)) or function(x))
+        cost = _counting(s, calls, given)
         e = s.estimator(cost, at, evaluations=evaluations, key=s.key)
-        spent = {"calls": sum(calls), "ledger": sum(cost.spent.values()), "said": e.evaluations}
-        must(len(set(spent.values())) == 1, f"calls, ledger and estimate must agree, got {spent}")
-        must(cost.spent[spending(e.kind)] == e.evaluations, f"all must be of kind {e.kind!r}, got {cost.spent}")
+        each = 2 if given and "value" in s.estimator.needs else 1
+        spent = {"calls": sum(calls), "ledger": sum(cost.spent.values()), "said": each * e.evaluations}
+        with_a = "with a given gradient " * given
+        must(len(set(spent.values())) == 1, f"{with_a}calls, ledger and estimate must agree, got {spent}")
+        of_kind = cost.spent[spending(e.kind)]
+        must(of_kind == e.evaluations, f"{with_a}all must be of kind {e.kind!r}, got {cost.spent}")
         must(e.evaluations <= evaluations, f"at most {evaluations} may be spent, got {e.evaluations}")
         plan = s.estimator._plan(at)
         if plan.most_units is None:
             must(evaluations - e.evaluations < plan.per_unit, f"{evaluations} make more units than {e.evaluations} use")
         else:
             must(e.evaluations <= plan.shared + plan.most_units * plan.per_unit, "there are more units than most_units")
+
+
+def _counting(s: Subject, calls: list[int], given: bool) -> Cost:
+    """Return a cost that notes how many points it is called at; so does its gradient, if that is to be given."""
+    function = s.function()
+
+    def gradient(x: Tensor) -> Tensor:
+        calls.append(len(x))
+        with torch.enable_grad():
+            y = x.detach().requires_grad_()
+            return torch.autograd.grad(function(y).sum(), y)[0]
+
+    return s.cost(lambda x: calls.append(len(x)) or function(x), **({"gradient": gradient} if given else {}))
 
 
 def reserves_first(s: Subject) -> None:

@@ -120,8 +120,10 @@ class Subject:
         problem: on which what it claims is measured; None for one of the lab.
         at: where; None for some asymmetric place.
         key: of all draws.
-        scales: whether an estimate of 4f is four times that of f; not so with a fixed baseline.
+        scales: whether an estimate of 4f is four times that of f; not so with a fixed baseline. None for what the
+            target says: gradients, smoothed ones and expectations do, a surrogate of the cost need not.
         ignores_offset: whether it says that a constant added to the cost changes nothing.
+        detects: the bias, as a share of the truth's norm, that is to be seen.
     """
 
     estimator: Estimator
@@ -129,8 +131,9 @@ class Subject:
     problem: Problem | None = None
     at: Any = None
     key: Key = field(default_factory=lambda: Key(0))
-    scales: bool = True
+    scales: bool | None = None
     ignores_offset: bool = False
+    detects: float = 0.05
 
     @property
     def name(self) -> str:
@@ -146,7 +149,9 @@ class Subject:
 
     def somewhere(self, *shape: int, dtype: torch.dtype = torch.float64) -> Any:
         """Return parameters, or a distribution, of a shape (d,) or (B, d)."""
-        return self._place(torch.linspace(-1, 2, math.prod(shape), dtype=dtype).reshape(shape))
+        # x_i = 3 t_i^1.3 − 0.97, t from 0 to 1: no two differences are equal, so that sums of bits' logits do not tie
+        t = torch.linspace(0, 1, math.prod(shape), dtype=torch.float64)
+        return self._place((3 * t**1.3 - 0.97).to(dtype).reshape(shape))
 
     @cached_property
     def d(self) -> int:
@@ -186,6 +191,11 @@ def smooth(x: Tensor) -> Tensor:
 
 def bumpy(x: Tensor) -> Tensor:
     return torch.floor(4 * x.abs()).mean(-1) + smooth(x)
+
+
+def dyadic(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    """Return a function rounded to multiples of 2⁻⁴⁰: in float64 its sum with a small power of two is exact."""
+    return lambda x: torch.round(function(x) * 2.0**40) / 2.0**40
 
 
 def leaf(at: Tensor | Distribution) -> Tensor:

@@ -1,0 +1,103 @@
+"""Estimates: many independent estimates of one kind at one place, made as problems of few queries.
+
+What an estimate needs before it, a state or the estimates that make one, is made anew for each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllab.cost import Cost, Request
+from rllab.distributions import Distribution
+from rllab.estimate import Estimate, Gradient
+from rllab.estimators.base import Estimator
+from rllab.keys import Key
+from rllab.quality.truth import flat
+
+# Estimates in one query, and numbers of `at` in them. Both are part of the result, as the noise of an estimate depends
+# on how many there are; few, as what problems of one query share (a scrambling, a stride) is only thus drawn anew.
+TOGETHER, NUMBERS = 128, 1 << 16
+
+Begin = Callable[[Any], Any]  # makes, of a place of n problems, the state that their estimates are given
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Makes independent estimates of one estimator and budget at one place.
+
+    Args:
+        begin: makes the state that an estimate is given; None for none.
+        warm_up: estimates that a stateful estimator makes before each that is kept.
+        together: how many are made in one query, at most.
+    """
+
+    estimator: Estimator
+    cost: Cost
+    at: Tensor | Distribution
+    budget: int
+    begin: Begin | None = None
+    warm_up: int = 0
+    together: int = TOGETHER
+
+    def __call__(self, repeats: int, key: Key) -> tuple[Tensor, int, Request]:
+        """Return `repeats` estimates, (repeats, d), what each spent and on what; query i draws from the child key i."""
+        before, parts, kind = _spent(self.cost), [], self.estimator.kind
+        size = max(1, min(self.together, NUMBERS // flat(leaves(self.at)).numel()))
+        for i, first in enumerate(range(0, repeats, size)):
+            n = min(size, repeats - first)
+            e = self._query(n, key.child("query", i))
+            g, kind = flat(e.gradient, n), e.kind
+            if not torch.isfinite(g).all():
+                r = first + int((~torch.isfinite(g).all(-1)).nonzero()[0])
+                raise FloatingPointError(
+                    f"estimate {r} by {name_of(self.estimator)} with {self.budget} evaluations is not finite"
+                )
+            parts.append(g)
+        spent, rest = divmod(_spent(self.cost) - before, repeats)
+        if rest:
+            who = name_of(self.estimator)
+            raise ValueError(f"{who} must spend the same on every estimate of one budget")
+        return torch.cat(parts), spent, kind
+
+    def _query(self, n: int, key: Key) -> Estimate:
+        """Make n estimates by one query; those that warm it up draw from keys of their own."""
+        place = repeated(self.at, n)
+        state = None if self.begin is None else self.begin(place)
+        before = [key.child("warm up", j) for j in range(self.warm_up * self.estimator.stateful)]
+        for k in before:
+            state = self._ask(place, k, state).state
+        return self._ask(place, key, state)
+
+    def _ask(self, place: Tensor | Distribution, key: Key, state: Any) -> Estimate:
+        return self.estimator(self.cost, place, evaluations=self.budget, key=key, state=state, errors=False)
+
+
+def name_of(estimator: Estimator) -> str:
+    """Return the estimator as it would be written, defaults left out."""
+    fields = dataclasses.fields(estimator) if dataclasses.is_dataclass(estimator) else ()
+    told = [f"{f.name}={value!r}" for f in fields if (value := getattr(estimator, f.name)) != f.default]
+    return f"{type(estimator).__name__}({', '.join(told)})"
+
+
+def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
+    """Return a place (d,) as n problems (n, d)."""
+    if isinstance(at, Tensor):
+        return at.detach().expand(n, *at.shape)
+    many = at.replace(**{name: value.expand(n, *value.shape) for name, value in at.parameters.items()})
+    if many.shape != (n, *at.shape):  # logits (K,) of a single choice: (n, K) would be n choices of one problem
+        many = at.replace(**{name: value.expand(n, 1, *value.shape) for name, value in at.parameters.items()})
+    return many
+
+
+def leaves(at: Tensor | Distribution) -> Gradient:
+    return at if isinstance(at, Tensor) else at.parameters
+
+
+def _spent(cost: Cost) -> int:
+    return sum(n for what, n in cost.spent.items() if what != "steps")
