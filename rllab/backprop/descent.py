@@ -172,15 +172,16 @@ def fit(
     leaf = w.detach().requires_grad_()  # the same numbers, for an optimiser
     stepper = None if optimizer is None else optimizer([leaf])
     trace, path, due = Trace(w, 0, 0, 0, [], [], None), [], 0
-    last: Gradients | None = None
+    before, take = w.clone(), _Batches(x, y)
+    last: dict[int, Gradients] = {}  # for each size of a batch: that of an epoch's last one may be another
 
     def gradients(chosen: tuple[Tensor, Tensor]) -> Gradients:
-        nonlocal last
-        if trace.sample_gradients + len(chosen[0]) > sample_gradients:
+        n = len(chosen[0])
+        if trace.sample_gradients + n > sample_gradients:
             raise _BudgetSpent
-        trace.sample_gradients += len(chosen[0])
-        last = graph.backward(*chosen, weights=w, weights_only=True, reuse=last)
-        return last
+        trace.sample_gradients += n
+        last[n] = graph.backward(*chosen, weights=w, weights_only=True, reuse=last.get(n))
+        return last[n]
 
     def closure() -> float:
         g = gradients(chosen)
@@ -193,12 +194,11 @@ def fit(
             due = trace.sample_gradients + look
             if not math.isfinite(trace.losses[-1]) or (stop is not None and trace.losses[-1] <= stop):
                 break
-        picked = None if batches is None else next(batches)
-        chosen = (x, y) if picked is None else (x[picked], y[picked])
-        before = w.clone()
+        chosen = (x, y) if batches is None else take(next(batches))
+        before.copy_(w)
         try:
             if eta is not None:
-                w.copy_(step(w, gradients(chosen).weights, eta))
+                _move(w, gradients(chosen).weights, eta)
             elif stepper is not None:
                 stepper.step(closure)
         except _BudgetSpent:
@@ -209,6 +209,31 @@ def fit(
         trace.steps += 1
     trace.path = torch.stack(path) if keep_path else None
     return trace
+
+
+def _move(w: Tensor, g: Tensor, eta: Eta) -> None:
+    """Put w − ηg in the place of w; g may be written over."""
+    if type(eta) in (int, float) and math.isfinite(eta):  # type: ignore[arg-type] - a number
+        w.sub_(g.mul_(eta))  # type: ignore[arg-type] - a number
+    else:
+        w.copy_(step(w, g, eta))
+
+
+class _Batches:
+    """Samples x, y by their numbers, in the same two tensors for each size of a batch."""
+
+    def __init__(self, x: Tensor, y: Tensor):
+        self._x, self._y = x.detach(), y.detach()
+        self._made: dict[int, tuple[Tensor, Tensor]] = {}
+
+    def __call__(self, picked: Tensor) -> tuple[Tensor, Tensor]:
+        made = self._made.get(len(picked))
+        if made is None:
+            made = self._made[len(picked)] = self._x[picked], self._y[picked]
+        else:
+            torch.index_select(self._x, 0, picked, out=made[0])
+            torch.index_select(self._y, 0, picked, out=made[1])
+        return made
 
 
 class _BudgetSpent(Exception):

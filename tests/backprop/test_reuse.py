@@ -1,5 +1,7 @@
 """Passes made again: the same numbers as a pass from new, in the same tensors, nothing made on the way."""
 
+import itertools
+
 import pytest
 import torch
 from backprop.cases import CASES
@@ -131,6 +133,36 @@ def test_a_steady_pass_of_any_module_makes_no_tensor_save_for_those_named(module
     assert counts[0] > 0
     steady = counts[3:]
     assert all(steady) if isinstance(module, NEW_TENSORS) else steady == [0, 0, 0]
+
+
+class Reserved(NewTensors):
+    """Counts tensors whose memory is none of that of the tensors they were made of: views are not among them."""
+
+    reserved = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = super().__torch_dispatch__(func, types, args, kwargs)
+        memory = {t.untyped_storage().data_ptr() for t in (*args, *(kwargs or {}).values()) if torch.is_tensor(t)}
+        self.reserved += torch.is_tensor(result) and result.untyped_storage().data_ptr() not in memory
+        return result
+
+
+@pytest.mark.parametrize(
+    "order, batch", [("independent", 1), ("independent", 4), ("sequential", 4), ("sequential", 5), ("sequential", None)]
+)
+def test_a_steady_step_of_a_fit_reserves_no_memory(order, batch):
+    graph, x = bp.mlp((2, 4, 3)), X2.repeat(4, 1).sin()
+    y, an_epoch = torch.arange(12) % 3, -(-12 // (batch or 12))  # steps; with 5, the last is made of 2 samples
+
+    def reserved(epochs):
+        with Reserved() as by_fit:
+            bp.fit(graph, x, y, sample_gradients=12 * epochs, key=0, batch=batch, order=order, eta=0.1, look=10**9)
+        with Reserved() as by_order:
+            for _ in itertools.islice(bp.minibatches(12, batch or 12, order=order, key=0), an_epoch * epochs):
+                pass
+        return by_fit.reserved - (by_order.reserved if batch else 0)
+
+    assert reserved(8) == reserved(4) > 10
 
 
 def test_a_module_that_keeps_no_buffer_is_called_again_in_every_pass():
