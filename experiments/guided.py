@@ -254,6 +254,9 @@ def figure(records: list[Record], config: Config) -> Path:
         low, high = min(low, ax.get_ylim()[0]), max(high, ax.get_ylim()[1])
     for ax in axes:
         ax.set_ylim(low, high)
+    drawing.suptitle(
+        f"Least squares of {config.parameters} parameters by descent; the surrogate gradient is biased and noisy"
+    )
     return plots.save(drawing, config.out / "guided.png")
 
 
