@@ -230,7 +230,87 @@ def test_weights_of_a_wrong_size_meet_a_clear_error():
         bp.Linear(4, 3).forward(states(4), torch.zeros(14))
 
 
-def test_a_torch_module_that_draws_or_mixes_rows_is_refused():
-    with pytest.raises(ValueError, match="Dropout must be in evaluation mode"):
-        bp.Wrapped(torch.nn.Dropout())
-    bp.Wrapped(torch.nn.Dropout().eval())
+ACTING_IN_TRAINING = [
+    lambda: torch.nn.Dropout(),
+    lambda: torch.nn.AlphaDropout(),
+    lambda: torch.nn.BatchNorm1d(4),
+    lambda: torch.nn.RReLU(),
+    lambda: torch.nn.InstanceNorm1d(4, track_running_stats=True),
+    lambda: skip(torch.nn.MultiheadAttention, 4, 2, dropout=0.5),
+    lambda: skip(torch.nn.LSTM, 4, 4, 2, dropout=0.5),
+    lambda: skip(torch.nn.TransformerEncoderLayer, 4, 2),
+]
+
+
+def skip(kind, *arguments, **more):
+    """A torch module whose initial numbers were not drawn from the global generator."""
+    with torch.device("meta"):
+        return kind(*arguments, **more)
+
+
+@pytest.mark.parametrize("make", ACTING_IN_TRAINING)
+def test_a_torch_module_that_draws_or_mixes_rows_is_refused(make):
+    module = make()
+    for whole in (module, torch.nn.Sequential(module)):
+        with pytest.raises(ValueError, match=r"Wrapped: \w+ must be in evaluation mode; call .eval\(\) on the module"):
+            bp.Wrapped(whole)
+    wrapped = bp.Wrapped(torch.nn.Sequential(module.eval()))
+    module.train()
+    with pytest.raises(ValueError, match="must be in evaluation mode"):
+        wrapped.forward(states(4), torch.zeros(wrapped.size).double() if wrapped.size else None)
+    with pytest.raises(ValueError, match="FractionalMaxPool2d draws"):
+        bp.Wrapped(torch.nn.FractionalMaxPool2d(2, output_size=2).eval())
+
+
+def test_a_wrapped_module_put_into_training_mode_is_refused_in_a_pass_made_again():
+    dropout = torch.nn.Dropout().eval()
+    blocks = [
+        bp.Block("linear", bp.Linear(4, 4), ("x",), ("s",)),
+        bp.Block("torch", bp.Wrapped(dropout), ("s",), ("z",)),
+        bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"x": False, "y": False}, output="z", cost="C", key=0, dtype=torch.float64)
+    x, reused = states(4), None
+    for _ in range(4):
+        reused = graph.backward(x, x, reuse=reused)
+    dropout.train()
+    with pytest.raises(
+        ValueError, match=r"block 'torch' \(Wrapped\) cannot compute .*Dropout must be in evaluation mode"
+    ):
+        graph.backward(x, x, reuse=reused)
+
+
+def wrapped_graph(module):
+    blocks = [
+        bp.Block("torch", bp.Wrapped(module), ("x",), ("z",)),
+        bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",)),
+    ]
+    return bp.Graph(blocks, {"x": False, "y": False}, output="z", cost="C", key=0)
+
+
+def test_buffers_of_a_wrapped_module_take_the_dtype_of_its_states():
+    norm = torch.nn.BatchNorm1d(4).eval()
+    norm.running_mean.copy_(torch.tensor([0.1, -0.4, 0.2, 0.9]))
+    norm.running_var.copy_(torch.tensor([0.5, 1.4, 2.2, 0.9]))
+    x, y = states(4), states(4, seed=1)
+    assert bp.check_graph(wrapped_graph(norm), x, y).passed
+    expected = torch.nn.functional.batch_norm(x, norm.running_mean.double(), norm.running_var.double())
+    torch.testing.assert_close(bp.Wrapped(norm).forward(x, bp.Wrapped(norm).initial(0)), expected)
+    assert norm.running_mean.dtype == torch.float32 and norm.num_batches_tracked == 0
+
+
+@pytest.mark.parametrize("module", [torch.nn.ReLU(inplace=True), torch.nn.Sequential(torch.nn.ELU(inplace=True))])
+def test_a_wrapped_module_that_works_in_place_leaves_its_state_alone(module):
+    x, y = states(4), states(4, seed=1)
+    kept = x.clone()
+    assert bp.check_graph(wrapped_graph(module), x, y).passed
+    assert torch.equal(bp.Wrapped(module).forward(x), module(x.clone()))
+    assert torch.equal(x, kept)
+
+
+def test_a_wrapped_module_of_integers_has_no_gradient_for_them():
+    table = torch.nn.Embedding.from_pretrained(states(2)[:, :2], freeze=False)
+    wrapped = bp.Wrapped(table)
+    assert wrapped.vjp_state(torch.ones(2, 2).double(), torch.tensor([2, 0]), wrapped.initial(0)) is None
+    g = wrapped.vjp_weights(torch.ones(2, 2).double(), torch.tensor([2, 0]), wrapped.initial(0))
+    assert g.tolist() == [1, 1, 0, 0, 1, 1]
