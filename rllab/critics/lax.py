@@ -75,9 +75,6 @@ class Lax(Estimator):
     def _network(self, at: Gaussian) -> Surrogate:
         return Surrogate(at.shape[-1], self.hidden)
 
-    def _problems(self, at: Gaussian) -> tuple[int, ...]:
-        return at.shape[:-1]
-
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_place("Lax", at, Gaussian), points=1))
 

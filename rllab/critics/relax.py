@@ -89,9 +89,6 @@ class Relax(Estimator):
     def _network(self, at: Relaxable) -> Surrogate:
         return Surrogate(at.shape[-1], self.hidden)
 
-    def _problems(self, at: Relaxable) -> tuple[int, ...]:
-        return at.shape[:-1]
-
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("Relax", at), points=1))
 

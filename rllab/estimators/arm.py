@@ -20,7 +20,6 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
-from rllab.distributions import Bernoulli
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators import bit_pairs
 from rllab.estimators.base import Estimator, Plan
@@ -43,9 +42,6 @@ class ARM(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Bernoulli) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         return bit_pairs.plan("ARM", at)

@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions import Bernoulli
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators import bit_pairs
 from rllab.estimators.base import Estimator, Plan
@@ -44,9 +43,6 @@ class DisARM(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Bernoulli) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         return bit_pairs.plan("DisARM", at)

@@ -9,7 +9,6 @@ Source: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -20,7 +19,8 @@ from torch import Tensor
 from rllab.distributions import Distribution
 from rllab.distributions.base import add_into
 from rllab.estimate import Block, Estimate, Query, Target
-from rllab.estimators.base import BLOCK, Estimator, Plan
+from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.samples import units_per_block
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,7 @@ class Enumeration(Estimator):
             raise TypeError(
                 f"Enumeration: at must be a Distribution over finitely many samples, got {type(at).__name__}"
             )
-        block = max(1, BLOCK // math.prod(at.shape))
-        return Plan(per_unit=at.support_size, block=block, most_units=1, pieces=at.support_size)
+        return Plan(at.support_size, units_per_block(at, 1), most_units=1, pieces=at.support_size)
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)

@@ -23,7 +23,6 @@ from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.gumbel_softmax import straight_through_target
 from rllab.estimators.relaxation import (
-    Relaxable,
     check_relaxable,
     check_temperature,
     perturbed_logits_given,
@@ -64,9 +63,6 @@ class GumbelRao(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Relaxable) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelRao", at), points=1 + self.inner))

@@ -24,7 +24,6 @@ from rllab.cost import Request
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.relaxation import (
-    Relaxable,
     check_relaxable,
     check_temperature,
     perturbed_logits,
@@ -68,9 +67,6 @@ class GumbelSoftmax(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Relaxable) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelSoftmax", at), points=1))

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.distributions import Distribution, Product
+from rllab.distributions import Product
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
 from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
@@ -50,9 +50,6 @@ class MeasureValued(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Distribution) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         _check_blocks(at)

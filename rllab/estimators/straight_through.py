@@ -21,7 +21,7 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
-from rllab.estimators.relaxation import Relaxable, check_relaxable, pull_back
+from rllab.estimators.relaxation import check_relaxable, pull_back
 from rllab.estimators.samples import Contributions, fold_contributions, units_per_block
 
 
@@ -47,9 +47,6 @@ class StraightThrough(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Relaxable) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("StraightThrough", at), points=1))
