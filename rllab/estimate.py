@@ -177,7 +177,8 @@ class Estimate:
         target: what `gradient` is an estimate of.
         standard_error: of `gradient`, elementwise, over independent units; None where there is only one.
         rows: (m, …) contributions whose mean is `gradient`, if asked for.
-        state: what the estimator wants to be given next time (a moving baseline, a critic); None for most.
+        state: what the estimator wants to be given next time (a moving baseline, a critic), or has to say beside the
+            gradient (the effective sample size of `ImportanceWeighted`, which takes none back); None for most.
         kind: what one evaluation was: a value, a gradient, …, see `Query`.
     """
 

@@ -33,13 +33,13 @@ def dice_surrogate(costs: Tensor, log_p: Tensor, baseline: Tensor | None = None)
         log_p: of the draws, shaped like `costs`; the samples themselves must be detached.
         baseline: like `costs`; detached here. None for 0.
     Raises:
-        ValueError: if shapes differ, or `log_p` depends on no parameter.
+        ValueError: if shapes differ, there is no sample or draw, or `log_p` depends on no parameter.
 
     Derivatives of order n estimate those of E Σ_t c_t without bias: `torch.autograd.grad(S, θ, create_graph=True)`.
     """
-    if costs.ndim not in (1, 2) or log_p.shape != costs.shape:
+    if costs.ndim not in (1, 2) or log_p.shape != costs.shape or costs.numel() == 0:
         raise ValueError(
-            f"dice_surrogate: costs and log_p must both be (K,) or (K, T), got {tuple(costs.shape)} and "
+            f"dice_surrogate: costs and log_p must both be (K,) or (K, T) with K, T >= 1, got {tuple(costs.shape)} and "
             f"{tuple(log_p.shape)}"
         )
     if not log_p.requires_grad:

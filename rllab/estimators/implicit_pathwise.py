@@ -36,6 +36,8 @@ from rllab.estimators.mixture_paths import pull_back
 from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
 from rllab.keys import Key
 
+FAMILIES = (Gamma, Beta, Dirichlet, GaussianMixture)
+
 
 @dataclass(frozen=True)
 class ImplicitPathwise(Estimator):
@@ -58,11 +60,8 @@ class ImplicitPathwise(Estimator):
     def unbiased(self) -> bool:
         return True
 
-    def _problems(self, at: Distribution) -> tuple[int, ...]:
-        return at.shape[:-1]
-
     def _plan(self, at: Any) -> Plan:
-        check_place("ImplicitPathwise", at, Gamma, Beta, Dirichlet, GaussianMixture)
+        check_place("ImplicitPathwise", at, *FAMILIES)
         numbers = sum(value.numel() for value in at.parameters.values())
         return Plan(per_unit=1, block=units_per_block(at, points=math.ceil(numbers / math.prod(at.shape))))
 

@@ -26,6 +26,7 @@ from rllab.cost import Request
 from rllab.distributions import Gaussian
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.implicit_pathwise import FAMILIES
 from rllab.estimators.samples import Contributions, check_place, fold_contributions, units_per_block
 
 
@@ -52,10 +53,9 @@ class Pathwise(Estimator):
     def unbiased(self) -> bool:
         return True
 
-    def _problems(self, at: Gaussian) -> tuple[int, ...]:
-        return at.shape[:-1]
-
     def _plan(self, at: Any) -> Plan:
+        if isinstance(at, FAMILIES):
+            raise TypeError(f"Pathwise: at must be a Gaussian, got {type(at).__name__}, which ImplicitPathwise takes")
         return Plan(per_unit=1, block=units_per_block(check_place("Pathwise", at, Gaussian), points=1))
 
     def _block(self, query: Query, i: int) -> Block:

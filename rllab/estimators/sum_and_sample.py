@@ -51,8 +51,8 @@ class SumAndSample(Estimator):
     baseline: Literal["enumerated"] | float | None = "enumerated"
 
     def __post_init__(self) -> None:
-        if self.enumerated < 1:
-            raise ValueError(f"SumAndSample: enumerated must be >= 1, got {self.enumerated}")
+        if not isinstance(self.enumerated, int) or self.enumerated < 1:
+            raise ValueError(f"SumAndSample: enumerated must be an integer >= 1, got {self.enumerated!r}")
         check_baseline("SumAndSample", self.baseline, ("enumerated",))
 
     @property
@@ -67,9 +67,6 @@ class SumAndSample(Estimator):
         query = super().ask(at, evaluations, key, state=state)
         check_writable("SumAndSample", query.at)
         return query
-
-    def _problems(self, at: Distribution) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         size = outcomes("SumAndSample", check_place("SumAndSample", at, Distribution))

@@ -86,8 +86,12 @@ def test_a_surrogate_without_the_box_is_wrong_from_the_second_derivative_on():
             torch.zeros(3),
             torch.zeros(4, requires_grad=True),
             None,
-            r"must both be \(K,\) or \(K, T\), got \(3,\) and \(4,\)",
+            r"must both be \(K,\) or \(K, T\) with K, T >= 1, got \(3,\) and \(4,\)",
         ),
+        *[
+            (torch.zeros(shape), torch.zeros(shape, requires_grad=True), None, r"\(K, T\) with K, T >= 1, got \(.*0")
+            for shape in ((0,), (0, 2), (3, 0))
+        ],
         (torch.zeros(3), torch.zeros(3), None, "log_p must depend on parameters"),
         (torch.zeros(3), torch.zeros(3, requires_grad=True), torch.zeros(2), "baseline must be shaped like costs"),
     ],

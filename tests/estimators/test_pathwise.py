@@ -5,7 +5,7 @@ import torch
 from checks import HESSIAN, LINEAR, OFFSET, THETA, exact_moments, linear, quadratic
 from sampling import assert_close, path_moments, prove_pathwise
 
-from rllab import Bernoulli, Cost, Gaussian
+from rllab import Bernoulli, Beta, Cost, Dirichlet, Gamma, Gaussian
 from rllab.estimators import MeasureValued, Pathwise, ScoreFunction
 from rllab.problems import Absolute, Bell, Cosine, Pivot, Relu, Square, Steps
 
@@ -104,6 +104,12 @@ def test_a_gradient_evaluation_is_what_a_sample_costs():
     e = Pathwise()(cost, Gaussian(THETA, 0.4), evaluations=5, key=0)
     assert cost.spent["gradient"] == e.evaluations == 5 and cost.spent["value"] == 0
     assert_close(e.value, quadratic(Pathwise().ask(Gaussian(THETA, 0.4), 5, 0)[0].points).mean())
+
+
+@pytest.mark.parametrize("at", (Gamma(THETA.abs()), Beta(THETA.abs()), Dirichlet(THETA.abs())))
+def test_it_points_to_implicit_paths_where_there_are_such(at):
+    with pytest.raises(TypeError, match=f"^Pathwise: .* got {type(at).__name__}, which ImplicitPathwise takes$"):
+        Pathwise().ask(at, 4, 0)
 
 
 @pytest.mark.parametrize("at", (THETA, Bernoulli(THETA)), ids=("a tensor", "bits"))

@@ -63,7 +63,9 @@ def test_its_minimum_is_known_where_outcomes_are_too_many_to_be_written_down():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: SumAndSample(0), "enumerated must be >= 1, got 0"),
+        (lambda: SumAndSample(0), "enumerated must be an integer >= 1, got 0"),
+        (lambda: SumAndSample(1.5), "enumerated must be an integer >= 1, got 1.5"),
+        (lambda: SumAndSample("1"), "enumerated must be an integer >= 1, got '1'"),
         (lambda: SumAndSample(baseline="mean"), "baseline must be None, a finite number or one of"),
         (lambda: SumAndSample(5).ask(CHOICES, 9, 0), "enumerated must be less than the number of outcomes 5, got 5"),
         (lambda: SumAndSample(2).ask(CHOICES, 2, 0), "evaluations must be >= 3, got 2"),
