@@ -99,7 +99,7 @@ def test_orthogonal_directions_come_in_orthonormal_sets(problems):
 
 def test_orthogonal_directions_favour_none():
     # one row each of many sets is uniform on the sphere: E q = 0, E qqᵀ = I/d, E q_i⁴ = 3/(d(d + 2)), and so for each
-    # row; a QR that fixes no signs fails in the mean. Bounded by 1, so the normal limit holds: 6.6 sd, 32 statistics
+    # row; a QR that fixes no signs fails in the mean. Bounded by 1, so the normal limit holds: 6.7 sd, 36 statistics
     d, sets = 3, 200_000
     q = orthonormal((sets * d, d), Key(1), torch.zeros((), dtype=torch.float64)).view(sets, d, d)
     for statistic, mean in (
@@ -109,7 +109,7 @@ def test_orthogonal_directions_favour_none():
         (q * q.roll(1, -1), torch.zeros(d, d, dtype=torch.float64)),
     ):
         z = (statistic.mean(0) - mean) / (statistic.std(0) / math.sqrt(sets))
-        assert float(z.abs().max()) < 6.6
+        assert float(z.abs().max()) < 6.7
 
 
 def test_conditioning_is_reported_and_refused_where_it_is_bad():

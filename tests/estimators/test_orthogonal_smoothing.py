@@ -27,6 +27,7 @@ from probing import (
     straight,
     wave,
 )
+from scipy import stats
 from scipy.special import roots_genlaguerre
 
 from rllab import Cost
@@ -202,7 +203,7 @@ def test_memory_of_haar_is_one_group_however_many_directions():
 
 
 def test_orthogonal_directions_beat_independent_ones_by_the_law_of_cosines():
-    # E cos² = m/d exactly for "haar" on a line, and E cos ≈ √(m/(m + d + 1)) for independent normal directions
+    # on a line: E cos² = m/d for "haar"; for independent normal directions cos² ~ Beta(m/2, (d − 1)/2)
     d, repeats = 50, 3_000
     slope = torch.from_numpy(np.random.default_rng(0).standard_normal(d))
     at = torch.zeros(repeats, d, dtype=torch.float64)
@@ -217,9 +218,10 @@ def test_orthogonal_directions_beat_independent_ones_by_the_law_of_cosines():
             assert_unbiased(((square.mean() - m / d) / (square.std() / math.sqrt(repeats)))[None])
         else:
             assert_close(square, torch.ones(repeats), 1e-10)
-        iid, law = float(cosines(GaussianSmoothing(RADIUS), m).mean()), math.sqrt(m / (m + d + 1))
-        print(f"m = {m}: independent {iid:.4f}, law {law:.4f}, orthogonal {float(square.mean().sqrt()):.4f}")
-        assert iid == pytest.approx(law, rel=0.03)  # the law is an approximation, good to 1/m
+        iid = cosines(GaussianSmoothing(RADIUS), m).square()
+        law = stats.beta(m / 2, (d - 1) / 2)
+        assert_unbiased(((iid.mean() - law.mean()) / (law.std() / math.sqrt(repeats)))[None])
+        assert detectable_bias(law.std(), repeats, 1) < (m / d - law.mean()) or m == 5  # where the two laws are near
 
 
 @pytest.mark.parametrize(
