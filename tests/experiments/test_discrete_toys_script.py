@@ -9,7 +9,7 @@ import torch
 from printed import agrees
 from scipy.special import expit
 
-from rllab import Bernoulli
+from rllab import Bernoulli, Key
 from rllab import estimators as est
 
 
@@ -52,3 +52,10 @@ def test_variance_of_arm_at_a_rare_bit_is_the_closed_form_and_not_what_is_also_f
 def test_disarm_takes_variance_off_arm_with_three_bits(logit):
     assert 0 < toys.three_bits("disarm", logit)[1] < toys.three_bits("arm", logit)[1]
     assert expit(logit) != 0.5
+
+
+def test_a_variance_that_is_the_same_in_every_sample_is_off_by_nothing():
+    # leave-one-out at p = ½ is 0 or twice its mean, by even chances: each square about the mean is the variance
+    rows = [r for seed in range(3) for r in toys.sampled(1_000, Key(seed))]
+    off = [r["off_variance"] for r in rows if (r["place"], r["method"]) == (0.5, "leave-one-out")]
+    assert len(off) == 3 and np.abs(off).max() < 1e-3
