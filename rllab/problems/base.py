@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import ClassVar, NamedTuple
+from dataclasses import fields
+from numbers import Real
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -49,6 +51,14 @@ class Problem(ABC):
 
     offers: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "jvp"})
     kernels: ClassVar[tuple[str, ...]] = ("gaussian",)
+
+    def __post_init__(self) -> None:
+        """Hold lists, arrays and tensors as tuples, and numpy's numbers as Python's: frozen, hashable, in full digits.
+
+        Subclasses call this before they check their parameters.
+        """
+        for field in fields(self):  # type: ignore[arg-type]
+            object.__setattr__(self, field.name, _frozen(getattr(self, field.name)))
 
     @property
     @abstractmethod
@@ -146,8 +156,7 @@ class Problem(ABC):
 
     def _smoothed(self, who: str, at: Tensor, sigma: float, kernel: str) -> tuple[Tensor, Tensor]:
         x = _numbers(self._at(who, at))
-        if not (isinstance(sigma, (int, float)) and math.isfinite(sigma) and sigma > 0):
-            raise ValueError(f"{who}: sigma must be positive and finite, got {sigma!r}")
+        check_positive(who, sigma=sigma)
         if kernel not in self.kernels:
             known = f"one of {self.kernels}, whose closed form is known" if self.kernels else "none: none is known here"
             raise NoClosedForm(f"{who}: kernel must be {known}, got {kernel!r}")
@@ -196,7 +205,10 @@ class Problem(ABC):
 
 def vector(who: str, value: float | tuple[float, ...], dimension: int) -> np.ndarray:
     """Return a parameter given as one number for all coordinates, or as a tuple of `dimension` of them, as (d,)."""
-    numbers = np.array(value, dtype=np.float64)
+    try:
+        numbers = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        numbers = np.array(np.nan)
     if numbers.shape not in ((), (dimension,)) or not np.isfinite(numbers).all():
         raise ValueError(f"{who} must be a finite number or a tuple of dimension = {dimension} of them, got {value!r}")
     return numbers if numbers.ndim else np.full(dimension, numbers)
@@ -212,8 +224,14 @@ def check_count(name: str, **numbers: int) -> None:
 def check_positive(name: str, **numbers: float) -> None:
     """Raise, naming the argument, if a number is not positive and finite."""
     for argument, number in numbers.items():
-        if not (math.isfinite(number) and number > 0):
+        if not (isinstance(number, Real) and math.isfinite(number) and number > 0):
             raise ValueError(f"{name}: {argument} must be positive and finite, got {number!r}")
+
+
+def _frozen(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic, Tensor)):
+        value = value.tolist()
+    return tuple(map(_frozen, value)) if isinstance(value, (list, tuple)) else value
 
 
 def _numbers(x: Tensor) -> np.ndarray:

@@ -34,6 +34,7 @@ class BoxHole(Problem):
     dimension: int = field(default=2, kw_only=True)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("BoxHole", dimension=self.dimension)
         check_positive("BoxHole", depth=self.depth)
         if not (self._box[1] > 0).all():
@@ -75,6 +76,7 @@ class Orthant(Problem):
     dimension: int = field(default=2, kw_only=True)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("Orthant", dimension=self.dimension)
         if self.gate not in ("and", "or"):
             raise ValueError(f'Orthant: gate must be "and" or "or", got {self.gate!r}')

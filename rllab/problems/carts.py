@@ -41,6 +41,7 @@ class Carts(Problem):
     _keeps: ClassVar[float]  # of its velocity in a step, without forces
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count(self._name, horizon=self.horizon)
 
     @property

@@ -40,6 +40,7 @@ class BooleanQuadratic(Problem):
     kernels: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count("BooleanQuadratic", dimension=self.dimension)
         _ = self._target
         w, d = self._coupling, self.dimension
@@ -90,6 +91,7 @@ class CategoricalPayoffs(Problem):
     kernels: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         rows = self.payoffs
         if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2 or not np.isfinite(rows).all():
             raise ValueError(

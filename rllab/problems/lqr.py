@@ -107,6 +107,7 @@ class LQR(Stochastic):
     offers: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "jvp", "complex"})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         n, m = len(self.start_mean), len(self.r)
         _check("start_mean", self.start_mean, (n,))
         _check("a", self.a, (n, n))

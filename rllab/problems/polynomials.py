@@ -34,6 +34,7 @@ class Polynomial(Problem):
     kernels: ClassVar[tuple[str, ...]] = ("gaussian", "ball")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count(self._name, dimension=self.dimension)
         if not math.isfinite(self.offset):
             raise ValueError(f"{self._name}: offset must be finite, got {self.offset!r}")
@@ -45,6 +46,7 @@ class Polynomial(Problem):
     def smoothing_variance(self, at: Tensor, sigma: float, form: Form = "antithetic") -> Tensor:
         """Return the trace of the covariance of one unit of Gaussian smoothing, at (d,) or (B, d), as () or (B,)."""
         check_positive(f"{self._name}.smoothing_variance", sigma=sigma)
+        sigma = float(sigma)
         if form not in ("antithetic", "forward", "one-point"):
             raise ValueError(f'{self._name}: form must be "antithetic", "forward" or "one-point", got {form!r}')
         x = self._at(f"{self._name}.smoothing_variance", at).double()

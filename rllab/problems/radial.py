@@ -30,6 +30,7 @@ class Radial(Problem):
     dimension: int = field(default=2, kw_only=True)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count(self._name, dimension=self.dimension)
         _ = self._centre
 

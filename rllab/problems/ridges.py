@@ -34,6 +34,7 @@ class AlongDirection(Problem):
     direction: float | tuple[float, ...] = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count(self._name, dimension=self.dimension)
         if not self._a.any():
             raise ValueError(f"{self._name}: direction must not be zero, got {self.direction!r}")

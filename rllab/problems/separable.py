@@ -29,6 +29,7 @@ class Separable(Problem):
     average: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_count(self._name, dimension=self.dimension)
 
     @abstractmethod

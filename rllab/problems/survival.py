@@ -121,6 +121,7 @@ class RandomWalk(Survival):
     _numbers_a_step: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_chain(self)
 
     @property
@@ -177,6 +178,7 @@ class FallChain(Survival):
     _numbers_a_step: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         _check_chain(self)
         check_count(self._name, cap=self.cap)
         if not 0 <= self.slip <= 1:
@@ -248,6 +250,7 @@ class LinearSurvival(Survival):
     _numbers_a_step: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_positive("LinearSurvival", action_noise=self.action_noise)
         check_count(self._name, cap=self.cap)
         if not (math.isfinite(self.a) and math.isfinite(self.b) and self.process_noise >= 0):

@@ -3,14 +3,16 @@
 import dataclasses
 import inspect
 import pickle
+from fractions import Fraction
 
+import numpy as np
 import pytest
 import torch
 from checks import fresh_state
 from problems.proofs import prove_scale_gradient, prove_smoothed_gradient
 
 from rllab import Cost, Gaussian, Target, problems
-from rllab.problems import PROBLEMS, Exponential, NoClosedForm, Problem
+from rllab.problems import PROBLEMS, BallWithWall, Cosine, Exponential, NoClosedForm, Problem, Quadratic
 from rllab.problems.survival import Survival
 
 DTYPE = torch.float64
@@ -45,6 +47,51 @@ def test_a_problem_is_a_frozen_value_with_defaults(problem):
     assert type(problem)().dimension >= 1
     with pytest.raises(dataclasses.FrozenInstanceError):
         problem.dimension = 7
+
+
+def listed(value):
+    """Tuples as lists."""
+    return list(map(listed, value)) if isinstance(value, tuple) else value
+
+
+@every
+def test_lists_arrays_and_numbers_of_numpy_make_the_same_frozen_problem(problem):
+    given = {f.name: getattr(problem, f.name) for f in dataclasses.fields(problem)}
+    several = {name: value for name, value in given.items() if isinstance(value, tuple)}
+    numbers = {name: np.array(v)[()] for name, v in given.items() if isinstance(v, (int, float))}
+    for changes in (
+        {name: listed(v) for name, v in several.items()},
+        {name: np.array(v) for name, v in several.items()},
+        {name: torch.tensor(v, dtype=DTYPE) for name, v in several.items()},
+        numbers,
+    ):
+        other = dataclasses.replace(problem, **changes)
+        assert other == problem and hash(other) == hash(problem) and repr(other) == repr(problem)
+
+
+@every
+def test_a_radius_or_deviation_may_be_any_real_number(problem):
+    at = points(problem)
+    for kernel in problem.kernels:
+        wanted = problem.smoothed_value(at, 0.25, kernel)
+        for sigma in (np.float32(0.25), np.float64(0.25), Fraction(1, 4)):
+            assert torch.equal(problem.smoothed_value(at, sigma, kernel), wanted)
+    if problem.kernels:
+        for sigma in ("0.25", None, 0.25j):
+            with pytest.raises(ValueError, match="smoothed_value: sigma must be positive and finite, got"):
+                problem.smoothed_value(at, sigma, problem.kernels[0])
+
+
+def test_single_precision_parameters_do_not_make_single_precision_truths():
+    rate, at = np.float32(0.7), torch.tensor([0.3], dtype=DTYPE)
+    for build in (Cosine, Exponential):
+        for kernel in ("gaussian", "ball"):
+            exact = build(float(rate)).smoothed_gradient(at, 0.9, kernel)
+            assert torch.equal(build(rate).smoothed_gradient(at, 0.9, kernel), exact)
+    variances = [Quadratic().smoothing_variance(torch.ones(2), s, "forward") for s in (rate, float(rate))]
+    assert torch.equal(*variances)
+    contact = [BallWithWall().pathwise_gradient(at, s) for s in (rate, float(rate))]
+    assert torch.equal(*contact)
 
 
 @every
