@@ -34,6 +34,7 @@ from rllab.problems import (
     Problem,
     Ridge,
     Steps,
+    Stochastic,
 )
 
 
@@ -125,10 +126,10 @@ def test_bounded_costs_have_the_gradient_they_should(estimator, problem):
 
 
 def test_at_a_narrow_law_far_from_the_jumps_a_t_test_has_no_rate_and_elsewhere_it_is_small():
-    # 2,000 estimates of 8 evaluations at N(x, 0.2²), a limit for 10⁻⁹: costs of rare events against all others
+    # 2,000 estimates of 8 evaluations at N(x, 0.2²), a limit for 10⁻⁹: costs of rare events against other functions
     rare, small = set(), 0.0
     point = torch.tensor([0.37, -0.61, 1.13, 0.22, -1.7], dtype=torch.float64)
-    for problem in (p for p in PROBLEMS if p.dimension <= 3):
+    for problem in (p for p in PROBLEMS if p.dimension <= 3 and not isinstance(p, Stochastic)):
         at = Gaussian(point.repeat(problem.dimension)[: problem.dimension], 0.2)
         try:
             problem.expected_gradient(at)
