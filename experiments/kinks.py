@@ -275,7 +275,7 @@ def figure(records: list[Record], config: Config) -> Path:
     looks = dict(zip(TYPES, (plots.MethodStyle(plots.ORANGE, plots.DASHED, "s"),
                              plots.MethodStyle(plots.BLUE, plots.SOLID, "o")), strict=True))  # fmt: skip
     names = ["random", "inputs and\nbiases 0", *(s.replace(" ", "\n") for s in SETTINGS)]
-    least = 1e-8
+    never, least = 1e-8, 1e-7  # where "never" is drawn, and where the axis is cut above it
     with plots.style():
         for side, (dtype, how) in zip((-0.15, 0.15), looks.items(), strict=True):
             shares = [values(records, "hits", part="drawn", dtype=dtype, zero=z) / DRAWN for z in (False, True)]
@@ -283,12 +283,18 @@ def figure(records: list[Record], config: Config) -> Path:
                 (trained(records, "hits", s, dtype) / trained(records, "slopes", s, dtype)).ravel() for s in SETTINGS
             ]
             for i, share in enumerate(shares):
-                scatter(axes[0], i + side, np.maximum(share, least), how, share == 0, dtype if i == 0 else None)
+                low = np.geomspace(
+                    never / 2.5, never * 2.5, len(share)
+                )  # above each other, or they would hide each other
+                scatter(axes[0], i + side, np.where(share == 0, low, share), how, share == 0, dtype if i == 0 else None)
             for i, setting in enumerate(SETTINGS):
                 off = spread(records, setting, dtype)
                 scatter(axes[1], i + side, off, how, off == 0, dtype if i == 0 else None)
-        axes[0].set(yscale="log", ylabel="share of slopes asked for at exactly 0", ylim=(least / 2, 3),
-                    title="How often the kink is hit; hollow: never")  # fmt: skip
+        axes[0].set(yscale="log", ylabel="share of slopes asked for at exactly 0", ylim=(never / 5, 3),
+                    title="How often the kink is hit")  # fmt: skip
+        axes[0].axhline(least, color="#666666", linewidth=0.9)
+        axes[0].set_yticks([never, *10.0 ** np.arange(-6, 1)], ["never", *(f"$10^{{{k}}}$" for k in range(-6, 1))])
+        axes[0].minorticks_off()
         axes[0].set_xticks(range(len(names)), names, fontsize=8)
         axes[1].set(ylabel="highest − lowest accuracy, points", title="Accuracy over h′(0) = 0, ½, 1; hollow: the same")
         axes[1].set_yscale("symlog", linthresh=0.1)

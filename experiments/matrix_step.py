@@ -333,7 +333,7 @@ def figure(records: list[Record], config: Config) -> Path:
         return plots.save(drawing, config.out / "matrix_step-trials.png")
     drawing, axes = plots.panels(3, 2, width=4.7, height=4.2)
     with plots.style():
-        for kind, method in zip(KINDS, ("numbers", "diagonal", "stochastic", "momentum"), strict=True):
+        for kind, method in zip(KINDS, ("numbers", "diagonal", "stochastic", "lbfgs"), strict=True):
             how, still = STYLES[method], ": it stays" * (kind == "null space")
             axes[0].plot(FACTORS, 100 * risen(records, kind), color=how.color, linestyle=how.linestyle,
                          marker=how.marker, markerfacecolor="none" if still else None, markersize=9 if still else None,
