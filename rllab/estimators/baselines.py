@@ -105,4 +105,4 @@ def best_constants(ws2: np.ndarray, s2: np.ndarray) -> np.ndarray:
 
 def beside(w: Any, scores: Any) -> Any:
     """Return weights with the trailing dimensions of a parameter added, to multiply its scores: arrays or tensors."""
-    return w.reshape(*w.shape, *[1] * (scores.ndim - w.ndim))
+    return w.reshape((*w.shape, *[1] * (scores.ndim - w.ndim)))

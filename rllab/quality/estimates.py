@@ -89,10 +89,7 @@ def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
     """Return a place (d,) as n problems (n, d)."""
     if isinstance(at, Tensor):
         return at.detach().expand(n, *at.shape)
-    many = at.replace(**{name: value.expand(n, *value.shape) for name, value in at.parameters.items()})
-    if many.shape != (n, *at.shape):  # logits (K,) of a single choice: (n, K) would be n choices of one problem
-        many = at.replace(**{name: value.expand(n, 1, *value.shape) for name, value in at.parameters.items()})
-    return many
+    return at.repeated(n)
 
 
 def leaves(at: Tensor | Distribution) -> Gradient:

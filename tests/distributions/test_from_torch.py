@@ -1,6 +1,7 @@
 """FromTorch: scores of many families of torch.distributions by autograd, what it reads off one, what it refuses."""
 
 import functools
+import itertools
 import math
 
 import pytest
@@ -9,7 +10,8 @@ from checks import fresh_state
 from scipy import stats
 
 from rllab import Cost, FromTorch, Key
-from rllab.estimators import VIMCO, ScoreFunction
+from rllab.estimators import VIMCO, ImportanceWeighted, ScoreFunction
+from rllab.estimators.base import BLOCK
 
 T = torch.distributions
 A = torch.tensor([0.6, 1.0, 3.7], dtype=torch.float64)
@@ -97,10 +99,10 @@ def test_sums_are_those_of_the_scores(at):
 @every
 def test_scores_have_mean_zero(at):
     # E s = 0 by z-tests at 1e-9 over all that are asked here; some have heavy tails, which makes z smaller
-    x, _ = at.draw(4_000, Key(6))
+    x, _ = at.draw(1_000, Key(6))
     for s in at.scores(x, None).values():
-        s = s.reshape(4_000, -1)
-        z = s.mean(0) / (s.std(0) / math.sqrt(4_000)).clamp_min(1e-300)
+        s = s.reshape(1_000, -1)
+        z = s.mean(0) / (s.std(0) / math.sqrt(1_000)).clamp_min(1e-300)
         assert float(z.abs().max()) < stats.norm.isf(1e-9 / 400)
 
 
@@ -118,12 +120,19 @@ def test_a_single_number_is_a_vector_of_one_for_every_estimator(name):
     at = ALL[name]
     assert at.shape == (1,)
     cost = Cost(lambda x: torch.cos(x[:, 0]) + x[:, 0] ** 2)
-    for estimator in (ScoreFunction(), ScoreFunction("optimal"), VIMCO(3)):
-        e = estimator(cost, at, evaluations=300, key=2, rows=True)
+    several = [
+        ScoreFunction(),
+        ScoreFunction("optimal"),
+        VIMCO(3),
+        ImportanceWeighted(),
+        ImportanceWeighted(normalise=True),
+    ]
+    for estimator, evaluations in itertools.product(several, (300, BLOCK + 30)):  # in one block and in two
+        e = estimator(cost, at, evaluations=evaluations, key=2, rows=True)
         for parameter, value in at.parameters.items():
             assert e.gradient[parameter].shape == value.shape == e.standard_error[parameter].shape
             assert e.rows[parameter].shape[1:] == value.shape
-            torch.testing.assert_close(e.rows[parameter].mean(0), e.gradient[parameter], rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(e.rows[parameter].mean(0), e.gradient[parameter], rtol=1e-8, atol=1e-11)
     assert FromTorch(T.Categorical, {"logits": torch.stack((A, A))[:, None]}).shape == (2, 1)  # of two problems
 
 
