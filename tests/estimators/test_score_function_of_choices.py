@@ -215,5 +215,5 @@ def test_what_cannot_be_counted_is_refused():
         ScoreFunction(counts=True).ask(Bernoulli(torch.zeros(30)), 5, 0)
     with pytest.raises(ValueError, match="with counts, baseline must not be 'optimal'"):
         ScoreFunction("optimal", counts=True)
-    with pytest.raises(ValueError, match=r"decay must be in \[0, 1\), got 1.0"):
+    with pytest.raises(ValueError, match=r"decay must be a number in \[0, 1\), got 1.0"):
         ScoreFunction("moving", decay=1.0)
