@@ -3,9 +3,10 @@
 One step is the average cross-entropy of a fully connected ReLU net on one batch and its gradient with respect to all
 weights, in float32. `autograd` is torch's, over `nn.Linear`s. `chain` is what one would write by hand for this very net
 and shapes: no modules, no graph, every buffer made beforehand; `products` are its matrix products alone, into
-buffers, the floor under all. `rllab` is `Graph.backward(x, y, weights_only=True, reuse=...)`, and `rllab, new tensors`
-the same without `reuse`. CPU time of one thread; all take turns, and a ratio is the median over rounds of two times of
-one round, so that the machine's other work cancels.
+buffers, the floor under all. `rllab` is `Graph.backward(x, y, weights_only=True, reuse=...)`; `rllab, new weights` the
+same with weights and inputs that are other tensors in every call; `rllab, new tensors` without `reuse`. CPU time of one
+thread; all take turns, and a ratio is the median over rounds of two times of one round, so that the machine's other
+work cancels.
 
     python experiments/benchmarks/backprop.py                  prints, and writes backprop.md beside this file
     python experiments/benchmarks/backprop.py --rounds 51 --out other.md
@@ -19,7 +20,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import torch
@@ -101,13 +102,16 @@ def chain(sizes: tuple[int, ...], n: int) -> Step:
     return step
 
 
-def rllab(reuse: bool) -> Callable[[tuple[int, ...], int], Step]:
+def rllab(reuse: bool, new_arguments: bool = False) -> Callable[[tuple[int, ...], int], Step]:
     def make(sizes: tuple[int, ...], n: int) -> Step:
         graph, x, y = problem(sizes, n)
         held = [graph.backward(x, y, weights_only=True)]
+        copies = [(t, t.clone()) for t in (x, y, graph.weights)]
+        turns = cycle(list(zip(*copies, strict=True))[: 2 if new_arguments else 1])
 
         def step() -> Tensor:
-            held[0] = graph.backward(x, y, weights_only=True, reuse=held[0] if reuse else None)
+            x, y, w = next(turns)
+            held[0] = graph.backward(x, y, weights=w, weights_only=True, reuse=held[0] if reuse else None)
             return held[0].weights
 
         return step
@@ -133,6 +137,7 @@ CANDIDATES = {
     "autograd": autograd,
     "chain": chain,
     "rllab": rllab(True),
+    "rllab, new weights": rllab(True, new_arguments=True),
     "rllab, new tensors": rllab(False),
     "products": products,
 }
@@ -142,7 +147,7 @@ def check(sizes: tuple[int, ...], n: int, steps: dict[str, Step]) -> None:
     """Refuse to time what does not agree."""
     steps["autograd"]()
     truth = steps["autograd"].gradient()  # type: ignore[attr-defined]
-    for name in ("chain", "rllab", "rllab, new tensors"):
+    for name in set(steps) - {"autograd", "products"}:
         torch.testing.assert_close(steps[name](), truth, rtol=1e-4, atol=1e-6, msg=f"{name} at {sizes}, {n}")
 
 
