@@ -313,9 +313,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     )
 
 
-def below(ax: Axes) -> None:
+def below(ax: Axes, columns: int = 2) -> None:
     """Put the legend where it hides no curve."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, fontsize=8)
 
 
 def figure(records: list[Record], config: Config) -> Path:
@@ -369,7 +369,11 @@ def figure(records: list[Record], config: Config) -> Path:
                 ax.annotate("edge: beyond it a miss", (0, math.pi / 4 + 0.01), fontsize=8)
                 ax.set_title("Descent, 50 samples a step, rate 0.01 rad²;\nfaint: every seed")
             ax.set(xlabel="steps", ylabel="angle θ, rad")
-            below(ax)
+            below(ax, columns=1)
+        drawing.suptitle(
+            "A contact makes the cost jump: pathwise differentiates the simulator and does not see it, smoothing and "
+            "score use values"
+        )
     return plots.save(drawing, config.out / "jumps.png")
 
 
