@@ -4,10 +4,12 @@ import math
 
 import pytest
 import torch
+from backprop import test_reuse
 from random_graphs import random_graph
 from wrong_rules import MUTANTS, wrong
 
 from rllab import backprop as bp
+from rllab.backprop.given import Given
 
 
 @pytest.mark.parametrize("mistake", MUTANTS)
@@ -40,3 +42,25 @@ def test_gradients_that_cannot_be_compared_fail_the_three_way_check(mistake, mon
     monkeypatch.setattr(bp.Tanh, "_vjp_state", NOT_COMPARABLE[mistake])
     check = bp.check_graph(graph, x, y)
     assert not check.passed and check.worst == "x" and check.errors["x"] == (math.inf, math.inf)
+
+
+def adopted(self, given):
+    """Other tensors are written into the caller's first ones."""
+    if any(t is not seen for t, seen in zip(given, self._seen, strict=True)):
+        for own, t in zip(self.tensors, given, strict=True):
+            own.copy_(t)
+    return True
+
+
+WRONG_TAKES = {
+    "what was given first": lambda self, given: True,
+    "read where it is, as if it were the same": lambda self, given: bool(setattr(self, "tensors", list(given))) or True,
+    "copied into the caller's own": adopted,
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG_TAKES)
+def test_a_pass_made_again_with_stale_or_borrowed_weights_is_caught(mistake, monkeypatch):
+    monkeypatch.setattr(Given, "take", WRONG_TAKES[mistake])
+    with pytest.raises(AssertionError):
+        test_reuse.test_new_weights_are_copied_and_what_was_given_stays_as_it_was()
