@@ -76,6 +76,11 @@ class Cost:
         self._gradient, self._jvp = gradient, jvp
 
     @property
+    def value_is_extra(self) -> bool:
+        """Whether a value beside a gradient is an evaluation of its own: the gradient is a given function."""
+        return self._gradient is not None
+
+    @property
     def evaluations(self) -> int:
         """How many values were asked for so far."""
         return self.spent["value"]
@@ -95,7 +100,7 @@ class Cost:
         if self.budget is None:
             return
         used = sum(count for kind, count in self.spent.items() if kind != "steps")
-        if what == "value_and_gradient" and self._gradient is not None:
+        if what == "value_and_gradient" and self.value_is_extra:
             n *= 2
         if used + n > self.budget:
             raise BudgetExceeded(
@@ -152,8 +157,8 @@ class Cost:
         With a given gradient function it costs n values too; by autograd the value is the forward half of a gradient.
         """
         self.reserve("value_and_gradient", points.shape[0])
-        if self._gradient is not None:
-            return self(points, seeds), self.gradient(points, seeds)
+        if self.value_is_extra:
+            return self(points.clone(), seeds), self.gradient(points, seeds)  # a function may write into its points
         first = self._charge("gradient", points, seeds)
         return self._backward(points, seeds, first)
 
@@ -172,7 +177,7 @@ class Cost:
                 y, dy = self._run(self._jvp, seeds, points, tangents)
         else:
             with torch.no_grad(), forward_ad.dual_level(), _hint("differentiating function; pass jvp= if torch cannot"):
-                dual = forward_ad.make_dual(points.contiguous(), tangents)
+                dual = forward_ad.make_dual(points.clone(), tangents.clone())  # a function may write into both
                 y, dy = forward_ad.unpack_dual(self._evaluate(dual, seeds))
             if dy is None:
                 raise TypeError("Cost: function is not differentiable in forward mode; pass jvp=")
@@ -248,7 +253,7 @@ class Cost:
 
 
 def as_numbers(y: object) -> Tensor:
-    return y if isinstance(y, Tensor) else torch.as_tensor(np.asarray(y))  # a Python float stays float64 this way
+    return y if isinstance(y, Tensor) else torch.as_tensor(np.array(y))  # a Python float stays float64 this way
 
 
 def _checked_derivative(what: str, dy: Tensor, shape: torch.Size, points: Tensor, first: int) -> Tensor:

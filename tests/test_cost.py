@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -215,3 +216,24 @@ def test_bad_arguments_are_named(arguments, error):
         Cost(square, **arguments)
     with pytest.raises(TypeError, match="function must be callable"):
         Cost(3.0)
+
+
+def test_a_function_may_write_into_its_points_wherever_derivatives_are_asked():
+    def square_of_the_double(x):
+        return x.mul_(2).square().sum(-1)
+
+    for points in (X.clone(), X[:1].clone(), X[0].expand(1, 2)):  # one row that is expanded is contiguous already
+        kept, tangents = points.clone(), TANGENTS[: len(points)].clone()
+        value, slope = Cost(square_of_the_double).jvp(points, tangents)
+        torch.testing.assert_close((value, slope), (4 * square(kept), 8 * (kept * tangents).sum(-1)))
+        assert torch.equal(points, kept) and torch.equal(tangents, TANGENTS[: len(points)])
+        value, gradient = Cost(square_of_the_double, gradient=lambda x: 8 * x).value_and_gradient(points)
+        torch.testing.assert_close((value, gradient), (4 * square(kept), 8 * kept))
+        assert torch.equal(points, kept)
+
+
+def test_numpy_answers_may_be_read_only_or_reversed():
+    frozen = np.ones(3)
+    frozen.flags.writeable = False
+    assert Cost(lambda x: frozen)(X).tolist() == [1.0] * 3
+    assert Cost(lambda x: np.arange(3.0)[::-1])(X).tolist() == [2.0, 1.0, 0.0]

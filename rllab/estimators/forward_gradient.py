@@ -64,7 +64,7 @@ class ForwardGradient(Estimator):
         a, b = self._span(query, i)
         draw = standard_normal if self.directions == "gaussian" else rademacher
         u = draw((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return Block(slice(a, b), query.at.expand(u.shape), tangents=u)
+        return Block(slice(a, b), query.at.expand(u.shape), tangents=u)  # `Cost.jvp` copies them
 
     def _fold(
         self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
