@@ -40,7 +40,7 @@ class MuProp(Estimator):
         "Gu, Levine, Sutskever & Mnih (2016), MuProp: Unbiased backpropagation for stochastic neural networks"
     )
     kind: ClassVar[Request] = "value_and_gradient"
-    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+    needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "relaxed"})
 
     @property
     def target(self) -> Target:
@@ -49,9 +49,6 @@ class MuProp(Estimator):
     @property
     def unbiased(self) -> bool:
         return True
-
-    def _problems(self, at: Relaxable) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("MuProp", at), points=1), shared=1)

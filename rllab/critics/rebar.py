@@ -56,7 +56,7 @@ class Rebar(Estimator):
         "discrete latent variable models"
     )
     kind: ClassVar[Request] = "value_and_gradient"
-    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+    needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "relaxed"})
     temperature: float = 0.5
     eta: float = 1.0
     learn_temperature: bool = False
@@ -89,9 +89,6 @@ class Rebar(Estimator):
         start = at.logits.new_tensor([self.eta, self.temperature]).expand(*problems, 2).clone()
         start[..., 1].log_()
         return Learned(start)
-
-    def _problems(self, at: Relaxable) -> tuple[int, ...]:
-        return at.shape[:-1]
 
     def _plan(self, at: Any) -> Plan:
         points = 5 if self.learn_temperature else 3

@@ -33,8 +33,8 @@ class Backprop(Estimator):
         repeat: for a cost with noise of its own: spend all evaluations on gradients under fresh seeds, and average
             them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ);
-    the standard error is over repetitions.
+    Returns, when called, an Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ),
+    None where the cost's gradient is a function of its own; the standard error is over repetitions.
     """
 
     source: ClassVar[str] = (
@@ -59,19 +59,19 @@ class Backprop(Estimator):
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
-        return Block(slice(a, b), query.at.expand(b - a, *query.at.shape))
+        return Block(slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim))  # copies: a cost may write into them
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], rows: bool, errors: bool
     ) -> Estimate:
         m = query.units
         errors = errors and m > 1
-        moments, total = Moments(m, 1.0, errors=errors, rows=rows), query.at.new_zeros(self._problems(query.at))
+        moments, total = Moments(m, 1.0, errors=errors, rows=rows), None
         for _, (f, g) in answered:
-            total += f.sum(0)
+            if f is not None:
+                total = f.sum(0) if total is None else total + f.sum(0)
             u = as_array(g).copy()  # as moments overwrite it
-            moments.add(np.ones(f.shape, u.dtype), u)
+            moments.add(np.ones(u.shape[:-1], u.dtype), u)
         mean, se, contributions = moments.close(query.at)
-        return Estimate(
-            mean, total / m, query.evaluations, self.target, se, contributions, query.state, kind=query.kind
-        )
+        value = None if total is None else total / m
+        return Estimate(mean, value, query.evaluations, self.target, se, contributions, query.state, kind=query.kind)

@@ -14,15 +14,17 @@ the child key (stream, i). torch's generators are not prefix-stable, so another 
 from __future__ import annotations
 
 import math
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NamedTuple
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.cost import Cost, Request
+from rllab.cost import Cost, Request, as_numbers
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.keys import Key, as_key
 
@@ -56,6 +58,9 @@ class Estimator(ABC):
     gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `kind` is what is asked at each point,
     `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", "relaxed", …. `source` is
     a short citation, "Authors (year), Title".
+
+    An estimator of kind "value_and_gradient" that does not need "value" has it for the sake of `Estimate.value`, and
+    goes without where it would be an evaluation of its own; its fold is then given None for the values.
     """
 
     source: ClassVar[str]
@@ -81,7 +86,7 @@ class Estimator(ABC):
         plan = self._plan(at)
         return plan.shared + plan.least_units * plan.per_unit
 
-    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
+    def ask(self, at: Any, evaluations: SupportsIndex, key: Key | int, *, state: Any = None) -> Query:
         """Plan the points to evaluate.
 
         Args:
@@ -90,8 +95,13 @@ class Estimator(ABC):
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
         Raises:
-            ValueError: if `evaluations` is below `minimum(at)`.
+            TypeError: if `evaluations` is not an integer.
+            ValueError: if it is below `minimum(at)`.
         """
+        try:
+            evaluations = operator.index(evaluations)
+        except TypeError:
+            raise TypeError(f"{type(self).__name__}: evaluations must be an integer, got {evaluations!r}") from None
         plan = self._plan(at)
         units = (evaluations - plan.shared) // plan.per_unit
         if units < plan.least_units:
@@ -103,18 +113,21 @@ class Estimator(ABC):
             at = at.detach()
         return Query(self, at, units, spent, plan, as_key(key), state, self.kind)
 
-    def tell(self, query: Query, values: Answer, *, rows: bool = False, errors: bool = True) -> Estimate:
+    def tell(self, query: Query, values: object, *, rows: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.
 
         Args:
             values: (query.evaluations,), or (query.evaluations, B); `values[block.rows]` answers `block.points`. For a
-                query of another kind, what `Query` says.
+                query of another kind, what `Query` says, a tuple if it is two things. Tensors, or whatever numpy makes
+                arrays of numbers of; they are converted to dtype and device of the parameters.
             rows: also return every unit's contribution, O(m d) memory.
             errors: also return the standard error.
         Raises:
+            TypeError: if values are not numbers, or real where they must be complex or the reverse.
             ValueError: if the shape is another, or a value is not finite.
         """
-        parts, shapes = values if isinstance(values, tuple) else (values,), self._answer_shapes(query)
+        shapes = self._answer_shapes(query)
+        parts = [self._converted(query, part) for part in (values if isinstance(values, tuple) else (values,))]
         if [tuple(part.shape) for part in parts] != shapes:
             wanted, got = " and ".join(map(str, shapes)), " and ".join(str(tuple(part.shape)) for part in parts)
             raise ValueError(f"{type(self).__name__}: values must be {wanted}, got {got}")
@@ -129,12 +142,26 @@ class Estimator(ABC):
         with torch.no_grad():
             return self._fold(query, answered, rows, errors)
 
+    def _converted(self, query: Query, values: object) -> Tensor:
+        """Return told values as a tensor with dtype and device of the parameters."""
+        try:
+            y = as_numbers(values).detach()
+        except (TypeError, ValueError):  # numpy on a ragged list, torch on text
+            raise TypeError(f"{type(self).__name__}: values must be numbers, got {values!r:.80}") from None
+        at = query.at if isinstance(query.at, Tensor) else next(iter(query.at.parameters.values()))
+        wanted, got = ("complex" if c else "real" for c in (query.kind == "complex", y.is_complex()))
+        if wanted != got:
+            raise TypeError(
+                f"{type(self).__name__}: values must be {wanted} for a {query.kind!r} query, got {got} ones"
+            )
+        return y.to(at.device, at.dtype.to_complex() if wanted == "complex" else at.dtype)
+
     def __call__(
         self,
         cost: Cost,
         at: Any,
         *,
-        evaluations: int,
+        evaluations: SupportsIndex,
         key: Key | int,
         state: Any = None,
         rows: bool = False,
@@ -153,23 +180,29 @@ class Estimator(ABC):
                 "if it is, declare it: Cost(function, relaxed=True)"
             )
         query = self.ask(at, evaluations, key, state=state)
+        if query.kind == "value_and_gradient" and cost.value_is_extra and "value" not in self.needs:
+            query = replace(query, kind="gradient")
         if cost.budget is not None:
             cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
         return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
 
-    def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Answer]]:
+    def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
+        # a cost may write into its argument, and what samples or learns reads the points again when it folds
+        copied = self.stateful or not isinstance(query.at, Tensor)
         for i in range(len(query)):
             block = self._block(query, i)
-            points, seeds = block.points, query.seeds(block) if cost.seeded else None
+            points = block.points.clone() if copied else block.points
+            seeds = query.seeds(block) if cost.seeded else None
             if points.ndim == 2:
-                yield block, _ask(cost, query.kind, points, block.tangents, seeds)
+                y = _ask(cost, query.kind, points, block.tangents, seeds)
             else:
                 n, b, d = points.shape
                 v = None if block.tangents is None else block.tangents.reshape(n * b, d)
                 seeds = None if seeds is None else seeds.reshape(-1)
                 y = _ask(cost, query.kind, points.reshape(n * b, d), v, seeds)
-                yield block, _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
-            del block, points  # see `_fold`: one block at a time is alive
+                y = _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
+            yield block, y if query.kind == self.kind else (None, y)
+            del block, points, y  # see `_fold`: one block at a time is alive
 
     def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:
         one, vector = (query.evaluations, *self._problems(query.at)), (query.evaluations, *query.at.shape)

@@ -7,8 +7,8 @@ import torch
 from checks import HESSIAN, LINEAR, THETA, quadratic
 from stencils import THIRD, assert_close, cubic
 
-from rllab import Cost
-from rllab.estimators import Backprop, ComplexStep
+from rllab import Cost, Gaussian
+from rllab.estimators import Backprop, ComplexStep, Pathwise
 
 
 def test_it_is_the_gradient_of_a_cubic_away_from_its_centre():
@@ -29,11 +29,24 @@ def test_it_agrees_with_the_complex_step():
     assert_close(Backprop()(cost, at, evaluations=1, key=0).gradient, by_imaginary_part, rtol=1e-13, atol=1e-13)
 
 
-def test_a_given_gradient_is_used_and_its_value_paid_for():
-    cost = Cost(quadratic, gradient=lambda x: x * 0 + LINEAR)
-    e = Backprop()(cost, THETA.expand(3, 2), evaluations=1, key=0)
-    assert_close(e.gradient, LINEAR.expand(3, 2), rtol=0, atol=0)
-    assert cost.spent["gradient"] == cost.spent["value"] == 3
+@pytest.mark.parametrize("at", (THETA, THETA.expand(3, 2)), ids=("one", "three"))
+@pytest.mark.parametrize("evaluations", (1, 10))
+def test_a_given_gradient_is_all_that_is_asked_for_and_paid(at, evaluations):
+    problems = at.numel() // 2
+    cost = Cost(quadratic, budget=evaluations * problems, gradient=lambda x: x * 0 + LINEAR)
+    e = Backprop(repeat=True)(cost, at, evaluations=evaluations, key=0)
+    assert_close(e.gradient, LINEAR.expand_as(at), rtol=1e-14, atol=0)
+    assert e.evaluations == evaluations and e.kind == "gradient" and e.value is None
+    assert {what: n for what, n in cost.spent.items() if n} == {"gradient": evaluations * problems}
+
+
+def test_along_paths_too_a_given_gradient_is_all_that_is_paid():
+    cost = Cost(quadratic, gradient=lambda x: LINEAR.expand_as(x))
+    e = Pathwise()(cost, Gaussian(THETA, 0.3), evaluations=8, key=0)
+    assert_close(e.gradient["mean"], LINEAR, rtol=1e-14)
+    assert e.evaluations == sum(cost.spent.values()) == 8 and e.value is None
+    free = Pathwise()(Cost(quadratic), Gaussian(THETA, 0.3), evaluations=8, key=0)
+    assert free.value is not None
 
 
 def test_stairs_have_no_slope():

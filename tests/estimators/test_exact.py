@@ -82,7 +82,11 @@ def test_what_cannot_be_integrated_over_is_said():
 
 @pytest.mark.parametrize(
     "estimator",
-    [SphereSmoothing(), SobolSmoothing(), *(OrthogonalSmoothing(law=law) for law in ("haar", "gaussian", "coordinate"))],
+    [
+        SphereSmoothing(),
+        SobolSmoothing(),
+        *(OrthogonalSmoothing(law=law) for law in ("haar", "gaussian", "coordinate")),
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("nodes", (8, 9))  # with a node at 0, which has no direction, and without
