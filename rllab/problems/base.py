@@ -4,9 +4,9 @@
     f_σ(θ) = E f(θ + σu),  ∇f_σ(θ)        smoothed_value, smoothed_gradient    u ~ N(0, I), or uniform in the unit ball
     J(φ) = E_{x∼p_φ} f(x),  ∇_φ J         expected_value, expected_gradient    p_φ Gaussian, or given by logits
 
-Nothing here is estimated: closed forms, or quadrature to rounding. They hold to 1e-10 of the problem's scale, and to
-1e-10 of themselves in tails. Where f jumps, ∇f misses the jumps and ∇f_σ does not: that difference is the bias of
-every method that differentiates f.
+Nothing here is estimated: closed forms, or quadrature to rounding. They hold to 1e-10 of the problem's scale, and
+closed forms to 1e-10 of themselves in tails; ridges and survival problems say what limits theirs. Where f jumps, ∇f
+misses the jumps and ∇f_σ does not: that difference is the bias of every method that differentiates f.
 """
 
 from __future__ import annotations

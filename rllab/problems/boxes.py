@@ -55,7 +55,8 @@ class BoxHole(Problem):
     def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
         c, w = self._box
         # P = Φ(u) − Φ(b), u, b = (c ± w − μ)/s:  ∂P/∂μ = −(φ(u) − φ(b))/s,  ∂P/∂s = −(u φ(u) − b φ(b))/s
-        inside = interval((c - mean) / scale, w / scale)
+        offset = c - mean
+        inside = interval(offset / scale, w / scale, (np.abs(offset) - w) / scale)
         others = self.depth * products_of_others(inside.probability)
         return Moments(
             -self.depth * inside.probability.prod(-1), others * inside.pdf / scale, others * inside.z_pdf / scale

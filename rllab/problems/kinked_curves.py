@@ -101,5 +101,5 @@ def _clip_moments(mu: np.ndarray, s: np.ndarray, lo: float, hi: float) -> tuple[
     from_low = lo + s * (positive_part(z_lo) - positive_part(z_hi))
     from_high = hi - s * (positive_part(-z_hi) - positive_part(-z_lo))
     middle = 0.5 * (lo + hi)
-    inside = interval((mu - middle) / s, 0.5 * (hi - lo) / s)
+    inside = interval((mu - middle) / s, 0.5 * (hi - lo) / s, np.where(mu < middle, -z_lo, z_hi))
     return np.where(mu < middle, from_low, from_high), inside.probability, inside.pdf

@@ -43,14 +43,16 @@ class Interval(NamedTuple):
     z_pdf: np.ndarray
 
 
-def interval(m: np.ndarray, h: np.ndarray) -> Interval:
+def interval(m: np.ndarray, h: np.ndarray, near: np.ndarray) -> Interval:
     """Return the differences of Φ, φ and zφ over [m − h, m + h], h > 0, each accurate relative to itself.
 
     All have a parity in m, so they are taken at |m|, where m − h is the end nearer to 0. Narrow intervals are
     integrated: over 2h max(1, |m|) <= 1 twelve Gauss–Legendre nodes give ∫φ to rounding.
+
+    Args:
+        near: |m| − h, to its own rounding, which tails need: it may be small beside both.
     """
-    a = np.abs(m)
-    near, far = a - h, a + h
+    a, far = np.abs(m), near + 2 * h
     narrow = 2 * h * np.maximum(1.0, a) <= 1
     t = np.where(narrow, h, 0.0)[..., None] * _NODES
     inside = np.exp(-np.where(narrow, a, 0.0)[..., None] * t - 0.5 * t * t) @ _WEIGHTS
@@ -59,7 +61,7 @@ def interval(m: np.ndarray, h: np.ndarray) -> Interval:
     # φ(a + h) = φ(a − h) e^{−2ah}
     drop = np.expm1(-2 * np.minimum(a * h, 400.0))
     density = pdf(near)
-    return Interval(probability, np.sign(m) * density * drop, density * (a * drop + h * (2 + drop)))
+    return Interval(probability, np.sign(m) * density * drop, density * (near * drop + 2 * h * (1 + drop)))
 
 
 def products_of_others(p: np.ndarray) -> np.ndarray:

@@ -3,6 +3,8 @@
     f(x) = k(a·x)          E f under N(μ, diag s²): the curve's own, at mean a·μ and deviation σ = √(Σ a_i² s_i²)
     ∂J/∂μ_i = a_i J_μ      ∂J/∂s_i = J_s a_i² s_i/σ
 
+a·μ is rounded, to 1e-16 of its terms, as it is by `value`: deviations below 1e-6 of them would see that in tails.
+
 In a ball of radius r, a·v is |a| times a coordinate, so the curve's own again, at radius r|a| in dimension d.
 """
 

@@ -283,7 +283,7 @@ class LinearSurvival(Survival):
         # v is even, so the nodes of (0, r) serve both sides; the start is put first
         x = np.concatenate((np.full_like(r, self.start), r * node), axis=1)
         m = closed * x / sd
-        alive = interval(m, np.full_like(m, 1 / sd))
+        alive = interval(m, np.full_like(m, 1 / sd), (np.abs(closed * x) - 1) / sd)
         near, far = (side * (r * node)[:, None, :] / sd - m[:, :, None] for side in (1, -1))
         p_near, p_far = pdf(near), pdf(far)
         by_gain = -self.b * x / sd  # ∂m/∂k

@@ -43,6 +43,19 @@ def test_the_hole_of_one_dimension_is_right_relative_to_itself(width, offset):
         assert_holds(gradient["scale"].numpy(), [-depth * p_s], rtol=1e-10, scale=mp.mpf(10) ** -4 * depth * p / sd)
 
 
+def test_a_hole_seen_through_little_noise_has_its_tail_too():
+    s, c, w = 3e-8, 0.25, 1.75  # edges at −1.5 and 2
+    for mu in (2 + 25 * s, -1.5 - 9 * s, 2 - 6 * s):
+        with mp.workdps(400):
+            p, p_mu, p_s = interval(mp.mpf(c) - mp.mpf(w), mp.mpf(c) + mp.mpf(w), mp.mpf(mu), mp.mpf(s))
+        at = Gaussian(torch.tensor([mu], dtype=DTYPE), s)
+        problem = BoxHole(1.0, c, w, dimension=1)
+        assert_holds(float(problem.expected_value(at)), -p, rtol=1e-11)
+        gradient = problem.expected_gradient(at)
+        assert_holds(gradient["mean"].numpy(), [-p_mu], rtol=1e-11)
+        assert_holds(gradient["scale"].numpy(), [-p_s], rtol=1e-11)
+
+
 def test_the_product_rule_holds_with_deviations_of_their_own():
     mean = torch.tensor([0.3, -0.9, 1.2], dtype=DTYPE)
     scale = torch.tensor([0.2, 0.7, 0.4], dtype=DTYPE)

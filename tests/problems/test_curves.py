@@ -91,6 +91,19 @@ def test_a_tail_is_right_relative_to_itself(problem, z):
         assert_holds(got[0], true[0], rtol=1e-10)
 
 
+@pytest.mark.parametrize("problem", (Clip(-0.7, 0.4), Plateau(0.6)), ids=str)
+@pytest.mark.parametrize("z", (9.0, 29.0))
+def test_a_tail_of_little_noise_sees_the_edge_and_not_the_middle(problem, z):
+    # the middle is millions of deviations away, and rounded accordingly; the edge is not
+    k, breaks = next((k, breaks) for p, k, breaks in CURVES if p == problem)
+    s = 3e-7
+    for edge, side in ((float(breaks[0]), -1), (float(breaks[-1]), 1)):
+        mu = edge + side * z * s
+        true = normal_moments(k, breaks, mu, s)
+        for a, b in zip(curve_moments(problem, mu, s)[1:], true[1:], strict=True):
+            assert_holds(a, b, rtol=1e-11, scale=mp.mpf(10) ** -36 if b is true[2] else 0)
+
+
 @every
 @pytest.mark.parametrize("mu", (0.37, -1.21, 1.13))
 def test_without_noise_the_smoothed_curve_is_the_curve(problem, k, breaks, mu):
