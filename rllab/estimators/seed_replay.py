@@ -49,8 +49,8 @@ class SeedReplay:
         value = optimizer.step(lambda: criterion(net(x), y))
 
     Args:
-        parameters: a module (its parameters that require gradients), a tensor, or several tensors; contiguous, and
-            changed in place.
+        parameters: a module, a tensor, or several tensors; contiguous, and changed in place. An `nn.Parameter` that
+            requires no gradient is frozen, and left out.
         lr: learning rate η > 0; may be assigned between steps.
         sigma: radius σ > 0 of the smoothing, in units of the parameters.
         key: source of all directions.
@@ -96,9 +96,11 @@ class SeedReplay:
         Raises:
             BudgetExceeded: before anything is evaluated.
             FloatingPointError: if a value is not finite.
+            ValueError: if the learning rate assigned is not positive.
             Exception: whatever the loss raises. The parameters are then back at where they were before the step, as
                 exactly as `restore` has them.
         """
+        check_positive("SeedReplay", lr=self.lr, sigma=self.sigma)
         if self.budget is not None and self.evaluations + 2 > self.budget:
             spent = f"{self.evaluations} of the budget of {self.budget} are spent"
             raise BudgetExceeded(f"SeedReplay: 2 more evaluations do not fit: {spent}")
@@ -157,9 +159,9 @@ class SeedReplay:
 
 
 def _tensors(parameters: torch.nn.Module | Tensor | Iterable[Tensor]) -> list[Tensor]:
-    if isinstance(parameters, torch.nn.Module):
-        return [p for p in parameters.parameters() if p.requires_grad]
-    return [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    given = parameters.parameters() if isinstance(parameters, torch.nn.Module) else parameters
+    given = [given] if isinstance(given, Tensor) else given
+    return [p for p in given if not isinstance(p, torch.nn.Parameter) or p.requires_grad]
 
 
 def _flat(parameter: Tensor) -> Tensor:

@@ -65,6 +65,24 @@ def test_a_run_is_that_of_minimize_with_gradient_descent():
     assert values == pytest.approx(trace.values, rel=1e-11)
 
 
+@pytest.mark.parametrize("given", (lambda net: net, lambda net: net.parameters()), ids=("module", "parameters"))
+def test_frozen_parameters_stay_however_they_are_handed_over(given):
+    net = small_net()
+    net[0].weight.requires_grad_(False)
+    frozen, free = net[0].weight.clone(), net[2].weight.detach().clone()
+    SeedReplay(given(net), lr=0.1, key=0).step(lambda: (net(X) - Y).square().mean())
+    assert torch.equal(net[0].weight, frozen) and not torch.equal(net[2].weight, free)
+
+
+def test_a_learning_rate_assigned_later_is_checked_before_anything_is_evaluated():
+    theta = AT.clone()
+    optimizer = SeedReplay(theta, lr=0.1, key=0)
+    optimizer.lr = -1
+    with pytest.raises(ValueError, match="SeedReplay: lr must be positive and finite, got -1"):
+        optimizer.step(loss_at(theta))
+    assert optimizer.evaluations == 0 and torch.equal(theta, AT)
+
+
 @every_way
 def test_long_parameters_move_along_one_direction_drawn_in_pieces(monkeypatch, restore):
     theta = torch.zeros(BLOCK + 1000, dtype=torch.float64)
