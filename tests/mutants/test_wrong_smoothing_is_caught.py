@@ -86,6 +86,8 @@ def scaled(cls, factor, *arguments):
             e = super()._fold(query, answered, rows, errors)
             return replace(e, gradient=e.gradient * (factor(query) if callable(factor) else factor))
 
+    times = "Units" if callable(factor) else f"{factor:g}".replace(".", "_")
+    Scaled.__name__ = f"{cls.__name__}Times{times}"
     return Scaled(*arguments)
 
 
