@@ -18,6 +18,7 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from numbers import Real
 from typing import Any, ClassVar, NamedTuple, SupportsIndex
 
 import numpy as np
@@ -246,6 +247,13 @@ def _ask(cost: Cost, kind: Request, points: Tensor, tangents: Tensor | None, see
 
 def _split(y: Tensor, n: int, b: int) -> Tensor:
     return y.view(n, b, *y.shape[1:])
+
+
+def check_numbers(name: str, **values: object) -> None:
+    """Raise a TypeError in the name of `name` unless every value is a real number."""
+    for argument, value in values.items():
+        if not isinstance(value, Real):
+            raise TypeError(f"{name}: {argument} must be a number, got {value!r}")
 
 
 def check_parameters(name: str, at: object) -> Tensor:

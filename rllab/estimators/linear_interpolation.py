@@ -23,7 +23,7 @@ from torch import Tensor
 
 from rllab.estimate import Block, Estimate, Query, Target
 from rllab.estimators import probes
-from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
+from rllab.estimators.base import BLOCK, Estimator, Plan, check_numbers, check_parameters
 from rllab.estimators.directions import orthonormal
 from rllab.estimators.steps import check_step, forward_step
 from rllab.keys import standard_normal
@@ -64,6 +64,7 @@ class LinearInterpolation(Estimator):
 
     def __post_init__(self) -> None:
         check_step("LinearInterpolation", self.step, self.noise)
+        check_numbers("LinearInterpolation", max_condition=self.max_condition)
         if self.directions not in _DIRECTIONS:
             raise ValueError(f"LinearInterpolation: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
         if not self.max_condition >= 1:
@@ -104,6 +105,11 @@ class LinearInterpolation(Estimator):
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
         at, m, h = query.at, query.units, self._step(query)
+        if self.step is not None:
+            # an orthonormal set moves every coordinate by h/√d or more
+            flat = at.reshape(-1, at.shape[-1])
+            furthest = flat.new_full((len(flat),), at.shape[-1] ** -0.5)
+            probes.check_not_lost("LinearInterpolation", "step", self.step, flat, furthest)
         us, fs = zip(*((block.noise, f) for block, f in answered), strict=True)
         f, d = torch.cat(fs), at.shape[-1]
         z, delta = _matrix(us, h), (f[1:] - f[0]).movedim(0, -1)  # (m, d) and (m,), or (B, m, d) and (B, m)

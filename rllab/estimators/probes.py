@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rllab.arrays import as_array, as_tensor, column_sum
 from rllab.estimate import Block, Estimate, Query
-from rllab.estimators.base import BLOCK, Plan
+from rllab.estimators.base import BLOCK, Plan, check_numbers
 from rllab.estimators.moments import GroupedMoments, Moments
 from rllab.keys import as_like
 
@@ -29,7 +29,8 @@ _PLUS_MINUS = {ndim: torch.tensor([1.0, -1.0]).view(2, *(1,) * ndim) for ndim in
 
 
 def check_positive(name: str, **values: float) -> None:
-    """Raise a ValueError in the name of `name` unless every value is positive and finite."""
+    """Raise a TypeError or ValueError in the name of `name` unless every value is a number, positive and finite."""
+    check_numbers(name, **values)
     for argument, value in values.items():
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name}: {argument} must be positive and finite, got {value}")
@@ -77,6 +78,36 @@ def units(form: Form, block: Block) -> np.ndarray:
     return np.zeros_like(rows) if form == "forward" else rows
 
 
+def check_not_lost(name: str, argument: str, radius: float, at: Tensor, furthest: Tensor) -> None:
+    """Raise a ValueError if moving the largest of a problem's parameters by radius × furthest leaves it where it is.
+
+    Args:
+        at: (B, d).
+        furthest: (B,), the longest move of a coordinate in units of the radius; where it is 0 nothing was to move.
+    """
+    largest, h = at.abs().amax(-1), (radius * furthest).to(at)
+    lost = (largest + h == largest) & (largest - h == largest) & (furthest > 0)
+    if lost.any():
+        b = int(lost.nonzero()[0])
+        theta = float(largest[b])
+        apart = torch.finfo(at.dtype).eps * 2.0 ** (math.frexp(theta)[1] - 1)
+        raise ValueError(
+            f"{name}: {argument} is lost to rounding at a parameter of size {theta:.6g} in {at.dtype}: it must be at "
+            f"least {apart / float(furthest[b]):.2g}, got {radius:g}"
+        )
+
+
+def _check_moved(query: Query, w: np.ndarray, u: np.ndarray) -> None:
+    """Raise a ValueError if all differences of a problem are zero because its probes were rounded to where it is."""
+    estimator, d = query.estimator, query.at.shape[-1]
+    still = ~w.any(0).reshape(-1)
+    if still.any():
+        argument = "sigma" if hasattr(estimator, "sigma") else "radius"
+        furthest = torch.from_numpy(np.abs(u.reshape(len(u), -1, d)[:, still]).max((0, 2)))
+        at = query.at.cpu().reshape(-1, d)[torch.from_numpy(still)]
+        check_not_lost(type(estimator).__name__, argument, getattr(estimator, argument), at, furthest)
+
+
 def fold(
     query: Query, answered: Iterable[tuple[Block, Tensor]], form: Form, moments: Moments | GroupedMoments
 ) -> Estimate:
@@ -93,6 +124,8 @@ def fold(
             w = f - centre
         else:
             w = f
+        if form != "one-point" and (w.ndim > 1 or not w.item(0)):  # most blocks are done with at the first look
+            _check_moved(query, w, u)
         moments.add(w, u)
         total = total + column_sum(f)
         del block, values, u  # before the next block is drawn: its buffers are then still in cache
