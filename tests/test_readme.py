@@ -14,10 +14,11 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.S)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
+GUIDE = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guide.md").read_text(), flags=re.S)
 SHELL = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if line.strip()]
 
 
-@pytest.mark.parametrize("snippet", PYTHON, ids=lambda s: s.strip().splitlines()[-1][:40])
+@pytest.mark.parametrize("snippet", PYTHON + GUIDE, ids=lambda s: s.strip().splitlines()[-1][:40])
 def test_a_python_snippet_runs(snippet, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", snippet], cwd=tmp_path, capture_output=True, text=True, timeout=120

@@ -3,6 +3,8 @@
 from rllab.estimators.arm import ARM as ARM
 from rllab.estimators.backprop import Backprop as Backprop
 from rllab.estimators.base import Estimator as Estimator
+from rllab.estimators.base import Plan as Plan
+from rllab.estimators.base import check_parameters as check_parameters
 from rllab.estimators.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.complex_step import ComplexStep as ComplexStep
 from rllab.estimators.dice import dice_surrogate as dice_surrogate
