@@ -87,3 +87,8 @@ def linear(x: Tensor) -> Tensor:
 def quadratic(x: Tensor) -> Tensor:
     y = x - THETA
     return OFFSET + y @ LINEAR + 0.5 * torch.einsum("ni,ij,nj->n", y, HESSIAN, y)
+
+
+def dyadic(f):
+    """Return the cost rounded to multiples of 2⁻²⁰, so that a power of two can be added to it without rounding."""
+    return lambda x: torch.round(f(x) * 2**20) / 2**20
