@@ -121,10 +121,12 @@ def page() -> str:
     lines = [
         "# The lecture's figures, drawn from live graphs",
         "",
-        "Each is made by `experiments/gallery.py` from a graph that computes, drawn by `backprop.draw_graph` or",
-        "`backprop.draw_units`. ● observed, ○ computed, ◆ ◇ discrete, ⊙ weights, ◎ gradients; blue blocks are",
-        "functions, round on the side that is easy to compute; red squares are costs; yellow blocks multiply, in the",
-        "derivative network, by what is written in them; several arrows into one gradient are added.",
+        "Each is made by `experiments/gallery.py` from a graph that computes, laid out as `backprop.draw_graph` or",
+        "`backprop.draw_units` does. Figures 5 and 7 and the chain are relabelled by hand, and what the lecture leaves",
+        "out there, as the y of figure 7, is left out (`experiments/pictures.py`).",
+        "● observed, ○ computed, ◆ ◇ discrete, ⊙ weights, ◎ gradients; blue blocks are functions, round on the side",
+        "that is easy to compute; red squares are costs; yellow blocks multiply, in the derivative network, by what is",
+        "written in them; several arrows into one gradient are added.",
         "Source: LeCun (2020), NYU Deep Learning, week 2.",
     ]
     for name, picture in PICTURES.items():

@@ -180,7 +180,7 @@ PICTURES = {
         },
     ),
     "figure_7": Picture(
-        "Figure 7. One z feeds three weighted sums: its gradient adds what comes back from each.",
+        "Figure 7. One z feeds three weighted sums, and through each of them the cost.",
         figure_7,
         {"computed": 4, "weight": 3, "sum": 3, "box": 1},
     ),

@@ -11,13 +11,15 @@ from rllab.backprop.explicit import forward
 WIDTH, N, NEAR = 3, 2, 1e-4
 
 
-def random_graph(seed: int) -> tuple[bp.Graph, tuple[torch.Tensor, ...]]:
-    """Return a graph of 3 to 9 blocks between variables of one width, re-used at random, and inputs for it.
+def random_graph(seed: int, modules: int | None = None) -> tuple[bp.Graph, tuple[torch.Tensor, ...]]:
+    """Return a graph of so many modules, or 3 to 9, between variables of one width, re-used at random, and its inputs.
+
+    Concatenations have a layer of their own behind them; a sum and one cost, or two, stand on top.
 
     Graphs that stand on a kink, as a ReLU of a ReLU does, are passed over: there every slope between is right.
     """
     for attempt in itertools.count():
-        graph, observed = _random_graph(random.Random(f"{seed}/{attempt}"), seed)
+        graph, observed = _random_graph(random.Random(f"{seed}/{attempt}"), seed, modules)
         if not _on_a_kink(graph, observed):
             return graph, observed
     raise AssertionError
@@ -67,9 +69,9 @@ def _module(draw: random.Random, name: str) -> bp.Module:
     return getattr(bp, name)(draw.choice((2, 3))) if name in JOINS else getattr(bp, name)()
 
 
-def _random_graph(draw: random.Random, seed: int) -> tuple[bp.Graph, tuple[torch.Tensor, ...]]:
+def _random_graph(draw: random.Random, seed: int, modules: int | None) -> tuple[bp.Graph, tuple[torch.Tensor, ...]]:
     pool, blocks = ["x", "u"], []
-    for k in range(draw.randint(3, 9)):
+    for k in range(draw.randint(3, 9) if modules is None else modules):
         linears = [b for b in blocks if type(b.module) is bp.Linear and b.module.fan_in == WIDTH and not b.shares]
         shared = draw.choice(linears) if linears and draw.random() < 0.3 else None
         module = shared.module if shared else _module(draw, draw.choice([*SINGLE, *JOINS]))

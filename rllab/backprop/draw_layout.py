@@ -10,14 +10,26 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rllab.backprop.draw_diagram import Diagram, Edge, Kind, Node
 from rllab.backprop.draw_layers import Layered, Name, arranged, heights_of
 from rllab.backprop.draw_places import places_of
-from rllab.backprop.draw_shapes import CIRCLES, GAP, PORT, Direction, Measure, Shape, reach, shape_of
+from rllab.backprop.draw_shapes import (
+    ARROW,
+    CIRCLES,
+    GAP,
+    HEADS,
+    PORT,
+    TURN,
+    Direction,
+    Measure,
+    Shape,
+    reach,
+    shape_of,
+)
 
-ARROW, NEAR, STEEP, FAR = 7.0, 25.0, 0.4, 60.0  # points: arrowheads; between bands: at least, per point aside, at most
+NEAR, STEEP, FAR = 25.0, 0.4, 60.0  # points between bands: at least, per point aside, at most
 FAN, THIN = math.radians(40), 4.0  # from the vertical at most; of a band that is thicker than a circle, beside it
 MARGIN, HALVES = 6.0, 34.0  # around all; between forward half and twin
 Point = tuple[float, float]
@@ -117,9 +129,11 @@ def laid_out(diagram: Diagram, measure: Measure, direction: Direction = "up") ->
     )
     routes, chains = [], [chain for chain, _ in attached.values()]
     counts = Counter(chain[0] for chain in chains), Counter(chain[-1] for chain in chains)
+    fan = _fans(diagram, attached, place, bands, height, shapes)
     for i, edge in enumerate(diagram.edges):
         chain, offsets = attached[i]
         ends = _ends(diagram, chain, place, bands, height, shapes, counts, direction)
+        ends[1] = replace(ends[1], angle=fan.get(i))
         routes.append(_route(edge, chain, offsets, place, bands, ends, to))
     across, along = start - HALVES + 2 * MARGIN, bands[-1][1] + 2 * MARGIN
     size = (across, along) if direction == "up" else (along, across)
@@ -304,6 +318,7 @@ class _End:
     layer: int
     middle: float
     fans: bool
+    angle: float | None = None  # from the vertical, at which this edge meets it; else that of where it comes from
 
     def at(self, offset: float, sign: float, *, front: bool) -> Point:
         """Return the point of the outline above (1) or below (−1) the centre."""
@@ -312,8 +327,9 @@ class _End:
 
     def aside(self, towards: float, sign: float, edge: float) -> Point:
         """Return the point of a circle in the direction of another place, but not far from the vertical."""
-        angle = math.atan2(towards - self.place, abs(edge - self.middle))
-        angle = max(-FAN, min(FAN, angle))
+        angle = self.angle
+        if angle is None:
+            angle = max(-FAN, min(FAN, math.atan2(towards - self.place, abs(edge - self.middle))))
         r = self.along / 2
         return self.place + r * math.sin(angle), self.middle + sign * r * math.cos(angle)
 
@@ -321,6 +337,34 @@ class _End:
         """Return across over along, outwards, at a point of the circle."""
         x = (u - self.place) / (self.along / 2)
         return x / math.sqrt(1 - x * x)
+
+
+def _fans(
+    diagram: Diagram,
+    attached: dict[int, tuple[list[Name], Point]],
+    place: dict[Name, float],
+    bands: list[Point],
+    height: dict[str, int],
+    shapes: dict[str, Shape],
+) -> dict[int, float]:
+    """Return the angle at which each edge meets its sum: where it comes from, but arrowheads beside each other."""
+    into: dict[str, list[int]] = {}
+    for i, (chain, _) in attached.items():
+        if diagram.node(str(chain[-1])).kind == "sum":
+            into.setdefault(str(chain[-1]), []).append(i)
+    angles: dict[int, float] = {}
+    for name, edges in into.items():
+        from_ = {i: place[attached[i][0][-2]] - place[name] for i in edges}
+        ordered, k = sorted(edges, key=from_.__getitem__), height[name]
+        away = sum(bands[k]) / 2 - bands[k - 1][1]
+        step = HEADS / (shapes[name].width / 2 + ARROW)
+        found = [math.atan2(from_[i], away) for i in ordered]
+        for j in range(len(found)):  # each to the right of those before it …
+            found[j] = max(found[j], found[j - 1] + step if j else -TURN)
+        for j in reversed(range(len(found))):  # … and to the left of those after it
+            found[j] = min(found[j], found[j + 1] - step if j + 1 < len(found) else TURN)
+        angles |= dict(zip(ordered, found, strict=True))
+    return angles
 
 
 def _ends(

@@ -21,6 +21,8 @@ def symbol(name: str) -> str:
         base, accent, index = letter.groups()
         base = rf"\{_ACCENTS[accent]}{{{base}}}" if accent else base
         return base + (f"_{{{index.strip('_').replace('_', ',')}}}" if index else "")
+    if not plain.strip("_").strip():
+        return r"\mathrm{" + r"\_" * len(plain) + "}"
     word, index = re.fullmatch(r"(.*?)_?(\d*)", plain, flags=re.DOTALL).groups()  # type: ignore[union-attr]
     upright = rf"\mathrm{{{_verbatim(word)}}}"
     return upright + (f"_{{{index}}}" if index else "")

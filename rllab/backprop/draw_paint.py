@@ -10,8 +10,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rllab.backprop.draw_layout import ARROW, Layout, Placed, Point, Rect, Route
-from rllab.backprop.draw_shapes import CAP, CIRCLES, ROUND, TWIN, Measure, Text
+from rllab.backprop.draw_layout import Layout, Placed, Point, Rect, Route
+from rllab.backprop.draw_shapes import ARROW, CAP, CIRCLES, ROUND, TWIN, Measure, Text
 from rllab.files import write_atomically
 
 if TYPE_CHECKING:

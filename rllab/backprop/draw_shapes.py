@@ -19,6 +19,8 @@ Direction = Literal["up", "right"]
 FONT, SMALL = 12.0, 9.0  # points, inside shapes and beside variables; inside the boxes of single weights
 CIRCLE, SUM, HEIGHT, PORT, PADDING, GAP = 11.0, 17.0, 26.0, 13.0, 8.0, 4.0
 WIDEST = 64.0  # a square with more in it is a rectangle
+ARROW, HEADS = 7.0, 6.2  # points: an arrowhead, and from one to the next where both end on a sum
+TURN, SPREAD = math.radians(60), math.radians(86)  # arrows meet a sum so far from the vertical; what all of them take
 CAP = 9.0  # how far the round, or pointed, side stands out
 ROUND: tuple[Kind, ...] = ("function", "average", "multiplier")
 CIRCLES: tuple[Kind, ...] = ("observed", "computed", "parameter", "gradient", "sum")
@@ -46,7 +48,7 @@ def shape_of(node: Node, measure: Measure, ports: int, direction: Direction) -> 
     font = SMALL if node.kind == "weight" else FONT
     text = measure(node.label, font) if node.label else (0.0, 0.0, 0.0)
     if node.kind in CIRCLES:
-        size = SUM if node.kind == "sum" else CIRCLE
+        size = max(SUM, 2 * (HEADS * (ports - 1) / SPREAD - ARROW)) if node.kind == "sum" else CIRCLE
         return Shape(size, size, text, beside=node.kind != "sum", font=font)
     if node.kind in ("one", "weight"):
         return Shape(text[0] + 6, 2 * font * 0.75, text, beside=False, font=font)

@@ -1,5 +1,8 @@
 """Drawings: what is drawn of a graph, and that nothing lies on anything else. No pixel is looked at."""
 
+import itertools
+import math
+
 import pytest
 import torch
 from backprop.dags import random_graph
@@ -10,11 +13,14 @@ from rllab.backprop.draw_diagram import Edge
 from rllab.backprop.draw_layout import laid_out
 from rllab.backprop.draw_names import symbol
 from rllab.backprop.draw_network import units_diagram
+from rllab.backprop.draw_paint import HEAD, text_measure
+from rllab.backprop.draw_shapes import ARROW
 
 
 def measure(label, font):
     """A width for every letter: near to what the fonts give, without loading them."""
-    return 0.55 * font * len(label.replace("mathrm", "")), 0.7 * font, 0.25 * font
+    letters = label.replace("mathrm", "").replace(r"\Sigma", "S")  # a sum's letter lies inside of its circle
+    return 0.55 * font * len(letters), 0.7 * font, 0.25 * font
 
 
 def supervised(key=0):
@@ -147,6 +153,30 @@ def test_nothing_lies_on_anything_else_in_random_graphs(start, direction):
             assert max(gaps(layout)) <= 1e-6
 
 
+@pytest.mark.parametrize(("seed", "direction"), [(0, "up"), (1, "right")])
+def test_nothing_lies_on_anything_else_in_graphs_of_25_blocks(seed, direction):
+    graph, _ = random_graph(seed, modules=21)
+    assert len(graph.blocks) == 25
+    layout = laid_out(graph_diagram(graph, params=True, backward=True), measure, direction)
+    assert not faults(layout) and max(gaps(layout)) <= 1e-6
+
+
+@pytest.mark.parametrize("inputs", [2, 6, 12])
+def test_arrowheads_at_a_sum_stand_beside_each_other(inputs):
+    layout = laid_out(units_diagram(bp.mlp((inputs, 3, 2), "squared_distance")), measure)
+    assert not faults(layout)
+    into: dict[str, list[tuple[float, float]]] = {}
+    for route in layout.routes:
+        if layout.placed(route.edge.head).node.kind == "sum":
+            tip, before = route.curves[-1][3], route.curves[-1][2]
+            length = math.dist(tip, before)
+            base = tuple(t - ARROW * (t - b) / length for t, b in zip(tip, before, strict=True))
+            into.setdefault(route.edge.head, []).append(base)
+    assert len(into) == 5
+    for bases in into.values():
+        assert min(math.dist(a, b) for a, b in itertools.combinations(bases, 2)) > 2 * HEAD
+
+
 @pytest.mark.parametrize("k", [2, 7, 15])
 def test_nothing_lies_on_anything_else_in_wide_graphs(k):
     for more in ({}, {"backward": True}, {"samples": 3}):
@@ -201,6 +231,35 @@ def test_a_discrete_variable_is_told_from_a_continuous_one():
 )  # fmt: skip
 def test_names_become_mathematics(name, tex):
     assert symbol(name) == tex
+
+
+@pytest.mark.parametrize(
+    "name", ["a%b", "a{b", "a}b", "a\\b", "z#1", "$x$", "a^b", "a~b", 'q"r', "f(x)", "a\nb", "_", "100%"]
+)
+def test_names_of_any_signs_can_be_drawn(name):
+    blocks = [
+        bp.Block(name, bp.Linear(2, 3), ("x" + name,), ("s" + name,)),
+        bp.Block("h" + name, bp.Tanh(), ("s" + name,), ("z" + name,)),
+        bp.Block("C" + name, bp.SquaredDistance(), ("z" + name, "y"), ("c" + name,)),
+    ]
+    graph = bp.Graph(blocks, {"x" + name: False, "y": False}, output="z" + name, cost="c" + name, key=0)
+    for more in ({"params": True, "backward": True}, {"samples": 2}, {"isolate": name}):
+        laid_out(graph_diagram(graph, **more), text_measure())
+    laid_out(units_diagram(graph), text_measure())
+
+
+def test_derivatives_of_two_functions_of_one_variable_are_told_apart():
+    blocks = [
+        bp.Block("h1", bp.Tanh(), ("x",), ("a",)),
+        bp.Block("h2", bp.Sigmoid(), ("x",), ("b",)),
+        bp.Block("h3", bp.Tanh(), ("s3",), ("d",)),
+        bp.Block("sum", bp.Add(3), ("a", "b", "d"), ("s",)),
+        bp.Block("C", bp.SquaredDistance(), ("s", "y"), ("c",)),
+    ]
+    graph = bp.Graph(blocks, dict.fromkeys(("x", "s3", "y"), False), output="s", cost="c", key=0)
+    diagram = graph_diagram(graph, backward=True)
+    labels = [diagram.node(f"*d{h}/d{z}").label for h, z in (("h1", "x"), ("h2", "x"), ("h3", "s3"))]
+    assert labels == [r"\times\,h′_{1}(x)", r"\times\,h′_{2}(x)", r"\times\,h′(s_{3})"]
 
 
 def test_drawing_leaves_matplotlibs_settings_and_random_states_alone(tmp_path):
