@@ -70,9 +70,7 @@ def descent_does_not_move(seed: int, fast: bool) -> float:
 
 def _slope_of_stairs(seed: int, fast: bool, sigma: float) -> float:
     land, n = nonsmooth.LANDSCAPES["stairs"], 1 << (13 if fast else 16)
-    rows = nonsmooth.estimates(land, sigma, n, 2, Key(seed))
-    slopes = [2 * r["gradient"] for r in rows if r["what"] == "agreement" and r["form"] == "antithetic"]
-    return furthest(slopes, 1)
+    return furthest([2 * r["gradient"] for r in nonsmooth.agreements(land, sigma, "antithetic", n, Key(seed))], 1)
 
 
 @row(
@@ -88,8 +86,8 @@ def smoothed_stairs(seed: int, fast: bool) -> float:
 
 def _best_radius(seed: int, fast: bool, name: str) -> float:
     def cosine(sigma: float) -> float:
-        rows = nonsmooth.estimates(nonsmooth.LANDSCAPES[name], sigma, 2048, 20 if fast else 300, Key(seed))
-        return next(r["cosine"] for r in rows if r["what"] == "quality" and r["form"] == "antithetic")
+        land, repeats = nonsmooth.LANDSCAPES[name], 20 if fast else 300
+        return nonsmooth.quality(land, sigma, "antithetic", repeats, Key(seed))["cosine"]
 
     return cosine(0.4) - largest(cosine(0.04), cosine(10.0))
 
