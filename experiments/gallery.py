@@ -96,8 +96,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for line in pictures:
         judge(
             line["wrong"] == 0,
-            f"{line['picture']}: {line['nodes']} nodes, {line['edges']} edges; {line['wrong']} nodes too many or "
-            "missing (needs 0)",
+            f"{line['picture']}: {line['nodes']} nodes, {line['edges']} edges; {line['wrong']} wrong nodes (needs 0)",
         )
     judge(
         edge_list["difference"] <= 1e-12,

@@ -36,16 +36,7 @@ import torch
 import tyro
 from frame import Flags, Judge, main, values
 from matplotlib.axes import Axes
-from matrix_data import (
-    BEST,
-    CANCER,
-    CANCER_STEPS,
-    DIABETES,
-    TRIALS,
-    TUNING_SEEDS,
-    fit_cancer,
-    fit_diabetes,
-)
+from matrix_data import BEST, CANCER, CANCER_STEPS, DIABETES, TRIALS, TUNING_SEEDS, fit_cancer, fit_diabetes
 from torch import Tensor
 from torch.optim import LBFGS, SGD, Adam
 

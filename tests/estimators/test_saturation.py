@@ -33,6 +33,9 @@ class Softer:
     def __call__(self, at: Distribution) -> Distribution:
         return at.replace(**{name: value.clamp(-2, 2) for name, value in at.parameters.items()})
 
+    def __repr__(self) -> str:  # names the case, and must be the same in every process
+        return "Softer()"
+
 
 OF_SLOPES = [GumbelRao(0.5, 3), GumbelSoftmax(0.5), GumbelSoftmax(0.5, hard=True), StraightThrough()]
 OF_ANY = [
