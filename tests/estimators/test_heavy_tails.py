@@ -12,6 +12,7 @@ Source: Wang (2005), "Limit theorems for self-normalized large deviation".
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -74,6 +75,7 @@ def test_the_rate_of_a_skewed_t_test_is_that_of_the_formula(shape):
     assert found.mean() > 2 * float(student.sf(limit, n - 1))  # the limit by itself is wrong by as much
 
 
+@dataclass(frozen=True)
 class Wide:
     """N(mean + 0.2 s, (1.3 s)²) for N(mean, s²)."""
 
