@@ -1,5 +1,7 @@
 """Target, Block, Query, Estimate: the values that estimators, costs and plots exchange.
 
+Query and Estimate are values too, though not frozen: making the two frozen is a twentieth of a small estimate's price.
+
 Letters used throughout: d parameters, B problems at once, n points, m units (a pair, a sample, a coordinate: what an
 estimator averages over), K samples of a distribution.
 """
@@ -110,7 +112,7 @@ class Block(NamedTuple):
     tangents: Tensor | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Query:
     """A recipe for the points an estimator wants evaluated; it pickles to a key, not to vectors of noise.
 
@@ -166,7 +168,7 @@ class Query:
         return seeds_for(unit, self.key.child("noise"))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Estimate:
     """A gradient estimate: the vector, what it estimates, what it cost, how sure it is. Everything is detached.
 

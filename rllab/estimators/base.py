@@ -99,10 +99,11 @@ class Estimator(ABC):
             TypeError: if `evaluations` is not an integer.
             ValueError: if it is below `minimum(at)`.
         """
-        try:
-            evaluations = operator.index(evaluations)
-        except TypeError:
-            raise TypeError(f"{type(self).__name__}: evaluations must be an integer, got {evaluations!r}") from None
+        if type(evaluations) is not int:
+            try:
+                evaluations = operator.index(evaluations)
+            except TypeError:
+                raise TypeError(f"{type(self).__name__}: evaluations must be an integer, got {evaluations!r}") from None
         plan = self._plan(at)
         units = (evaluations - plan.shared) // plan.per_unit
         if units < plan.least_units:
@@ -189,7 +190,7 @@ class Estimator(ABC):
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
         # a cost may write into its argument, and what samples or learns reads the points again when it folds
-        copied = self.stateful or not isinstance(query.at, Tensor)
+        copied, bare = self.stateful or not isinstance(query.at, Tensor), query.kind != self.kind
         for i in range(len(query)):
             block = self._block(query, i)
             points = block.points.clone() if copied else block.points
@@ -202,7 +203,7 @@ class Estimator(ABC):
                 seeds = None if seeds is None else seeds.reshape(-1)
                 y = _ask(cost, query.kind, points.reshape(n * b, d), v, seeds)
                 y = _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
-            yield block, y if query.kind == self.kind else (None, y)
+            yield block, (None, y) if bare else y
             del block, points, y  # see `_fold`: one block at a time is alive
 
     def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:

@@ -100,9 +100,15 @@ def check_not_lost(name: str, argument: str, radius: float, at: Tensor, furthest
 def _check_moved(query: Query, w: np.ndarray, u: np.ndarray) -> None:
     """Raise a ValueError if all differences of a problem are zero because its probes were rounded to where it is."""
     estimator, d = query.estimator, query.at.shape[-1]
+    argument = "sigma" if hasattr(estimator, "sigma") else "radius"
+    if w.ndim == 1:
+        # some coordinate moves by radius ‖u_0‖/√d or more, and none is larger than ‖θ‖
+        theta, first = as_array(query.at), u[0]
+        moved, size = getattr(estimator, argument) ** 2 * first.dot(first), d * theta.dot(theta)
+        if moved > torch.finfo(query.at.dtype).eps ** 2 * size:
+            return
     still = ~w.any(0).reshape(-1)
     if still.any():
-        argument = "sigma" if hasattr(estimator, "sigma") else "radius"
         furthest = torch.from_numpy(np.abs(u.reshape(len(u), -1, d)[:, still]).max((0, 2)))
         at = query.at.cpu().reshape(-1, d)[torch.from_numpy(still)]
         check_not_lost(type(estimator).__name__, argument, getattr(estimator, argument), at, furthest)
@@ -124,7 +130,8 @@ def fold(
             w = f - centre
         else:
             w = f
-        if form != "one-point" and (w.ndim > 1 or not w.item(0)):  # most blocks are done with at the first look
+        # most blocks are done with at the first look: a difference, or values that differ between directions
+        if form != "one-point" and (w.ndim > 1 or (not w[0] and f[0] == f[len(w) - 1])):
             _check_moved(query, w, u)
         moments.add(w, u)
         total = total + column_sum(f)
