@@ -120,7 +120,10 @@ class Categorical(Distribution):
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         both = _softmax(self.logits)
         p, q = as_tensor(both, self.logits), as_tensor(_others(both, both.argmax(-1)), self.logits)
-        x = self._hot(self._index(x).cpu().numpy()) if self.samples == "index" else x.view(-1, *self.logits.shape)
+        if noise is not None or self.samples == "index":
+            x = self._hot(noise.index if noise is not None else self._index(x).cpu().numpy())
+        else:
+            x = x.view(-1, *self.logits.shape)
         return {"logits": x * q - (1 - x) * p}
 
     @property

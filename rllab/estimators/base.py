@@ -189,11 +189,11 @@ class Estimator(ABC):
         return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
-        # a cost may write into its argument, and what samples or learns reads the points again when it folds
-        copied, bare = self.stateful or not isinstance(query.at, Tensor), query.kind != self.kind
+        bare = query.kind != self.kind
         for i in range(len(query)):
             block = self._block(query, i)
-            points = block.points.clone() if copied else block.points
+            # a cost may write into its argument
+            points = block.points.clone() if self._rereads(query, block) else block.points
             seeds = query.seeds(block) if cost.seeded else None
             if points.ndim == 2:
                 y = _ask(cost, query.kind, points, block.tangents, seeds)
@@ -222,6 +222,10 @@ class Estimator(ABC):
     @abstractmethod
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], rows: bool, errors: bool) -> Estimate:
         """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
+
+    def _rereads(self, query: Query, block: Block) -> bool:
+        """Whether the fold reads the points of a block again, as what samples or learns does."""
+        return not isinstance(query.at, Tensor) or self.stateful
 
     def _span(self, query: Query, i: int) -> tuple[int, int]:
         """Return the pieces a..b that block i of a query holds."""

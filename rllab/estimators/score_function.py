@@ -116,6 +116,9 @@ class ScoreFunction(Estimator):
         x, noise = query.at.draw(b - a, query.key.child("sample", i))
         return Block(slice(a, b), x, noise)
 
+    def _rereads(self, query: Query, block: Block) -> bool:
+        return block.noise is None or isinstance(block.noise, dict) or self.counts  # scores come of noise if they can
+
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
         # One pass over the blocks, though the baseline is known only at its end: with w = a (f − o)/K, a of `factor`,
         #   Σ (w − c) s = Σ w s − c Σ s      and      Σ (w − c)² s² = Σ w² s² − 2c Σ w s² + c² Σ s².
@@ -173,7 +176,7 @@ class ScoreFunction(Estimator):
         value, state = as_tensor(np.asarray(value), next(iter(at.parameters.values()))), query.state
         if self.baseline == "moving":
             state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
-        g, se = at.as_tensors(g), at.as_tensors(se) or None
+        g, se = at.as_tensors(g), at.as_tensors(se) if se else None
         contributions = at.as_tensors(self._rows(at, kept, centres, k)) if rows else None
         return Estimate(g, value, query.evaluations, self.target, se, contributions, state)
 
