@@ -190,8 +190,8 @@ def _once(p: np.ndarray, most: np.ndarray, mine: np.ndarray) -> np.ndarray:
 
     That difference cancels for the c of most probability alone, which is given what the others leave.
     """
-    g = mine - row_sum(mine) * p
-    return _put(g, most, -_rest(g, most))
+    g = _put(mine - row_sum(mine) * p, most, 0.0)
+    return _put(g, most, -row_sum(g)[..., 0])
 
 
 def _others(v: np.ndarray, most: np.ndarray) -> np.ndarray:
