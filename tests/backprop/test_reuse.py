@@ -6,12 +6,10 @@ import pytest
 import torch
 from backprop.cases import CASES
 from backprop.dags import random_graph
+from backprop.small_graphs import X2, Y2
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rllab import backprop as bp
-
-X2 = torch.tensor([[0.3, -1.1], [0.7, 0.4], [-0.2, 0.9]])
-Y2 = torch.tensor([2, 0, 1])
 
 
 def test_what_is_reused_is_written_over_and_what_is_not_stays():
