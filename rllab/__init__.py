@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from rllab.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from rllab.blackbox import BlackBox as BlackBox
@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from rllab.distributions import Poisson as Poisson
     from rllab.distributions import Product as Product
     from rllab.estimate import Estimate as Estimate
-    from rllab.estimate import Query as Query
     from rllab.estimate import Target as Target
+    from rllab.estimators import Query as Query
     from rllab.keys import Key as Key
-    from rllab.loop import Trace as Trace
-    from rllab.loop import minimize as minimize
+    from rllab.optimize import SeedReplay as SeedReplay
+    from rllab.optimize import Trace as Trace
+    from rllab.optimize import minimize as minimize
     from rllab.quality import measure_quality as measure_quality
 
 _HOME = {
@@ -48,22 +49,25 @@ _HOME = {
     "Key": "rllab.keys",
     "Poisson": "rllab.distributions",
     "Product": "rllab.distributions",
-    "Query": "rllab.estimate",
+    "Query": "rllab.estimators",
+    "SeedReplay": "rllab.optimize",
     "Target": "rllab.estimate",
-    "Trace": "rllab.loop",
+    "Trace": "rllab.optimize",
     "measure_quality": "rllab.quality",
-    "minimize": "rllab.loop",
+    "minimize": "rllab.optimize",
 }
 _MODULES = (
     "agents",
     "backprop",
     "critics",
+    "diagrams",
     "distributions",
     "estimators",
     "plots",
     "problems",
-    "report",
+    "quality",
     "runs",
+    "tables",
     "testing",
 )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from typing import Annotated
 
 import tyro
 
-from rllab import __version__
-from rllab.report import table
 from rllab.runs import Record, limit_threads, load_records, one_line_errors
+from rllab.tables import table
+from rllab.version import __version__
 
 DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
 
@@ -88,36 +87,13 @@ class Estimators:
         print(table(head, lines))
 
 
-@dataclass(frozen=True)
-class Lecture:
-    """Measure what a lecture on gradient descent and backpropagation says, statement by statement, in a checkout.
-
-    Every flag goes to the script experiments/lecture.py: --fast for a few seconds, --wrong for wrong versions too,
-    --seeds, --processes, --out, --resume, --replot.
-    """
-
-    flags: tyro.conf.Suppress[tuple[str, ...]] = ()
-
-    def run(self) -> None:
-        script = Path(__file__).resolve().parents[1] / "experiments" / "lecture.py"
-        if not script.is_file():
-            raise ValueError(
-                "rllab lecture: needs a checkout of the repository, where experiments/lecture.py is; this rllab is an "
-                "installed package"
-            )
-        sys.exit(subprocess.run([sys.executable, script, *self.flags]).returncode)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if arguments == ["--version"]:
         print(__version__)
         return
-    if arguments[:1] == ["lecture"] and not {"-h", "--help"} & set(arguments):
-        command = Lecture(tuple(arguments[1:]))
-    else:
-        command = tyro.cli(Plot | Runs | Estimators | Lecture, prog="rllab", description=DESCRIPTION, args=arguments)
+    command = tyro.cli(Plot | Runs | Estimators, prog="rllab", description=DESCRIPTION, args=arguments)
     limit_threads()
     with one_line_errors():
         command.run()

@@ -1,26 +1,18 @@
-"""Target, Block, Query, Estimate: the values that estimators, costs and plots exchange.
+"""Target and Estimate: what a vector is an estimate of, and the vector with its price and standard error.
 
-Query and Estimate are values too, though not frozen: making the two frozen is a twentieth of a small estimate's price.
-
-Letters used throughout: d parameters, B problems at once, n points, m units (a pair, a sample, a coordinate: what an
-estimator averages over), K samples of a distribution.
+An Estimate is a value too, though not frozen: freezing it and its query is a twentieth of a small estimate's price.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from torch import Tensor
 
 from rllab.cost import Request
-from rllab.keys import Key, seeds_for
-
-if TYPE_CHECKING:
-    from rllab.estimators.base import Estimator, Plan
 
 Gradient = Tensor | dict[str, Tensor]
 
@@ -94,78 +86,6 @@ class Target:
     def __str__(self) -> str:
         detail = f"{self.kernel}, σ = {self.radius:g}" if self.radius is not None else self.of
         return f"{self.kind.value} ({detail})" if detail else self.kind.value
-
-
-class Block(NamedTuple):
-    """Some consecutive points of a query.
-
-    Args:
-        rows: where the answers to these points stand in the vector of all answers.
-        points: (n, d), or (n, B, d) for B problems at once.
-        noise: what the fold needs to weigh the answers; regenerated from the key, never stored.
-        tangents: for a "jvp" query, the direction at each point, shaped like `points`.
-    """
-
-    rows: slice
-    points: Tensor
-    noise: Any = None
-    tangents: Tensor | None = None
-
-
-@dataclass(slots=True, eq=False)
-class Query:
-    """A recipe for the points an estimator wants evaluated; it pickles to a key, not to vectors of noise.
-
-    `query[i]` is pure in (query, i): blocks may be evaluated in any order, by any worker. Put the answers to
-    `query[i].points` into `values[query[i].rows]`, then call `query.estimator.tell(query, values)`. N points make
-
-        kind                 answers                                          Cost has it as
-        "value"              (N,) costs                                       cost(points)
-        "complex"            (N,) complex costs at complex points             cost.complex(points)
-        "gradient"           (N, d) gradients                                 cost.gradient(points)
-        "value_and_gradient" (N,) and (N, d)                                  cost.value_and_gradient(points)
-        "jvp"                (N,) costs and (N,) derivatives along tangents   cost.jvp(points, tangents)
-
-    each with B after N for B problems at once.
-
-    Args:
-        units: what the estimator averages over, m.
-        evaluations: answers expected for each problem; at (B, d) the cost is charged B times as many.
-        plan: how units make blocks; there are `len(query)`.
-        kind: what is asked at each point, see above.
-    """
-
-    estimator: Estimator
-    at: Any
-    units: int
-    evaluations: int
-    plan: Plan
-    key: Key
-    state: Any = None
-    kind: Request = "value"
-
-    def __len__(self) -> int:
-        return -(-self.units * self.plan.pieces // self.plan.block)
-
-    def __getitem__(self, i: int) -> Block:
-        if not 0 <= i < len(self):
-            raise IndexError(f"Query: block must be in 0..{len(self) - 1}, got {i}")
-        return self.estimator._block(self, i)
-
-    def __iter__(self) -> Iterator[Block]:
-        return (self.estimator._block(self, i) for i in range(len(self)))
-
-    def seeds(self, block: Block) -> Tensor:
-        """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for B problems.
-
-        Points of one unit (a ± pair) share theirs: common random numbers.
-        """
-        unit = self.estimator._units(self, block)
-        problems = block.points.shape[1:-1]
-        if problems:
-            b = problems[0]
-            unit = unit[:, None] * b + range(b)
-        return seeds_for(unit, self.key.child("noise"))
 
 
 @dataclass(slots=True, eq=False)

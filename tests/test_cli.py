@@ -3,16 +3,15 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from PIL import Image
 
-import rllab
-from rllab import __version__
-from rllab.cli import main, table
+from rllab.cli import main
 from rllab.runs import Record
+from rllab.tables import table
 from rllab.testing import exported_estimators
+from rllab.version import __version__
 
 
 @pytest.fixture
@@ -39,7 +38,7 @@ def run(*arguments, **options):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([command, "--help"] for command in ("plot", "runs", "estimators", "lecture")), ["--version"], []],
+    [["--help"], *([command, "--help"] for command in ("plot", "runs", "estimators")), ["--version"], []],
     ids=str,
 )
 def test_help_and_version_load_nothing_heavy(arguments):
@@ -60,13 +59,12 @@ print("loaded", sorted({heavy} & set(sys.modules)))
     elif arguments == ["--version"]:
         assert done.stdout.startswith(f"{__version__}\n")
     else:
-        assert "exit 2" in done.stdout and "{plot, runs, estimators, lecture}" in done.stderr
+        assert "exit 2" in done.stdout and "{plot, runs, estimators}" in done.stderr
 
 
 def test_the_help_shows_every_command_and_flag(capsys):
     for arguments, words in (
-        (["--help"], ("plot", "runs", "estimators", "lecture", "rllab --version")),
-        (["lecture", "--help"], ("experiments/lecture.py", "--fast", "--wrong")),
+        (["--help"], ("plot", "runs", "estimators", "rllab --version")),
         (["estimators", "--help"], ("--dimension",)),
         (["plot", "--help"], ("--x", "--y", "--out", "--log", "DIR")),
     ):
@@ -114,30 +112,6 @@ def test_estimators_are_listed_with_what_they_estimate_and_their_price(capsys):
     with pytest.raises(SystemExit):
         main(["estimators", "--dimension", "0"])
     assert capsys.readouterr().err == "error: rllab estimators: dimension must be >= 1, got 0\n"
-
-
-def test_lecture_hands_its_flags_and_its_exit_code_on(monkeypatch):
-    asked = []
-
-    def script(command):
-        asked.append(command)
-        return subprocess.CompletedProcess(command, 7)
-
-    monkeypatch.setattr(subprocess, "run", script)
-    with pytest.raises(SystemExit) as caught:
-        main(["lecture", "--fast", "--out", "somewhere"])
-    assert caught.value.code == 7
-    ((python, path, *flags),) = asked
-    assert python == sys.executable and flags == ["--fast", "--out", "somewhere"]
-    assert path == Path(rllab.__file__).parents[1] / "experiments" / "lecture.py" and path.is_file()
-
-
-def test_lecture_says_that_it_needs_a_checkout(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr("rllab.cli.__file__", str(tmp_path / "site-packages" / "rllab" / "cli.py"))
-    with pytest.raises(SystemExit) as caught:
-        main(["lecture", "--fast"])
-    assert caught.value.code == 2
-    assert capsys.readouterr().err.startswith("error: rllab lecture: needs a checkout of the repository")
 
 
 def test_a_table_is_aligned_by_its_widest_cells():

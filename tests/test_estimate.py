@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from rllab import BudgetExceeded, Cost, Target
-from rllab.estimate import Block, Estimate, Kind
+from rllab.estimate import Estimate, Kind
 from rllab.estimators import Estimator, GaussianSmoothing, ScoreFunction
-from rllab.estimators.base import Plan
+from rllab.estimators.query import Block, Plan
 
 AT = torch.linspace(-1, 1, 100_000, dtype=torch.float64)
 

@@ -10,7 +10,8 @@ import torch
 from scipy.special import ndtr
 
 from rllab import Key
-from rllab.keys import as_key, rademacher, seeds_for, standard_normal
+from rllab.keys import as_key, seeds_for
+from rllab.noise import rademacher, standard_normal
 
 FALSE_ALARM = 1e-9
 SINGLE = torch.empty(())

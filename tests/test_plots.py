@@ -120,7 +120,7 @@ def test_a_method_looks_the_same_in_every_figure(tmp_path):
 
 
 def test_any_methods_of_one_figure_can_be_told_apart_without_colour_or_by_it():
-    names = [*plots.METHODS, *(f"method {i}" for i in range(len(plots._OTHERS)))]
+    names = [*plots.METHODS, *(f"method {i}" for i in range(len(plots.styles._OTHERS)))]
     styles = plots.method_styles(reversed(names))
     assert styles == plots.method_styles(names)
     assert len({(style.color, style.linestyle) for style in styles.values()}) == len(names)

@@ -12,10 +12,6 @@ work cancels.
     python experiments/benchmarks/backprop.py --rounds 51 --out other.md
 """
 
-from rllab.runs.versions import limit_threads, machine
-
-limit_threads()
-
 import argparse
 import statistics
 import time
@@ -23,12 +19,15 @@ from collections.abc import Callable
 from itertools import cycle, pairwise
 from pathlib import Path
 
+import experiments  # noqa: F401 - limits threads
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rllab import backprop as bp
 from rllab.files import write_atomically
+from rllab.runs.versions import machine
 
 Step = Callable[[], Tensor]  # returns the gradient of all weights, flat
 SHAPES = [((784, 256, 256, 10), 128), ((784, 256, 256, 10), 1), ((4, 64, 64, 2), 32), ((256,) * 9, 256)]

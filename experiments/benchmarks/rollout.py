@@ -8,15 +8,15 @@ paid once an episode.
     python experiments/benchmarks/rollout.py
 """
 
-from rllab.runs.versions import limit_threads, machine
-
-limit_threads()
-
 import time
 from collections.abc import Callable
 
+import experiments  # noqa: F401 - limits threads
+
 import gymnasium
 import numpy as np
+
+from rllab.runs.versions import machine
 
 ID = "rllab_envs:rllab/BicycleBalance-v0"
 ROWS = (64, 256, 2048)

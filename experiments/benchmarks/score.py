@@ -12,10 +12,6 @@ included; its samples come from the global generator. Libraries that are not ins
     python experiments/benchmarks/score.py --only rllab --rounds 15 --out other.md
 """
 
-from rllab.runs.versions import limit_threads, machine
-
-limit_threads()
-
 import argparse
 import importlib
 import logging
@@ -23,12 +19,14 @@ import statistics
 from collections.abc import Callable
 from pathlib import Path
 
+from experiments.benchmarks.zeroth_order import Step, cpu_seconds, kept, ratio, sphere, verdict
+
 import torch
-from zeroth_order import Step, cpu_seconds, kept, ratio, sphere, verdict
 
 from rllab import Categorical, Cost, Gaussian
 from rllab.estimators import ScoreFunction
 from rllab.files import write_atomically
+from rllab.runs.versions import machine
 
 GAUSSIAN = [(32, 10), (1_000, 10), (1_000, 1_000), (10_000, 100)]
 CATEGORICAL = [(32, 10), (1_000, 10), (1_000, 1_000), (100_000, 10), (10_000_000, 10)]

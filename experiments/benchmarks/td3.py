@@ -10,10 +10,6 @@ is, then with an update that does nothing, then with an environment that does no
     python experiments/benchmarks/td3.py                       prints, and writes td3.md beside this file
 """
 
-from rllab.runs.versions import limit_threads, machine
-
-limit_threads()
-
 import argparse
 import importlib
 import statistics
@@ -22,12 +18,15 @@ from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
+import experiments  # noqa: F401 - limits threads
+
 import gymnasium
 import numpy as np
 import torch
 
 from rllab.agents import TD3
 from rllab.files import write_atomically
+from rllab.runs.versions import machine
 
 Step = Callable[[], object]
 ID = "rllab_envs:rllab/BicycleBalance-v0"

@@ -12,10 +12,6 @@ the process held before the call, in a process of its own.
     python experiments/benchmarks/zeroth_order.py --only rllab --rounds 15 --out other.md
 """
 
-from rllab.runs.versions import limit_threads, machine
-
-limit_threads()
-
 import argparse
 import importlib
 import logging
@@ -30,6 +26,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import experiments  # noqa: F401 - limits threads
+
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
 
@@ -39,6 +37,7 @@ import torch
 from rllab import Cost
 from rllab.estimators import SPSA, GaussianSmoothing
 from rllab.files import write_atomically
+from rllab.runs.versions import machine
 
 Step = Callable[[], object]
 SIZES = [(32, 10), (32, 1_000), (256, 10), (256, 1_000), (256, 100_000), (2048, 10), (2048, 1_000)]

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 
 from rllab import estimators
-from rllab.agents.checkpoint import read_checkpoint, write_checkpoint
 from rllab.agents.mlp import Layers
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, make_environment, make_rows, rollout
+from rllab.checkpoint import read_checkpoint, write_checkpoint
 from rllab.estimators import Estimator
 from rllab.keys import Key, seeds_for
 

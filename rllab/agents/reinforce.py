@@ -7,7 +7,7 @@ episode that has ended costs nothing more). b_it does not depend on episode i, s
 for the gradient of the expected cost of an episode; γ < 1 trades that for less variance.
 
 Sources: Williams (1992), "Simple statistical gradient-following algorithms"; reward-to-go: Sutton, McAllester, Singh &
-Mansour (2000), "Policy gradient methods", theorem 1; baseline: `rllab.estimators.baselines`.
+Mansour (2000), "Policy gradient methods", theorem 1; baseline: `rllab.estimators.score.baselines`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 from rllab.agents.base import Agent, episode_seeds, require_positive
 from rllab.agents.mlp import Layers
 from rllab.agents.rollouts import make_rows, rollout
-from rllab.estimators.baselines import Baseline, advantages, check_baseline
+from rllab.estimators.score.baselines import Baseline, advantages, check_baseline
 
 
 @dataclass(eq=False)

@@ -10,9 +10,6 @@ from rllab.backprop.descent import extragradient as extragradient
 from rllab.backprop.descent import fit as fit
 from rllab.backprop.descent import minibatches as minibatches
 from rllab.backprop.descent import step as step
-from rllab.backprop.draw import draw_graph as draw_graph
-from rllab.backprop.draw_network import count_layers as count_layers
-from rllab.backprop.draw_network import draw_units as draw_units
 from rllab.backprop.graph import Gradients as Gradients
 from rllab.backprop.graph import Graph as Graph
 from rllab.backprop.joins import Add as Add

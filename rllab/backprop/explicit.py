@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from rllab.backprop.given import Given
 from rllab.backprop.module import State, Weights, outputs
 from rllab.backprop.order import Block, Variable
-from rllab.backprop.tape import Tape
+from rllab.backprop.replay.given import Given
+from rllab.backprop.replay.tape import Tape
 
 if TYPE_CHECKING:
     from rllab.backprop.graph import Graph

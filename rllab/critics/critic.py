@@ -23,10 +23,12 @@ from torch import Tensor
 
 from rllab.backprop import Gradients
 from rllab.critics.fitted import Fitted
-from rllab.estimate import Block, Estimate, Query, Target
-from rllab.estimators.base import BLOCK, Estimator, Plan, check_parameters
-from rllab.estimators.probes import check_positive
-from rllab.keys import Key, standard_normal
+from rllab.estimate import Estimate, Target
+from rllab.estimators.base import BLOCK, Estimator, check_parameters
+from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.smoothing.probes import check_positive
+from rllab.keys import Key
+from rllab.noise import standard_normal
 
 
 @dataclass(frozen=True)

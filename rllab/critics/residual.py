@@ -22,9 +22,10 @@ from torch import Tensor
 
 from rllab.critics.critic import Critic
 from rllab.critics.fitted import Fitted
-from rllab.estimate import Block, Estimate, Query, Target
+from rllab.estimate import Estimate, Target
 from rllab.estimators import GaussianSmoothing
-from rllab.estimators.base import Estimator, Plan
+from rllab.estimators.base import Estimator
+from rllab.estimators.query import Block, Plan, Query
 
 
 @dataclass(frozen=True)

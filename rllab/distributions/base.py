@@ -20,7 +20,8 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array, as_tensor, weighted_sum
-from rllab.keys import FEW, Key, scratch_generator
+from rllab.keys import Key
+from rllab.noise import FEW, scratch_generator
 
 Sums = dict[str, np.ndarray]  # by parameter
 PIECE = 1 << 18  # numbers that the scores of some samples may have together; more samples are taken piece by piece

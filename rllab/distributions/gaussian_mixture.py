@@ -19,7 +19,8 @@ from torch import Tensor
 from rllab.distributions.base import Distribution
 from rllab.distributions.categorical import Categorical
 from rllab.distributions.checks import check_floating, check_logits, positive_beside
-from rllab.keys import Key, standard_normal
+from rllab.keys import Key
+from rllab.noise import standard_normal
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,14 +19,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from numbers import Real
-from typing import Any, ClassVar, NamedTuple, SupportsIndex
+from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rllab.cost import Cost, Request, as_numbers
-from rllab.estimate import Block, Estimate, Query, Target
+from rllab.estimate import Estimate, Target
+from rllab.estimators.query import Block, Plan, Query
 from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
@@ -36,20 +37,6 @@ BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays
 torch.empty(1 << 24, dtype=torch.uint8)
 
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
-
-
-class Plan(NamedTuple):
-    """How an estimator spends evaluations: `shared` once, then `per_unit` for each unit.
-
-    A unit falls into `pieces` (the coordinates of a stencil; most have one), and a block holds `block` pieces.
-    """
-
-    per_unit: int
-    block: int
-    shared: int = 0
-    least_units: int = 1
-    most_units: int | None = None
-    pieces: int = 1
 
 
 class Estimator(ABC):

@@ -16,8 +16,8 @@ import torch
 from scipy.special import log_ndtr
 from torch import Tensor
 
+from rllab._special.normal import cdf, interval, pdf, products_of_others
 from rllab.problems.base import Moments, Problem, check_count, check_positive, vector
-from rllab.problems.normal import cdf, interval, pdf, products_of_others
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.balls import ball_cdf, ball_pdf
+from rllab._special.balls import ball_cdf, ball_pdf
+from rllab._special.normal import cdf, pdf
 from rllab.problems.base import vector
-from rllab.problems.normal import cdf, pdf
 from rllab.problems.separable import Separable
 
 

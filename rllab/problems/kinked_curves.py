@@ -14,8 +14,8 @@ import torch
 from scipy.special import erf
 from torch import Tensor
 
+from rllab._special.normal import cdf, interval, pdf, positive_part
 from rllab.problems.base import check_positive
-from rllab.problems.normal import cdf, interval, pdf, positive_part
 from rllab.problems.separable import Separable
 
 

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab._special.noncentral import Law, noncentral_density, noncentral_law
 from rllab.problems.base import Moments, NoClosedForm, Problem, check_count, check_positive, vector
-from rllab.problems.noncentral import Law, noncentral_density, noncentral_law
 
 
 @dataclass(frozen=True)

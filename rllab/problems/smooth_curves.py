@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.balls import ball_damping, ball_growth
+from rllab._special.balls import ball_damping, ball_growth
 from rllab.problems.base import check_positive
 from rllab.problems.separable import Separable
 

@@ -17,9 +17,9 @@ from rllab.estimators.base import Estimator
 from rllab.keys import Key, as_key
 from rllab.problems import Problem
 from rllab.quality.estimates import Begin, Estimates, leaves, name_of
+from rllab.quality.report import Report, Row
 from rllab.quality.summary import not_measured, summarise
 from rllab.quality.truth import Truth, flat, truth_for
-from rllab.report import Report, Row
 
 SECONDS_PER_LINE = 10.0  # of progress, where there is no terminal
 

@@ -28,8 +28,8 @@ from statistics import NormalDist
 import torch
 from torch import Tensor
 
+from rllab.quality.report import Row
 from rllab.quality.truth import Truth
-from rllab.report import Row
 
 LEVEL = 0.95
 TRUTH_HOLDS_TO = 1e-10  # of its norm, see `rllab.problems.base`; a smaller bias is none

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
-from rllab import __version__
+from rllab.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "gymnasium")
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")

@@ -23,8 +23,9 @@ from rllab.distributions import (
     GaussianMixture,
     Poisson,
 )
-from rllab.estimate import Gradient, Query
+from rllab.estimate import Gradient
 from rllab.estimators.base import Estimator
+from rllab.estimators.query import Query
 from rllab.keys import Key
 from rllab.problems import BooleanQuadratic, CategoricalPayoffs, Problem, Quadratic
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import torch
-from agents.proofs import NumpyAdam
 
 from rllab.agents.adam import Adam
+from tests.proofs.agents import NumpyAdam
 
 
 def gradients(n):

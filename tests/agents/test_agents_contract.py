@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from agents.proofs import (
+
+from rllab.agents import Agent, load, td3
+from tests.proofs.agents import (
     all_of,
     prove_evaluation_changes_nothing_of_learning,
     prove_it_goes_on_after_loading,
     timeless,
 )
-from agents.toys import CHOICE, DRIFT, LOG
-from checks import fresh_state
-
-from rllab.agents import Agent, load, td3
+from tests.proofs.checks import fresh_state
+from tests.proofs.toy_environments import CHOICE, DRIFT, LOG
 
 KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
 SMALL = {

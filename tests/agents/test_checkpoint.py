@@ -7,10 +7,10 @@ import random
 import numpy as np
 import pytest
 import torch
-from agents.toys import DRIFT
 
 from rllab.agents import Evolution, load
-from rllab.agents.checkpoint import FORMAT, read_checkpoint, write_checkpoint
+from rllab.checkpoint import FORMAT, read_checkpoint, write_checkpoint
+from tests.proofs.toy_environments import DRIFT
 
 CONTENT = {"arguments": {"lr": 0.1, "hidden": (3, 4), "none": None}, "state": [torch.arange(3.0), {"n": 5}]}
 

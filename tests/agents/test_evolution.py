@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from agents.proofs import prove_evolution_steps_along_the_estimate
-from agents.toys import DRIFT, LOG
 
 from rllab.agents import Evolution
 from rllab.agents.evolution import _Population
 from rllab.agents.rollouts import make_rows, rollout
 from rllab.estimators import GaussianSmoothing, ScoreFunction
+from tests.proofs.agents import prove_evolution_steps_along_the_estimate
+from tests.proofs.toy_environments import DRIFT, LOG
 
 
 @pytest.mark.parametrize("form", ("antithetic", "forward"))

@@ -6,12 +6,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from checks import fresh_state
 from torch import nn
 
 from rllab import Key
 from rllab.agents.mlp import MLP
 from rllab.backprop import Chain
+from tests.proofs.checks import fresh_state
 
 SHAPES = pytest.mark.parametrize("sizes", ((3, 2), (3, 5, 2), (4, 6, 5, 1)), ids=str)
 ACTIVATIONS = {"tanh": nn.Tanh, "relu": nn.ReLU}

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from agents.proofs import K, prove_reinforce_discounts, prove_reinforce_is_unbiased
-from agents.toys import CHOICE, DRIFT, HIGH, LOG, LOW
 
 from rllab import Key
 from rllab.agents import Reinforce
 from rllab.agents.reinforce import cost_to_go
+from tests.proofs.agents import K, prove_reinforce_discounts, prove_reinforce_is_unbiased
+from tests.proofs.toy_environments import CHOICE, DRIFT, HIGH, LOG, LOW
 
 
 @pytest.mark.parametrize("baseline", (None, 0.7, "leave-one-out"))

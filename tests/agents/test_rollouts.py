@@ -3,9 +3,9 @@
 import gymnasium
 import numpy as np
 import pytest
-from agents.toys import DRIFT, LOG
 
 from rllab.agents.rollouts import _NativeRows, _SingleRows, make_environment, make_rows, rollout
+from tests.proofs.toy_environments import DRIFT, LOG
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
 SEEDS = [11, 12, 13, 14, 12, 16, 17]

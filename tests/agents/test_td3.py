@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from agents.proofs import (
+
+from rllab.agents import TD3, td3
+from rllab.agents.replay import Batch, Replay
+from rllab.estimate import Kind
+from tests.proofs.agents import (
     Twin,
     prove_only_termination_stops_the_bootstrap,
     prove_td3_updates_as_its_equations_say,
     random_batch,
     td3_agent,
 )
-from agents.toys import CHOICE, DRIFT, HIGH, LOG, LOW
-
-from rllab.agents import TD3, td3
-from rllab.agents.replay import Batch, Replay
-from rllab.estimate import Kind
+from tests.proofs.toy_environments import CHOICE, DRIFT, HIGH, LOG, LOW
 
 
 def test_critics_actor_and_targets_follow_the_equations_update_by_update():

@@ -4,11 +4,11 @@ from functools import partial
 
 import pytest
 import torch
-from backprop import descent_proofs as proofs
-from backprop.descent_proofs import ETA, SAMPLES, problem
 
 from rllab import Key
 from rllab import backprop as bp
+from tests.proofs import descent as proofs
+from tests.proofs.descent import ETA, SAMPLES, problem
 
 
 @pytest.mark.parametrize(

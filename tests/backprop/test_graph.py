@@ -2,13 +2,14 @@
 
 import itertools
 
+from experiments.common.random_graphs import random_graph
+
 import pytest
 import torch
-from backprop.dags import random_graph
-from backprop.small_graphs import ENGINES, X2, Y2, beside
 
 from rllab import backprop as bp
 from rllab.backprop.engines import central_difference
+from tests.proofs.small_graphs import ENGINES, X2, Y2, beside
 
 
 @pytest.mark.parametrize("start", range(0, 200, 20))

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from backprop.small_graphs import ENGINES, X2, Y2, beside, cost_of
 
 from rllab import backprop as bp
+from tests.proofs.small_graphs import ENGINES, X2, Y2, beside, cost_of
 
 
 def test_what_has_no_gradient_says_why():

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from backprop.cases import CASES, LABELS, NO_GRADIENT, TORCH_NET, N, positive, states, weights
 
 from rllab import backprop as bp
 from rllab.backprop import joins, pointwise
 from rllab.backprop.engines import central_difference
+from tests.proofs.modules import CASES, LABELS, NO_GRADIENT, TORCH_NET, N, positive, states, weights
 
 
 def joined(y):

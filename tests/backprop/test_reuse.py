@@ -2,14 +2,15 @@
 
 import itertools
 
+from experiments.common.random_graphs import random_graph
+
 import pytest
 import torch
-from backprop.cases import CASES
-from backprop.dags import random_graph
-from backprop.small_graphs import X2, Y2
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from rllab import backprop as bp
+from tests.proofs.modules import CASES
+from tests.proofs.small_graphs import X2, Y2
 
 
 def test_what_is_reused_is_written_over_and_what_is_not_stays():

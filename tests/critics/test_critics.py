@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from checks import exact_moments
 
 import rllab
 from rllab import estimators as est
 from rllab.blackbox import BlackBox
 from rllab.critics import Critic, Fitted, Residual, ThroughCritic
 from rllab.testing.check import RULES
+from tests.proofs.checks import exact_moments
 
 AT = torch.linspace(-0.7, 1.1, 4, dtype=torch.float64)
 SMALL = Critic(hidden=(8,), spread=0.3, steps=20)

@@ -4,10 +4,10 @@ import math
 
 import pytest
 import torch
-from batches import torchs_log_p
 from scipy.stats import binom
 
 from rllab import Bernoulli, Categorical, Gaussian, Key
+from tests.proofs.batches import torchs_log_p
 
 LOGITS = torch.tensor([0.3, -1.2, 2.0, 0.0], dtype=torch.float64)
 TABLE = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64)

@@ -6,8 +6,6 @@ import pickle
 
 import pytest
 import torch
-from batches import prove_scores
-from checks import fresh_state
 from scipy import stats
 
 from rllab import (
@@ -25,6 +23,8 @@ from rllab import (
 )
 from rllab import distributions as lab
 from rllab.distributions import Distribution
+from tests.proofs.batches import prove_scores
+from tests.proofs.checks import fresh_state
 
 T = torch.distributions
 A = torch.tensor([0.6, 1.0, 3.7], dtype=torch.float64)

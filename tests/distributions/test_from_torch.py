@@ -6,12 +6,12 @@ import math
 
 import pytest
 import torch
-from checks import fresh_state
 from scipy import stats
 
 from rllab import Cost, FromTorch, Key
 from rllab.estimators import VIMCO, ImportanceWeighted, ScoreFunction
 from rllab.estimators.base import BLOCK
+from tests.proofs.checks import fresh_state
 
 T = torch.distributions
 A = torch.tensor([0.6, 1.0, 3.7], dtype=torch.float64)

@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from bicycle_cases import VARIANTS, draw, linear_policy, plain_step
 
 from rllab_envs.bicycle import Parameters, start, step
+from tests.proofs.bicycle import VARIANTS, draw, linear_policy, plain_step
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 import torch
-from bicycle_cases import VARIANTS, draw, linear_policy
 
 from rllab_envs.bicycle import Parameters, step
 from rllab_envs.bicycle.dynamics import accelerations
+from tests.proofs.bicycle import VARIANTS, draw, linear_policy
 
 K = 0.29478 * 8.169934640522875 / 0.09826  # I_dv sd / I_dl = 24.5098 1/s
 

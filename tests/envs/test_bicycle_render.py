@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from bicycle_cases import VARIANTS
 
 from rllab_envs.bicycle import BicycleBalanceEnv, Parameters, render, start, step
 from rllab_envs.bicycle.render import Trail
+from tests.proofs.bicycle import VARIANTS
 
 
 def actions_of(seed, n):

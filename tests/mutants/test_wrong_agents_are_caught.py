@@ -9,7 +9,9 @@ from functools import partial
 
 import pytest
 import torch
-from agents.proofs import (
+
+from rllab.agents import TD3, Evolution, Reinforce, evolution, reinforce, td3
+from tests.proofs.agents import (
     prove_evaluation_changes_nothing_of_learning,
     prove_evolution_steps_along_the_estimate,
     prove_it_goes_on_after_loading,
@@ -19,8 +21,6 @@ from agents.proofs import (
     prove_td3_updates_as_its_equations_say,
     td3_agent,
 )
-
-from rllab.agents import TD3, Evolution, Reinforce, evolution, reinforce, td3
 
 
 def mutant(parent, **replaced):

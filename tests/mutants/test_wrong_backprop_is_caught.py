@@ -2,14 +2,15 @@
 
 import math
 
+from experiments.common.random_graphs import random_graph
+from experiments.lecture.wrong_rules import MUTANTS, wrong
+
 import pytest
 import torch
-from backprop import test_reuse
-from random_graphs import random_graph
-from wrong_rules import MUTANTS, wrong
 
 from rllab import backprop as bp
-from rllab.backprop.given import Given
+from rllab.backprop.replay.given import Given
+from tests.backprop import test_reuse
 
 
 @pytest.mark.parametrize("mistake", MUTANTS)

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-import controls
 import pytest
 import torch
 
-from rllab.critics import Lax, MuProp, Relax, conditional, muprop, rebar, relax
-from rllab.critics.learned import Learned
-from rllab.critics.surrogate import Surrogate
+from rllab.estimators import Lax, MuProp, Relax
+from rllab.estimators.control_variates import conditional, muprop, rebar, relax
+from rllab.estimators.control_variates.state import Learned
+from rllab.estimators.control_variates.surrogate import Surrogate
+from tests.proofs import controls
 
 _control, _draw, _after = conditional.control, conditional.draw_both, Learned.after
 _of_lax, _value_and_slope, _fold = Lax._contributions, Surrogate.value_and_slope, Relax._fold

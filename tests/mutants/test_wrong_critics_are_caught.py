@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from critics import test_critics as checks
 
 from rllab.critics import Critic, Fitted, Residual
+from tests.critics import test_critics as checks
 
 _fold, _contributions = Residual._fold, Residual._contributions
 

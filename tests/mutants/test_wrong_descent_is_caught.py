@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from backprop import descent_proofs as proofs
 
 from rllab import backprop as bp
 from rllab.backprop import descent
+from tests.proofs import descent as proofs
 
 RIGHT_BACKWARD, RIGHT_LOOK, RIGHT_FIT = bp.Graph.backward, descent._look, bp.fit
 RIGHT_INDEPENDENT, RIGHT_EPOCHS = descent._independent, descent._epochs

@@ -9,19 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from checks import LINEAR, THETA
-from stencils import (
-    H,
-    assert_close,
-    cubic,
-    prove_central,
-    prove_complex,
-    prove_forward,
-    prove_interpolation,
-)
 
 from rllab import Bernoulli, Categorical, Cost, Gaussian
-from rllab.estimate import Block, Estimate
+from rllab.estimate import Estimate
 from rllab.estimators import (
     Backprop,
     CentralDifference,
@@ -32,6 +22,17 @@ from rllab.estimators import (
     LinearInterpolation,
     Quadrature,
     exact_moments,
+)
+from rllab.estimators.query import Block
+from tests.proofs.checks import LINEAR, THETA
+from tests.proofs.stencils import (
+    H,
+    assert_close,
+    cubic,
+    prove_central,
+    prove_complex,
+    prove_forward,
+    prove_interpolation,
 )
 
 

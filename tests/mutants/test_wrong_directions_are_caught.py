@@ -4,12 +4,12 @@ import math
 
 import pytest
 import torch
-from checks import assert_unbiased
-from probing import assert_close
 
 from rllab import Key
-from rllab.estimators import directions
-from rllab.keys import rademacher, standard_normal
+from rllab.estimators.smoothing import directions
+from rllab.noise import rademacher, standard_normal
+from tests.proofs.checks import assert_unbiased
+from tests.proofs.probing import assert_close
 
 DOUBLE = torch.zeros((), dtype=torch.float64)
 

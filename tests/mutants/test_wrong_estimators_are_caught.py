@@ -8,10 +8,10 @@ from dataclasses import replace
 
 import pytest
 import torch
-from checks import LINEAR, THETA, exact_moments, linear
 
-from rllab.estimate import Block
 from rllab.estimators import GaussianSmoothing
+from rllab.estimators.query import Block
+from tests.proofs.checks import LINEAR, THETA, exact_moments, linear
 
 SIGMA, D, G = 0.3, 2, float(LINEAR @ LINEAR)
 

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from paths import MIXTURES, prove_drawn_means, prove_mixture, prove_shares
 
 from rllab import Dirichlet, GaussianMixture
 from rllab.estimators import ImplicitPathwise
-from rllab.estimators.gamma_paths import log_derivative
-from rllab.estimators.mixture_paths import pull_back
+from rllab.estimators.pathwise.gamma_paths import log_derivative
+from rllab.estimators.pathwise.mixture_paths import pull_back
+from tests.proofs.paths import MIXTURES, prove_drawn_means, prove_mixture, prove_shares
 
 
 class WeightsPathForgotten(ImplicitPathwise):

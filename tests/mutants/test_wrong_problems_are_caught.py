@@ -10,16 +10,8 @@ import mpmath as mp
 import numpy as np
 import pytest
 import torch
-from problems.proofs import (
-    DTYPE,
-    prove_definition,
-    prove_runs,
-    prove_scale_gradient,
-    prove_smoothed_gradient,
-    slope,
-    unit,
-)
 
+from rllab._special.noncentral import noncentral_density
 from rllab.problems import (
     LQR,
     BallHole,
@@ -34,8 +26,16 @@ from rllab.problems import (
     Staircase,
     Steps,
 )
-from rllab.problems.noncentral import noncentral_density
 from rllab.problems.stochastic import Runs
+from tests.proofs.problems import (
+    DTYPE,
+    prove_definition,
+    prove_runs,
+    prove_scale_gradient,
+    prove_smoothed_gradient,
+    slope,
+    unit,
+)
 
 AT = torch.tensor([[0.37, -0.61], [1.13, 0.22]], dtype=DTYPE)
 

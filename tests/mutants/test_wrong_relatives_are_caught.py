@@ -8,17 +8,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from chains import prove_surrogate
-from relaxed import prove_gumbel_rao, prove_gumbel_softmax, prove_hard, prove_straight_through
-from sampling import (
-    prove_arm,
-    prove_coupling,
-    prove_disarm,
-    prove_implicit,
-    prove_measure_valued,
-    prove_pathwise,
-    prove_vimco,
-)
 from torch.nn.functional import logsigmoid, softplus
 
 from rllab import Gaussian
@@ -33,9 +22,20 @@ from rllab.estimators import (
     Pathwise,
     StraightThrough,
     dice_surrogate,
-    relaxation,
 )
-from rllab.estimators.gamma_paths import log_derivative
+from rllab.estimators.pathwise.gamma_paths import log_derivative
+from rllab.estimators.relaxed import relaxation
+from tests.proofs.chains import prove_surrogate
+from tests.proofs.relaxed import prove_gumbel_rao, prove_gumbel_softmax, prove_hard, prove_straight_through
+from tests.proofs.sampling import (
+    prove_arm,
+    prove_coupling,
+    prove_disarm,
+    prove_implicit,
+    prove_measure_valued,
+    prove_pathwise,
+    prove_vimco,
+)
 
 
 class SwappedARM(ARM):

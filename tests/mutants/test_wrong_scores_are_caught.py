@@ -7,11 +7,18 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
-from batches import prove_batches, prove_counts, prove_importance_weighted, prove_scores, prove_sum_and_sample
-from sampling import knotty
 
 from rllab import Bernoulli, Categorical, Gamma, Gaussian, Target
-from rllab.estimators import ImportanceWeighted, ScoreFunction, SumAndSample, score_function, sum_and_sample
+from rllab.estimators import ImportanceWeighted, ScoreFunction, SumAndSample
+from rllab.estimators.score import score_function, sum_and_sample
+from tests.proofs.batches import (
+    prove_batches,
+    prove_counts,
+    prove_importance_weighted,
+    prove_scores,
+    prove_sum_and_sample,
+)
+from tests.proofs.sampling import knotty
 
 T = torch.distributions
 

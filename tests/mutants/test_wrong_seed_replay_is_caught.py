@@ -1,10 +1,11 @@
 """Wrong seed replay: moves with one mistake each, which the step that a held direction would make must tell apart."""
 
 import pytest
-from probing import AT, RADIUS, assert_close, curved
 
 from rllab import Cost, Key
-from rllab.estimators import GaussianSmoothing, SeedReplay
+from rllab.estimators import GaussianSmoothing
+from rllab.optimize import SeedReplay
+from tests.proofs.probing import AT, RADIUS, assert_close, curved
 
 
 def prove_seed_replay(cls):

@@ -10,7 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 import torch
-from probing import (
+
+from rllab import Cost, Target
+from rllab.estimators import SPSA, GaussianSmoothing, GuidedSmoothing, OrthogonalSmoothing, SphereSmoothing
+from rllab.estimators.query import Block
+from rllab.estimators.smoothing import directions, probes
+from rllab.noise import standard_normal
+from tests.proofs.probing import (
     AT,
     GAUSSIAN_SOURCE,
     RADIUS,
@@ -32,19 +38,6 @@ from probing import (
     straight,
     wave,
 )
-
-from rllab import Cost, Target
-from rllab.estimate import Block
-from rllab.estimators import (
-    SPSA,
-    GaussianSmoothing,
-    GuidedSmoothing,
-    OrthogonalSmoothing,
-    SphereSmoothing,
-    directions,
-    probes,
-)
-from rllab.keys import standard_normal
 
 DOUBLE = torch.zeros((), dtype=torch.float64)
 

@@ -3,10 +3,10 @@
 import mpmath as mp
 import pytest
 import torch
-from problems.oracles import assert_holds
 
 from rllab import Gaussian
 from rllab.problems import BoxHole, Orthant, Steps
+from tests.proofs.oracles import assert_holds
 
 DTYPE = torch.float64
 

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from problems.proofs import DTYPE
 
 from rllab.problems import FrictionCarts, PushingCarts
+from tests.proofs.problems import DTYPE
 
 H, M = 0.005, 0.1
 INPUTS = torch.stack((torch.full((40,), 0.9, dtype=DTYPE), torch.linspace(2, -3, 40, dtype=DTYPE)))

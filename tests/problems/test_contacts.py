@@ -5,10 +5,10 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from problems.oracles import DIGITS, assert_holds, normal_moments
-from problems.proofs import DTYPE, curve_moments, prove_definition
 
 from rllab.problems import BallWithWall, Pivot
+from tests.proofs.oracles import DIGITS, assert_holds, normal_moments
+from tests.proofs.problems import DTYPE, curve_moments, prove_definition
 
 
 def pivot(z):

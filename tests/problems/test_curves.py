@@ -5,10 +5,10 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from problems.oracles import DIGITS, assert_holds, normal_moments
-from problems.proofs import curve_moments, prove_definition, slope
 
 from rllab.problems import Absolute, Bell, Clip, Cosine, Exponential, Plateau, Relu, Square, Staircase, Steps
+from tests.proofs.oracles import DIGITS, assert_holds, normal_moments
+from tests.proofs.problems import curve_moments, prove_definition, slope
 
 DTYPE = torch.float64
 

@@ -6,10 +6,10 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from problems.oracles import assert_holds
 
 from rllab import Bernoulli, Categorical, Gaussian, GaussianMixture, Target
 from rllab.problems import BooleanQuadratic, CategoricalPayoffs, NoClosedForm
+from tests.proofs.oracles import assert_holds
 
 DTYPE = torch.float64
 BITS = BooleanQuadratic((0.6, 0.51, 0.48), ((0.0, 0.3, -0.7), (0.3, 0.0, 0.2), (-0.7, 0.2, 0.0)), dimension=3)

@@ -6,7 +6,6 @@ fifth of the gradient it looks at.
 
 import pytest
 import torch
-from checks import assert_unbiased, detectable_bias
 
 from rllab import Bernoulli, Categorical, Cost, Gaussian
 from rllab.estimators import GaussianSmoothing, ScoreFunction
@@ -22,6 +21,7 @@ from rllab.problems import (
     Plateau,
     Staircase,
 )
+from tests.proofs.checks import assert_unbiased, detectable_bias
 
 DTYPE = torch.float64
 AT = torch.tensor([0.42, -0.61, 1.13], dtype=DTYPE)

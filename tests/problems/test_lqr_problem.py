@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from checks import assert_unbiased
-from problems.proofs import DTYPE, prove_runs, slope, unit
 
 from rllab.estimators import ComplexStep
 from rllab.problems import LQR
+from tests.proofs.checks import assert_unbiased
+from tests.proofs.problems import DTYPE, prove_runs, slope, unit
 
 # three states, two actions, nothing symmetric that need not be, noise correlated
 SYSTEM = LQR(

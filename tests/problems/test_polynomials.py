@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from checks import exact_moments
-from problems.oracles import assert_holds, ball_moments
 
 from rllab import Gaussian
 from rllab.estimators import GaussianSmoothing
 from rllab.problems import Flat, Linear, Quadratic, Square
+from tests.proofs.checks import exact_moments
+from tests.proofs.oracles import assert_holds, ball_moments
 
 DTYPE = torch.float64
 AT = torch.tensor([0.9, -0.2], dtype=DTYPE)

@@ -8,12 +8,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import torch
-from checks import fresh_state
-from problems.proofs import prove_scale_gradient, prove_smoothed_gradient
 
 from rllab import Cost, Gaussian, Target, problems
 from rllab.problems import PROBLEMS, BallWithWall, Cosine, Exponential, NoClosedForm, Problem, Quadratic
 from rllab.problems.survival import Survival
+from tests.proofs.checks import fresh_state
+from tests.proofs.problems import prove_scale_gradient, prove_smoothed_gradient
 
 DTYPE = torch.float64
 every = pytest.mark.parametrize("problem", PROBLEMS, ids=[f"{type(p).__name__}-{i}" for i, p in enumerate(PROBLEMS)])

@@ -4,11 +4,11 @@ import mpmath as mp
 import numpy as np
 import pytest
 import torch
-from problems.oracles import assert_holds, chi2_density, chi2_tails, panel_nodes
 
 from rllab import Gaussian
+from rllab._special.noncentral import noncentral_density, noncentral_law
 from rllab.problems import Absolute, BallHole, BoxHole, NoClosedForm, Norm, RadialStaircase
-from rllab.problems.noncentral import noncentral_density, noncentral_law
+from tests.proofs.oracles import assert_holds, chi2_density, chi2_tails, panel_nodes
 
 DTYPE = torch.float64
 

@@ -5,11 +5,11 @@ import math
 import mpmath as mp
 import pytest
 import torch
-from problems.oracles import assert_holds, ball_moments, normal_moments
 
 from rllab import Gaussian
+from rllab._special.balls import ball_damping, ball_growth
 from rllab.problems import Cliff, Cosine, Exponential, Relu, Ridge, Square, Staircase, Steps
-from rllab.problems.balls import ball_damping, ball_growth
+from tests.proofs.oracles import assert_holds, ball_moments, normal_moments
 
 DTYPE = torch.float64
 A = (0.6, -1.1, 0.2)

@@ -6,11 +6,11 @@ import mpmath as mp
 import numpy as np
 import pytest
 import torch
-from problems.oracles import assert_holds
-from problems.proofs import DTYPE, prove_runs, slope, unit
 
 from rllab import Gaussian
 from rllab.problems import FallChain, LinearSurvival, NoClosedForm, RandomWalk
+from tests.proofs.oracles import assert_holds
+from tests.proofs.problems import DTYPE, prove_runs, slope, unit
 
 
 def walk_time(theta, size, start):

@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from sweep_workers import note, once_let, stop_second, trouble, walk
 
 from rllab.runs import Job, Record, ResultsConflict, SweepFailed, sweep
 from rllab.runs.progress import Progress
 from rllab.runs.results import first_difference
+from tests.proofs.sweep_workers import note, once_let, stop_second, trouble, walk
 
 CONFIG = {"steps": 5, "methods": ["walk"], "lr": 0.1}
 

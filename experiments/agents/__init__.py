@@ -1,0 +1,1 @@
+"""Agents: which way of getting a gradient teaches a policy."""

@@ -1,0 +1,1 @@
+"""Black boxes: a block without a gradient in a graph that has one."""

@@ -1,0 +1,299 @@
+"""Where should a model be cut to estimate a gradient: at its cost, at a layer, or at its weights?
+
+The network is known, only the cost is a black box. Perturbing the weights forgets what is known; perturbing the output
+and backpropagating the estimate keeps it, and every sample of a batch estimates its own. For one antithetic pair a
+sample and a small radius, with g_p the gradient at the cut, J_p the Jacobian of the cut in the weights, P samples,
+
+    at the weights      E ‖ĝ − g‖² = (d_w + 1) ‖g‖²
+    at a cut            E ‖ĝ − g‖² = 1/P² Σ_p (‖g_p‖² ‖J_p‖_F² + ‖g_p J_p‖²)
+
+so that the price is the dimension of the cut, not that of the model, divided by samples whose errors do not agree.
+
+    python experiments/black_boxes/cut.py             about a minute on 2 cores
+    python experiments/black_boxes/cut.py --replot    claims and figure from disk
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from experiments.common.acceptance import AtLeast, AtMost, row
+from experiments.common.data import digits
+from experiments.common.frame import Flags, Judge, main, values
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, jacrev, vmap
+
+from rllab import BlackBox, Cost, Key, plots
+from rllab import estimators as est
+from rllab.runs import Job, Record
+
+SIGMA = 1e-3  # small: the law of the dimension alone
+BATCH = 64
+STAGES = {"at the start": 0, "after 100 steps": 100}
+OUTPUTS = (2, 8, 32, 128)  # d_y of the second sweep, on made-up targets
+WEIGHTS_MORE = 10  # times the repeats at the weights: there a squared error scatters by √2 times itself
+CUTS = {"weights": "spsa", "hidden layer": "orthonormal", "output": "gaussian"}  # and whose style it is drawn in
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    widths: tuple[int, ...] = (10, 30, 90, 270)
+    """Hidden units of the nets; the number of weights grows with them, that of outputs does not."""
+    repeats: int = 200
+    """Estimates of each gradient."""
+    out: Path = Path("results/cut")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=1, repeats=40, widths=(10, 90), processes=1)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for seed in config.all_seeds:
+        yield Job(f"cut-{seed}", {"widths": list(config.widths), "repeats": config.repeats}, seed)
+
+
+def run(job: Job, record: Record) -> None:
+    """Measure each cut's error and angle on digits at two stages of training, and on made-up targets of any size."""
+    key, repeats = Key(job.seed), job.config["repeats"]
+    x, y = (t[:BATCH] for t in drawn(key))
+    for width in job.config["widths"]:
+        for stage, steps in STAGES.items():
+            net = trained(width, steps, key.child("net", width))
+            for cut in CUTS:
+                record.append({"stage": stage, "cut": cut, **measured(net, x, y, cut, repeats, key.child(cut, width))})
+    for outputs in OUTPUTS:
+        net = network(30, outputs, key.child("net", outputs))
+        target = torch.randn(BATCH, outputs, generator=key.child("target").generator(), dtype=torch.float64)
+        row = measured(net, x, target, "output", repeats, key.child("outputs", outputs))
+        record.append({"stage": "made-up targets", "cut": "output", "outputs": outputs, **row})
+
+
+def drawn(key: Key) -> tuple[Tensor, Tensor]:
+    data = digits().draw(1000, key.child("data"))
+    return data.x, data.y
+
+
+def network(width: int, outputs: int, key: Key) -> nn.Sequential:
+    """Return 64 → width → outputs, its weights drawn from the key as torch would draw them from its own generator."""
+    net = nn.Sequential(nn.Linear(64, width), nn.Tanh(), nn.Linear(width, outputs)).double()
+    generator = key.generator()
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            p.uniform_(-1, 1, generator=generator).div_((64 if name.startswith("0") else width) ** 0.5)
+    return net
+
+
+def trained(width: int, steps: int, key: Key) -> nn.Sequential:
+    """Return a net after so many steps of Adam on digits, by backprop."""
+    net, (x, y) = network(width, 10, key), drawn(key)
+    adam, picks = torch.optim.Adam(net.parameters(), lr=0.01), key.child("minibatch").generator()
+    for _ in range(steps):
+        chosen = torch.randint(len(x), (BATCH,), generator=picks)
+        adam.zero_grad()
+        nn.functional.cross_entropy(net(x[chosen]), y[chosen]).backward()
+        adam.step()
+    return net
+
+
+def costs(y: Tensor, outputs: Tensor) -> Tensor:
+    """Return the cost of each row of outputs (copies · P, k): cross-entropy to classes, or squared distance."""
+    y = y.repeat(len(outputs) // len(y), *[1] * (y.ndim - 1))
+    if y.ndim == 1:
+        return nn.functional.cross_entropy(outputs, y, reduction="none")
+    return (outputs - y).square().sum(1)
+
+
+def measured(net: nn.Sequential, x: Tensor, y: Tensor, cut: str, repeats: int, key: Key) -> dict[str, Any]:
+    """Return relative mean squared error, mean cosine and the error predicted, for estimates at one cut."""
+    truth = gradient(net, costs(y, net(x)).mean())
+    if cut == "weights":
+        estimates = at_the_weights(net, x, y, repeats, key)
+        predicted, d = len(truth) + 1.0, len(truth)
+    else:
+        below, above = (net[:2], net[2:]) if cut == "hidden layer" else (net, nn.Identity())
+        box = BlackBox(
+            lambda z: costs(y, above(z)), est.GaussianSmoothing(SIGMA), 2, scope="cost", check_rows=False, key=key
+        )
+        estimates = torch.stack([gradient(below, box(below(x)).mean(), net) for _ in range(repeats)])
+        if below is not net:  # the weights above the cut are known exactly, and are not what is compared
+            truth, estimates = truth[: estimates.shape[1]], estimates
+        predicted, d = prediction(below, above, x, y, truth), below(x[:1]).shape[1]
+    error = (estimates - truth).square().sum(1) / truth.square().sum()
+    cosine = torch.nn.functional.cosine_similarity(estimates, truth[None])
+    weights = sum(p.numel() for p in net.parameters())
+    return {"weights": weights, "d": d, "error": error.mean().item(), "cosine": cosine.mean().item(),
+            "predicted": predicted, "evaluations": 2 * BATCH}  # fmt: skip
+
+
+def gradient(module: nn.Module, loss: Tensor, of: nn.Module | None = None) -> Tensor:
+    return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(module.parameters()))])
+
+
+def at_the_weights(net: nn.Sequential, x: Tensor, y: Tensor, repeats: int, key: Key) -> Tensor:
+    """Return estimates (…, d_w), a multiple of repeats, each from two evaluations of every sample."""
+    shapes = {name: p.shape for name, p in net.named_parameters()}
+    flat = torch.cat([p.detach().flatten() for p in net.parameters()])
+
+    def loss(w: Tensor) -> Tensor:
+        parts = w.split([shape.numel() for shape in shapes.values()])
+        named = {name: part.view(shape) for (name, shape), part in zip(shapes.items(), parts, strict=True)}
+        return costs(y, functional_call(net, named, (x,))).mean()
+
+    cost, smoothing = Cost(vmap(loss)), est.GaussianSmoothing(SIGMA)
+    at, made = flat.expand(50, -1), []
+    for i in range(WEIGHTS_MORE * repeats // len(at)):
+        g = smoothing(cost, at, evaluations=2, key=key.child(i), errors=False).gradient
+        assert isinstance(g, Tensor)
+        made.append(g)
+    return torch.cat(made)
+
+
+def prediction(below: nn.Module, above: nn.Module, x: Tensor, y: Tensor, truth: Tensor) -> float:
+    """Return 1/P² Σ_p (‖g_p‖² ‖J_p‖_F² + ‖g_p J_p‖²)/‖g‖²."""
+    z = below(x).detach().requires_grad_()
+    (g,) = torch.autograd.grad(costs(y, above(z)).sum(), z)
+    named = dict(below.named_parameters())
+    total = 0.0
+    jacobian = jacrev(lambda w, one: functional_call(below, w, (one[None],))[0])
+    for x_p, g_p in zip(x, g, strict=True):
+        j = torch.cat([part.flatten(1) for part in jacobian(named, x_p).values()], 1).detach()
+        total += float(g_p.square().sum() * j.square().sum() + (g_p @ j).square().sum())
+    return total / len(x) ** 2 / float(truth.square().sum())
+
+
+def by_width(records: list[Record], what: str, x: str = "weights", **wanted: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return the number of weights, or another x, and a quantity of each seed (seeds, x)."""
+    rows = [[r for r in record.rows if all(r.get(k) == v for k, v in wanted.items())] for record in records]
+    return np.array([r[x] for r in rows[0]]), np.array([[r[what] for r in mine] for mine in rows])
+
+
+def slope(x: np.ndarray, each: np.ndarray) -> np.ndarray:
+    """Return each seed's log-log slope."""
+    return np.polyfit(np.log(x), np.log(each).T, 1)[0]
+
+
+@row(
+    "L37",
+    says="The cost may be a black box while the network is not: only the cost's own gradient is estimated",
+    measures="relative error at the weights over that at the output, one pair of evaluations a sample",
+    criterion=AtLeast(50),
+    wrong={"cut at the weights both times": lambda seed, fast: gain(seed, fast, "weights")},
+)
+def gain_of_the_cut(seed: int, fast: bool) -> float:
+    return gain(seed, fast, "output")
+
+
+def gain(seed: int, fast: bool, cut: str) -> float:
+    key, repeats = Key(seed), 5 if fast else 50
+    x, y = (t[:BATCH] for t in drawn(key))
+    net = network(90, 10, key.child("net"))
+    at = partial(measured, net, x, y, repeats=repeats, key=key)
+    return at(cut="weights")["error"] / at(cut=cut)["error"]
+
+
+def departure(seed: int, drawn_anew: bool = False) -> float:
+    """Return the largest difference of the weights' gradient from 1/P Σ_p ĝ_p J_p, relative to its largest entry."""
+    key = Key(seed)
+    (x, y), net = (t[:BATCH] for t in drawn(key)), network(30, 10, key.child("net"))
+    box = BlackBox(partial(costs, y), est.GaussianSmoothing(SIGMA), 2, scope="cost", check_rows=False, key=key)
+    ours = gradient(net, box(net(x)).mean())
+    if drawn_anew:
+        gradient(net, box(net(x)).mean())
+    assert box.last_estimate is not None
+    g = box.last_estimate.gradient  # ĝ_p, of each sample's own cost (P, k)
+    jacobian = jacrev(lambda named: functional_call(net, named, (x,)))(dict(net.named_parameters()))
+    j = torch.cat([part.detach().flatten(2) for part in jacobian.values()], 2)  # J_p (P, k, d)
+    truth = torch.einsum("pk,pkd->d", g, j) / len(x)
+    return float((ours - truth).abs().max() / truth.abs().max())
+
+
+@row(
+    "L37",
+    says="The gradient of the weights is the exact Jacobian of the network times that very estimate",
+    measures="largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev",
+    criterion=AtMost(1e-10),
+    wrong={"another estimate": lambda seed, fast: departure(seed, drawn_anew=True)},
+)
+def jacobian_times_the_estimate(seed: int, fast: bool) -> float:
+    return departure(seed)
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    for stage in STAGES:
+        w, at_weights = by_width(records, "error", stage=stage, cut="weights")
+        _, at_output = by_width(records, "error", stage=stage, cut="output")
+        ratio = at_weights[:, -1] / at_output[:, -1]
+        judge(ratio.min() >= 50, f"{stage}, {w[-1]:,} weights: error at the weights over that at the output, "
+              f"{np.median(ratio):,.0f} (needs >= 50 for every seed; least {ratio.min():,.0f})")  # fmt: skip
+        cosines = [np.median(by_width(records, "cosine", stage=stage, cut=cut)[1][:, -1]) for cut in CUTS]
+        said = ", ".join(f"{c:.3f} at the {cut}" for c, cut in zip(cosines, CUTS, strict=True))
+        judge.note(f"{stage}: cosine to the truth {said}")
+        band = 0.7 if config.fast else 0.35  # two widths and one seed say little of a slope
+        for cut, each, low, high in (("weights", at_weights, 0.9, 1.1), ("output", at_output, -band, band)):
+            power = np.median(slope(w, each))
+            judge(
+                low <= power <= high,
+                f"{stage}: at the {cut} the error grows as d_w^{power:.2f} (needs {low:g} to {high:g})",
+            )
+    d, errors = by_width(records, "error", x="outputs", stage="made-up targets")
+    _, predicted = by_width(records, "predicted", x="outputs", stage="made-up targets")
+    powers = np.median(slope(d, errors)), np.median(slope(d, predicted))
+    judge.note(f"made-up targets: at the output the error grows as d_y^{powers[0]:.2f}, predicted {powers[1]:.2f}")
+    for cut in CUTS:
+        off = values(records, "error", cut=cut) / values(records, "predicted", cut=cut)
+        repeats = config.repeats * (WEIGHTS_MORE if cut == "weights" else 1)
+        allowed = max(0.05, 6 * (2 / (repeats * len(off))) ** 0.5)
+        judge(
+            abs(off.mean() - 1) <= allowed,
+            f"at the {cut}: measured over predicted error {off.mean():.3f}, single ones {off.min():.2f} to "
+            f"{off.max():.2f} (needs within {allowed:.2f} of 1: 6 standard errors of a squared normal number)",
+        )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw error against the number of weights, cosine against it, and error against the number of outputs."""
+    drawing, axes = plots.panels(3, 1, width=4.4, height=4.2)
+    styles = plots.method_styles(CUTS.values())
+    with plots.style():
+        for ax, what, label in zip(
+            axes, ("error", "cosine"), ("E‖ĝ − g‖²/‖g‖²", "mean cosine between ĝ and g"), strict=False
+        ):
+            for cut, name in CUTS.items():
+                how = styles[name]
+                for stage, fill in zip(STAGES, (how.color, "white"), strict=True):
+                    w, each = by_width(records, what, stage=stage, cut=cut)
+                    ax.fill_between(w, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
+                    ax.loglog(w, np.median(each, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
+                              markerfacecolor=fill, label=f"at the {cut}, {stage}")  # fmt: skip
+                    if what == "error":
+                        predicted = np.median(by_width(records, "predicted", stage=stage, cut=cut)[1], 0)
+                        ax.loglog(w, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
+            ax.set(xlabel="weights of the net, d_w", ylabel=label)
+        axes[0].set_title("Error; dashes: predicted")
+        axes[1].set_title("Angle")
+        d, each = by_width(records, "error", x="outputs", stage="made-up targets")
+        how = styles[CUTS["output"]]
+        axes[2].fill_between(d, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
+        look = {"color": how.color, "linestyle": how.linestyle, "marker": how.marker}
+        axes[2].loglog(d, np.median(each, 0), **look, label="at the output")
+        predicted = np.median(by_width(records, "predicted", x="outputs", stage="made-up targets")[1], 0)
+        axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), label="predicted")
+        axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²", title="More outputs, same hidden layer")
+        for ax in axes:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=8)
+        drawing.suptitle(
+            f"One antithetic pair of evaluations for each of {BATCH} digits; median of {len(records)} seeds, bands: all"
+        )
+    return plots.save(drawing, config.out / "cut.png")
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

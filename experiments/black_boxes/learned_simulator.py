@@ -1,0 +1,234 @@
+"""Can a torch net learn through a random forest, which nobody can differentiate and nobody would rewrite?
+
+A forest of scikit-learn was fitted to 178 Italian wines and says from 13 measurements which of three growers made one.
+A net in front of it must compose wines that the forest takes for a given grower's:
+
+    grower, chance ──▶ net (torch, by backprop) ──▶ 13 measurements ──▶ forest (a black box) ──▶ cost 1 − P(grower)
+
+The forest is a staircase in 13 dimensions: its derivative is 0 almost everywhere. The net only ever sees costs; each
+way of getting a gradient pays for what it evaluates, forward passes and fits of a critic included.
+
+    python experiments/black_boxes/learned_simulator.py           about two minutes on 2 cores
+    python experiments/black_boxes/learned_simulator.py --tune    the trials from which each method's settings come
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from experiments.common.data import wine
+from experiments.common.frame import Flags, Judge, column, main, select
+from experiments.common.tuning import TUNING_SEEDS, Setting, calls_to_goal, choose, settings_of
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from rllab import BlackBox, Cost, Key, plots
+from rllab import estimators as est
+from rllab.critics import Critic, Residual
+from rllab.runs import Job, Record
+
+BATCH, GROWERS, CHANCE, MEASUREMENTS = 32, 3, 4, 13
+GOAL = 0.1  # mean cost on fresh wines; a net that knows nothing costs 2/3
+TUNED = Path(__file__).parent / "learned_simulator_tuned.json"
+RATES, RADII, RADII_OF_WEIGHTS = (0.01, 0.03, 0.1), (0.3, 1.0, 3.0), (0.1, 0.3, 1.0)  # what --tune tries
+TUNING_BUDGET = 30_000
+AT_WEIGHTS = "smoothing at the weights"
+
+
+def critic(sigma: float) -> Critic:
+    return Critic(hidden=(64,), spread=sigma, steps=10, batch=128, capacity=4096)
+
+
+METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # style, estimator at radius σ
+    "smoothing at the output": ("gaussian", est.GaussianSmoothing),
+    "critic": ("td3", critic),
+    "critic and residual": ("guided", lambda sigma: Residual(critic(sigma), est.GaussianSmoothing(sigma))),
+    AT_WEIGHTS: ("spsa", None),
+}
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    seeds: int = 5
+    """Seeds, from the first on: repetitions of everything."""
+    budget: int = 60_000
+    """Calls of the forest a run may make."""
+    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the trials: each method the same grid, on seeds of their own; write what came out."""
+    methods: tuple[str, ...] = field(default_factory=lambda: tuple(METHODS))
+    """Which to run."""
+    out: Path = Path("results/learned_simulator")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=1, budget=2_000, processes=1)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for name in config.methods:
+        if not config.tune:
+            for seed in config.all_seeds:
+                yield Job(f"{name}-{seed}", {"method": name, **settings_of(TUNED)[name], "budget": config.budget}, seed)
+            continue
+        for lr, sigma in product(RATES, RADII_OF_WEIGHTS if name == AT_WEIGHTS else RADII):
+            for seed in TUNING_SEEDS:
+                settings = {"method": name, "lr": lr, "sigma": sigma, "budget": TUNING_BUDGET}
+                yield Job(f"{name}-{lr:g}-{sigma:g}-{seed}", settings, seed)
+
+
+@lru_cache(maxsize=1)
+def forest() -> Any:
+    """Return the simulator: a forest fitted to standardised wines, the same one for every seed."""
+    from sklearn.ensemble import RandomForestClassifier
+
+    data = wine().standardised()
+    return RandomForestClassifier(n_estimators=50, max_depth=6, random_state=0).fit(data.x.numpy(), data.y.numpy())
+
+
+def cost_of(measured: Tensor, grower: Tensor) -> Tensor:
+    """Return 1 − P(grower) of wines (n, 13); the grower (n, 3) is one-hot."""
+    sure = torch.as_tensor(forest().predict_proba(measured.numpy()), dtype=measured.dtype)
+    return 1 - (sure * grower).sum(1)
+
+
+def network(key: Key) -> nn.Sequential:
+    net = nn.Sequential(nn.Linear(GROWERS + CHANCE, 32), nn.Tanh(), nn.Linear(32, MEASUREMENTS))
+    generator = key.generator()
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            p.uniform_(-1, 1, generator=generator).mul_(0.38 if name.startswith("0") else 0.18)
+    return net
+
+
+def orders(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Return inputs (n, 7) of the net, and the growers asked for, one-hot (n, 3)."""
+    grower = nn.functional.one_hot(torch.randint(GROWERS, (n,), generator=generator), GROWERS).float()
+    return torch.cat((grower, torch.randn(n, CHANCE, generator=generator)), 1), grower
+
+
+def run(job: Job, record: Record) -> dict[str, Any]:
+    """Train until the budget is spent; return the calls until the mean cost of fresh wines was at the goal."""
+    name, key, budget = job.config["method"], Key(job.seed), job.config["budget"]
+    net, ledger, picks = network(key.child("net")), Cost(cost_of), key.child("minibatch").generator()
+    adam = torch.optim.Adam(net.parameters(), lr=job.config["lr"])
+    step = learner(name, net, job.config["sigma"], ledger, key.child("gradient"))
+    x, grower = orders(300, key.child("held out").generator())
+    price, reached, calls, k = BATCH * (2 if name == AT_WEIGHTS else 3), None, 0, 0
+    while True:
+        if k % max(1, 480 // price) == 0:
+            with torch.no_grad():
+                value = float(cost_of(net(x), grower).mean())  # judged, not learned from: not counted
+            record.append({"evaluations": calls, "cost": value})
+            if reached is None and value <= GOAL:
+                reached = calls
+        if calls + price > budget:
+            break
+        adam.zero_grad()
+        step(*orders(BATCH, picks))
+        adam.step()
+        calls, k = ledger.evaluations, k + 1
+    return {"reached": reached, "cost": value}
+
+
+def learner(name: str, net: nn.Sequential, sigma: float, ledger: Cost, key: Key) -> Callable[[Tensor, Tensor], None]:
+    """Return what writes the gradient of a batch into the net's weights, and spends from the ledger."""
+    estimator = METHODS[name][1]
+    if estimator is not None:
+        box = BlackBox(
+            cost_of, estimator(sigma), 2, scope="cost", budget=ledger, check_rows=False, name="forest", key=key
+        )
+        return lambda x, grower: box(net(x), grower).mean().backward()
+    named, steps = dict(net.named_parameters()), iter(range(1 << 62))
+    sizes = [p.numel() for p in named.values()]
+
+    def at_the_weights(x: Tensor, grower: Tensor) -> None:
+        def loss(w: Tensor) -> Tensor:
+            weights = {n: part.view(p.shape) for (n, p), part in zip(named.items(), w.split(sizes), strict=True)}
+            return cost_of(functional_call(net, weights, (x,)), grower).mean()
+
+        flat = torch.cat([p.detach().flatten() for p in named.values()])
+        cost = Cost(loss, batched=False)
+        g = est.GaussianSmoothing(sigma)(cost, flat, evaluations=2, key=key.child(next(steps)), errors=False).gradient
+        ledger.spent["value"] += cost.evaluations * len(x)
+        assert isinstance(g, Tensor)
+        for p, part in zip(named.values(), g.split(sizes), strict=True):
+            p.grad = part.view(p.shape)
+
+    return at_the_weights
+
+
+def flatness(key: Key) -> float:
+    """Return the share of wines whose cost no measurement changes by a step of 10⁻⁶."""
+    x, grower = orders(200, key.generator())
+    wines, still = network(key.child("net"))(x).detach().double(), torch.ones(200, dtype=torch.bool)
+    before = cost_of(wines, grower.double())
+    for i in range(MEASUREMENTS):
+        moved = wines.clone()
+        moved[:, i] += 1e-6
+        still &= cost_of(moved, grower.double()) == before
+    return float(still.double().mean())
+
+
+def choose_settings(records: list[Record]) -> None:
+    trials: dict[str, dict[Setting, list[Record]]] = {}
+    for record in records:
+        setting = (("lr", record.config["lr"]), ("sigma", record.config["sigma"]))
+        trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
+    choose(trials, TUNED, lambda runs: max(0.0, float(np.mean(column(runs, "cost"))) - GOAL))
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    if config.tune:
+        choose_settings(records)
+        judge(True, f"{len(records)} trials; settings written to {TUNED.name}")
+        return
+    flat = flatness(Key(config.first_seed))
+    judge(flat >= 0.95, f"the forest is flat: {flat:.1%} of wines cost the same 10⁻⁶ away anywhere (needs 95 %)")
+    calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
+    for name, each in calls.items():
+        ends = column(select(records, method=name), "cost")
+        judge.note(
+            f"{name}: median {np.median(each):,.0f} calls to a mean cost of {GOAL:g} ({np.isfinite(each).sum()} of "
+            f"{len(each)} seeds), {np.median(ends):.3f} at the end"
+        )
+    if config.fast:
+        judge(all(len(record.rows) > 2 for record in records), "every method trains (a fast pass judges no more)")
+        return
+    cut = [name for name in config.methods if name != AT_WEIGHTS]
+    judge(
+        all(np.isfinite(calls[name]).all() for name in cut), "every way that cuts at the output learns, on every seed"
+    )
+    best = min(cut, key=lambda name: np.median(calls[name]))
+    few, many = np.median(calls[best]), np.median(calls[AT_WEIGHTS])
+    judge(many >= 3 * few, f"{best} needs {few:,.0f} calls, perturbing the weights {many:,.0f} (needs 3 times as many)")
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw the mean cost of fresh wines against calls of the forest."""
+    drawing, (ax,) = plots.panels(1, 1, width=6.6, height=4.4)
+    with plots.style():
+        for name in config.methods:
+            mine, how = select(records, method=name), plots.METHODS[METHODS[name][0]]
+            x = np.array([row["evaluations"] for row in mine[0].rows])
+            each = np.array([[row["cost"] for row in record.rows][: len(x)] for record in mine])
+            ax.fill_between(x, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
+            ax.plot(x, np.median(each, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
+                    markevery=max(1, len(x) // 8), label=name)  # fmt: skip
+        ax.axhline(GOAL, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        ax.set(xlabel="calls of the forest, all counted", ylabel="1 − P(grower asked for), fresh orders", ylim=(0, 0.8))
+        ax.set_title(f"A net learns through a random forest; median and range of {config.seeds} seeds")
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    return plots.save(drawing, config.out / "learned_simulator.png")
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,358 @@
+"""What does a net pay to learn digits if its cost is revealed, only returned as a number, or only as right or wrong?
+
+The same net, data, optimizer and batches; what differs is where ∂C/∂ȳ comes from. Every evaluation of the cost counts,
+forward passes and those a critic is fitted to included: calls are rows of one image and one output each.
+
+    revealed       backprop                              1 call an image
+    a number       smoothing at the output               1 + 2: cross-entropy at ȳ and at ȳ ± σu
+                   score at the output                   1 + 4: at ȳ + σu, leave-one-out
+                   critic                                1 + 2: a net fitted to cross-entropy, backpropagated through
+                   critic and residual                   1 + 2: corrected by smoothing of what it misses
+                   smoothing at the weights              2: the mean over a batch at w ± σu
+    right/wrong    smoothing at the output               1 + 2: does the largest output change?
+                   score of a sampled class              1 + 4: a class from softmax(ȳ), leave-one-out
+
+    python experiments/black_boxes/revealed.py           about four minutes on 2 cores
+    python experiments/black_boxes/revealed.py --tune    the trials from which each method's settings come
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import product
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from experiments.common.data import Data, digits
+from experiments.common.frame import Flags, Judge, column, main, select
+from experiments.common.tuning import TUNING_SEEDS, Setting, calls_to_goal, choose, settings_of
+
+import numpy as np
+import torch
+import tyro
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+import rllab
+from rllab import BlackBox, Cost, Key, plots
+from rllab import estimators as est
+from rllab.critics import Critic, Residual
+from rllab.distributions import Distribution
+from rllab.runs import Job, Record
+
+BATCH, TEST = 32, 597
+GOAL = 0.9  # of the test images right
+TUNED = Path(__file__).parent / "revealed_tuned.json"
+RATES, RADII, RADII_OF_WEIGHTS = (0.003, 0.01, 0.03, 0.1), (0.3, 1.0, 3.0), (0.01, 0.03, 0.1)  # what --tune tries
+TUNING_BUDGET = 60_000
+AT_WEIGHTS, WITHOUT_RADIUS = "smoothing at the weights", ("backprop", "right/wrong, score of a class")
+
+
+@dataclass(frozen=True)
+class Method:
+    """Where ∂C/∂ȳ comes from: what the cost returns, the estimator at radius σ and what it may spend a row."""
+
+    knows: str
+    style: str
+    estimator: Callable[[float], est.Estimator] | None = None
+    evaluations: int = 2
+    distribution: Callable[[Tensor, float], Distribution] | None = None
+
+
+def critic(sigma: float) -> Critic:
+    return Critic(hidden=(64,), spread=sigma, steps=8, batch=128, capacity=4096)
+
+
+def residual(sigma: float) -> Residual:
+    return Residual(critic(sigma), est.GaussianSmoothing(sigma))
+
+
+def scored(sigma: float) -> est.ScoreFunction:
+    return est.ScoreFunction()
+
+
+def noisy(outputs: Tensor, sigma: float) -> rllab.Gaussian:
+    return rllab.Gaussian(outputs, torch.full_like(outputs, sigma))
+
+
+def a_class(outputs: Tensor, sigma: float) -> rllab.Categorical:
+    return rllab.Categorical(outputs[:, None, :])
+
+
+METHODS = {
+    "backprop": Method("revealed", "backprop"),
+    "smoothing at the output": Method("a number", "gaussian", est.GaussianSmoothing),
+    "score at the output": Method("a number", "score-function", scored, 4, noisy),
+    "critic": Method("a number", "td3", critic),
+    "critic and residual": Method("a number", "guided", residual),
+    AT_WEIGHTS: Method("a number", "spsa"),
+    "right/wrong, smoothing": Method("right or wrong", "sphere", est.GaussianSmoothing),
+    "right/wrong, score of a class": Method("right or wrong", "reinforce", scored, 4, a_class),
+}
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    seeds: int = 5
+    """Seeds, from the first on: repetitions of everything."""
+    budget: int = 150_000
+    """Calls of the cost a run may make."""
+    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the trials: each method the same grid, on seeds of their own; write what came out."""
+    methods: tuple[str, ...] = field(default_factory=lambda: tuple(METHODS))
+    """Which to run."""
+    out: Path = Path("results/revealed")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=1, budget=3_000, processes=1)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for name in config.methods:
+        if config.tune:
+            radii = RADII_OF_WEIGHTS if name == AT_WEIGHTS else RADII
+            for lr, (i, sigma) in product(RATES, enumerate(radii)):
+                setting = {"lr": lr, "sigma": sigma}
+                if name in WITHOUT_RADIUS:  # they get as many learning rates instead
+                    setting = {"lr": lr * 2 ** (i - 1), "sigma": 1.0}
+                label = f"{name.replace('/', '-')}-{setting['lr']:g}-{setting['sigma']:g}"
+                for seed in TUNING_SEEDS:
+                    yield Job(f"{label}-{seed}", {"method": name, **setting, "budget": TUNING_BUDGET}, seed)
+        else:
+            for seed in config.all_seeds:
+                settings = {"method": name, **settings_of(TUNED)[name], "budget": config.budget}
+                yield Job(f"{name.replace('/', '-')}-{seed}", settings, seed)
+
+
+def cross_entropy(outputs: Tensor, onehot: Tensor) -> Tensor:
+    return -(torch.log_softmax(outputs, 1) * onehot).sum(1)
+
+
+def wrong(outputs: Tensor, onehot: Tensor) -> Tensor:
+    """Return 1 where the largest output, or the class that was drawn as a one-hot vector, is not the true one."""
+    return 1.0 - onehot.gather(1, outputs.argmax(1, keepdim=True))[:, 0]
+
+
+def network(sizes: tuple[int, int, int], key: Key) -> nn.Sequential:
+    """Return a net of one tanh layer, its weights drawn as torch draws them, but from the key."""
+    net = nn.Sequential(nn.Linear(sizes[0], sizes[1]), nn.Tanh(), nn.Linear(sizes[1], sizes[2]))
+    generator = key.generator()
+    with torch.no_grad():
+        for name, p in net.named_parameters():
+            p.uniform_(-1, 1, generator=generator).div_(sizes[0 if name.startswith("0") else 1] ** 0.5)
+    return net
+
+
+def run(job: Job, record: Record) -> dict[str, Any]:
+    """Train until the budget is spent or 95 % are right; return the calls that 90 % took."""
+    key, reached, share = Key(job.seed), None, 0.0
+    train, test = split(key)
+    sizes = (train.x.shape[1], 30, train.classes)
+    for row in training(job.config["method"], train, test, sizes, job.config, key):
+        record.append(row)
+        share = row["accuracy"]
+        if reached is None and share >= GOAL:
+            reached = row["evaluations"]
+        if share >= 0.95:
+            break
+    return {"reached": reached, "accuracy": share}
+
+
+def training(
+    name: str,
+    train: Data,
+    test: Data,
+    sizes: tuple[int, int, int],
+    config: Mapping[str, Any],
+    key: Key,
+    between: int = 300,
+) -> Iterator[dict[str, float]]:
+    """Yield calls so far, share of test samples right, and the cosine of the last estimate; so many calls between."""
+    net, picks = network(sizes, key.child("net")), key.child("minibatch").generator()
+    adam = torch.optim.Adam(net.parameters(), lr=config["lr"])
+    learner = Learner(name, net, config["sigma"], key.child("gradient"))
+    every, step = max(1, between // learner.price), 0
+    while True:
+        if step % every == 0:
+            right = float((net(test.x).argmax(1) == test.y).double().mean())
+            yield {"evaluations": learner.calls, "accuracy": right, "cosine": learner.cosine}
+        if learner.calls + learner.price > config["budget"]:
+            return
+        chosen = torch.randint(len(train), (BATCH,), generator=picks)
+        adam.zero_grad()
+        learner.backward(train.x[chosen], nn.functional.one_hot(train.y[chosen], sizes[2]).to(train.x.dtype))
+        adam.step()
+        step += 1
+
+
+def split(key: Key) -> tuple[Data, Data]:
+    train, test = digits().split(TEST, key.child("data"))
+    return Data(train.x.float(), train.y), Data(test.x.float(), test.y)
+
+
+class Learner:
+    """Put a gradient into a net's weights, and count what it cost."""
+
+    def __init__(self, name: str, net: nn.Sequential, sigma: float, key: Key):
+        self.name, self.net, self.sigma, self.key, self.cosine = name, net, sigma, key, float("nan")
+        self.ledger, self.method, self.steps = Cost(cross_entropy), METHODS[name], 0
+        self.box = self._box() if self.method.estimator is not None else None
+
+    def _box(self) -> BlackBox:
+        method, draws = self.method, self.method.distribution
+        assert method.estimator is not None
+        return BlackBox(
+            wrong if method.knows == "right or wrong" else cross_entropy,
+            method.estimator(self.sigma),
+            method.evaluations,
+            scope="cost",
+            distribution=None if draws is None else lambda z: draws(z, self.sigma),
+            budget=self.ledger,
+            check_rows=False,
+            key=self.key,
+        )
+
+    @property
+    def calls(self) -> int:
+        return self.ledger.evaluations
+
+    @property
+    def price(self) -> int:
+        """Calls of one step."""
+        if self.box is not None:
+            return BATCH * (1 + self.method.evaluations)
+        return BATCH * (2 if self.name == AT_WEIGHTS else 1)
+
+    def backward(self, x: Tensor, onehot: Tensor) -> None:
+        """Write the gradient of the mean cost of a batch."""
+        if self.box is not None:
+            self.box(self.net(x), onehot).mean().backward()
+            self.cosine = self._cosine(x, onehot)
+        elif self.name == "backprop":
+            self.ledger.spent["value"] += len(x)
+            cross_entropy(self.net(x), onehot).mean().backward()
+            self.cosine = 1.0
+        else:
+            self._at_the_weights(x, onehot)
+        self.steps += 1
+
+    def _cosine(self, x: Tensor, onehot: Tensor) -> float:
+        """Return the mean cosine over rows between the estimate and the ∂C/∂ȳ of cross-entropy, which is known here."""
+        assert self.box is not None and self.box.last_estimate is not None
+        g = self.box.last_estimate.gradient
+        g = next(iter(g.values())) if isinstance(g, dict) else g
+        truth = torch.softmax(self.net(x).detach(), 1) - onehot
+        return float(nn.functional.cosine_similarity(g.reshape(truth.shape), truth).mean())
+
+    def _at_the_weights(self, x: Tensor, onehot: Tensor) -> None:
+        named = dict(self.net.named_parameters())
+        flat = torch.cat([p.detach().flatten() for p in named.values()])
+
+        def loss(w: Tensor) -> Tensor:
+            parts = w.split([p.numel() for p in named.values()])
+            weights = {n: part.view(p.shape) for (n, p), part in zip(named.items(), parts, strict=True)}
+            return cross_entropy(functional_call(self.net, weights, (x,)), onehot).mean()
+
+        cost = Cost(vmap(loss))
+        g = est.GaussianSmoothing(self.sigma)(cost, flat, evaluations=2, key=self.key.child(self.steps), errors=False)
+        self.ledger.spent["value"] += cost.evaluations * len(x)
+        assert isinstance(g.gradient, Tensor)
+        for p, part in zip(named.values(), g.gradient.split([p.numel() for p in named.values()]), strict=True):
+            p.grad = part.view(p.shape)
+
+
+def choose_settings(records: list[Record]) -> None:
+    """Write for each method the setting that needed the fewest calls."""
+    trials: dict[str, dict[Setting, list[Record]]] = {}
+    for record in records:
+        setting = (("lr", record.config["lr"]), ("sigma", record.config["sigma"]))
+        trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
+    choose(trials, TUNED, lambda runs: max(0.0, GOAL - float(np.mean(column(runs, "accuracy")))))
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    if config.tune:
+        choose_settings(records)
+        judge(True, f"{len(records)} trials; settings written to {TUNED.name}")
+        return
+    calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
+    for name, each in calls.items():
+        accuracy = column(select(records, method=name), "accuracy")
+        judge.note(
+            f"{METHODS[name].knows}, {name}: median {np.median(each):,.0f} calls to {GOAL:.0%} "
+            f"({np.isfinite(each).sum()} of {len(each)} seeds), at the end {np.median(accuracy):.1%} right"
+        )
+    if config.fast:
+        judge(all(len(record.rows) > 2 for record in records), "every method trains (a fast pass judges no more)")
+        return
+    others = [name for name in config.methods if name != "backprop"]
+    judge(
+        all((calls["backprop"] < calls[name]).all() for name in others),
+        "backprop needs fewer calls than every other method, on every seed",
+    )
+    best = {
+        knows: min(
+            (name for name in config.methods if METHODS[name].knows == knows), key=lambda name: np.median(calls[name])
+        )
+        for knows in ("revealed", "a number", "right or wrong")
+    }
+    middle = [float(np.median(calls[name])) for name in best.values()]
+    judge(
+        middle[0] < middle[1] < middle[2],
+        f"the less the cost says, the more calls: {middle[0]:,.0f} < {middle[1]:,.0f} < {middle[2]:,.0f} "
+        f"(medians of the best of each: {', '.join(best.values())})",
+    )
+    judge(
+        middle[1] >= 3 * middle[0],
+        f"a number alone costs {middle[1] / middle[0]:.1f} times the calls of backprop (needs >= 3)",
+    )
+    ratio = np.median(np.minimum(calls[AT_WEIGHTS], config.budget)) / middle[1]
+    judge(
+        ratio >= 3,
+        f"perturbing the weights costs {ratio:.1f} times the best cut at the output, or more where the budget of "
+        f"{config.budget:,} ended it (needs >= 3)",
+    )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw accuracy against calls, and the angle to the true gradient at the output."""
+    drawing, axes = plots.panels(2, 1, width=6.4, height=4.8)
+    names = [name for name in config.methods if select(records, method=name)]
+    with plots.style():
+        for name in names:
+            mine = select(records, method=name)
+            how = plots.METHODS[METHODS[name].style]
+            for ax, what in zip(axes, ("accuracy", "cosine"), strict=True):
+                grid = np.geomspace(BATCH, max(r.rows[-1]["evaluations"] for r in mine), 60)
+                each = np.array([on_grid(record, what, grid) for record in mine])
+                there = ~np.isnan(each).all(0)
+                if not there.any():
+                    continue  # the weights' estimate has no gradient at the output
+                grid, each = grid[there], each[:, there]
+                middle, low, high = (np.nanquantile(each, q, axis=0) for q in (0.5, 0, 1))
+                ax.fill_between(grid, low, high, color=how.color, alpha=0.15, lw=0)
+                ax.plot(grid, middle, color=how.color, linestyle=how.linestyle, marker=how.marker, markevery=10,
+                        label=f"{name} ({METHODS[name].knows})")  # fmt: skip
+        for ax in axes:
+            ax.set_xscale("log")
+            ax.set_xlabel("calls of the cost, all counted")
+        axes[0].axhline(GOAL, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[0].set(ylabel="test images right", ylim=(0, 1), title="Learning digits")
+        axes[1].set(ylabel="cosine to ∂C/∂ȳ of cross-entropy", title="The gradient at the output, mean of a batch")
+        axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8)
+        drawing.suptitle(f"Same net, data and batches of {BATCH}; median and range of {config.seeds} seeds")
+    return plots.save(drawing, config.out / "revealed.png")
+
+
+def on_grid(record: Record, what: str, grid: np.ndarray) -> np.ndarray:
+    """Return a column held from each row to the next, at numbers of calls; NaN before the first."""
+    x = np.array([row["evaluations"] for row in record.rows], float)
+    y = np.array([np.nan if row[what] is None else row[what] for row in record.rows], float)
+    at = np.searchsorted(x, grid, side="right") - 1
+    return np.where(at >= 0, y[at.clip(0)], np.nan)
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,173 @@
+"""Why must a jump be estimated together with what follows it?
+
+A step f(x) = 1[x > 0] and then a cost (f − t)². Backpropagation hands the block v = 2(f(x) − t), the slope of the cost
+where f is. A *local* estimate multiplies it by the slope of the smoothed step, φ(x/σ)/σ, as if the cost were linear up
+to where the jump leads. What is wanted is the slope of the smoothed cost of the two together:
+
+    local      2(f(x) − t) φ(x/σ)/σ
+    to cost    ∂/∂x E (f(x + σu) − t)² = ((1 − t)² − t²) φ(x/σ)/σ = (1 − 2t) φ(x/σ)/σ
+
+The local form is wrong at every radius, and has the wrong sign wherever t lies between f and the middle of the jump.
+For a smooth block in place of the step both come to the same as σ falls.
+
+    python experiments/black_boxes/scope.py             seconds
+    python experiments/black_boxes/scope.py --replot    claims and figure from disk
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from experiments.common.frame import Flags, Judge, main
+
+import numpy as np
+import torch
+from scipy.stats import norm
+from torch import Tensor
+
+from rllab import BlackBox, Key, plots
+from rllab import estimators as est
+from rllab.runs import Job, Record
+
+PLACES = np.linspace(-1.45, 1.45, 30)  # of x, none on the jump
+TARGETS = (1.0, 0.3)
+SIGMAS = (0.1, 0.2, 0.5, 1.0)
+AT = -0.1  # where radii are compared
+SMOOTH_SIGMAS = (0.05, 0.1, 0.2, 0.4)
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    rows: int = 4_000
+    """Antithetic pairs at each place, for each seed."""
+    out: Path = Path("results/scope")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=2, rows=2_000, processes=1)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for seed in config.all_seeds:
+        yield Job(f"scope-{seed}", {"rows": config.rows}, seed)
+
+
+def run(job: Job, record: Record) -> None:
+    """Estimate both ways: along x, over radii, and for a smooth block."""
+    key, rows = Key(job.seed), job.config["rows"]
+    places = [("place", step, float(x), 0.5) for x in PLACES]
+    places += [("radius", step, AT, sigma) for sigma in SIGMAS] + [("radius", slope, AT, s) for s in SMOOTH_SIGMAS]
+    for t in TARGETS:
+        for i, (part, block, x, sigma) in enumerate(places):
+            made = both(block, x, t, sigma, rows, key.child(repr(t), i))
+            record.append({"part": part, "block": block.__name__, "x": x, "t": t, "sigma": sigma, **made})
+
+
+def step(x: Tensor) -> Tensor:
+    return (x > 0).to(x)
+
+
+def slope(x: Tensor) -> Tensor:
+    """Return σ(2x), a step that is smooth."""
+    return torch.sigmoid(2 * x)
+
+
+def both(f: Callable[[Tensor], Tensor], x: float, t: float, sigma: float, rows: int, key: Key) -> dict[str, float]:
+    """Return the means of both kinds of estimates, and their standard errors."""
+    made = {}
+    for name in ("local", "to cost"):
+        at = torch.full((rows, 1), x, dtype=torch.float64, requires_grad=True)
+        smoothing = est.GaussianSmoothing(sigma)
+        if name == "local":  # a step is declared smooth, which it is not
+            box = BlackBox(f, smoothing, 2, smooth=True, check_rows=False, key=key)
+            ((box(at) - t) ** 2).sum().backward()
+        else:
+            box = BlackBox(f, smoothing, 2, downstream=lambda y: (y[:, 0] - t) ** 2, check_rows=False, key=key)
+            box(at).sum().backward()
+        assert at.grad is not None
+        made |= {name: at.grad.mean().item(), f"{name} error": at.grad.std().item() / rows**0.5}
+    return made
+
+
+def exact(x: np.ndarray | float, t: float, sigma: np.ndarray | float) -> np.ndarray:
+    return (1 - 2 * t) * norm.pdf(np.asarray(x) / sigma) / sigma
+
+
+def exact_slope(x: float, t: float) -> float:
+    """Return the derivative of (σ(2x) − t)²."""
+    f = 1 / (1 + np.exp(-2 * x))
+    return float(2 * (f - t) * 2 * f * (1 - f))
+
+
+def mean(records: list[Record], name: str, **wanted: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over seeds of a kind of estimate, row by row, and its standard error."""
+    rows = [[r for r in record.rows if all(r[k] == v for k, v in wanted.items())] for record in records]
+    each, errors = (np.array([[r[what] for r in mine] for mine in rows]) for what in (name, f"{name} error"))
+    return each.mean(0), np.sqrt((errors**2).sum(0)) / len(rows)
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    for t in TARGETS:
+        got, error = mean(records, "to cost", part="place", t=t)
+        worst = (np.abs(got - exact(PLACES, t, 0.5)) / np.maximum(error, 1e-9)).max()
+        judge(
+            worst <= 6.5, f"t = {t}: to the cost, at most {worst:.1f} standard errors off the exact slope (needs 6.5)"
+        )
+        got, _ = mean(records, "local", part="radius", block="step", t=t)
+        ratios = got / exact(AT, t, np.array(SIGMAS))
+        judge(
+            np.abs(ratios - 1).min() >= 0.5,
+            f"t = {t}: the local form is {', '.join(f'{r:.2f}' for r in ratios)} times the truth at σ = "
+            f"{', '.join(map(str, SIGMAS))} (needs to be off by half or more at each)",
+        )
+        got, _ = mean(records, "local", part="radius", block="slope", t=t)
+        off = abs(got[0] / exact_slope(AT, t) - 1)
+        judge(off <= 0.1, f"t = {t}: for a smooth block it is off by {off:.1%} at σ = {SMOOTH_SIGMAS[0]} (needs 10 %)")
+    got, _ = mean(records, "local", part="place", t=0.3)
+    near = (PLACES < 0) & (PLACES > -0.6)
+    opposite = (got[near] * exact(PLACES[near], 0.3, 0.5) < 0).mean()
+    judge(opposite == 1, f"t = 0.3: just before the jump the local form has the wrong sign at {opposite:.0%} of places")
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw both kinds of estimates along x, and over radii."""
+    drawing, axes = plots.panels(3, 1, width=4.6, height=4.2)
+    looks = {"local": (plots.VERMILLION, "X"), "to cost": (plots.BLUE, "o")}
+    with plots.style():
+        fine = np.linspace(-1.5, 1.5, 301)
+        for ax, t in zip(axes, TARGETS, strict=False):
+            for name, (colour, marker) in looks.items():
+                got, error = mean(records, name, part="place", t=t)
+                ax.errorbar(
+                    PLACES, got, 2 * error, color=colour, marker=marker, linestyle="", label=f"estimated, {name}"
+                )
+            ax.plot(fine, exact(fine, t, 0.5), color="#000000", label="exact slope of E (f(x + σu) − t)²")
+            ax.axhline(0, color="#666666", linewidth=0.8)
+            ax.set(xlabel="x; the step is at 0", ylabel="slope of the cost", title=f"Step, cost (f − {t:g})², σ = 0.5")
+        for block, sigmas, fill in (("step", SIGMAS, True), ("slope", SMOOTH_SIGMAS, False)):
+            for name, (colour, marker) in looks.items():
+                got, error = mean(records, name, part="radius", block=block, t=0.3)
+                truth = (
+                    exact(AT, 0.3, np.array(sigmas)) if block == "step" else np.full(len(sigmas), exact_slope(AT, 0.3))
+                )
+                axes[2].errorbar(sigmas, got / truth, 2 * error / np.abs(truth), color=colour, marker=marker,
+                                 linestyle=plots.SOLID if fill else plots.DASHED,
+                                 markerfacecolor=colour if fill else "white", label=f"{block}, {name}")  # fmt: skip
+        axes[2].axhline(1, color="#000000", linewidth=0.9)
+        axes[2].axhline(0, color="#666666", linewidth=0.8)
+        axes[2].set(
+            xscale="log", xlabel="smoothing radius σ", ylabel="estimate/exact slope", title=f"x = {AT:g}, t = 0.3"
+        )
+        for ax in axes:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8)
+        drawing.suptitle(
+            f"A block that jumps, estimated alone or with what follows; {config.seeds} seeds, bars: 2 s.e."
+        )
+    return plots.save(drawing, config.out / "scope.png")
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

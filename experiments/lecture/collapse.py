@@ -1,0 +1,357 @@
+"""Does a stack of linear layers say more than one layer?
+
+No: without a function between them, layers s_k = W_k s_k−1 + b_k are one affine map, and so are their gradients:
+
+    A = W_K … W_1        ∂L/∂W_k = (W_K … W_k+1)ᵀ (G A_k−1ᵀ + g b_k−1ᵀ)        G = ∂L/∂A, g = ∂L/∂b
+
+where A_k−1, b_k−1 are the map of the layers below. With ReLU between them no affine map fits the same stack. What one
+layer cannot stand in for: a narrow layer bounds the rank of A, and descent takes another way (Saxe, McClelland &
+Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks"): at W = 0 a stack
+of two or more stands still.
+
+    python experiments/lecture/collapse.py             a minute on 2 cores
+    python experiments/lecture/collapse.py --replot    claims and figure from disk
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+from experiments.common.acceptance import AtLeast, AtMost, largest, least, row
+from experiments.common.frame import Flags, Judge, half_width, main, values
+from experiments.lecture.rows.draws import predict
+from experiments.lecture.stacks import compose, layers_of, stack
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from rllab import Key, plots
+from rllab import backprop as bp
+from rllab.noise import standard_normal
+from rllab.runs import Job, Record
+
+DEPTHS = tuple(range(1, 7))
+WIDTH, INPUTS, OUTPUTS = 16, 16, 16
+POINTS = 2000  # at which a stack is compared with an affine map
+SAMPLES, TESTS, NOISE = 400, 2000, 0.2  # of the two moons
+DESCENTS = (1, 2, 3, 6)  # depths whose descent on one regression is compared
+SIDE = 8  # of that regression: 8 numbers in, 8 out
+GRID = np.stack(np.meshgrid(np.linspace(-2, 3, 51), np.linspace(-1.5, 2, 51)), -1)
+SHOWN = {"linear": 6, "relu": 3}  # depths whose border between the moons is drawn
+ETA, DOWN = 0.02, 0.01  # step size, and the share of the loss of W = 0 that counts as learnt
+LINEAR, RELU = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
+KINDS = {"linear": LINEAR, "relu": RELU}
+NAMES = {"linear": "linear layers", "relu": "layers, ReLU between"}
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    steps: int = 300
+    """Steps of Adam on the two moons, all samples each."""
+    descent: int = 2000
+    """Steps of gradient descent of the linear stacks."""
+    out: Path = Path("results/collapse")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=2, steps=150, descent=300, processes=1)
+
+
+def jobs_of(config: Config) -> list[Job]:
+    return [Job(f"collapse-{seed}", config.identity, seed) for seed in config.all_seeds]
+
+
+def between(relu: bool) -> bp.Module | None:
+    return bp.ReLU() if relu else None
+
+
+def sizes_of(depth: int) -> tuple[int, ...]:
+    return (INPUTS, *(WIDTH,) * (depth - 1), OUTPUTS)
+
+
+def difference(
+    depth: int,
+    key: Key,
+    *,
+    relu: bool = False,
+    compose: Callable[[list[tuple[Tensor, Tensor]], Tensor], tuple[Tensor, Tensor]] = compose,
+) -> float:
+    """Return the largest difference between a stack and the product of its layers, relative to its largest output."""
+    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
+    a, b = compose(layers_of(graph, graph.weights), x)
+    y = predict(graph, x)
+    return ((y - (x @ a.t() + b)).abs().max() / y.abs().max()).item()
+
+
+def gradient_difference(depth: int, key: Key) -> float:
+    """Return the largest difference of a stack's gradients from those that the product's gradient implies."""
+    graph, x = stack(sizes_of(depth), None, bp.SquaredDistance(), key.child("weights")), points(key)
+    y = standard_normal((len(x), OUTPUTS), key.child("y"), x)
+    layers = layers_of(graph, graph.weights)
+    one = stack((INPUTS, OUTPUTS), None, bp.SquaredDistance(), key)
+    a, b = compose(layers, x)
+    ((big, small),) = layers_of(one, one.backward(x, y, weights=torch.cat([a.flatten(), b])).weights)
+    worst = 0.0
+    for k, (dw, db) in enumerate(layers_of(graph, graph.backward(x, y).weights)):
+        below, offset = compose(layers[:k], x)
+        above, _ = compose(layers[k + 1 :], dw.t())
+        # ∂L/∂W_k = (W_K … W_k+1)ᵀ (G A_k−1ᵀ + g b_k−1ᵀ),   ∂L/∂b_k = (W_K … W_k+1)ᵀ g
+        for ours, theirs in ((dw, above.t() @ (big @ below.t() + small[:, None] * offset)), (db, above.t() @ small)):
+            worst = largest(worst, ((ours - theirs).abs().max() / theirs.abs().max()).item())
+    return worst
+
+
+def points(key: Key) -> Tensor:
+    return standard_normal((POINTS, INPUTS), key.child("x"), torch.empty(0, dtype=torch.float64))
+
+
+def unexplained(depth: int, key: Key, *, relu: bool = True) -> float:
+    """Return what the best affine fit leaves of a stack."""
+    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
+    return share_left(x, predict(graph, x))
+
+
+def share_left(x: Tensor, y: Tensor) -> float:
+    """Return what the best affine fit leaves of the spread of y: √(1 − R²)."""
+    design = torch.cat([x, x.new_ones(len(x), 1)], 1)
+    left = y - design @ torch.linalg.lstsq(design, y).solution
+    return (left.norm() / (y - y.mean(0)).norm()).item()
+
+
+def rank(bottleneck: int, key: Key) -> int:
+    """Return the rank of the product of two layers that meet in so few numbers."""
+    graph = stack((SIDE, bottleneck, SIDE), None, bp.SquaredDistance(), key)
+    a, _ = compose(layers_of(graph, graph.weights), graph.weights.new_zeros(1, SIDE))
+    s = torch.linalg.svdvals(a)
+    return int((s > 1e-12 * s[0]).sum())
+
+
+def moons(count: int, key: Key) -> tuple[Tensor, Tensor]:
+    """Return points on two half circles that interlock, with noise, and which of both each belongs to."""
+    draw = np.random.default_rng(key.integer())
+    y = np.arange(count) % 2
+    angle = draw.uniform(0, np.pi, count)
+    x = np.stack([np.cos(angle), np.sin(angle)], 1)
+    x = np.where(y[:, None] == 0, x, [1.0, 0.5] - x) + NOISE * draw.standard_normal((count, 2))
+    return torch.from_numpy(x), torch.from_numpy(y)
+
+
+def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarray]:
+    """Learn the two moons; return the accuracy on new points, and on GRID by how much one moon is preferred."""
+    graph = stack((2, *(WIDTH,) * (depth - 1), 2), between(relu), bp.CrossEntropy(), key.child("weights"))
+    x, y = moons(SAMPLES, key.child("samples"))
+    adam = partial(torch.optim.Adam, lr=0.05)
+    trace = bp.fit(graph, x, y, sample_gradients=steps * len(x), batch=None, optimizer=adam, key=key)
+    scores = predict(graph, torch.from_numpy(GRID.reshape(-1, 2)), weights=trace.weights)
+    x, y = moons(TESTS, key.child("tests"))
+    right = (predict(graph, x, weights=trace.weights).argmax(1) == y).double().mean().item()
+    return right, (scores[:, 1] - scores[:, 0]).numpy()
+
+
+def descend(depth: int, steps: int, key: Key) -> list[dict[str, Any]]:
+    """Learn one linear map by gradient descent in a stack; return the loss along the way, in units of that of W = 0."""
+    like = torch.empty(0, dtype=torch.float64)
+    graph = stack((SIDE,) * (depth + 1), None, bp.SquaredDistance(), key.child("weights", depth))
+    x = standard_normal((200, SIDE), key.child("x"), like)
+    y = x @ standard_normal((SIDE, SIDE), key.child("map"), like) / math.sqrt(SIDE)
+    zero = y.square().sum(1).mean().item()
+    trace = bp.fit(
+        graph,
+        x,
+        y,
+        sample_gradients=steps * len(x),
+        batch=None,
+        eta=ETA,
+        look=20 * len(x),
+        stop=DOWN * zero / 10,
+        key=0,
+    )
+    still = graph.backward(x, y, weights=torch.zeros_like(graph.weights)).weights
+    moved = largest(*(dw.abs().max().item() for dw, _ in layers_of(graph, still)))
+    rows = zip(trace.counts, trace.losses, strict=True)
+    first = {"part": "zero", "depth": depth, "gradient": moved}
+    return [first, *({"part": "descent", "depth": depth, "step": n // len(x), "loss": c / zero} for n, c in rows)]
+
+
+def run(job: Job, record: Record) -> None:
+    """Compare stacks with one layer, as they are drawn and as they learn, under one seed."""
+    key = Key(job.seed)
+    for depth in DEPTHS:
+        mine = key.child("stack", depth)
+        measured = {"difference": difference(depth, mine), "gradients": gradient_difference(depth, mine)}
+        record.append({"part": "stack", "depth": depth, **measured, "unexplained": unexplained(depth, mine)})
+        for kind in KINDS:
+            if depth > 1 or kind == "linear":
+                right, margin = train(depth, kind == "relu", job.config["steps"], key.child("moons"))
+                record.append({"part": "moons", "kind": kind, "depth": depth, "accuracy": right})
+                if SHOWN.get(kind) == depth and job.seed == Config.first_seed:
+                    for place, value in enumerate(margin.tolist()):
+                        record.append({"part": "border", "kind": kind, "place": place, "margin": value})
+    for bottleneck in range(1, SIDE + 1):
+        record.append({"part": "rank", "bottleneck": bottleneck, "rank": rank(bottleneck, key.child(bottleneck))})
+    for depth in DESCENTS:
+        for line in descend(depth, job.config["descent"], key.child("descent")):
+            record.append(line)
+
+
+@row(
+    "L57",
+    says="Without a function between them, several linear layers are one",
+    measures="largest relative difference of 2 to 6 linear layers to the product of their matrices",
+    criterion=AtMost(1e-12),
+    wrong={
+        "ReLU between the layers": lambda seed, fast: difference(3, Key(seed), relu=True),
+        "the product in the other order": lambda seed, fast: difference(
+            3, Key(seed), compose=lambda layers, like: compose(layers[::-1], like)
+        ),
+        "the biases not multiplied": lambda seed, fast: difference(
+            3,
+            Key(seed),
+            compose=lambda layers, like: (compose(layers, like)[0], torch.stack([b for _, b in layers]).sum(0)),
+        ),
+    },
+    note="A narrow layer still bounds the rank of the product, and descent takes another way.",
+)
+def stack_against_product(seed: int, fast: bool) -> float:
+    return largest(*(difference(depth, Key(seed)) for depth in DEPTHS[1:]))
+
+
+@row(
+    "L57",
+    says="With ReLU between them no single layer does the same",
+    measures="share of the spread of 2 to 6 layers with ReLU that the best affine fit leaves, at least",
+    criterion=AtLeast(0.2),
+    wrong={"no function between the layers": lambda seed, fast: unexplained(3, Key(seed), relu=False)},
+)
+def left_by_an_affine_fit(seed: int, fast: bool) -> float:
+    return least(*(unexplained(depth, Key(seed)) for depth in DEPTHS[1:]))
+
+
+def by_depth(records: list[Record], name: str, **wanted: object) -> np.ndarray:
+    """Return one number of every seed and depth, (seeds, depths)."""
+    return np.array([values([record], name, **wanted) for record in records])
+
+
+def steps_down(records: list[Record], depth: int) -> np.ndarray:
+    """Return the steps each seed takes until DOWN of the loss is left; infinite if it never is."""
+    found = []
+    for record in records:
+        step, loss = (values([record], name, part="descent", depth=depth) for name in ("step", "loss"))
+        found.append(step[loss <= DOWN].min(initial=np.inf))
+    return np.array(found)
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    for name, what in (("difference", "outputs"), ("gradients", "gradients")):
+        worst = by_depth(records, name, part="stack").max()
+        judge(
+            worst <= 1e-12,
+            f"{what} of 1 to 6 linear layers are those of their product within {worst:.1e} (needs 1e-12)",
+        )
+    left = by_depth(records, "unexplained", part="stack")
+    low, deep = left[:, 1:].min(), left[:, 1:].mean(0)
+    judge(
+        low >= 0.2,
+        f"with ReLU the best affine fit leaves at least {low:.1%} of the spread in every seed (needs 20 %); means by "
+        f"depth {', '.join(f'{v:.1%}' for v in deep)}; without ReLU (one layer) {left[:, 0].max():.1e}",
+    )
+    linear, relu = (by_depth(records, "accuracy", part="moons", kind=kind) for kind in KINDS)
+    off = np.abs(linear.mean(0) - linear[:, 0].mean()).max()
+    judge(
+        off <= 0.01,
+        f"two moons: linear stacks of every depth are right on {linear[:, 0].mean():.1%} of new points like one layer, "
+        f"within {100 * off:.2f} points in the mean over seeds (needs 1)",
+    )
+    gain = (relu - linear[:, :1]).mean(0)
+    judge(
+        gain.min() >= 0.08,
+        f"two moons: with ReLU {relu.mean():.1%}, at least {100 * gain.min():.1f} points more at every depth "
+        "(needs 8, mean over seeds)",
+    )
+    ranks, expected = by_depth(records, "rank", part="rank"), np.arange(1, SIDE + 1)
+    judge(
+        bool((ranks == expected).all()),
+        f"caveat: two layers that meet in k numbers have a product of rank k, k = 1 to {SIDE} (needs all {ranks.size})",
+    )
+    still = by_depth(records, "gradient", part="zero")
+    judge(
+        bool((still[:, 1:] == 0).all()) and still[:, 0].min() > 0,
+        f"caveat: at W = 0 one layer has a slope, at least {still[:, 0].min():.2g}, deeper stacks exactly "
+        f"{still[:, 1:].max():g} (needs > 0 and 0)",
+    )
+    taken = {depth: steps_down(records, depth) for depth in DESCENTS}
+    slower = (taken[6] / taken[1]).min()
+    shown = ", ".join(f"{np.median(n):,.0f} (depth {depth})" for depth, n in taken.items())
+    judge(
+        slower >= 2 and np.isfinite(taken[1]).all(),
+        f"caveat: one linear map, one step size: median steps until {DOWN:.0%} of the loss is left {shown}; depth 6 "
+        f"takes at least {slower:.1f} times those of one layer in every seed (needs 2)",
+    )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw stacks against one layer; two moons, their borders and accuracies; and descent in linear stacks."""
+    drawing, axes = plots.panels(2, 2, width=5.4, height=4.0)
+    with plots.style():
+        every = np.array(DEPTHS)
+        gap = by_depth(records, "difference", part="stack")
+        left = by_depth(records, "unexplained", part="stack")
+        for y, how, name in (
+            (gap, LINEAR, "linear layers, to their product"),
+            (left[:, 1:], RELU, "ReLU between, to the best affine map"),
+        ):
+            x = every[-y.shape[1] :]
+            axes[0].semilogy(np.tile(x, len(y)), np.maximum(y, 1e-17).ravel(), how.marker, color=how.color, alpha=0.25)
+            axes[0].semilogy(
+                x, np.maximum(np.median(y, 0), 1e-17), color=how.color, linestyle=how.linestyle, label=name
+            )
+        axes[0].set(ylim=(1e-17, 30), ylabel="relative difference", title="One affine map instead of the stack")
+        for kind, how in KINDS.items():
+            y = by_depth(records, "accuracy", part="moons", kind=kind)
+            x = every[-y.shape[1] :]
+            axes[1].errorbar(x, 100 * y.mean(0), 100 * half_width(y), color=how.color, linestyle=how.linestyle,
+                             marker=how.marker, capsize=3, label=NAMES[kind])  # fmt: skip
+        axes[1].set(ylabel="right on new points, %", title="Two moons, after training")
+        for ax in axes[:2]:
+            ax.set(xlabel="layers", xticks=DEPTHS)
+        borders(axes[2], records[0])
+        looks = zip(DESCENTS, plots.LINES, (plots.BLACK, plots.BLUE, plots.GREEN, plots.ORANGE), strict=True)
+        for depth, line, color in looks:
+            for k, record in enumerate(records):
+                step, loss = (values([record], name, part="descent", depth=depth) for name in ("step", "loss"))
+                label = f"{depth} layer{'s' * (depth > 1)}" if k == 0 else None
+                axes[3].semilogy(step, loss, color=color, linestyle=line, alpha=0.6, linewidth=1, label=label)
+        axes[3].axhline(DOWN, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[3].set(xlabel=f"steps of gradient descent, η = {ETA}", ylabel="loss/loss of W = 0",
+                    title="The same linear map to learn, every seed")  # fmt: skip
+        for ax in axes:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        drawing.suptitle(
+            f"{len(records)} seeds; bars: 95 % intervals of Student's t; above left medians and every seed"
+        )
+    return plots.save(drawing, config.out / "collapse.png")
+
+
+def borders(ax: Axes, record: Record) -> None:
+    """Draw the points of one seed and where six linear and three ReLU layers draw the line."""
+    x, y = moons(SAMPLES, Key(record.seed).child("moons").child("samples"))
+    for k, (marker, color) in enumerate((("o", plots.SKY), ("^", plots.ORANGE))):
+        ax.scatter(*x[y == k].T, s=12, marker=marker, color=color, edgecolors="#00000055", linewidths=0.4)
+    for kind, depth in SHOWN.items():
+        how = KINDS[kind]
+        margin = values([record], "margin", part="border", kind=kind).reshape(GRID.shape[:2])
+        ax.contour(GRID[..., 0], GRID[..., 1], margin, [0.0], colors=how.color, linestyles=[how.linestyle])
+        ax.plot([], [], color=how.color, linestyle=how.linestyle, label=f"{depth} {NAMES[kind]}")
+    ax.set(xlabel="x₁", ylabel="x₂", title="Borders between the moons, first seed")
+    ax.grid(False)
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,231 @@
+"""What if two players share a cost: does descent find the point at which neither gains, and what does?
+
+    min_x max_y f(x, y)        F = (∂f/∂x, −∂f/∂y),  F = 0 where neither player gains: a Nash equilibrium
+    simultaneous     z ← z − η F(z)                       alternating     y answers the x that was just made
+    extragradient    z ← z − η F(z − η F(z))              two fields a step
+
+    bilinear         f = xy                               each step multiplies the radius: simultaneous by √(1 + η²),
+                                                          extragradient by √(1 − η² + η⁴); alternating keeps an ellipse
+    one-point GAN    f = −log(1 + e^−xy) − log 2          x generates a number, y tells it from the true one, 0
+    curved           f = (x² − y²)/2 + xy                 the control: with curvature of their own, all of them arrive
+
+Source: LeCun (2020), NYU Deep Learning, week 2; Korpelevich (1976), "The extragradient method for finding saddle points
+and other problems"; the GAN: Mescheder, Geiger & Nowozin (2018), "Which training methods for GANs do actually
+converge?", section 2; alternating: Gidel et al. (2019), "Negative momentum for improved game dynamics", theorem 4.
+
+    python experiments/lecture/minmax.py               ten seconds on 2 cores; results/minmax holds every number
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from experiments.common.acceptance import AtLeast, AtMost, row
+from experiments.common.frame import Flags, Judge, column, main
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import logsigmoid
+
+from rllab import Key, plots
+from rllab import backprop as bp
+from rllab.noise import standard_normal
+from rllab.runs import Job, Record
+
+ETA, FIELDS = 0.2, 1000
+GAMES: dict[str, Callable[[Tensor], Tensor]] = {
+    "bilinear": lambda z: z[0] * z[1],
+    "one-point GAN": lambda z: logsigmoid(z[0] * z[1]) - math.log(2),
+    "curved": lambda z: (z[0] ** 2 - z[1] ** 2) / 2 + z[0] * z[1],
+}
+METHODS = {"simultaneous": 1, "alternating": 1, "extragradient": 2}  # fields a step; alternating takes one half twice
+STYLES = {
+    "simultaneous": plots.MethodStyle(plots.VERMILLION, plots.DASHED, "o"),
+    "alternating": plots.MethodStyle(plots.BLUE, plots.DOTTED, "^"),
+    "extragradient": plots.MethodStyle(plots.BLACK, plots.SOLID, "s"),
+}
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    out: Path = Path("results/minmax")
+    """Folder of records and figures."""
+    fields: int = FIELDS
+    """Fields F that each method may ask for."""
+
+    def faster(self) -> Self:
+        return replace(super().faster(), seeds=2)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for seed in config.all_seeds:
+        yield Job(f"minmax-{seed}", {"fields": config.fields}, seed)
+
+
+def start(seed: int) -> Tensor:
+    """Return where both begin: a point at a distance of 1 from the equilibrium."""
+    z = standard_normal((2,), Key(seed).child("start"), torch.empty(0, dtype=torch.float64))
+    return z / z.norm()
+
+
+def field(game: str, z: Tensor) -> Tensor:
+    """Return F = (∂f/∂x, −∂f/∂y) by autograd."""
+    leaf = z.detach().requires_grad_()
+    (g,) = torch.autograd.grad(GAMES[game](leaf), leaf)
+    return g * torch.tensor([1.0, -1.0], dtype=z.dtype)
+
+
+def play(game: str, method: str, seed: int, steps: int, eta: float = ETA) -> Tensor:
+    """Return every point of the way (steps + 1, 2)."""
+    z = start(seed)
+    path = [z]
+    for _ in range(steps):
+        if method == "extragradient":
+            z = bp.extragradient(z, lambda z: field(game, z), eta)
+        elif method == "simultaneous":
+            z = bp.step(z, field(game, z), eta)
+        else:
+            for player in ([1.0, 0.0], [0.0, 1.0]):  # η is a vector: one player moves
+                z = bp.step(z, field(game, z), eta * torch.tensor(player, dtype=z.dtype))
+        path.append(z)
+    return torch.stack(path)
+
+
+def run(job: Job, record: Record) -> dict[str, float]:
+    ends = {}
+    for game in GAMES:
+        for method, price in METHODS.items():
+            path = play(game, method, job.seed, job.config["fields"] // price)
+            for i, (x, y) in enumerate(path.tolist()):
+                record.append({"game": game, "method": method, "fields": i * price, "x": x, "y": y})
+            radius = path.norm(dim=1)
+            ends |= {f"{game}, {method}": radius[-1], f"{game}, {method}, most": radius.max()}
+            ends |= {f"{game}, {method}, least": radius.min()}
+    ends["law"] = relative_error(job.seed, "simultaneous", job.config["fields"])
+    ends["law of extragradient"] = relative_error(job.seed, "extragradient", job.config["fields"] // 2)
+    return {name: float(value) for name, value in ends.items()}
+
+
+def factor(method: str, eta: float) -> float:
+    """Return what a step on f = xy multiplies the radius by."""
+    square = eta**2
+    return math.sqrt(1 + square if method == "simultaneous" else 1 - square + square**2)
+
+
+def relative_error(seed: int, method: str, steps: int, law: str | None = None) -> float:
+    """Return the largest relative difference of the radius on f = xy from its closed form, over the steps."""
+    radius = play("bilinear", method, seed, steps).norm(dim=1)
+    expected = factor(law or method, ETA) ** torch.arange(steps + 1, dtype=torch.float64)
+    return float((radius / expected - 1).abs().max())
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    def end(game: str, method: str, what: str = "") -> np.ndarray:
+        return column(records, f"{game}, {method}{what}")
+
+    law, other = column(records, "law"), column(records, "law of extragradient")
+    judge(
+        max(law.max(), other.max()) <= 1e-9,
+        f"bilinear: the radius is (1 + η²)^(T/2) within {law.max():.1g}, of extragradient (1 − η² + η⁴)^(T/2) within "
+        f"{other.max():.1g} (needs <= 1e-9)",
+    )
+    out, into = end("bilinear", "simultaneous"), end("bilinear", "extragradient")
+    judge(
+        (out >= 100).all() and (into <= 1e-3).all(),
+        f"bilinear, {config.fields:,} fields from radius 1: simultaneous {out.min():.3g}, extragradient "
+        f"{into.max():.2g} (needs >= 100 and <= 0.001, all seeds)",
+    )
+    least, most = end("bilinear", "alternating", ", least"), end("bilinear", "alternating", ", most")
+    judge(
+        (least >= 0.8).all() and (most <= 1.25).all(),
+        f"bilinear, alternating: the radius stays between {least.min():.2f} and {most.max():.2f} (needs 0.8 to 1.25)",
+    )
+    out, into = end("one-point GAN", "simultaneous"), end("one-point GAN", "extragradient")
+    judge(
+        (out > 2).all() and (into <= 0.1).all(),
+        f"one-point GAN: simultaneous {out.min():.2f}, extragradient {into.max():.2g} (needs > 2 and <= 0.1, all "
+        "seeds)",
+    )
+    curved = max(end("curved", method).max() for method in METHODS)
+    judge(curved <= 1e-9, f"curved, the control: all of them arrive, radius at most {curved:.1g} (needs <= 1e-9)")
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw paths of the first seed, and the distance from the equilibrium of all of them."""
+    drawing, axes = plots.panels(3, 2, width=4.5, height=4.0)
+    rows = records[0].rows
+    with plots.style():
+        for i, game in enumerate(GAMES):
+            above, below = axes[i], axes[3 + i]
+            for method, how in STYLES.items():
+                path = np.array([[r["x"], r["y"]] for r in rows if (r["game"], r["method"]) == (game, method)])[:90]
+                above.plot(*path.T, color=how.color, linestyle="-", marker=how.marker, markersize=2.5, linewidth=0.8,
+                           label=method)  # fmt: skip
+                for record in records:
+                    mine = [r for r in record.rows if (r["game"], r["method"]) == (game, method)]
+                    x, radius = [r["fields"] for r in mine], [math.hypot(r["x"], r["y"]) for r in mine]
+                    below.plot(x, radius, color=how.color, linestyle=how.linestyle, linewidth=1)
+            if game == "bilinear":
+                for method in ("simultaneous", "extragradient"):
+                    x = np.linspace(0, config.fields, 9)
+                    y = factor(method, ETA) ** (x / METHODS[method])
+                    below.plot(x, y, "x", color="#666666", label=None if method == "extragradient" else "closed form")
+                below.legend(fontsize=8)
+            above.plot(0, 0, "*", color="#666666", markersize=10, label="equilibrium", zorder=5)
+            above.set(title=game, xlabel="x, who minimises", ylabel="y, who maximises", xlim=(-3, 3), ylim=(-3, 3),
+                      aspect="equal")  # fmt: skip
+            below.set(xlabel="fields F asked for", ylabel="distance from the equilibrium", yscale="log")
+        axes[5].set(xlim=(-10, 300), ylim=(1e-12, 2))
+        handles, labels = axes[0].get_legend_handles_labels()
+        drawing.legend(handles, labels, loc="outside lower center", ncols=4)
+        drawing.suptitle(
+            f"η = {ETA}; above, the first steps of seed {records[0].seed}; below, all {len(records)} seeds"
+        )
+    return plots.save(drawing, config.out / "minmax.png")
+
+
+@row(
+    "L20",
+    says="Minimising is not all there is: in a game, descent of both players spirals away from the equilibrium",
+    measures="largest relative difference of the radius on f = xy from (1 + η²)^(T/2), 200 steps",
+    criterion=AtMost(1e-9),
+    wrong={"one after the other": lambda seed, fast: relative_error(seed, "alternating", 200, "simultaneous")},
+)
+def spiral(seed: int, fast: bool) -> float:
+    return relative_error(seed, "simultaneous", 200)
+
+
+@row(
+    "L20",
+    says="Looking ahead, the same gradients lead to the Nash equilibrium",
+    measures="distance after 400 steps of extragradient on f = xy, from 1",
+    criterion=AtMost(1e-3),
+    wrong={"without looking ahead": lambda seed, fast: float(play("bilinear", "simultaneous", seed, 400)[-1].norm())},
+)
+def inward(seed: int, fast: bool) -> float:
+    return float(play("bilinear", "extragradient", seed, 400)[-1].norm())
+
+
+@row(
+    "L20",
+    says="So it is for the smallest GAN",
+    measures="distance after 400 steps, simultaneous over extragradient",
+    criterion=AtLeast(10.0),
+    wrong={"with curvature of their own": lambda seed, fast: _ratio("curved", seed, 20)},
+)
+def smallest_gan(seed: int, fast: bool) -> float:
+    return _ratio("one-point GAN", seed, 400)
+
+
+def _ratio(game: str, seed: int, steps: int) -> float:
+    one, other = (play(game, method, seed, steps)[-1].norm() for method in ("simultaneous", "extragradient"))
+    return float(one / other)
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,149 @@
+"""The page that the lecture's table is read on: docs/lecture.md, written from measured numbers by `table.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.common.acceptance import FRESH, SECTIONS, Section, Verdict, shown
+
+HERE = Path(__file__).resolve().parent
+FIGURES = HERE.parents[1] / "docs" / "figures"
+
+# figures of experiments that ask more than the rows of a theme do
+RELATED = {
+    "blind": ("nonsmooth", "snr_map", "bicycle"),
+    "hidden_costs": ("revealed",),
+    "matrices": ("matrix_step",),
+    "prices": ("dimension",),
+    "steps": ("minibatch",),
+}
+
+HEAD = """# The lecture, statement by statement
+
+What LeCun's lecture on gradient descent and backpropagation says (NYU Deep Learning 2020, week 2), each statement with
+a number that could have come out otherwise. L1 … L83 are the statements in order, T1 … T7 what the spoken lecture adds.
+Criteria were set on seeds 0 to 9 and checked once on seeds 10 to 19; where one was changed after a look at those, it
+was checked anew on seeds 20 to 29, and the cell says so. A number is the worst of its ten seeds, or their median where
+it says so. "Wrong versions" is how many deliberately wrong ones were measured: every one fails the criterion. L33, L37
+to L40 and L42 to L44 are measured since 25 November 2026, when the lab had black boxes inside networks, and critics.
+
+`python experiments/lecture/table.py --wrong` wrote this page ({machine}).
+{count}
+"""
+
+SLIPS = """## Where we say it otherwise
+
+- **L28.** A step along −Mg with M positive semidefinite goes downhill only if g is outside M's null space and the step
+  is short enough; with g in the null space nothing moves, and a long step rises whatever M is.
+- **L51.** Hardware is the main reason for mini-batches, not the only one: a few samples a step allow a larger step size
+  and then cost no more samples than one does.
+- **L75.** `view(-1)` in the listing flattens a batch together with its samples; a layer must keep the first dimension.
+- **L78.** The Jacobian's entry in row i and column j is the derivative of output i with respect to input j.
+- A weight is *replaced* by the new value, w ← w − η ∂L/∂w; it does not merely approach it.
+"""
+
+TERMS = (
+    ("model, parametrised function", "モデル、パラメータ付き関数"),
+    ("input, output", "入力、出力"),
+    ("parameter, weight", "パラメータ、重み"),
+    ("observed variable, computed variable", "観測変数、計算変数"),
+    ("cost function", "コスト関数"),
+    ("loss function (per sample, average)", "損失関数（サンプルごと、平均）"),
+    ("training set, sample", "訓練集合、サンプル"),
+    ("supervised learning", "教師あり学習"),
+    ("nearest neighbour", "最近傍法"),
+    ("gradient", "勾配"),
+    ("gradient descent", "勾配降下法"),
+    ("step size, learning rate", "ステップ幅、学習率"),
+    ("steepest descent", "最急降下"),
+    ("positive semidefinite matrix", "半正定値行列"),
+    ("stochastic gradient descent (SGD)", "確率的勾配降下法"),
+    ("batch, mini-batch", "バッチ、ミニバッチ"),
+    ("redundancy", "冗長性"),
+    ("parallelism", "並列化"),
+    ("zeroth-order, gradient-free method", "0次法、勾配を使わない手法"),
+    ("reinforcement learning", "強化学習"),
+    ("reward", "報酬"),
+    ("policy, actor", "方策、行動者（アクター）"),
+    ("critic, actor–critic", "批評家（クリティック）、アクター・クリティック"),
+    ("black box", "ブラックボックス"),
+    ("neural network, hidden layer", "ニューラルネットワーク、隠れ層"),
+    ("linear layer, weighted sum", "線形層、加重和"),
+    ("pointwise non-linearity, activation", "要素ごとの非線形関数、活性化関数"),
+    ("backpropagation", "逆伝播、誤差逆伝播法"),
+    ("chain rule", "連鎖律"),
+    ("perturbation", "摂動"),
+    ("partial derivative", "偏微分"),
+    ("Jacobian matrix", "ヤコビ行列"),
+    ("vector–Jacobian product", "ベクトル・ヤコビ行列積"),
+    ("row vector, column vector", "行ベクトル、列ベクトル"),
+    ("module, block diagram", "モジュール、ブロック図"),
+    ("computational graph", "計算グラフ"),
+    ("automatic differentiation", "自動微分"),
+)
+
+
+def page(verdicts: Sequence[Verdict], machine: str) -> str:
+    """Return the page: a table a section, what we say otherwise, figures, and terms in two languages."""
+    proven = {id for v in verdicts for id in v.entry.ids}
+    failed = {id for v in verdicts if not v.holds for id in v.entry.ids}
+    wrong = sum(len(v.wrong) for v in verdicts)
+    rows = len({id for v in verdicts if v.wrong for id in v.entry.ids})
+    count = (
+        f"{len(proven - failed)} rows hold, {len(failed)} fail; {wrong} wrong versions of {rows} "
+        f"rows, {sum(len(v.survivors) for v in verdicts)} of them uncaught."
+    )
+    parts = [HEAD.format(machine=machine, count=count)]
+    parts += [_section(section, verdicts) for section in SECTIONS]
+    pairs = "\n".join(f"| {english} | {japanese} |" for english, japanese in TERMS)
+    return "\n".join([*parts, SLIPS, f"## Terms — 用語\n\n| English | 日本語 |\n| --- | --- |\n{pairs}\n"])
+
+
+def _section(section: Section, verdicts: Sequence[Verdict]) -> str:
+    head = [
+        f"## {section.english} — {section.japanese}\n",
+        "| row | statement | measured | seeds 0–9 | fresh seeds, 10–19 | needs | wrong versions | holds | where |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    lines, files = [], []
+    for id in section.ids:
+        mine = [v for v in verdicts if id in v.entry.ids]
+        if not mine:
+            lines.append([id, "", "", "", "", "", "", "**missing**", ""])
+        for v in mine:
+            lines.append([id, *_cells(v)])
+            files.append(v.entry.where.partition(":")[0])
+    table = [f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in lines]
+    return "\n".join([*head, *table, _figures(files)])
+
+
+def _cells(v: Verdict) -> list[str]:
+    entry, path = v.entry, v.entry.where.replace(":", ": ")
+    says = entry.says + (f" ({entry.note})" if entry.note else "")
+    measures = f"median {entry.measures}" if entry.seeds == "median" else entry.measures
+    numbers = [shown(v.number(fresh=False)), checked(v)]
+    file, _, function = path.partition(": ")
+    where = f"[{function}](../experiments/{file})"
+    return [says, measures, *numbers, str(entry.criterion), f"{len(v.wrong)}", "yes" if v.holds else "**no**", where]
+
+
+def checked(verdict: Verdict) -> str:
+    """Return the number of the fresh seeds, and which they are where they are others than usual; a dash without any."""
+    first, number = verdict.entry.fresh, verdict.number(fresh=True)
+    if all(seed < FRESH for seed in verdict.numbers):
+        return "–"
+    return shown(number) if first == FRESH else f"{shown(number)} (seeds {first}–{first + FRESH - 1})"
+
+
+def _figures(files: Sequence[str]) -> str:
+    """Return the figures of the experiments that measured a section's rows, and links to their pages."""
+    stems = dict.fromkeys(stem for file in files for stem in (Path(file).stem, *RELATED.get(Path(file).stem, ())))
+    figures = [
+        f"![{figure.stem}](figures/{figure.name})"
+        for stem in stems
+        for figure in sorted(FIGURES.glob(f"{stem}*"))
+        if figure.suffix in (".png", ".gif") or (figure.suffix == ".svg" and not figure.with_suffix(".png").exists())
+    ]
+    pages = [f"[{stem}.md]({stem}.md)" for stem in stems if (FIGURES.parent / f"{stem}.md").exists()]
+    return "".join(f"\n{line}\n" for line in (*figures, *([f"More figures: {', '.join(pages)}"] if pages else [])))

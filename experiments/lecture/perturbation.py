@@ -1,0 +1,334 @@
+"""How far does a small change travel as the derivatives say?
+
+Push one number by ds and follow it: the derivatives predict what comes out, and what they miss is of second order.
+
+    one function       dz = ds h′(s) + O(ds²)                       dC = ds h′(s) ∂C/∂z + O(ds²)
+    a weighted sum     ds_k = w_k dz, exactly                       dC = Σ_k ds_k ∂C/∂s_k + O(dz²)
+    a whole network    dC = Σ_i dw_i ∂C/∂w_i + O(|dw|²)
+
+So the residual falls with slope 2 on logarithmic axes, until values agree to their last digits: then the floor is that
+of rounding, u|C|. Where the push crosses the kink of a ReLU the slope is 1: there is no h′ that both sides share.
+
+    python experiments/lecture/perturbation.py             seconds
+    python experiments/lecture/perturbation.py --replot    claims and figure from disk
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from experiments.common.acceptance import AtMost, Within, furthest, largest, row
+from experiments.common.frame import Flags, Judge, main, values
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab import Key, plots
+from rllab import backprop as bp
+from rllab.noise import standard_normal
+from rllab.runs import Job, Record
+
+STEPS = np.geomspace(1e-1, 1e-8, 29)  # ds, four a decade
+FITTED = (1e-5, 1e-2)  # where the slope is read: above the floor, below where third order shows
+POINTS = 100  # pushed at once, of each seed
+LIKE = torch.empty(0, dtype=torch.float64)
+SMOOTH = {"tanh": bp.Tanh(), "sigmoid": bp.Sigmoid(), "softplus": bp.Softplus()}
+CROSSING = 1 / 3  # a push of ds starts this share of ds below the kink
+ROUNDING = 20  # residuals of the smallest ds may be this many u|C|: a network of 20 sums rounds about as often
+U = torch.finfo(torch.float64).eps / 2
+
+Predict = Callable[[bp.Graph, Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    out: Path = Path("results/perturbation")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=3, processes=1)
+
+
+def jobs_of(config: Config) -> list[Job]:
+    return [Job(f"perturbation-{seed}", {}, seed) for seed in config.all_seeds]
+
+
+def normal(key: Key, *shape: int) -> Tensor:
+    return standard_normal(shape, key, LIKE)
+
+
+def rms(x: Tensor) -> float:
+    return x.square().mean().sqrt().item()
+
+
+def one_function(h: bp.Module, ds: float, key: Key, slope: Callable[[Tensor], Tensor] | None = None) -> float:
+    """Return the residual h(s + ds) − h(s) − ds h′(s), root mean square over points s."""
+    s = normal(key, POINTS, 1)
+    slopes = h.jacobian_state(s)[:, :, 0] if slope is None else slope(s)
+    return rms(h.forward(s + ds) - h.forward(s) - ds * slopes)
+
+
+def kink(ds: float, key: Key) -> float:
+    """Return the same residual of a ReLU that is pushed across its kink."""
+    h, s = bp.ReLU(), -CROSSING * ds * normal(key, POINTS, 1).abs().clamp(0.1, 2)
+    return rms(h.forward(s + ds) - h.forward(s) - ds * h.jacobian_state(s)[:, :, 0])
+
+
+def to_the_cost(h: bp.Module, key: Key) -> tuple[bp.Graph, tuple[Tensor, Tensor]]:
+    """Return z = h(s), C = (z − y)², and points s, y."""
+    blocks = [bp.Block("h", h, ("s",), ("z",)), bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",))]
+    graph = bp.Graph(blocks, {"s": False, "y": False}, output="z", cost="C", key=0, dtype=torch.float64)
+    return graph, (normal(key.child("s"), POINTS, 1), normal(key.child("y"), POINTS, 1))
+
+
+def fan_out(key: Key) -> tuple[bp.Graph, tuple[Tensor, Tensor]]:
+    """Return one z that feeds three sums s_k = w_k z, each with a function of its own use of it, and points z, y."""
+    blocks = [
+        bp.Block("weights", bp.Linear(1, 3), ("z",), ("s",)),
+        bp.Block("h", bp.Tanh(), ("s",), ("t",)),
+        bp.Block("above", bp.Linear(3, 2), ("t",), ("out",)),
+        bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"z": False, "y": False}, output="out", cost="C", key=key, dtype=torch.float64)
+    return graph, (normal(key.child("z"), POINTS, 1), normal(key.child("y"), POINTS, 2))
+
+
+def through_derivatives(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
+    """Return ∂C/∂z of each point; the engine's is that of the mean cost."""
+    return len(z) * graph.backward(z, y).by_variable["z" if "z" in graph.inputs else "s"]
+
+
+def paths(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
+    """Return w_k ∂C/∂s_k of each of the three paths, (points, 3): what dC/dz adds up."""
+    w, _ = graph.blocks[0].module.views(graph.weights[:6])
+    return len(z) * graph.backward(z, y).by_variable["s"] * w[:, 0]
+
+
+def all_paths(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
+    return paths(graph, z, y).sum(1, keepdim=True)
+
+
+def cost_residual(graph: bp.Graph, at: tuple[Tensor, Tensor], ds: float, predict: Predict) -> tuple[float, float]:
+    """Return the residual C(s + ds) − C(s) − ds ∂C/∂s over points, and the largest |C|."""
+    s, y = at
+    before, after = graph.loss_per_sample(s, y), graph.loss_per_sample(s + ds, y)
+    return rms(after - before - ds * predict(graph, s, y)[:, 0]), before.abs().max().item()
+
+
+def network(ds: float, key: Key) -> tuple[float, float]:
+    """Return the residual of a network's loss along random directions of its weights, and the largest loss."""
+    graph = bp.mlp((6, 8, 8, 4), "squared_distance", activation="tanh", key=key, dtype=torch.float64)
+    x, y = normal(key.child("x"), 5, 6), normal(key.child("y"), 5, 4)
+    g, left, most = graph.backward(x, y), [], 0.0
+    for u in normal(key.child("directions"), POINTS, len(graph.weights)):
+        u = u / u.norm()
+        after = graph.loss_per_sample(x, y, weights=graph.weights + ds * u).mean()
+        left.append(after - g.loss - ds * (g.weights @ u))
+        most = largest(most, after.item())
+    return rms(torch.stack(left)), most
+
+
+def weighted_sum(dz: float, key: Key, *, weights: Callable[[Tensor], Tensor] = lambda w: w) -> float:
+    """Return the largest |ds_k − w_k dz| of a layer, one of whose inputs is pushed, relative to the numbers added."""
+    layer, z = bp.Linear(4, 3), normal(key.child("z"), POINTS, 4)
+    flat = layer.initial(key)
+    w, _ = layer.views(flat)
+    pushed = z.clone()
+    pushed[:, 1] += dz
+    ds = layer.forward(pushed, flat) - layer.forward(z, flat)
+    size = layer.forward(z, flat).abs().max() + w.abs().max() * abs(dz)
+    return ((ds - weights(w)[:, 1] * dz).abs().max() / size).item()
+
+
+def run(job: Job, record: Record) -> None:
+    """Measure the residual of every case at every ds, under one seed."""
+    key = Key(job.seed)
+    for ds in STEPS.tolist():
+        for name, h in SMOOTH.items():
+            record.append({"case": name, "ds": ds, "residual": one_function(h, ds, key.child(name))})
+            graph, at = to_the_cost(h, key.child("cost", name))
+            left, size = cost_residual(graph, at, ds, through_derivatives)
+            record.append({"case": f"{name}, to the cost", "ds": ds, "residual": left, "size": size})
+        graph, at = fan_out(key.child("fan-out"))
+        for name, predict in (("fan-out of 3", all_paths), ("fan-out, one path only", lambda *a: paths(*a)[:, :1])):
+            left, size = cost_residual(graph, at, ds, predict)
+            record.append({"case": name, "ds": ds, "residual": left, "size": size})
+        left, size = network(ds, key.child("network"))
+        record.append({"case": "network", "ds": ds, "residual": left, "size": size})
+        record.append({"case": "ReLU across its kink", "ds": ds, "residual": kink(ds, key.child("kink"))})
+    for dz in (1e-3, 1.0, 1e3, 1e6):
+        record.append({"case": "sum", "dz": dz, "error": weighted_sum(dz, key.child("sum"))})
+
+
+def slope_of(residual: Callable[[float], float], fast: bool) -> float:
+    """Return d log residual/d log ds where neither third order nor rounding shows."""
+    ds = np.geomspace(*FITTED, 4 if fast else 13)
+    return float(np.polyfit(np.log(ds), np.log([residual(h) for h in ds]), 1)[0])
+
+
+def slope_of_cost(seed: int, fast: bool, h: bp.Module, predict: Predict) -> float:
+    graph, at = to_the_cost(h, Key(seed))
+    return slope_of(lambda ds: cost_residual(graph, at, ds, predict)[0], fast)
+
+
+def slope_of_fan_out(seed: int, fast: bool, predict: Predict) -> float:
+    graph, at = fan_out(Key(seed))
+    return slope_of(lambda ds: cost_residual(graph, at, ds, predict)[0], fast)
+
+
+@row(
+    "L63",
+    says="A small change ds of a function's argument changes its value by ds h′(s), as the chain rule has it",
+    measures="log-log slope in ds of what tanh, sigmoid and softplus do beyond that; the one furthest from 2",
+    criterion=Within(1.9, 2.1),
+    wrong={
+        "h′ forgotten": lambda seed, fast: slope_of(
+            lambda ds: one_function(bp.Tanh(), ds, Key(seed), torch.ones_like), fast
+        ),
+        "h′ taken at h(s)": lambda seed, fast: slope_of(
+            lambda ds: one_function(bp.Tanh(), ds, Key(seed), lambda s: 1 - torch.tanh(torch.tanh(s)) ** 2), fast
+        ),
+    },
+)
+def second_order_of_one_function(seed: int, fast: bool) -> float:
+    slopes = [slope_of(lambda ds, h=h: one_function(h, ds, Key(seed)), fast) for h in SMOOTH.values()]
+    return furthest(slopes, 2)
+
+
+@row(
+    "L63",
+    says="Across the kink of a ReLU the change is of first order beyond any slope",
+    measures="log-log slope in ds of what a ReLU that is pushed across 0 does beyond ds h′(s)",
+    criterion=Within(0.9, 1.1),
+    wrong={
+        "a ReLU smoothed out: softplus": lambda seed, fast: slope_of(
+            lambda ds: one_function(bp.Softplus(), ds, Key(seed)), fast
+        )
+    },
+)
+def first_order_at_the_kink(seed: int, fast: bool) -> float:
+    return slope_of(lambda ds: kink(ds, Key(seed)), fast)
+
+
+@row(
+    "L64",
+    says="Through a function the cost changes by ds h′(s) ∂C/∂z",
+    measures="log-log slope in ds of what the cost does beyond that; of three functions the one furthest from 2",
+    criterion=Within(1.9, 2.1),
+    wrong={
+        "h′ forgotten": lambda seed, fast: slope_of_cost(
+            seed, fast, bp.Tanh(), lambda graph, s, y: 2 * (torch.tanh(s) - y)
+        ),
+        "the cost's slope at the argument": lambda seed, fast: slope_of_cost(
+            seed, fast, bp.Tanh(), lambda graph, s, y: 2 * (s - y) * (1 - torch.tanh(s) ** 2)
+        ),
+    },
+)
+def second_order_of_the_cost(seed: int, fast: bool) -> float:
+    slopes = [slope_of_cost(seed, fast, h, through_derivatives) for h in SMOOTH.values()]
+    return furthest(slopes, 2)
+
+
+@row(
+    "L66",
+    says="A change dz of one input changes every weighted sum by its own weight times dz, however large dz is",
+    measures="largest error of that for dz = 0.001 to a million, relative to the numbers added",
+    criterion=AtMost(1e-12),
+    wrong={
+        "two sums' weights exchanged": lambda seed, fast: weighted_sum(1.0, Key(seed), weights=lambda w: w[[1, 0, 2]]),
+        "another input's weights": lambda seed, fast: weighted_sum(1.0, Key(seed), weights=lambda w: w.roll(1, 1)),
+    },
+)
+def error_of_a_weighted_sum(seed: int, fast: bool) -> float:
+    return largest(*(weighted_sum(dz, Key(seed)) for dz in (1e-3, 1.0, 1e3, 1e6)))
+
+
+@row(
+    "L67",
+    says="One value that feeds three sums changes the cost by the sum over all three",
+    measures="log-log slope in dz of what the cost does beyond Σ ds_k ∂C/∂s_k",
+    criterion=Within(1.9, 2.1),
+    wrong={
+        "one path only": lambda seed, fast: slope_of_fan_out(seed, fast, lambda *a: paths(*a)[:, :1]),
+        "the largest path only": lambda seed, fast: slope_of_fan_out(
+            seed, fast, lambda *a: paths(*a).gather(1, paths(*a).abs().argmax(1, keepdim=True))
+        ),
+        "the mean of the paths": lambda seed, fast: slope_of_fan_out(seed, fast, lambda *a: all_paths(*a) / 3),
+    },
+)
+def second_order_of_a_fan_out(seed: int, fast: bool) -> float:
+    return slope_of_fan_out(seed, fast, all_paths)
+
+
+def curve(records: list[Record], case: str) -> np.ndarray:
+    """Return the residuals of every seed at every ds, (seeds, ds)."""
+    return np.array([values([record], "residual", case=case) for record in records])
+
+
+def slopes(records: list[Record], case: str) -> np.ndarray:
+    """Return each seed's slope where it is read."""
+    inside = (FITTED[0] <= STEPS * 1.001) & (STEPS <= FITTED[1] * 1.001)
+    return np.polyfit(np.log(STEPS[inside]), np.log(curve(records, case)[:, inside]).T, 1)[0]
+
+
+EXPECTED = {
+    **{name: 2 for h in SMOOTH for name in (h, f"{h}, to the cost")},
+    "fan-out of 3": 2,
+    "network": 2,
+    "fan-out, one path only": 1,
+    "ReLU across its kink": 1,
+}
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    for case, expected in EXPECTED.items():
+        found = slopes(records, case)
+        judge(
+            bool((np.abs(found - expected) <= 0.1).all()),
+            f"{case}: residual ∝ ds^{found.mean():.3f}, single seeds {found.min():.3f} to {found.max():.3f} "
+            f"(needs {expected} ± 0.1 in every seed)",
+        )
+    for case in ("tanh, to the cost", "fan-out of 3", "network"):
+        size = np.array([values([record], "size", case=case)[-1] for record in records])
+        floor = curve(records, case)[:, -1] / (U * size)
+        judge(
+            0 < floor.min() and floor.max() <= ROUNDING,
+            f"{case}: at ds = {STEPS[-1]:.0e} rounding is what is left, {floor.min():.2f} to {floor.max():.2f} u|C| "
+            f"(needs above 0, at most {ROUNDING})",
+        )
+    error = values(records, "error", case="sum").max()
+    judge(error <= 1e-12, f"a weighted sum moves by w_k dz up to dz = 10⁶, within {error:.1e} (needs 1e-12)")
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw residuals against ds: one function, the way to the cost, the two that fall with slope 1."""
+    drawing, axes = plots.panels(3, 1, width=4.6, height=4.2)
+    kinds = [plots.MethodStyle(c, line, m) for c, line, m in zip(
+        (plots.BLUE, plots.ORANGE, plots.GREEN), plots.LINES, plots.MARKERS, strict=False)]  # fmt: skip
+    shown = (
+        ("One function: dz − ds h′(s)", list(SMOOTH), 2),
+        ("To the cost: dC − Σ changes × slopes", ["tanh, to the cost", "fan-out of 3", "network"], 2),
+        ("Where a derivative is missing", ["ReLU across its kink", "fan-out, one path only"], 1),
+    )
+    with plots.style():
+        for ax, (title, cases, expected) in zip(axes, shown, strict=True):
+            for case, how in zip(cases, kinds, strict=False):
+                y = curve(records, case)
+                ax.fill_between(STEPS, y.min(0), y.max(0), color=how.color, alpha=0.2, lw=0)
+                ax.loglog(STEPS, np.median(y, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
+                          markevery=4, label=case)  # fmt: skip
+            guide = 3 * STEPS**expected * np.median(curve(records, cases[0])[:, 0]) / STEPS[0] ** expected
+            ax.loglog(STEPS, guide, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), label=f"slope {expected}")
+            ax.set(xlabel="push ds", ylabel="|actual − predicted change|", title=title, ylim=(1e-18, 10))
+            ax.invert_xaxis()
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        drawing.suptitle(f"Root mean squares over {POINTS} points: medians of {len(records)} seeds, bands hold all")
+    return plots.save(drawing, config.out / "perturbation.png")
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

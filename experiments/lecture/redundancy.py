@@ -1,0 +1,364 @@
+"""Why is stochastic descent faster than batch descent when samples repeat each other, and when is it not?
+
+    R copies of 200 digits, softmax regression, until the mean loss over the 200 is at most 0.35
+    batch        every step costs 200 R sample-gradients, and says the same whatever R
+    stochastic   every step costs 1
+
+Counted are sample-gradients; looking at the loss is counted apart and not charged to either. Controls: R = 1, where
+what is left is the redundancy of digits themselves; labels of which a tenth is wrong, drawn anew for every copy; and
+samples in the order of their classes instead of picked at random. Last, where the claim ends: least squares on
+diabetes, whose loss stays above zero, to ever closer to the minimum. There a constant step leaves stochastic descent in
+a cloud around it, of a size ∝ η, so that it pays about 1/ε where batch pays log 1/ε.
+
+Source: LeCun (2020), NYU Deep Learning, week 2; copies: LeCun, Bottou, Orr & Müller (1998), "Efficient BackProp",
+section 4.1; the law in ε: Bottou, Curtis & Nocedal (2018), "Optimization methods for large-scale machine learning",
+section 3.3. Here every sample is picked with replacement, and both have their best constant step.
+
+    python experiments/lecture/redundancy.py           a minute on 2 cores; results/redundancy holds every number
+    python experiments/lecture/redundancy.py --tune    the trials behind BEST, on seeds of their own
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Self
+
+from experiments.common import data
+from experiments.common.acceptance import AtLeast, Within, row
+from experiments.common.data import Data
+from experiments.common.frame import Flags, Judge, main, values
+
+import numpy as np
+import torch
+import tyro
+from matplotlib.axes import Axes
+
+from rllab import Key, plots
+from rllab import backprop as bp
+from rllab.runs import Job, Record
+
+SAMPLES, LOSS, WRONG_LABELS = 200, 0.35, 0.1
+COPIES, SORTED_COPIES = (1, 2, 5, 10, 30, 100), (1, 3, 10)
+METHODS = ("batch", "stochastic")
+TRIALS = {"batch": (1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 24.0), "stochastic": (0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0),
+          "sorted": (0.01, 0.03, 0.1, 0.2, 0.3, 0.5, 1.0)}  # fmt: skip
+# Least median of the sample-gradients at R = 1 among TRIALS, seeds TUNING_SEEDS; none is at the edge of its grid.
+BEST = {"batch": 4.0, "stochastic": 0.5, "sorted": 0.1}
+TUNING_SEEDS = range(100, 110)
+MOST = {"batch": 400, "stochastic": 20_000, "sorted": 20_000}  # steps after which a run counts as not arrived
+COLUMNS = (2, 3, 8)  # of diabetes: body mass index, blood pressure, s5; their Hessian's condition is 3.3
+CLOSE = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)  # ε, excess loss over that at the start
+CLOSE_ETAS = {"batch": (0.1, 0.2, 0.3, 0.4, 0.5), "stochastic": (0.1, 0.03, 0.01, 0.003, 0.001)}
+CLOSE_BUDGET = 8000
+STYLES = {
+    "batch": plots.MethodStyle(plots.BLACK, plots.SOLID, "s"),
+    "stochastic": plots.MethodStyle(plots.VERMILLION, plots.DASHED, "o"),
+    "sorted": plots.MethodStyle(plots.ORANGE, plots.DOTTED, "^"),
+    "mini-batch": plots.MethodStyle(plots.BLUE, plots.DASHDOT, "D"),
+}
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    out: Path = Path("results/redundancy")
+    """Folder of records and figures."""
+    most_copies: int = 100
+    """Copies of the samples, at most."""
+    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the trials of step sizes instead, on seeds that are never reported."""
+
+    def faster(self) -> Self:
+        return replace(super().faster(), seeds=2, most_copies=10)
+
+    @property
+    def copies(self) -> list[int]:
+        return [r for r in COPIES if r <= self.most_copies]
+
+    @property
+    def sorted_copies(self) -> list[int]:
+        return [r for r in SORTED_COPIES if 10 * r <= self.most_copies]
+
+    @property
+    def wrong_labels(self) -> list[float]:
+        return [0.0] if self.fast else [0.0, WRONG_LABELS]
+
+    @property
+    def close_etas(self) -> dict[str, tuple[float, ...]]:
+        return {method: etas[3:4] if self.fast else etas for method, etas in CLOSE_ETAS.items()}
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for seed in TUNING_SEEDS if config.tune else config.all_seeds:
+        kind = "trials" if config.tune else "redundancy"
+        plan = {"kind": kind, "copies": config.copies, "sorted": config.sorted_copies, "close": config.close_etas}
+        plan["wrong"] = config.wrong_labels
+        yield Job(f"{kind}-{seed}", plan, seed)
+
+
+def run(job: Job, record: Record) -> None:
+    if job.config["kind"] == "trials":
+        for method, etas in TRIALS.items():
+            for eta in etas:
+                record.append({"method": method, "eta": eta, "count": until_learned(method, 1, job.seed, eta=eta)})
+        return
+    for r in job.config["copies"]:
+        for method in METHODS:
+            for noise in job.config["wrong"]:
+                count = until_learned(method, r, job.seed, noise=noise)
+                record.append({"part": "copies", "method": method, "copies": r, "noise": noise, "count": count})
+    for r in job.config["sorted"]:
+        record.append({"part": "sorted", "copies": r, "count": until_learned("sorted", r, job.seed)})
+    for method, etas in job.config["close"].items():
+        for eta in etas:
+            for epsilon, count in until_close(method, eta, job.seed).items():
+                record.append({"part": "close", "method": method, "eta": eta, "epsilon": epsilon, "count": count})
+
+
+def until_learned(
+    method: str, copies: int, seed: int, *, eta: float | None = None, noise: float = 0.0, count_steps: bool = False
+) -> float:
+    """Return the sample-gradients until the loss over the distinct samples is at most LOSS; infinite if it never is."""
+    key = Key(seed)
+    distinct = data.digits().draw(SAMPLES, key)
+    if method == "sorted":
+        distinct = distinct.take(distinct.y.argsort(stable=True))
+        samples = Data(distinct.x.repeat_interleave(copies, 0), distinct.y.repeat_interleave(copies))
+    else:
+        samples = Data(distinct.x.repeat(copies, 1), distinct.y.repeat(copies))
+        samples = samples.draw(len(samples), key.child("copies", copies))
+    samples = mislabelled(samples, noise, key.child("noise", copies))
+    batch = method == "batch"
+    trace = bp.fit(
+        bp.mlp((64, 10), key=key.child("weights"), dtype=torch.float64),
+        samples.x,
+        samples.y,
+        batch=None if batch else 1,
+        eta=BEST[method] if eta is None else eta,
+        order="sequential" if method == "sorted" else "independent",
+        sample_gradients=MOST[method] * (len(samples) if batch else 1),
+        look=1 if batch else 10,
+        on=(distinct.x, distinct.y),
+        stop=LOSS,
+        key=key,
+    )
+    spent = trace.reached(LOSS)
+    return math.inf if spent is None else trace.steps if count_steps else spent
+
+
+def mislabelled(samples: Data, rate: float, key: Key) -> Data:
+    """Return the samples with so large a part of the labels, on average, replaced by one of the others."""
+    generator = key.generator()
+    hit = torch.rand(len(samples), generator=generator) < rate
+    other = (samples.y + torch.randint(1, 10, (len(samples),), generator=generator)) % 10
+    return Data(samples.x, torch.where(hit, other, samples.y))
+
+
+def until_close(method: str, eta: float, seed: int) -> dict[float, float]:
+    """Return the sample-gradients until the excess loss is at most ε times that at the start, for each ε in CLOSE."""
+    whole = data.diabetes()
+    samples = Data(whole.x[:, COLUMNS], whole.y).standardised()
+    ones = torch.ones(len(samples), 1, dtype=torch.float64)
+    features = torch.cat([samples.x, ones], 1)
+    least = (features @ torch.linalg.lstsq(features, samples.y).solution - samples.y).square().mean().item()
+    trace = bp.fit(
+        bp.mlp((len(COLUMNS), 1), "squared_distance", key=Key(seed).child("weights"), dtype=torch.float64),
+        samples.x,
+        samples.y,
+        batch=None if method == "batch" else 1,
+        eta=eta,
+        sample_gradients=CLOSE_BUDGET,
+        look=10,
+        key=seed,
+    )
+    start = trace.losses[0] - least
+    spent = {epsilon: trace.reached(least + epsilon * start) for epsilon in CLOSE}
+    return {epsilon: math.inf if n is None else n for epsilon, n in spent.items()}
+
+
+def counts(records: list[Record], method: str, copies: int, noise: float = 0.0) -> np.ndarray:
+    """Return the sample-gradients of each seed."""
+    return values(records, "count", part="copies", method=method, copies=copies, noise=noise)
+
+
+def gains(records: list[Record], config: Config, noise: float = 0.0) -> np.ndarray:
+    """Return batch over stochastic, (seeds, copies)."""
+    pairs = [[counts(records, m, r, noise) for m in METHODS] for r in config.copies]
+    return np.stack([a / b for a, b in pairs], 1)
+
+
+def slope(x: object, y: np.ndarray) -> np.ndarray:
+    """Return d log y/d log x for each row of y."""
+    return np.polyfit(np.log(np.asarray(x, float)), np.log(y).T, 1)[0]
+
+
+def close(records: list[Record], config: Config, method: str, epsilon: float) -> tuple[np.ndarray, float]:
+    """Return each seed's sample-gradients at the η whose median is least, a choice that flatters either, and this η."""
+    etas = config.close_etas[method]
+    each = {eta: values(records, "count", part="close", method=method, eta=eta, epsilon=epsilon) for eta in etas}
+    best = min(etas, key=lambda eta: np.median(each[eta]))
+    return each[best], best
+
+
+def tuned(records: list[Record]) -> dict[str, float]:
+    return {
+        method: min(etas, key=lambda eta: np.median(values(records, "count", method=method, eta=eta)))
+        for method, etas in TRIALS.items()
+    }
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    if config.tune:
+        for method, eta in tuned(records).items():
+            inside = TRIALS[method][0] < eta < TRIALS[method][-1]
+            judge(eta == BEST[method] and inside, f"{method}: best step size {eta:g} of {TRIALS[method]}, not an edge")
+        return
+    r = np.array(config.copies)
+    for noise in config.wrong_labels:
+        gain, labels = gains(records, config, noise), f"{noise:.0%} of the labels wrong" if noise else "clean labels"
+        each = slope(r, gain)
+        judge(
+            0.9 <= np.median(each) <= 1.1,
+            f"{labels}: batch costs R^{np.median(each):.3f} times as much as stochastic, single seeds {each.min():.2f} "
+            f"to {each.max():.2f} (median needs 0.9 to 1.1)",
+        )
+        flat = slope(r, np.stack([counts(records, "stochastic", n, noise) for n in r], 1))
+        judge(
+            abs(np.median(flat)) <= 0.1,
+            f"{labels}: stochastic costs R^{np.median(flat):.3f}, single seeds {flat.min():.2f} to {flat.max():.2f} "
+            "(median needs -0.1 to 0.1)",
+        )
+    gain = gains(records, config)
+    judge(
+        (gain[:, -1] >= r[-1]).all(),
+        f"R = {r[-1]}: batch costs {np.median(gain[:, -1]):,.0f} times as much, at least {gain[:, -1].min():,.0f} "
+        f"(needs >= {r[-1]}, all seeds)",
+    )
+    judge.note(f"of which {np.median(gain[:, 0]):.1f} times at R = 1, where no sample stands twice")
+    shuffled, in_order = counts(records, "stochastic", 1), values(records, "count", part="sorted", copies=1)
+    judge(
+        (in_order >= 3 * shuffled).all(),
+        f"in the order of the classes, R = 1: {np.median(in_order / shuffled):.1f} times the sample-gradients, at "
+        f"least {(in_order / shuffled).min():.1f} (needs >= 3, all seeds)",
+    )
+    (loose, _), (loose_batch, _) = (close(records, config, method, CLOSE[0]) for method in ("stochastic", "batch"))
+    judge(
+        (loose < loose_batch).all(),
+        f"diabetes, ε = {CLOSE[0]:g}: stochastic {np.median(loose):,.0f}, batch {np.median(loose_batch):,.0f} "
+        "(stochastic less, all seeds)",
+    )
+    (tight, eta), (tight_batch, best) = (
+        close(records, config, method, CLOSE[-1]) for method in ("stochastic", "batch")
+    )
+    judge(
+        (tight_batch < tight).all() and np.isfinite(tight_batch).all(),
+        f"diabetes, ε = {CLOSE[-1]:g}: batch {np.median(tight_batch):,.0f} (η = {best:g}); stochastic, any constant η, "
+        f"arrived in {np.isfinite(tight).sum()} of {len(tight)} seeds within {CLOSE_BUDGET:,} (batch less, all seeds)",
+    )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw the price against the copies, the gain, and the price of coming closer; or the trials."""
+    if config.tune:
+        drawing, axes = plots.panels(3)
+        with plots.style():
+            for ax, (method, etas) in zip(axes, TRIALS.items(), strict=True):
+                each = np.stack([values(records, "count", method=method, eta=eta) for eta in etas])
+                draw(ax, etas, each, method, method, MOST[method] * (SAMPLES if method == "batch" else 1))
+                ax.set(xlabel="step size η", ylabel=f"sample-gradients to loss {LOSS}", title=method)
+        return plots.save(drawing, config.out / "redundancy-trials.png")
+    drawing, axes = plots.panels(3, width=4.9, height=4.6)
+    r = config.copies
+    with plots.style():
+        for method in METHODS:
+            draw(
+                axes[0],
+                r,
+                np.stack([counts(records, method, n) for n in r]),
+                method,
+                "stochastic, random picks" if method == "stochastic" else method,
+            )
+        each = np.stack([values(records, "count", part="sorted", copies=n) for n in config.sorted_copies])
+        draw(axes[0], config.sorted_copies, each, "sorted", "stochastic, class by class", MOST["sorted"])
+        axes[0].plot(
+            [], [], "^", color=STYLES["sorted"].color, markerfacecolor="none", label="most seeds did not arrive"
+        )
+        axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}", title="Price")
+        for noise in config.wrong_labels:
+            method, label = ("mini-batch", "a tenth wrong") if noise else ("batch", "clean labels")
+            gain = gains(records, config, noise).T
+            draw(axes[1], r, gain, method, label)
+            axes[1].plot(r, np.median(gain[0]) * np.array(r), color="#666666", linewidth=0.9, linestyle=plots.DOTTED)
+        axes[1].plot([], [], color="#666666", linewidth=0.9, linestyle=plots.DOTTED, label="gain at R = 1, times R")
+        axes[1].set(xlabel="copies R of 200 digits", ylabel="batch/stochastic sample-gradients", title="Gain")
+        for method in METHODS:
+            each = np.stack([close(records, config, method, epsilon)[0] for epsilon in CLOSE])
+            draw(axes[2], CLOSE, each, method, f"{method}, its best constant η for each ε", CLOSE_BUDGET)
+        axes[2].axhline(CLOSE_BUDGET, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[2].text(CLOSE[0], CLOSE_BUDGET, "not arrived", va="bottom", fontsize=8)
+        axes[2].invert_xaxis()
+        axes[2].set(xlabel="ε: excess loss/excess loss at the start", ylabel="sample-gradients to ε",
+                    title="No copies, diabetes: closer to the minimum")  # fmt: skip
+        for ax in axes:
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
+        drawing.suptitle(f"Median and range of {len(records)} seeds")
+    return plots.save(drawing, config.out / "redundancy.png")
+
+
+def draw(ax: Axes, x: object, each: np.ndarray, method: str, label: str, censored: float = math.nan) -> None:
+    """Draw median and range over seeds of (x, seeds); where most seeds did not arrive, a hollow mark at the limit."""
+    x, middle, how = np.asarray(x, float), np.median(each, 1), STYLES[method]
+    arrived = np.isfinite(middle)
+    low, high = each.min(1), np.where(np.isfinite(each.max(1)), each.max(1), censored)
+    ax.fill_between(x[arrived], low[arrived], high[arrived], color=how.color, alpha=0.2, lw=0)
+    ax.loglog(x[arrived], middle[arrived], color=how.color, linestyle=how.linestyle, marker=how.marker, label=label)
+    ax.plot(x[~arrived], np.full((~arrived).sum(), censored), how.marker, color=how.color, markerfacecolor="none")
+
+
+def _slope_of(seed: int, fast: bool, numerator: str | None, denominator: str, count_steps: bool = False) -> float:
+    r = (1, 10, 100) if fast else COPIES
+    below = np.array([until_learned(denominator, n, seed, count_steps=count_steps) for n in r])
+    above = [until_learned(numerator, n, seed, count_steps=count_steps) for n in r] if numerator else 1.0
+    return float(slope(r, (above / below)[None])[0]) * (1 if numerator else -1)
+
+
+@row(
+    "L49",
+    says="With redundant samples stochastic descent is much faster than batch: the more copies, the more so",
+    measures="log-log slope of batch/stochastic sample-gradients in the number of copies",
+    criterion=Within(0.9, 1.1),
+    seeds="median",
+    wrong={"steps counted instead": lambda seed, fast: _slope_of(seed, fast, "batch", "stochastic", True)},
+)
+def gain_of_copies(seed: int, fast: bool) -> float:
+    return _slope_of(seed, fast, "batch", "stochastic")
+
+
+@row(
+    "L49",
+    says="Stochastic descent does not notice copies",
+    measures="log-log slope of its sample-gradients in the number of copies",
+    criterion=Within(-0.1, 0.1),
+    seeds="median",
+    wrong={"batch": lambda seed, fast: _slope_of(seed, fast, None, "batch")},
+)
+def stochastic_and_copies(seed: int, fast: bool) -> float:
+    return _slope_of(seed, fast, None, "stochastic")
+
+
+@row(
+    "T1",
+    says="With every sample there 100 times, stochastic descent is at least 100 times cheaper",
+    measures="batch/stochastic sample-gradients at 100 copies",
+    criterion=AtLeast(100.0),
+    wrong={"no copies": lambda seed, fast: until_learned("batch", 1, seed) / until_learned("stochastic", 1, seed)},
+    note="about ten times of it at a single copy already: digits resemble each other",
+)
+def gain_of_a_hundred_copies(seed: int, fast: bool) -> float:
+    return until_learned("batch", 100, seed) / until_learned("stochastic", 100, seed)
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,1 @@
+"""Rows of the lecture that need no script of their own."""

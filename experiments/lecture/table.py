@@ -1,0 +1,157 @@
+"""Does what the lecture on gradient descent and backpropagation says hold, statement by statement?
+
+Every statement is a row with a criterion that can fail (`acceptance.py`), measured by functions that stand in the file
+that proves it: the experiments, and `rows/` beside this file. Criteria were set on seeds 0 to 9 and are checked on 10
+to 19, the few that were changed after a look at those on 20 to 29. Rows that nothing measures fail. With --wrong,
+deliberately wrong versions are measured too, and each must fail its criterion.
+
+    python experiments/lecture/table.py --wrong  measures everything in some minutes on 2 cores, writes docs/lecture.md
+    python experiments/lecture/table.py --fast       seed 0 alone, small sizes, wrong versions too
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import process_time
+from typing import Annotated, Any, Self
+
+from experiments.common.acceptance import FRESH, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
+from experiments.common.frame import Flags, Judge, main
+from experiments.lecture.page import checked, page
+
+import tyro
+
+from rllab.files import write_atomically
+from rllab.runs import Job, Record
+
+load_rows()
+
+HERE = Path(__file__).resolve().parent
+PAGE = HERE.parents[1] / "docs" / "lecture.md"
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    seeds: int = 10
+    """Seeds of each kind, those of the criteria and fresh ones: 1, 2, 5 or 10."""
+    wrong: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Measure wrong versions too, on the first seed of each kind."""
+    out: Path = Path("results/lecture")
+    """Folder of records and of the table."""
+
+    def check(self) -> None:
+        super().check()
+        if FRESH % self.seeds:
+            raise ValueError(f"--seeds must be 1, 2, 5 or 10, got {self.seeds}")
+
+    @property
+    def all_seeds(self) -> range:
+        last = FRESH if self.fast else max(entry.fresh for entry in REGISTRY) + FRESH
+        return range(0, last, FRESH // self.seeds)
+
+    def faster(self) -> Self:
+        return replace(self, seeds=1, wrong=True, processes=1)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    """Yield one job a file and seed; what a file measures is a part of what its job is."""
+    for seed in config.all_seeds:
+        wrong = config.wrong and seed % FRESH == 0
+        files: dict[str, list[str]] = {}
+        for entry in REGISTRY:
+            if entry.takes(seed):
+                files.setdefault(_file(entry), []).append(f"{'/'.join(entry.ids)} {entry.where}")
+        for file, rows in files.items():
+            name = file.removesuffix(".py").replace("/", ".")
+            yield Job(f"{name}-{seed}", {"file": file, "rows": rows, "fast": config.fast, "wrong": wrong}, seed)
+
+
+def run(job: Job, record: Record) -> None:
+    """Measure the rows of a file, and their wrong versions, under one seed."""
+    for entry in REGISTRY:
+        if _file(entry) != job.config["file"] or not entry.takes(job.seed):
+            continue
+        versions = {"": entry.measure, **(entry.wrong if job.config["wrong"] else {})}
+        for wrong, measure in versions.items():
+            begin = process_time()
+            value, error = measured(measure, job.seed, job.config["fast"])
+            head = {"row": "/".join(entry.ids), "where": entry.where, "wrong": wrong}
+            record.append({**head, "value": value, "error": error, "seconds": process_time() - begin})
+
+
+def _file(entry: Row) -> str:
+    return entry.where.partition(":")[0]
+
+
+def measured(measure: Measure, seed: int, fast: bool) -> tuple[float, str]:
+    """Return the number, or NaN and in one line why there is none: one row that raises leaves the others be."""
+    try:
+        return float(measure(seed, fast)), ""
+    except Exception as error:
+        return math.nan, f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def verdicts(records: list[Record]) -> list[Verdict]:
+    """Collect the numbers of every entry; one that was not measured under some seed has NaN there."""
+    found, seeds = [], dict.fromkeys(record.seed for record in records)
+    rows: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
+    for record in records:
+        for row in record.rows:
+            rows.setdefault((row["row"], row["where"]), []).append((record.seed, row))
+    for entry in REGISTRY:
+        mine = rows.get(("/".join(entry.ids), entry.where), [])
+        numbers = {seed: math.nan for seed in seeds if entry.takes(seed)} | {
+            s: float(r["value"]) for s, r in mine if not r["wrong"]
+        }
+        wrong = {what: [float(r["value"]) for _, r in mine if r["wrong"] == what] for what in entry.wrong}
+        errors = sorted({f"{r['wrong']} {r['error']}".strip() for _, r in mine if r["error"]})
+        found.append(Verdict(entry, numbers, {what: values for what, values in wrong.items() if values}, errors))
+    return found
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    found, unmeasured = verdicts(records), missing()
+    for id, section in ROWS.items():
+        if id == section.ids[0]:
+            print(f"{section.english}  {section.japanese}")
+        if id in unmeasured:
+            judge(False, f"{id} missing: nothing measures it")
+        for verdict in found:
+            if id in verdict.entry.ids:
+                judge(verdict.holds, f"{id} {line(verdict)}")
+    survivors = [f"{'/'.join(v.entry.ids)}: {what}" for v in found for what in v.survivors]
+    count = sum(len(v.wrong) for v in found)
+    if config.wrong:
+        rows = len({id for v in found if v.wrong for id in v.entry.ids})
+        judge(not survivors, f"{count} wrong versions of {rows} rows fail; survivors: {'; '.join(survivors) or 'none'}")
+    slow = sorted((row for record in records if record.seed == 0 for row in record.rows), key=lambda r: -r["seconds"])[
+        :5
+    ]
+    judge.note("slowest, CPU seconds: " + ", ".join(f"{r['where']} {r['seconds']:.2g}" for r in slow))
+
+
+def line(verdict: Verdict) -> str:
+    """Return statement, place, numbers and criterion of an entry."""
+    entry = verdict.entry
+    old, new = shown(verdict.number(fresh=False)), checked(verdict)
+    how = "median" if entry.seeds == "median" else "worst"
+    why = f"; {'; '.join(verdict.errors)}" if verdict.errors else ""
+    return (
+        f"{entry.says} [{entry.where}]: {entry.measures} {old}, on fresh seeds {new} "
+        f"({how}; needs {entry.criterion}){why}"
+    )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Write the table; that of the full run, all seeds and wrong versions, is the one in docs."""
+    whole = not config.fast and config.wrong and config.seeds == FRESH
+    path = PAGE if whole else config.out / "lecture.md"
+    write_atomically(path, page(verdicts(records), records[0].about["machine"]))
+    return path
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,395 @@
+"""Why does stochastic descent zigzag, and where does it end up?
+
+    ȳ = w₀ x + w₁,  L(S, w) = (1/P) Σ_p (w₀ x_p + w₁ − y_p)²        P = 60, x ~ N(1, 0.7²), y = 3x + 3 + 2·N(0, 1)
+
+As x is not centred, lines of equal loss are long tilted ellipses. Stochastic descent, mini-batches of 8 and batch
+descent start at (−3, 6.5), each with the same η. Measured: the way gone over the distance covered, and how many steps
+raise the loss over all samples; how the samples' own gradients disagree at the minimum, here and on diabetes; and the
+mean of w in the long run, which for a quadratic loss is the minimum itself, though w never stays there.
+
+Source: LeCun (2020), NYU Deep Learning, week 2, figure 3.
+
+    python experiments/lecture/zigzag.py            half a minute on 2 cores; results/zigzag holds every number
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+from experiments.common import data
+from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
+from experiments.common.data import Data
+from experiments.common.frame import Flags, Judge, column, main
+from experiments.lecture.redundancy import STYLES
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from torch import Tensor
+
+from rllab import Key, plots
+from rllab import backprop as bp
+from rllab.noise import standard_normal
+from rllab.runs import Job, Record
+
+SAMPLES, ETA, START = 60, 0.06, (-3.0, 6.5)
+STEPS = {"stochastic": 200, "mini-batch": 200, "batch": 200}
+BATCHES: dict[str, int | None] = {"stochastic": 1, "mini-batch": 8, "batch": None}
+LABELS = {"stochastic": "stochastic", "mini-batch": "mini-batches of 8", "batch": "batch"}
+LONG_RUN, BLOCKS, SETTLING = 6000, 25, 500  # steps of the long run, blocks of its rest, steps left out before
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    out: Path = Path("results/zigzag")
+    """Folder of records and figures."""
+    long_run: int = LONG_RUN
+    """Stochastic steps over which w is averaged."""
+
+    def faster(self) -> Self:
+        return replace(super().faster(), long_run=2000)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for seed in config.all_seeds:
+        yield Job(f"zigzag-{seed}", {"long_run": config.long_run}, seed)
+
+
+def problem(seed: int) -> tuple[bp.Graph, Data, Tensor]:
+    """Return the graph at its start, the samples, and the minimum w* of their mean loss (2,)."""
+    like, key = torch.empty(0, dtype=torch.float64), Key(seed).child("line")
+    x = 1 + 0.7 * standard_normal((SAMPLES, 1), key.child("x"), like)
+    y = 3 * x + 3 + 2 * standard_normal((SAMPLES, 1), key.child("y"), like)
+    graph = bp.mlp((1, 1), "squared_distance", key=0, dtype=torch.float64)
+    graph.weights = torch.tensor(START, dtype=torch.float64)
+    features = torch.cat([x, torch.ones_like(x)], 1)
+    return graph, Data(x, y), torch.linalg.lstsq(features, y).solution[:, 0]
+
+
+def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
+    """Return the path of every step."""
+    graph, samples, _ = problem(seed)
+    size = BATCHES[method] or SAMPLES
+    return bp.fit(graph, samples.x, samples.y, batch=BATCHES[method], eta=eta, sample_gradients=steps * size, look=size,
+                  key=seed, keep_path=True)  # fmt: skip
+
+
+def detour(trace: bp.Trace) -> float:
+    """Return the length of the way over the distance from its start to its end."""
+    assert trace.path is not None
+    return float(trace.path.diff(dim=0).norm(dim=1).sum() / (trace.path[-1] - trace.path[0]).norm())
+
+
+def uphill(trace: bp.Trace) -> float:
+    """Return the share of steps that raise the loss over all samples."""
+    rise = np.diff(trace.losses)
+    return float(np.where(np.isnan(rise), np.nan, rise > 0).mean())
+
+
+def of_each_sample(graph: bp.Graph, samples: Data, w: Tensor) -> Tensor:
+    """Return the gradient of each sample (P, d)."""
+    gradients = []
+    for p in range(len(samples)):
+        one = samples.take(slice(p, p + 1))
+        gradients.append(graph.backward(one.x, one.y, weights=w, weights_only=True).weights.clone())
+    return torch.stack(gradients)
+
+
+def disagreement(g: Tensor) -> tuple[float, float]:
+    """Return the share of pairs at an angle above 90°, and the length of the mean over the mean length."""
+    pairs = torch.triu_indices(len(g), len(g), 1)
+    products = (g @ g.T)[pairs[0], pairs[1]]
+    return float((products < 0).double().mean()), float(g.mean(0).norm() / g.norm(dim=1).mean())
+
+
+def diabetes_at_its_minimum() -> tuple[bp.Graph, Data, Tensor]:
+    samples = data.diabetes().standardised()
+    graph = bp.mlp((10, 1), "squared_distance", key=0, dtype=torch.float64)
+    features = torch.cat([samples.x, torch.ones(len(samples), 1, dtype=torch.float64)], 1)
+    return graph, samples, torch.linalg.lstsq(features, samples.y).solution[:, 0]
+
+
+def long_run(seed: int, steps: int, only: slice = slice(None)) -> tuple[Tensor, float]:
+    """Return the stochastic path after it settled, and the largest |z| of its mean against w*, by block means.
+
+    Args:
+        only: the samples, in the order of x, that are picked.
+    """
+    graph, samples, best = problem(seed)
+    picked = samples.take(samples.x[:, 0].argsort()[only])
+    trace = bp.fit(graph, picked.x, picked.y, eta=ETA, sample_gradients=steps, look=1, on=(picked.x[:1], picked.y[:1]),
+                   key=Key(seed).child("long run"), keep_path=True)  # fmt: skip
+    assert trace.path is not None
+    settled = trace.path[SETTLING:]
+    blocks = torch.stack([block.mean(0) for block in settled.tensor_split(BLOCKS)])
+    z = (blocks.mean(0) - best) / (blocks.std(0) / BLOCKS**0.5)
+    return settled, float(z.abs().max())
+
+
+def tangent(loss: Callable[[Tensor], float], w: Tensor, radius: float = 1e-3) -> Tensor:
+    """Return the direction of the line of equal loss through w (2,), from losses alone.
+
+    The line leaves the circle around w where the loss is that at w; the chord between both places is its direction.
+    """
+
+    def around(angle: Tensor) -> Tensor:
+        return w + radius * torch.stack([angle.cos(), angle.sin()])
+
+    level = loss(w)
+    angles = torch.linspace(0.1, 0.1 + 2 * torch.pi, 33, dtype=w.dtype)
+    above = [loss(around(angle)) > level for angle in angles]
+    first, second = (i for i in range(32) if above[i] != above[i + 1])  # a convex loss has two unless w is its minimum
+    ends = []
+    for i in (first, second):
+        low, high = angles[i], angles[i + 1]
+        for _ in range(40):
+            middle = (low + high) / 2
+            low, high = (middle, high) if (loss(around(middle)) > level) == above[i] else (low, middle)
+        ends.append(around(low))
+    return (ends[0] - ends[1]) / (ends[0] - ends[1]).norm()
+
+
+def to_the_line(seed: int, matrix: Tensor | None = None) -> float:
+    """Return the largest |cos| between gradient and line of equal loss, over points in the figure's window."""
+    graph, samples, _ = problem(seed)
+
+    def loss(w: Tensor) -> float:
+        return float(graph.loss_per_sample(samples.x, samples.y, weights=w).mean())
+
+    worst = 0.0
+    for w in 10 * torch.rand(5, 2, generator=Key(seed).child("points").generator(), dtype=torch.float64) - 3:
+        g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
+        g = g if matrix is None else matrix @ g
+        worst = largest(worst, float((tangent(loss, w) @ g / g.norm()).abs()))
+    return worst
+
+
+def run(job: Job, record: Record) -> dict[str, float]:
+    measured: dict[str, float] = {}
+    for method, steps in STEPS.items():
+        trace = descend(method, job.seed, steps)
+        assert trace.path is not None
+        for i, w in enumerate(trace.path.tolist()):
+            record.append({"part": method, "step": i, "w0": w[0], "w1": w[1], "loss": trace.losses[i]})
+        measured |= {f"detour, {method}": detour(trace), f"uphill, {method}": uphill(trace)}
+    graph, samples, best = problem(job.seed)
+    here = best + torch.tensor([-1.0, 0.8], dtype=torch.float64)
+    for g in of_each_sample(graph, samples, here).tolist():
+        record.append({"part": "pull", "w0": g[0], "w1": g[1]})
+    measured["opposed"], measured["mean"] = disagreement(of_each_sample(graph, samples, best))
+    cloud, z = long_run(job.seed, job.config["long_run"])
+    for w in cloud[:: max(1, len(cloud) // 300)].tolist():
+        record.append({"part": "cloud", "w0": w[0], "w1": w[1]})
+    middle = cloud.mean(0)
+    second_moments = features_of(samples).T @ features_of(samples) / SAMPLES
+    for name, value in (("best", best), ("middle", middle), ("moments", second_moments.flatten()), ("here", here)):
+        measured |= {f"{name} {i}": float(v) for i, v in enumerate(value)}
+    return measured | {"z": z, "line": to_the_line(job.seed)}
+
+
+def features_of(samples: Data) -> Tensor:
+    return torch.cat([samples.x, torch.ones_like(samples.x)], 1)
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    def each(name: str) -> np.ndarray:
+        return column(records, name)
+
+    for method, holds, needs in (
+        ("stochastic", lambda d, u: (d >= 3).all() and (u >= 0.15).all(), ">= 3 and >= 15 %"),
+        ("batch", lambda d, u: (d <= 1.5).all() and (u == 0).all(), "<= 1.5 and 0"),
+    ):
+        d, u = each(f"detour, {method}"), each(f"uphill, {method}")
+        judge(
+            holds(d, u),
+            f"{method}: way {np.median(d):.2f} times the distance ({d.min():.2f} to {d.max():.2f}), {np.median(u):.0%} "
+            f"of steps raise the loss ({u.min():.0%} to {u.max():.0%}) (needs {needs}, all seeds)",
+        )
+    d, u = each("detour, mini-batch"), each("uphill, mini-batch")
+    judge.note(
+        f"mini-batches of 8: way {np.median(d):.2f} times the distance, {np.median(u):.0%} of steps raise the loss"
+    )
+    opposed, mean = each("opposed"), each("mean")
+    judge(
+        (opposed >= 0.2).all() and (mean <= 1e-3).all(),
+        f"at the minimum {np.median(opposed):.0%} of pairs of samples pull more than 90° apart (needs >= 20 %), and "
+        f"the mean is {mean.max():.1g} of a sample's length (needs <= 0.001)",
+    )
+    there, mean_there = disagreement(of_each_sample(*diabetes_at_its_minimum()))
+    judge(
+        there >= 0.2 and mean_there <= 1e-3,
+        f"diabetes, all 442 patients at the minimum: {there:.0%} of pairs, mean {mean_there:.1g} (the same)",
+    )
+    z = each("z")
+    judge(
+        (z <= 5).all(),
+        f"long run: |z| of the mean of w against the minimum {np.median(z):.2f}, at most {z.max():.2f} (needs <= 5, of "
+        f"{BLOCKS} blocks)",
+    )
+    line = each("line")
+    judge(
+        (line <= 1e-3).all(), f"gradient across the line of equal loss: |cos| at most {line.max():.1g} (needs <= 0.001)"
+    )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw the paths, the pulls of single samples, and the long run, of the first seed."""
+    record, summary = records[0], records[0].summary or {}
+    best, middle, here = ([summary[f"{name} {i}"] for i in range(2)] for name in ("best", "middle", "here"))
+    moments = np.array([summary[f"moments {i}"] for i in range(4)]).reshape(2, 2)
+
+    def of(part: str) -> np.ndarray:
+        return np.array([[r["w0"], r["w1"]] for r in record.rows if r["part"] == part])
+
+    drawing, axes = plots.panels(3, width=4.7, height=5.0)
+    with plots.style():
+        contours(axes[0], best, moments, (-4, 10), (-4, 10))
+        for method in ("stochastic", "mini-batch", "batch"):
+            how, path = STYLES[method], of(method)
+            axes[0].plot(*path.T, color=how.color, linestyle="-", marker=how.marker, markersize=2, linewidth=0.8,
+                         label=LABELS[method], zorder=4 if method == "batch" else 3)  # fmt: skip
+        axes[0].set(title=f"{STEPS['batch']} steps each, η = {ETA}")
+        contours(axes[1], best, moments, (here[0] - 3, here[0] + 5), (here[1] - 4, here[1] + 4))
+        for g in of("pull")[:30]:
+            arrow(axes[1], here, -0.25 * g, STYLES["stochastic"].color, 0.8)
+        arrow(axes[1], here, -0.25 * of("pull").mean(0), plots.BLACK, 2.5)
+        axes[1].plot([], [], color=STYLES["stochastic"].color, linewidth=0.8, label="30 single samples")
+        axes[1].plot([], [], color=plots.BLACK, linewidth=2.5, label="the mean of all 60")
+        axes[1].set(title="−¼ gradient at one point")
+        side = 1.05 * np.abs(of("cloud") - best).max()
+        contours(axes[2], best, moments, (best[0] - side, best[0] + side), (best[1] - side, best[1] + side))
+        axes[2].plot(
+            *of("cloud").T, ".", color=STYLES["stochastic"].color, markersize=4, label="stochastic, now and then"
+        )
+        axes[2].plot(*middle, "D", color=plots.BLACK, markersize=7, markerfacecolor="white", label="their mean")
+        axes[2].set(title=f"The long run: steps {SETTLING} to {config.long_run:,}")
+        for ax in axes:
+            ax.plot(*best, "*", color=plots.BLACK, markersize=10, label="minimum", zorder=5)
+            ax.set(xlabel="w₀, slope", ylabel="w₁, intercept", aspect="equal")
+            ax.grid(False)
+            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8)
+        drawing.suptitle(f"Lines of equal loss, and seed {record.seed}")
+    return plots.save(drawing, config.out / "zigzag.png")
+
+
+def contours(ax: Axes, best: object, moments: np.ndarray, xs: tuple[float, float], ys: tuple[float, float]) -> None:
+    x, y = np.meshgrid(np.linspace(*xs, 200), np.linspace(*ys, 200))
+    d = np.stack([x, y], -1) - np.asarray(best)
+    excess = np.einsum("...i,ij,...j", d, moments, d)
+    ax.contour(x, y, excess, levels=np.geomspace(0.02, 0.9 * excess.max(), 9), colors="#AAAAAA", linewidths=0.8)
+
+
+def arrow(ax: Axes, at: list[float], by: np.ndarray, color: str, width: float) -> None:
+    end = (at[0] + by[0], at[1] + by[1])
+    ax.annotate(
+        "", end, (at[0], at[1]), arrowprops={"arrowstyle": "->", "color": color, "linewidth": width, "shrinkA": 0}
+    )
+
+
+@row(
+    "L46",
+    says="The stochastic path is a noisy zigzag",
+    measures="length of the way over its net displacement, 200 steps",
+    criterion=AtLeast(3.0),
+    wrong={"batch": lambda seed, fast: detour(descend("batch", seed, 200))},
+)
+def detour_of_stochastic(seed: int, fast: bool) -> float:
+    return detour(descend("stochastic", seed, 200))
+
+
+@row(
+    "L46",
+    says="The batch's path is nearly straight",
+    measures="length of the way over its net displacement, 200 steps",
+    criterion=AtMost(1.5),
+    wrong={"a sample at a time": lambda seed, fast: detour(descend("stochastic", seed, 200))},
+)
+def detour_of_batch(seed: int, fast: bool) -> float:
+    return detour(descend("batch", seed, 200))
+
+
+@row(
+    "L46",
+    says="Many stochastic steps go uphill on the loss of all samples",
+    measures="share of steps that raise it",
+    criterion=AtLeast(0.15),
+    wrong={"batch": lambda seed, fast: uphill(descend("batch", seed, 200))},
+)
+def uphill_of_stochastic(seed: int, fast: bool) -> float:
+    return uphill(descend("stochastic", seed, 200))
+
+
+@row(
+    "L46",
+    says="No batch step goes uphill",
+    measures="share of steps that raise the loss",
+    criterion=Equals(0.0),
+    wrong={"a step beyond 2/λ": lambda seed, fast: uphill(descend("batch", seed, 50, eta=0.8))},
+)
+def uphill_of_batch(seed: int, fast: bool) -> float:
+    return uphill(descend("batch", seed, 200))
+
+
+@row(
+    "L47",
+    says="Each sample pulls somewhere else",
+    measures="share of pairs of samples whose gradients are more than 90° apart at the minimum",
+    criterion=AtLeast(0.2),
+    wrong={"far from it": lambda seed, fast: disagreement(far_away(seed))[0]},
+)
+def opposed_samples(seed: int, fast: bool) -> float:
+    graph, samples, best = problem(seed)
+    return disagreement(of_each_sample(graph, samples, best))[0]
+
+
+def far_away(seed: int) -> Tensor:
+    graph, samples, best = problem(seed)
+    return of_each_sample(graph, samples, best + 100)
+
+
+@row(
+    ("L47", "L48"),
+    says="The pulls cancel at the minimum of the average",
+    measures="length of the mean gradient over the mean length, at the minimum",
+    criterion=AtMost(1e-10),
+    wrong={"at the minimum of half the samples": lambda seed, fast: disagreement(at_half(seed))[1]},
+)
+def cancelling_samples(seed: int, fast: bool) -> float:
+    graph, samples, best = problem(seed)
+    return disagreement(of_each_sample(graph, samples, best))[1]
+
+
+def at_half(seed: int) -> Tensor:
+    graph, samples, _ = problem(seed)
+    half = samples.take(slice(SAMPLES // 2))
+    w = torch.linalg.lstsq(features_of(half), half.y).solution[:, 0]
+    return of_each_sample(graph, samples, w)
+
+
+@row(
+    "L48",
+    says="The average of many stochastic steps ends at the minimum of the average",
+    measures="|z| of the long-run mean of w against the minimum, from 25 blocks",
+    criterion=AtMost(5.0),
+    wrong={"a quarter of the samples": lambda seed, fast: long_run(seed, 2000, slice(SAMPLES // 4))[1]},
+)
+def long_run_mean(seed: int, fast: bool) -> float:
+    return long_run(seed, 1200 if fast else LONG_RUN)[1]
+
+
+@row(
+    "T3",
+    says="The gradient is orthogonal to the lines of equal cost",
+    measures="largest |cos| between it and the line through the same point, found from costs alone",
+    criterion=AtMost(1e-3),
+    wrong={"preconditioned": lambda seed, fast: to_the_line(seed, torch.diag(torch.tensor([1.0, 3.0]).double()))},
+)
+def gradient_and_line(seed: int, fast: bool) -> float:
+    return to_the_line(seed)
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

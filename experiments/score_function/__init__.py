@@ -1,0 +1,1 @@
+"""Score functions: gradients of expected costs from samples of an output."""

@@ -1,0 +1,1 @@
+"""Zeroth order: gradients from values of a cost at perturbed parameters."""

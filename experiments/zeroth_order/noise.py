@@ -1,0 +1,378 @@
+"""How large should a difference's step be, with rounding, with noise, and with the same noise on both sides?
+
+A small step divides errors of the values, a large one leaves out more of the Taylor series: error against step is a V,
+and where it turns is known beforehand (Gill, Murray & Wright 1981, section 8.6; Moré & Wild 2012):
+
+    forward      rounding u|f|:  h* = 2√(u|f|/|f''|)        noise τ:  h* = 8^¼ √(τ/|f''|)
+    central                      h* = (3u|f|/|f'''|)^⅓                h* = (3τ/|f'''|)^⅓
+    smoothing    σ* where bias² + (sampling + τ²/2σ²)/m, known in closed form, is least (d = 1, m pairs)
+    complex step                 none: nothing is subtracted
+
+f = exp, whose derivatives are all alike, so that each prediction is one number. Steps of a simulated cost under common
+random numbers turn no V at all if the cost is smooth for each noise, and half of one if it jumps.
+
+    python experiments/zeroth_order/noise.py             about half a minute on 2 cores
+    python experiments/zeroth_order/noise.py --replot    claims and figure from disk
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from experiments.common.frame import Flags, Judge, main
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from scipy.stats import t
+from torch import Tensor
+
+from rllab import Cost, Key, plots
+from rllab import estimators as est
+from rllab.keys import seeds_for
+from rllab.problems import LQR, Bell, Cosine, Exponential, Problem, RandomWalk
+from rllab.problems.stochastic import Stochastic
+from rllab.runs import Job, Record
+
+TYPES = {"float64": torch.float64, "float32": torch.float32}
+DIFFERENCES = {"forward": est.ForwardDifference, "central": est.CentralDifference, "complex": est.ComplexStep}
+POINTS, REPEATS = 200, 500  # of each seed: places, and draws of the noise
+NOISES = (1e-8, 1e-4, 1e-2)  # τ, where f = f' = f'' = f''' = 1
+SMOOTHED_NOISES, PAIRS = (0.0, 0.1, 1.0), 64
+STEPS = np.geomspace(1e-6, 2.0, 40)
+SIGMAS = np.geomspace(0.01, 3.0, 18)
+SIMULATED: dict[str, tuple[Stochastic, float]] = {"smooth": (LQR(horizon=3), 0.3), "jumps": (RandomWalk(), 0.2)}
+SIMULATED_STEPS = np.geomspace(1e-3, 0.3, 6)
+# Automatic steps assume that f changes by about 1 over max(|θ|, 1); the last of these does not.
+COSTS = {"exp(x)": Exponential(1.0), "exp(−1.3x)": Exponential(-1.3), "exp(−1.7x²)": Bell(1.7), "cos 2.1x": Cosine(2.1),
+         "cos 100x": Cosine(100.0)}  # fmt: skip
+STYLES = {
+    "forward": "forward-difference",
+    "central": "central-difference",
+    "complex": "complex-step",
+    "smoothing": "gaussian",
+}
+# The V's turn may be this many times off: rounding is at most u|f| in the prediction, about 0.4 u|f| in the root mean
+# square, which moves h* by 0.6, and neighbouring steps differ by 1.4.
+FACTOR = 3.0
+# An automatic step errs (√c + 1/√c)/2 times as much as the best where |f''| s²/|f| is c or 1/c, a central one at most
+# (c^⅔ + 2c^−⅓)/3 times; with c = 40, and rounding at 0.4 u|f| again, that is 5.1 and 7.6 times.
+AUTOMATIC = 10.0
+RING = "predicted best step"
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    out: Path = Path("results/noise")
+    """Folder of records and figures."""
+
+    def faster(self) -> Self:
+        return replace(self, seeds=2, processes=1)
+
+
+def jobs_of(config: Config) -> Iterator[Job]:
+    for seed in config.all_seeds:
+        yield Job(f"noise-{seed}", {}, seed)
+
+
+def run(job: Job, record: Record) -> None:
+    """Measure the root mean square error of every method at every step, over the places or draws of one seed."""
+    key = Key(job.seed)
+    parts = {"rounding": rounding, "noise": under_noise, "smoothing": smoothing, "simulated": simulated}
+    for name, part in parts.items():
+        for row in part(key.child(name)):
+            record.append({"part": name, **row})
+
+
+def rms(x: Tensor) -> float:
+    return x.double().square().mean().sqrt().item()
+
+
+def places(key: Key, low: float, high: float) -> Tensor:
+    return torch.from_numpy(np.random.default_rng(key.integer()).uniform(low, high, (POINTS, 1)))
+
+
+def rounding(key: Key) -> Iterator[dict[str, Any]]:
+    """Relative error of differences of exp without noise, and absolute error of the automatic steps on all COSTS."""
+    for name, dtype in TYPES.items():
+        u = torch.finfo(dtype).eps / 2
+        steps = np.geomspace(16 * u, 0.5, 60)
+        at = places(key.child(name), 0.5, 1.0).to(dtype)
+        for method in DIFFERENCES:
+            for h in steps:
+                yield {
+                    "setting": name,
+                    "method": method,
+                    "h": h,
+                    "error": difference(COSTS["exp(x)"], at, method, h, True),
+                }
+        at = places(key.child("automatic", name), 0.5, 1.5).to(dtype)
+        for cost, problem in COSTS.items():
+            for method in ("forward", "central"):
+                best = min(difference(problem, at, method, h) for h in steps)
+                error = difference(problem, at, method, None)
+                yield {"setting": name, "method": method, "cost": cost, "error": error, "best": best}
+
+
+def difference(problem: Problem, at: Tensor, method: str, h: float | None, relative: bool = False) -> float:
+    """Return the error of a difference over all places; the truth is that of the places as rounded."""
+    estimator = DIFFERENCES[method](step=h)
+    g = estimator(problem.cost(), at, evaluations=2, key=0).gradient
+    assert isinstance(g, Tensor)
+    truth = problem.gradient(at.double())
+    return rms((g.double() - truth) / (truth if relative else 1.0))
+
+
+def noisy(problem: Problem, tau: float, key: Key) -> Cost:
+    """Return a cost with independent noise of standard deviation τ in every value."""
+    draw = np.random.default_rng(key.integer())
+    return Cost(lambda x: problem.value(x) + tau * torch.from_numpy(draw.standard_normal(len(x))))
+
+
+def under_noise(key: Key) -> Iterator[dict[str, Any]]:
+    """Error of differences of exp at 0, where every derivative is 1, under independent noise."""
+    at = torch.zeros(REPEATS, 1, dtype=torch.float64)
+    for tau in NOISES:
+        cost = noisy(Exponential(1.0), tau, key.child(repr(tau)))
+        for method in ("forward", "central"):
+            for h in STEPS:
+                g = DIFFERENCES[method](step=h)(cost, at, evaluations=2, key=0).gradient
+                assert isinstance(g, Tensor)
+                yield {"setting": repr(tau), "method": method, "h": h, "error": rms(g - 1)}
+
+
+def smoothing(key: Key) -> Iterator[dict[str, Any]]:
+    """Error of Gaussian smoothing of exp at 0 against its slope: bias, sampling and noise together."""
+    at = torch.zeros(REPEATS, 1, dtype=torch.float64)
+    for tau in SMOOTHED_NOISES:
+        cost = noisy(Exponential(1.0), tau, key.child(repr(tau)))
+        for i, sigma in enumerate(SIGMAS):
+            estimator = est.GaussianSmoothing(float(sigma))
+            g = estimator(cost, at, evaluations=2 * PAIRS, key=key.child("direction", i), errors=False).gradient
+            assert isinstance(g, Tensor)
+            yield {"setting": repr(tau), "method": "smoothing", "h": sigma, "error": rms(g - 1)}
+
+
+def smoothing_error(sigma: np.ndarray, tau: float) -> np.ndarray:
+    """Return the exact root mean square error that `smoothing` measures.
+
+    bias² + Var/m,  bias = e^{σ²/2} − 1,  Var = E[(sinh(σu) u/σ)²] − e^{σ²} + τ²/(2σ²)
+    """
+    s2 = sigma**2
+    square = ((1 + 4 * s2) * np.exp(2 * s2) - 1) / (2 * s2)
+    return np.sqrt(np.expm1(s2 / 2) ** 2 + (square - np.exp(s2) + tau**2 / (2 * s2)) / PAIRS)
+
+
+def unrelated(problem: Stochastic, key: Key) -> Cost:
+    """Return a simulated cost in which every run has noise of its own."""
+    calls = itertools.count()
+    return Cost(lambda x: problem.sample(x, seeds_for(np.arange(len(x)), key.child(next(calls)))))
+
+
+def simulated(key: Key) -> Iterator[dict[str, Any]]:
+    """Standard deviation of central differences of one simulated run a side, relative to the gradient's length."""
+    for name, (problem, place) in SIMULATED.items():
+        at = torch.full((REPEATS, problem.dimension), place, dtype=torch.float64)
+        length = problem.gradient(at[:1]).norm()
+        for i, h in enumerate(SIMULATED_STEPS):
+            for method, cost in (("common", problem.cost()), ("independent", unrelated(problem, key.child("seed", i)))):
+                e = est.CentralDifference(step=float(h))(
+                    cost, at, evaluations=2 * problem.dimension, key=key.child(method, i)
+                )
+                assert isinstance(e.gradient, Tensor)
+                scatter = (e.gradient - e.gradient.mean(0)).square().sum(-1).sum() / (REPEATS - 1)
+                yield {"setting": name, "method": method, "h": h, "error": (scatter.sqrt() / length).item()}
+
+
+def curve(records: list[Record], **wanted: object) -> tuple[np.ndarray, np.ndarray]:
+    """Return steps (steps,) and the errors of each seed (seeds, steps)."""
+    rows = [
+        [r for r in record.rows if "h" in r and all(r.get(k) == v for k, v in wanted.items())] for record in records
+    ]
+    return np.array([r["h"] for r in rows[0]]), np.array([[r["error"] for r in mine] for mine in rows])
+
+
+def pooled(errors: np.ndarray) -> np.ndarray:
+    return np.sqrt((errors**2).mean(0))
+
+
+def predictions(part: str, setting: str) -> dict[str, float]:
+    """Return where theory has each method's V turn."""
+    if part == "rounding":
+        u = torch.finfo(TYPES[setting]).eps / 2
+        return {"forward": 2 * math.sqrt(u), "central": (3 * u) ** (1 / 3)}
+    tau = float(setting)
+    if part == "smoothing":
+        sigma = np.geomspace(SIGMAS[0], SIGMAS[-1], 2000)
+        return {"smoothing": float(sigma[smoothing_error(sigma, tau).argmin()])} if tau else {}
+    return {"forward": 8**0.25 * math.sqrt(tau), "central": (3 * tau) ** (1 / 3)}
+
+
+def automatic(records: list[Record], setting: str, method: str, cost: str) -> np.ndarray:
+    """Return each seed's error of the automatic step over that of the best step."""
+    wanted = {"setting": setting, "method": method, "cost": cost}
+    rows = (next(r for r in record.rows if wanted.items() <= r.items()) for record in records)
+    return np.array([r["error"] / r["best"] for r in rows])
+
+
+def slope(records: list[Record], setting: str, method: str) -> tuple[float, float]:
+    """Return the mean over seeds of d log error/d log h over all steps but the largest, and half its 95 % interval."""
+    h, errors = curve(records, part="simulated", setting=setting, method=method)
+    each = np.polyfit(np.log(h[:-1]), np.log(errors[:, :-1]).T, 1)[0]
+    return float(each.mean()), float(t.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    for part, settings in (
+        ("rounding", TYPES),
+        ("noise", map(repr, NOISES)),
+        ("smoothing", map(repr, SMOOTHED_NOISES)),
+    ):
+        for setting in settings:
+            for method, expected in predictions(part, setting).items():
+                h, errors = curve(records, part=part, setting=setting, method=method)
+                best, each = h[pooled(errors).argmin()], h[errors.argmin(1)]
+                judge(
+                    1 / FACTOR <= best / expected <= FACTOR,
+                    f"{part} {setting}, {method}: least error {pooled(errors).min():.2g} at {best:.2g}, predicted "
+                    f"{expected:.2g}, ratio {best / expected:.2f} (needs 1/3 to 3; single seeds "
+                    f"{each.min() / expected:.2f} to {each.max() / expected:.2f})",
+                )
+    for setting, dtype in TYPES.items():
+        u = torch.finfo(dtype).eps / 2
+        h, errors = curve(records, part="rounding", setting=setting, method="complex")
+        worst = errors[:, h <= math.sqrt(u)].max() / u
+        judge(
+            worst <= 4,
+            f"complex step, {setting}: error at most {worst:.2f} u for every step from {h[0]:.0e} to √u (needs <= 4: "
+            "one rounding each of value, step and quotient, and the h²/6 of the series)",
+        )
+    for tau in SMOOTHED_NOISES:
+        sigma, errors = curve(records, part="smoothing", setting=repr(tau))
+        off = np.abs(pooled(errors) / smoothing_error(sigma, tau) - 1)[sigma <= 0.5].max()
+        allowed = 10 / math.sqrt(2 * len(records) * REPEATS)
+        judge(
+            off <= allowed,
+            f"smoothing {tau}: error as predicted by the exact law for σ <= 0.5, within {off:.1%} (needs "
+            f"{allowed:.1%}: 10 standard errors of a root mean square of normal numbers)",
+        )
+    for setting in TYPES:
+        for method in ("forward", "central"):
+            ratios = {cost: automatic(records, setting, method, cost) for cost in COSTS}
+            *usual, odd = ratios
+            worst = max(usual, key=lambda cost: ratios[cost].max())
+            judge(
+                ratios[worst].max() <= AUTOMATIC,
+                f"automatic step, {setting}, {method}: at worst {ratios[worst].max():.2f} times the best step's error, "
+                f"for {worst} (needs <= {AUTOMATIC:g} on {len(usual)} costs, all seeds)",
+            )
+            judge.note(f"but {np.median(ratios[odd]):.0f} times for {odd}, which changes on a scale it does not know")
+    # Bands set on seeds 100 to 109, never shown: single seeds were within 0.02, 0.02, 0.03 and 0.12 of the predictions.
+    for setting, method, expected, band, why in (
+        ("smooth", "independent", -1.0, 0.1, "τ/h"),
+        ("smooth", "common", 0.0, 0.1, "the noise cancels"),
+        ("jumps", "independent", -1.0, 0.1, "τ/h"),
+        ("jumps", "common", -0.5, 0.15, "runs part with probability ∝ h"),
+    ):
+        value, half = slope(records, setting, method)
+        judge(
+            abs(value - expected) <= band,
+            f"simulated, {setting}, {method} noise: scatter ∝ h^({value:.3f} ± {half:.3f}), predicted {expected:g}: "
+            f"{why} (needs within {band})",
+        )
+    for setting in SIMULATED:
+        h, a = curve(records, part="simulated", setting=setting, method="independent")
+        _, b = curve(records, part="simulated", setting=setting, method="common")
+        gain = (pooled(a) / pooled(b)) ** 2
+        judge.note(
+            f"{setting}: common noise saves {gain[0]:,.0f} times the runs at h = {h[0]:g}, {gain[-1]:.2g} at {h[-1]:g}"
+        )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw error against step: rounding in two precisions, noise, smoothing, common noise; and automatic steps."""
+    drawing, axes = plots.panels(3, 2, width=4.7, height=4.1)
+    styles = plots.method_styles(STYLES.values())
+    how = {method: styles[name] for method, name in STYLES.items()}
+    with plots.style():
+        for ax, setting in zip(axes, TYPES, strict=False):
+            for method in DIFFERENCES:
+                h, errors = curve(records, part="rounding", setting=setting, method=method)
+                draw(ax, h, errors, how[method], method)
+                mark(ax, h, errors, predictions("rounding", setting).get(method))
+            ax.set(xlabel="step h, unit of θ", ylabel="relative error of the slope", title=f"Rounding, {setting}")
+        for tau, line in zip(NOISES, plots.LINES, strict=False):
+            for method in ("forward", "central"):
+                h, errors = curve(records, part="noise", setting=repr(tau), method=method)
+                style = replace(how[method], linestyle=line)
+                draw(axes[2], h, errors, style, f"{method}, τ = {tau:g}")
+                mark(axes[2], h, errors, predictions("noise", repr(tau))[method])
+        axes[2].set(
+            xlabel="step h, unit of θ",
+            ylabel="error of the slope, which is 1",
+            title="Independent noise of deviation τ",
+        )
+        for tau, line in zip(SMOOTHED_NOISES, plots.LINES, strict=False):
+            sigma, errors = curve(records, part="smoothing", setting=repr(tau))
+            style = replace(how["smoothing"], linestyle="", marker="o^s"[SMOOTHED_NOISES.index(tau)])
+            draw(axes[3], sigma, errors, style, f"measured, τ = {tau:g}", every=1)
+            axes[3].plot(
+                sigma, smoothing_error(sigma, tau), color="#000000", linestyle=line, label=f"exact, τ = {tau:g}"
+            )
+            mark(axes[3], sigma, errors, predictions("smoothing", repr(tau)).get("smoothing"))
+        axes[3].set(xlabel="smoothing radius σ, unit of θ", ylabel="error of the slope, which is 1",
+                    title=f"Smoothing, {PAIRS} pairs", ylim=(0.1, 30))  # fmt: skip
+        looks = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
+        for (setting, label), look in zip((("smooth", "LQR"), ("jumps", "walk until it falls")), looks, strict=True):
+            for method, fill in (("independent", "none"), ("common", look.color)):
+                h, errors = curve(records, part="simulated", setting=setting, method=method)
+                draw(axes[4], h, errors, look, f"{label}, {method} noise", every=1, markerfacecolor=fill)
+        axes[4].set(
+            xlabel="step h, unit of θ", ylabel="standard deviation/|gradient|", title="Simulated runs, one a side"
+        )
+        for i, (setting, method) in enumerate((s, m) for s in TYPES for m in ("forward", "central")):
+            ratios = np.array([automatic(records, setting, method, cost) for cost in COSTS])
+            middle = np.median(ratios, 1)
+            spread = np.abs(np.stack((ratios.min(1), ratios.max(1))) - middle)
+            x, fill = np.arange(len(COSTS)) + 0.12 * (i - 1.5), "none" if setting == "float32" else how[method].color
+            axes[5].errorbar(x, middle, spread, color=how[method].color, fmt=how[method].marker, capsize=2,
+                             markerfacecolor=fill, label=f"{method}, {setting}")  # fmt: skip
+        axes[5].axhline(1, color="#000000", linewidth=0.9)
+        axes[5].axhline(AUTOMATIC, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps, no noise")
+        axes[5].set_xticks(range(len(COSTS)), list(COSTS), fontsize=8)
+        for ax in axes:
+            ax.minorticks_off()
+            entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == RING)
+            ax.legend(*zip(*entries, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+        drawing.suptitle(
+            "How large should a difference's step be? Slope of eˣ; in the last two panels of other costs\n"
+            f"Root mean square errors over {len(records)} seeds; bands and bars: all of them"
+        )
+    return plots.save(drawing, config.out / "noise.png")
+
+
+def draw(
+    ax: Axes, h: np.ndarray, errors: np.ndarray, how: plots.MethodStyle, label: str, every: int = 0, **more: Any
+) -> None:
+    ax.fill_between(h, errors.min(0), errors.max(0), color=how.color, alpha=0.25, lw=0)
+    ax.loglog(h, pooled(errors), color=how.color, linestyle=how.linestyle, marker=how.marker, label=label,
+              markevery=every or max(1, len(h) // 8), **more)  # fmt: skip
+
+
+def mark(ax: Axes, h: np.ndarray, errors: np.ndarray, predicted: float | None) -> None:
+    """Put a ring on a curve where the best step is predicted."""
+    if predicted is None:
+        return
+    height = math.exp(np.interp(math.log(predicted), np.log(h), np.log(pooled(errors))))
+    name = "_" if any(line.get_label() == RING for line in ax.lines) else RING  # once in a legend
+    ax.plot(predicted, height, "o", color=plots.BLACK, markersize=10, markerfacecolor="none", label=name, zorder=4)
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, jobs_of, run, claims, figure)

@@ -1,0 +1,1 @@
+"""Special functions that costs with a known gradient are made of."""

@@ -1,0 +1,5 @@
+"""Block diagrams of live graphs, drawn in the lecture's notation."""
+
+from rllab.diagrams.graphs import draw_graph as draw_graph
+from rllab.diagrams.networks import count_layers as count_layers
+from rllab.diagrams.networks import draw_units as draw_units

@@ -1,0 +1,1 @@
+"""Score functions with differentiable control variates, given or learned: REBAR, RELAX, LAX and MuProp."""

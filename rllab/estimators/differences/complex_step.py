@@ -1,0 +1,85 @@
+"""Complex step: move each coordinate along the imaginary axis; nothing is subtracted, so nothing cancels.
+
+    ĝ_i = Im f(θ + ih_i e_i) / h_i                                                d complex evaluations
+
+Biased by −h_i² ∂³f/∂θ_i³ / 6 only, and as no difference is taken h may be so small that this is below rounding: exact
+to the last digits. It needs a cost that is analytic and computed in complex arithmetic throughout: no abs, max,
+comparison or cast inside. So it serves as a test oracle rather than for simulators. Real noise added to the cost leaves
+it alone.
+
+Sources: Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
+Alonso (2003), "The complex-step derivative approximation".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.cost import Request
+from rllab.estimate import Estimate, Target
+from rllab.estimators.base import Estimator
+from rllab.estimators.differences.steps import Stencils, along, check_step, complex_step, pick, stencil_plan
+from rllab.estimators.query import Block, Plan, Query
+
+
+@dataclass(frozen=True)
+class ComplexStep(Estimator):
+    """Estimate the gradient from imaginary parts.
+
+    Args:
+        step: h > 0, the same for every coordinate; None for max(|θ_i|, 1) times the machine epsilon.
+        repeat: for a cost with noise of its own: spend all evaluations on whole sets of coordinates under fresh seeds,
+            and average them; otherwise one is made and the rest is left.
+
+    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All
+    points of a set share one seed, if the cost is seeded.
+    """
+
+    source: ClassVar[str] = (
+        "Squire & Trapp (1998), Using complex variables to estimate derivatives of real functions; "
+        "Martins, Sturdza & Alonso (2003), The complex-step derivative approximation"
+    )
+    kind: ClassVar[Request] = "complex"
+    needs: ClassVar[frozenset[str]] = frozenset({"complex"})
+    order: ClassVar[int | None] = 2
+    step: float | None = None
+    repeat: bool = False
+
+    def __post_init__(self) -> None:
+        check_step("ComplexStep", self.step)
+
+    @property
+    def target(self) -> Target:
+        return Target.gradient()
+
+    @property
+    def unbiased(self) -> bool:
+        return False
+
+    def _plan(self, at: Any) -> Plan:
+        return stencil_plan("ComplexStep", at, self.repeat)
+
+    def _block(self, query: Query, i: int) -> Block:
+        at = query.at
+        a, b = self._span(query, i)
+        j = torch.arange(a, b, device=at.device) % at.shape[-1]
+        return Block(slice(a, b), along(at, torch.complex(at, complex_step(at, self.step)), j), j)
+
+    def _units(self, query: Query, block: Block) -> np.ndarray:
+        return np.arange(block.rows.start, block.rows.stop) // query.at.shape[-1]
+
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+        at, h = query.at, complex_step(query.at, self.step)
+        stencils, total = Stencils(at, query.units, errors=errors, rows=rows), at.new_zeros(self._problems(at))
+        for block, f in answered:
+            total += f.real.sum(0)
+            stencils.add(block.noise, f.imag / pick(h, block.noise))
+        g, se, contributions = stencils.close()
+        value, n = total / query.evaluations, query.evaluations
+        return Estimate(g, value, n, self.target, se, contributions, query.state, kind=query.kind)

@@ -1,0 +1,1 @@
+"""Gradients without sampling error: backpropagation, enumeration, quadrature, and exact moments of other estimators."""

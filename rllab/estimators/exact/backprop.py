@@ -1,0 +1,78 @@
+"""Backprop: the chain rule, from the cost backwards; the reference every other estimate is measured against.
+
+    ĝ = ∇f(θ)                                                                     1 gradient evaluation
+
+Needs a cost that autograd can follow, or one whose gradient is given. On stairs and plateaus it is exactly zero, which
+is right and useless: that is what smoothing and score functions are for.
+
+Sources: Linnainmaa (1976), "Taylor expansion of the accumulated rounding error"; Rumelhart, Hinton & Williams (1986),
+"Learning representations by back-propagating errors".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from torch import Tensor
+
+from rllab.arrays import as_array
+from rllab.cost import Request
+from rllab.estimate import Estimate, Target
+from rllab.estimators.base import BLOCK, Estimator, check_parameters
+from rllab.estimators.moments import Moments
+from rllab.estimators.query import Block, Plan, Query
+
+
+@dataclass(frozen=True)
+class Backprop(Estimator):
+    """Ask the cost for its gradient.
+
+    Args:
+        repeat: for a cost with noise of its own: spend all evaluations on gradients under fresh seeds, and average
+            them; otherwise one is made and the rest is left.
+
+    Returns, when called, an Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ),
+    None where the cost's gradient is a function of its own; the standard error is over repetitions.
+    """
+
+    source: ClassVar[str] = (
+        "Linnainmaa (1976), Taylor expansion of the accumulated rounding error; "
+        "Rumelhart, Hinton & Williams (1986), Learning representations by back-propagating errors"
+    )
+    kind: ClassVar[Request] = "value_and_gradient"
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    repeat: bool = False
+
+    @property
+    def target(self) -> Target:
+        return Target.gradient()
+
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    def _plan(self, at: Any) -> Plan:
+        block = max(1, BLOCK // check_parameters("Backprop", at).numel())
+        return Plan(per_unit=1, block=block, most_units=None if self.repeat else 1)
+
+    def _block(self, query: Query, i: int) -> Block:
+        a, b = self._span(query, i)
+        return Block(slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim))  # copies: a cost may write into them
+
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], rows: bool, errors: bool
+    ) -> Estimate:
+        m = query.units
+        errors = errors and m > 1
+        moments, total = Moments(m, 1.0, errors=errors, rows=rows), None
+        for _, (f, g) in answered:
+            if f is not None:
+                total = f.sum(0) if total is None else total + f.sum(0)
+            u = as_array(g).copy()  # as moments overwrite it
+            moments.add(np.ones(u.shape[:-1], u.dtype), u)
+        mean, se, contributions = moments.close(query.at)
+        value = None if total is None else total / m
+        return Estimate(mean, value, query.evaluations, self.target, se, contributions, query.state, kind=query.kind)

@@ -1,0 +1,68 @@
+"""Enumeration: evaluate everything a discrete distribution can draw, and weigh it by its probability.
+
+    ĝ = Σ_x p_φ(x) f(x) ∇_φ log p_φ(x)                                            as many evaluations as there are x
+
+This is ∇_φ E f(x) itself, by its definition: the truth for every estimator that samples x, up to about 2²⁰ of them.
+
+Source: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from rllab.distributions import Distribution
+from rllab.distributions.base import add_into
+from rllab.estimate import Estimate, Target
+from rllab.estimators.base import Estimator
+from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.score.samples import units_per_block
+
+
+@dataclass(frozen=True)
+class Enumeration(Estimator):
+    """Compute the gradient of an expected cost over finitely many samples (`Bernoulli`, `Categorical`, …).
+
+    Returns, when called at such a distribution, an Estimate of ∇E f by parameter name, exact; its `value` is E f. Needs
+    `support_size` evaluations, 2ⁿ for n bits; what is left over is not spent. With a seeded (noisy) cost every sample
+    has its own seed.
+    """
+
+    source: ClassVar[str] = (
+        "Mohamed, Rosca, Figurnov & Mnih (2020), Monte Carlo gradient estimation in machine learning"
+    )
+
+    @property
+    def target(self) -> Target:
+        return Target.expectation()
+
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    def _plan(self, at: Any) -> Plan:
+        if not isinstance(at, Distribution) or at.support_size is None:
+            raise TypeError(
+                f"Enumeration: at must be a Distribution over finitely many samples, got {type(at).__name__}"
+            )
+        return Plan(at.support_size, units_per_block(at, 1), most_units=1, pieces=at.support_size)
+
+    def _block(self, query: Query, i: int) -> Block:
+        a, b = self._span(query, i)
+        x, log_p = query.at.support(a, b)
+        return Block(slice(a, b), x, log_p)
+
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+        g: dict[str, Tensor] = {}
+        total = torch.zeros(())
+        for block, f in answered:
+            w = block.noise.exp() * f
+            total = total + w.sum(0)
+            add_into(g, query.at.score_sum(w, block.points, None))
+        contributions = {name: value[None] for name, value in g.items()} if rows else None
+        return Estimate(g, total, query.evaluations, self.target, None, contributions, query.state)

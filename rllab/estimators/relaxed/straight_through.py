@@ -1,0 +1,69 @@
+"""Straight-through: differentiate the cost at a discrete sample, as if the sample moved like its probabilities.
+
+    ĝ = 1/K Σ_k (∂p/∂l)ᵀ ∇f(x_k),    x_k ~ p                                       K gradient evaluations
+
+Its mean is E[(∂p/∂l)ᵀ ∇f(x)]: ∇E f where f is linear in each bit or choice by itself, and **biased elsewhere**: it
+knows slopes at the corners, and not what is on the other side. For one bit and f = (b − t)² the mean is
+2p(1 − p)(p − t) where (1 − 2t)p(1 − p) is right: descent ends at p = t, between the corners, and not in the better one.
+
+Source: Bengio, Léonard & Courville (2013), "Estimating or propagating gradients through stochastic neurons for
+conditional computation", section 3, with the derivative of the probability (their second variant).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from rllab.cost import Request
+from rllab.estimate import Estimate, Target
+from rllab.estimators.base import Estimator
+from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.relaxed.relaxation import check_relaxable, pull_back
+from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
+
+
+@dataclass(frozen=True)
+class StraightThrough(Estimator):
+    """Estimate a stand-in for the gradient of an expected cost of bits or choices, from its gradients at samples.
+
+    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂p/∂l)ᵀ ∇f(x)] by the logits,
+    unbiased for that; see above for what it has to do with ∇E f. Its `value` is the mean cost, that of samples.
+    """
+
+    source: ClassVar[str] = (
+        "Bengio, Léonard & Courville (2013), Estimating or propagating gradients through stochastic neurons for "
+        "conditional computation"
+    )
+    kind: ClassVar[Request] = "value_and_gradient"
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+
+    @property
+    def target(self) -> Target:
+        return Target.relaxed("straight through: E[(∂p/∂φ)ᵀ ∇f(x)]")
+
+    @property
+    def unbiased(self) -> bool:
+        return True
+
+    def _plan(self, at: Any) -> Plan:
+        return Plan(per_unit=1, block=units_per_block(check_relaxable("StraightThrough", at), points=1))
+
+    def _block(self, query: Query, i: int) -> Block:
+        a, b = self._span(query, i)
+        x, _ = query.at.draw(b - a, query.key.child("sample", i))
+        return Block(slice(a, b), x)
+
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+    ) -> Estimate:
+        at, logits = query.at, query.at.logits.double()
+
+        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
+            for _, (f, g) in answered:
+                yield {"logits": pull_back(at, logits.expand(len(g), *logits.shape), g)}, f
+
+        return fold_contributions(query, contributions(), rows, errors)

@@ -1,0 +1,1 @@
+"""Score functions and their relatives: gradients of expected costs from values of the cost at samples."""

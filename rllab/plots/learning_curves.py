@@ -1,0 +1,154 @@
+"""Learning curves: the median over seeds of each method's runs, with its interval and every seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rllab.keys import Key
+from rllab.plots.styles import LINES, MARKERS, MethodStyle, method_styles, style
+from rllab.runs.record import Record
+from rllab.runs.statistics import curve_of, median_curve
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+STEPS = "steps-post"  # a value holds until the next row; between them nothing was measured
+AXES = {"steps": "environment steps", "evaluations": "evaluations of the cost", "seconds": "wall seconds"}
+
+LEGEND = "median and 95 % bootstrap band over seeds; faint: every seed"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ by their seeds alone.
+
+    Args:
+        method: `config["method"]`.
+        name: the method, and what sets this group apart from others of the same method.
+        variant: 0 for the first group of the method, 1 for the next.
+    """
+
+    method: str
+    name: str
+    variant: int
+    records: list[Record]
+
+
+def group_runs(records: Sequence[Record]) -> list[Group]:
+    """Put runs of one configuration together, in the order in which they come.
+
+    Raises:
+        ValueError: if a run has no `config["method"]`, or one seed stands twice for the same configuration: counting it
+            as two would make an interval too narrow.
+    """
+    methods: dict[str, list[tuple[dict[str, Any], list[Record]]]] = {}
+    for record in records:
+        method = record.config.get("method")
+        if not isinstance(method, str):
+            raise ValueError(f'curves: config["method"] must name the method, got {method!r} in {record.folder}')
+        config = dict(_flat({name: value for name, value in record.config.items() if name != "seed"}))
+        variants = methods.setdefault(method, [])
+        same = next((runs for other, runs in variants if other == config), None)
+        if same is None:
+            variants.append((config, [record]))
+            continue
+        twin = next((other for other in same if other.seed == record.seed), None)
+        if twin is not None:
+            raise ValueError(f"curves: {record.folder} and {twin.folder} are one run, {method} with seed {record.seed}")
+        same.append(record)
+    groups = []
+    for method, variants in methods.items():
+        fields = sorted({name for config, _ in variants for name in config})
+        differing = [name for name in fields if any(v.get(name) != variants[0][0].get(name) for v, _ in variants)]
+        for i, (config, runs) in enumerate(variants):
+            what = [f"{name} = {config.get(name, 'absent')}" for name in differing]
+            groups.append(Group(method, ", ".join([method, *what]), i, runs))
+    return groups
+
+
+def curves(
+    ax: Axes,
+    records: Sequence[Record],
+    x: str = "steps",
+    y: str = "evaluation",
+    *,
+    key: Key | int = 0,
+    label: str | None = None,
+    names: Mapping[str, str] | None = None,
+    log: bool = False,
+) -> Axes:
+    """Draw each method's median over seeds, its 95 % bootstrap band, and every seed faintly.
+
+    A run counts from its first row to its last: median and band end where fewer than half of a method's runs remain,
+    and a single run has no band. Runs that did not finish are drawn, and the legend says how many they are. Groups of
+    one method with different configurations are drawn apart, in its colour.
+
+    A value is held until the next row, as between them nothing was measured.
+
+    Args:
+        x, y: columns of the rows.
+        key: of the bootstrap.
+        label: what y is, with its unit; the column's name unless told.
+        names: how the legend calls the methods; by their own names unless told.
+        log: draw x on a logarithmic axis.
+
+    Raises:
+        ValueError: if no row has both columns, naming the columns there are; and as `group_runs` does.
+    """
+    groups = group_runs(records)
+    if not any(len(curve_of(record, x, y)[0]) for record in records):
+        there = sorted({name for record in records for row in record.rows for name in row})
+        raise ValueError(f"curves: no row has both {x!r} and {y!r}; columns are {', '.join(there) or 'none: no rows'}")
+    if log:
+        ax.set_xscale("log", nonpositive="mask")
+    styles = method_styles(group.method for group in groups)
+    with style():
+        for group in groups:
+            name = group.name.replace(group.method, (names or {}).get(group.method, group.method), 1)
+            how = _variant(styles[group.method], group.variant)
+            _draw_group(ax, group, how, f"{name} ({_count(group)})", x, y, key)
+        ax.set_xlabel(AXES.get(x, x))
+        ax.set_ylabel(label or y)
+        # below the axes, where it hides no curve
+        ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+    return ax
+
+
+def _draw_group(ax: Axes, group: Group, how: MethodStyle, label: str, x: str, y: str, key: Key | int) -> None:
+    for record in group.records:
+        xs, ys = curve_of(record, x, y)
+        ax.plot(xs, ys, drawstyle=STEPS, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
+    curve = median_curve(group.records, x, y, key=key)
+    ax.fill_between(curve.grid, curve.low, curve.high, step="post", color=how.color, alpha=0.18, lw=0, zorder=1.5)
+    ax.plot(
+        curve.grid,
+        curve.median,
+        drawstyle=STEPS,
+        color=how.color,
+        linestyle=how.linestyle,
+        marker=how.marker,
+        markevery=max(1, len(curve.grid) // 8),
+        label=label,
+        zorder=3,
+    )
+
+
+def _variant(how: MethodStyle, n: int) -> MethodStyle:
+    """Return the style of the n-th group of a method: its colour, with other lines and markers."""
+    line = LINES[(LINES.index(how.linestyle) + n) % len(LINES)]
+    return MethodStyle(how.color, line, MARKERS[(MARKERS.index(how.marker) + n) % len(MARKERS)])
+
+
+def _count(group: Group) -> str:
+    n, unfinished = len(group.records), sum(not record.finished for record in group.records)
+    return f"{n} seed{'s' * (n > 1)}" + (f", {unfinished} unfinished" if unfinished else "")
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

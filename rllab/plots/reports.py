@@ -1,0 +1,131 @@
+"""Drawings of a `Report`: cosine, bias, variance, error or signal to noise against the evaluations spent."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable
+from typing import TYPE_CHECKING, Any, Literal
+
+from rllab.plots.styles import METHODS, method_styles, panels, style
+from rllab.quality.report import Report, Row
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Quantity = Literal["cosine", "bias", "variance", "mse", "snr"]
+
+LABELS = {
+    "cosine": "cosine to the truth (mean; band: 10 % to 90 % of estimates)",
+    "bias": "norm of the bias (band: 95 % interval; ▽: 95 % upper limit)",
+    "variance": "variance (trace of the covariance; band: 95 % interval)",
+    "mse": "mean squared error (band: 95 % interval)",
+    "snr": "signal to noise, ‖E ĝ‖² / variance (band: 95 % interval)",
+}
+
+
+def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
+    """Draw a quantity against the evaluations really spent, one line an estimator and truth; return the axes.
+
+    What cannot be drawn is a gap, and the legend says why: a budget that is too small, a truth that is unknown, a
+    number that has no place on a logarithmic axis. With the variance comes the squared bias, as a thin line, where
+    zero is outside its interval.
+
+    Raises:
+        ValueError: if the quantity is none of the five, or no row has it: a direction has no bias, say.
+    """
+    if quantity not in LABELS:
+        raise ValueError(f"quality: quantity must be one of {tuple(LABELS)}, got {quantity!r}")
+    if not any(_drawable(row, quantity) for row in report.rows):
+        why = sorted({f"{row['estimator']}: {_gap(row, quantity)}" for row in report.rows})
+        raise ValueError(f"quality: no {quantity} to draw: {'; '.join(why) or 'there are no rows'}")
+    if ax is None:
+        _, (ax,) = panels(width=8.0)
+    lines: dict[tuple[str, str], list[Row]] = {}
+    for row in report.rows:
+        lines.setdefault((row["estimator"], row["truth"]), []).append(row)
+    names = _methods({name for name, _ in lines}, METHODS)
+    styles = method_styles(names.values())
+    with style():
+        ax.set_xscale("log")
+        if quantity != "cosine":
+            ax.set_yscale("log")
+        for (name, truth), rows in lines.items():
+            how = styles[names[name]]
+            label = name if quantity in ("variance", "snr") else f"{name} vs {truth}"
+            _draw(ax, rows, quantity, how, label)
+        ax.set_xlabel("evaluations spent on an estimate")
+        ax.set_ylabel(LABELS[quantity].partition(" (")[0])
+        title = LABELS[quantity].partition("(")[2].rstrip(")") + ("; thin: squared bias" * (quantity == "variance"))
+        ax.legend(title=title, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    return ax
+
+
+def _methods(estimators: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """Name the method of each estimator, as far as it has a fixed look: "GaussianSmoothing(sigma=0.2)" is "gaussian".
+
+    Several of one class, and those of no fixed look, keep names of their own.
+    """
+    classes = {name: name.partition("(")[0] for name in estimators}
+    methods = {}
+    for name, cls in classes.items():
+        method = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.removesuffix("Smoothing")).lower()
+        alone = list(classes.values()).count(cls) == 1
+        methods[name] = method if alone and method in known else name
+    return methods
+
+
+def _draw(ax: Axes, rows: list[Row], quantity: str, how: Any, label: str) -> None:
+    gaps: dict[str, list[str]] = {}
+    for row in rows:
+        if not _drawable(row, quantity):
+            gaps.setdefault(_gap(row, quantity), []).append(str(row["budget"]))
+    notes = [f"{why} at {', '.join(budgets)}" if len(budgets) < len(rows) else why for why, budgets in gaps.items()]
+    label = "; ".join([label, *notes])
+    drawn = [row for row in rows if row["affordable"]]
+    x = [row["evaluations"] for row in drawn]
+    y, low, high = ([_number(row, name, quantity) for row in drawn] for name in _columns(quantity))
+    look = {"color": how.color, "linestyle": how.linestyle}
+    if quantity == "bias":  # where zero is within the interval there is only an upper limit
+        limit = [math.nan if at > 0 else top for at, top in zip(low, high, strict=True)]
+        ax.plot(x, limit, color=how.color, linestyle="", marker="v", markerfacecolor="none")
+        y, low, high = ([v if at > 0 else math.nan for v, at in zip(part, low, strict=True)] for part in (y, low, high))
+    ax.plot(x, y, **look, marker=how.marker, label=label)
+    ax.fill_between(x, low, high, color=how.color, alpha=0.18, linewidth=0)
+    if len(x) == 1:  # a band of no width
+        ax.vlines(x, low, high, color=how.color, alpha=0.5)
+    if quantity == "variance":
+        seen = [row["bias"] ** 2 if row["bias"] is not None and row["bias_low"] > 0 else math.nan for row in drawn]
+        ax.plot(x, seen, color=how.color, linewidth=0.7, marker=how.marker, markersize=2.5)
+
+
+def _columns(quantity: str) -> tuple[str, str, str]:
+    low, high = ("p10", "p90") if quantity == "cosine" else ("low", "high")
+    return quantity, f"{quantity}_{low}", f"{quantity}_{high}"
+
+
+def _number(row: Row, name: str, quantity: str) -> float:
+    """Return what is drawn for a column: NaN, which draws nothing, where there is no number or no place for it."""
+    value = row[name]
+    if value is None or not math.isfinite(value) or (value <= 0 and quantity not in ("cosine", "bias")):
+        return math.nan
+    return value
+
+
+def _drawable(row: Row, quantity: str) -> bool:
+    values = [_number(row, name, quantity) for name in _columns(quantity)]
+    if quantity == "bias":
+        return values[2] > 0  # at least an upper limit
+    return not math.isnan(values[0])
+
+
+def _gap(row: Row, quantity: str) -> str:
+    """Say why a row has nothing to draw."""
+    if not row["affordable"]:
+        return row["why"]
+    value = row[quantity]
+    if value is None:
+        return row["why"] or f"no {quantity}"
+    if math.isinf(value):
+        return "no noise"
+    return f"{quantity} is {value:g}"

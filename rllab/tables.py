@@ -1,0 +1,20 @@
+"""Text tables, for terminals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
+    """Return lines of cells as aligned text under a head; numbers stand to the right."""
+    rows = [list(line) for line in lines]
+    texts = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
+    right = [all(isinstance(cell, int) or cell == "" for cell in column) for column in zip(*rows, strict=True)]
+    right = right or [False] * len(head)
+    return "\n".join(
+        "  ".join(
+            cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(line, widths, right, strict=True)
+        ).rstrip()
+        for line in [list(head), *texts]
+    )

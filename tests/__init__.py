@@ -1,0 +1,1 @@
+"""Tests; the tools of exact proof are in proofs."""

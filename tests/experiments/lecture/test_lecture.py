@@ -1,0 +1,287 @@
+"""The lecture's table: rules of the registry; every row holds, and every wrong version fails, in the fast sizes."""
+
+import itertools
+import math
+import re
+import sys
+from pathlib import Path
+
+from experiments.common.acceptance import (
+    REGISTRY,
+    ROWS,
+    SECTIONS,
+    AtLeast,
+    AtMost,
+    Equals,
+    Row,
+    Verdict,
+    Within,
+    furthest,
+    largest,
+    least,
+    missing,
+    row,
+    shown,
+)
+from experiments.lecture import table as lecture  # registers all rows
+from experiments.lecture.page import TERMS, page
+
+import pytest
+
+from rllab import backprop as bp
+from rllab.runs import Job, Record
+
+ROOT = Path(__file__).parents[3]
+NAN, INF = math.nan, math.inf
+
+
+def name(entry):
+    return f"{'/'.join(entry.ids)}-{entry.where}"
+
+
+# What measures times is left to the scripts: no test depends on how busy a machine is.
+TIMED = {
+    "lecture/rows/prices.py:time_of_a_gradient",
+    "lecture/rows/prices.py:time_over_parameters",
+    "lecture/minibatch.py:batch_on_hardware",
+    "lecture/minibatch.py:batch_is_faster",
+}
+UNTIMED = [entry for entry in REGISTRY if entry.where not in TIMED]
+
+
+@pytest.mark.parametrize("entry", UNTIMED, ids=name)
+def test_a_row_holds_on_a_seed(entry):
+    assert entry.criterion.holds(entry.measure(0, True)), f"{entry.measures} (needs {entry.criterion})"
+
+
+WRONG = [(entry, what) for entry in UNTIMED for what in entry.wrong]
+
+
+@pytest.mark.parametrize("entry, what", WRONG, ids=[f"{name(entry)}-{what}" for entry, what in WRONG])
+def test_a_wrong_version_fails(entry, what):
+    assert not entry.criterion.holds(entry.wrong[what](0, True))
+
+
+# What these count or compare holds whatever the numbers of that rule are.
+BLIND_TO = {
+    bp.Tanh: {
+        "lecture/rows/backprop.py:size_of_a_gradient",
+        "lecture/rows/backprop.py:branches_add_up",  # of what is above the tanh
+        "lecture/rows/costs.py:loss_of_a_set",
+    },
+    bp.Linear: {
+        "lecture/rows/backprop.py:size_of_a_gradient",
+        "lecture/rows/costs.py:loss_of_a_set",
+        "lecture/rows/models.py:gradient_of_the_linear_model",  # by its weights
+    },
+}
+
+
+@pytest.mark.parametrize("module", BLIND_TO, ids=lambda module: module.__name__)
+@pytest.mark.parametrize("entry", UNTIMED, ids=name)
+def test_a_row_made_of_gradients_that_are_nan_does_not_hold(entry, module, monkeypatch):
+    rule, calls = module._vjp_state, []
+
+    def nan(self, *given, **more):
+        calls.append(self)
+        return rule(self, *given, **more).fill_(NAN)
+
+    def forget():  # what was measured under another rule
+        for kept in vars(sys.modules[entry.measure.__module__]).values():
+            if hasattr(kept, "cache_clear"):
+                kept.cache_clear()
+
+    monkeypatch.setattr(module, "_vjp_state", nan)
+    forget()
+    value, _ = lecture.measured(entry.measure, 0, True)
+    forget()
+    if calls and entry.where not in BLIND_TO[module]:
+        assert not entry.criterion.holds(value), f"{entry.measures}: {value}"
+
+
+def test_what_measures_times_is_registered():
+    assert {entry.where for entry in REGISTRY} >= TIMED
+
+
+def test_every_statement_is_measured_and_many_by_something_that_can_be_wrong():
+    assert missing() == []
+    assert len({id for entry in REGISTRY if entry.wrong for id in entry.ids}) >= 30
+
+
+def test_the_rows_are_those_of_the_lecture_each_in_one_section():
+    assert set(ROWS) == {f"L{i}" for i in range(1, 84)} | {f"T{i}" for i in range(1, 8)}
+    assert sum(len(section.ids) for section in SECTIONS) == len(ROWS) == 90
+
+
+@pytest.mark.parametrize(
+    ("criterion", "good", "bad"),
+    [
+        (AtLeast(2), (2, 3, INF), (1.9, -INF, NAN)),
+        (AtMost(2), (2, 1, -INF), (2.1, INF, NAN)),
+        (Within(2, 3), (2, 2.5, 3), (1.9, 3.1, -INF, INF, NAN)),
+        (Equals(0), (0, -0.0), (5e-324, 1, INF, NAN)),
+    ],
+    ids=str,
+)
+def test_a_criterion_holds_up_to_its_bounds_and_never_for_nan(criterion, good, bad):
+    assert all(map(criterion.holds, good)) and not any(map(criterion.holds, bad))
+    for number in bad:
+        assert not criterion.holds(criterion.worst([*good, number]))
+    assert criterion.worst(good) in good
+
+
+def test_the_largest_least_and_furthest_of_numbers_are_nan_wherever_one_is():
+    assert (largest(1, -3, 2), least(1, -3, 2), furthest([1, -3, 2], 2)) == (2, -3, -3)
+    for numbers in itertools.permutations([NAN, 1.0, 2.0]):
+        assert all(map(math.isnan, (largest(*numbers), least(*numbers), furthest(numbers, 1.5))))
+
+
+@pytest.mark.parametrize("make", [lambda: AtLeast(NAN), lambda: Equals(NAN), lambda: Within(0, NAN)])
+def test_a_criterion_of_nan_is_refused(make):
+    with pytest.raises(ValueError, match="must be a number, got nan"):
+        make()
+
+
+def test_an_empty_interval_is_refused():
+    with pytest.raises(ValueError, match="Within: low must be below high, got 3 and 2"):
+        Within(3, 2)
+
+
+def entry(ids=("L50",), criterion=None, seeds="worst", wrong=None, **other):
+    criterion = AtMost(1.0) if criterion is None else criterion
+    return Row(ids, "It is so", "a number", criterion, lambda seed, fast: 0.0, wrong or {}, seeds, **other)
+
+
+@pytest.mark.parametrize(
+    ("ids", "what"),
+    [
+        (("L84",), "unknown id 'L84'"),
+        (("T0",), "unknown id"),
+        ((), "at least one"),
+        (("L1", "L1"), "must be different"),
+    ],
+)
+def test_a_row_of_wrong_ids_is_refused(ids, what):
+    with pytest.raises(ValueError, match=what):
+        entry(ids)
+
+
+def test_a_row_without_a_criterion_or_of_unknown_seeds_is_refused():
+    with pytest.raises(ValueError, match="criterion must be AtLeast, AtMost, Within or Equals, got 1"):
+        entry(criterion=1)
+    with pytest.raises(ValueError, match="seeds must be 'worst' or 'median', got 'best'"):
+        entry(seeds="best")
+    with pytest.raises(ValueError, match="fresh must be 10, 20, …, got 15"):
+        entry(fresh=15)
+    with pytest.raises(ValueError, match="must not be empty"):
+        Row(("L50",), " ", "a number", AtMost(1.0), lambda seed, fast: 0.0)
+
+
+def test_a_function_is_registered_once_for_a_row_and_a_row_may_have_several(monkeypatch):
+    monkeypatch.setattr("acceptance.REGISTRY", registry := [])
+
+    def register(ids):
+        @row(ids, says="It is so", measures="a number", criterion=AtMost(1.0))
+        def measured(seed, fast):
+            return 0.5
+
+        return measured
+
+    assert register("L50")(0, True) == 0.5
+    register(("L51", "T2"))
+    with pytest.raises(ValueError, match=r"row L52/T2: test_lecture.py:measured is registered for it already"):
+        register(("L52", "T2"))
+    assert [e.ids for e in registry] == [("L50",), ("L51", "T2")]
+    assert "L50" not in missing(registry) and "L52" in missing(registry)
+
+
+def test_all_seeds_must_hold_or_their_median():
+    numbers = [0.5, 0.9, 1.1]
+    assert not entry().holds(numbers) and entry().one_of(numbers) == 1.1
+    assert entry(seeds="median").holds(numbers) and entry(seeds="median").one_of(numbers) == 0.9
+    assert not entry(seeds="median").holds([0.5, 0.5, NAN])
+
+
+def test_a_wrong_version_is_caught_only_if_every_seed_fails_or_their_median():
+    assert entry().catches([1.1, NAN, 2.0]) and not entry().catches([0.9, 2.0, 2.0])
+    assert entry(seeds="median").catches([0.9, 2.0, 2.0])
+
+
+def test_a_verdict_needs_the_fresh_seeds_too_and_no_error():
+    good, half = dict.fromkeys(range(20), 0.5), {s: 0.5 if s < 10 else 2.0 for s in range(20)}
+    assert Verdict(entry(), good, {}).holds
+    assert not Verdict(entry(), half, {}).holds and not Verdict(entry(), {}, {}).holds
+    assert not Verdict(entry(), {0: 0.5, 10: NAN}, {}).holds
+    assert not Verdict(entry(seeds="median"), half, {}).holds
+    assert not Verdict(entry(), good, {"wrong": [2.0]}, ["wrong ValueError: no"]).holds
+    assert Verdict(entry(), good, {"a": [2.0], "b": [0.5]}).survivors == ["b"]
+
+
+def test_what_raises_is_a_failure_with_its_reason_and_leaves_others_be(tmp_path, monkeypatch):
+    def raises(seed, fast):
+        raise ValueError("no number\nmore")
+
+    rows = [
+        Row(("L50",), "It is so", "a number", AtMost(1.0), raises),
+        Row(("L51",), "It is so", "a number", AtMost(1.0), lambda seed, fast: seed / 100, {"more": lambda s, f: 2.0}),
+    ]
+    monkeypatch.setattr(lecture, "REGISTRY", rows)
+    records = []
+    for job in lecture.jobs_of(lecture.Config(seeds=1, wrong=True)):
+        assert job.config["rows"] == ["L50 test_lecture.py:raises", "L51 test_lecture.py:<lambda>"]
+        with Record.create(tmp_path / job.name, job.config, seed=job.seed) as record:
+            lecture.run(job, record)
+            record.finish()
+        records.append(Record.open(tmp_path / job.name))
+    bad, good = lecture.verdicts(records)
+    assert not bad.holds and bad.errors == ["ValueError: no number"]
+    assert good.holds and good.numbers == {0: 0.0, 10: 0.1} and good.wrong == {"more": [2.0, 2.0]}
+    stale = [Job("none-0", {"file": "none.py", "fast": False, "wrong": False, "rows": []}, 0)]
+    with Record.create(tmp_path / "none-0", stale[0].config, seed=0) as record:
+        lecture.run(stale[0], record)
+        record.finish()
+    (unmeasured, _) = lecture.verdicts([Record.open(tmp_path / "none-0")])
+    assert math.isnan(unmeasured.number(fresh=False)) and not unmeasured.holds
+
+
+def test_a_row_may_be_checked_on_seeds_of_its_own(monkeypatch):
+    rows = [entry(), entry(("L51",), fresh=20)]
+    monkeypatch.setattr(lecture, "REGISTRY", rows)
+    of = {job.seed: job.config["rows"] for job in lecture.jobs_of(lecture.Config())}
+    usual, late = (f"{id} test_lecture.py:<lambda>" for id in ("L50", "L51"))
+    assert all(of[seed] == [usual, late] for seed in range(10))
+    assert all(of[seed] == [usual] for seed in range(10, 20)) and all(of[seed] == [late] for seed in range(20, 30))
+    assert lecture.checked(Verdict(rows[1], {0: 0.5, 20: 0.25}, {})) == "0.25 (seeds 20–29)"
+    assert lecture.checked(Verdict(rows[0], {0: 0.5, 10: 0.25}, {})) == "0.25"
+    assert lecture.checked(Verdict(rows[0], {0: 0.5}, {})) == "–"
+
+
+def test_the_page_shows_every_row_and_missing_ones_as_missing():
+    some = entry(("L50", "T1"), note="with a caveat | of its own")
+    text = page([Verdict(some, dict.fromkeys(range(20), 0.25), {"sum": [2.0]})], "a machine")
+    cells = {line.split(" | ")[0].strip("| "): line for line in text.splitlines() if line.startswith(("| L", "| T"))}
+    assert set(cells) == set(ROWS)
+    assert r"(with a caveat \| of its own) | a number | 0.25 | 0.25 | <= 1 | 1 | yes |" in cells["L50"]
+    assert cells["L2"].endswith("| **missing** |  |")
+    assert "2 rows hold, 0 fail; 1 wrong versions of 2 rows, 0 of them uncaught" in text
+    assert all(f"| {english} | {japanese} |" in text for english, japanese in TERMS)
+
+
+def test_the_page_in_docs_is_of_the_rows_there_are():
+    text = (ROOT / "docs" / "lecture.md").read_text()
+    for e in REGISTRY:
+        assert f"](../experiments/{e.where.partition(':')[0]})" in text and e.says.replace("|", "\\|") in text, e.where
+    assert "missing**" not in text
+    shown_there = re.findall(r"^!\[\w+\]\((figures/\w+\.(?:png|gif|svg))\)$", text, flags=re.MULTILINE)
+    assert len(shown_there) >= 20 and all((ROOT / "docs" / figure).is_file() for figure in shown_there)
+
+
+def test_numbers_are_shown_whole_or_to_three_digits():
+    assert [shown(x) for x in (38910.0, 0.0, 1 / 3, 1e-12, NAN, INF)] == ["38,910", "0", "0.333", "1e-12", "nan", "inf"]
+
+
+def test_seeds_must_divide_ten_so_that_both_kinds_have_as_many():
+    with pytest.raises(ValueError, match="--seeds must be 1, 2, 5 or 10, got 3"):
+        lecture.Config(seeds=3).check()
+    seeds = list(lecture.Config(seeds=5).all_seeds)
+    assert [sum(seed // 10 == kind for seed in seeds) for kind in range(3)] == [5, 5, 5]

@@ -1,0 +1,337 @@
+"""What each agent claims to compute, computed again by other means. A proof takes the class it judges, so that
+tests/mutants can hand it wrong ones."""
+
+import itertools
+import math
+from copy import deepcopy
+
+import gymnasium
+import numpy as np
+import torch
+from torch import nn
+
+from rllab import Key
+from rllab.agents import load
+from rllab.agents.base import _COUNTS
+from rllab.agents.replay import Batch
+from rllab.estimators import GaussianSmoothing
+from tests.proofs.toy_environments import CHOICE, DRIFT, HIGH, LOG, LOW, Choice
+
+
+class NumpyAdam:
+    """Kingma & Ba (2015), algorithm 1, in float64."""
+
+    def __init__(self, lr):
+        self.lr, self.m, self.v, self.t = lr, 0.0, 0.0, 0
+
+    def step(self, w, g):
+        self.t += 1
+        self.m = 0.9 * self.m + 0.1 * g
+        self.v = 0.999 * self.v + 0.001 * g * g
+        m, v = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
+        return w - self.lr * m / (np.sqrt(v) + 1e-8)
+
+
+# ---- every agent
+
+
+def flat(value):
+    """All that learning goes on from, as one flat list of tensors, numbers and None."""
+    if isinstance(value, dict):
+        return [part for key in sorted(value, key=str) for part in flat(value[key])]
+    if isinstance(value, (list, tuple)):
+        return [part for item in value for part in flat(item)]
+    return [value.detach().flatten().tolist() if isinstance(value, torch.Tensor) else value]
+
+
+def all_of(agent):
+    counts = [getattr(agent, name) for name in _COUNTS if not name.endswith("seconds")]
+    return [agent.weights.tolist(), counts, *flat(agent._state())]
+
+
+def timeless(rows):
+    return [{name: value for name, value in row.items() if not name.endswith("seconds")} for row in rows]
+
+
+def prove_evaluation_changes_nothing_of_learning(plain, watched, steps):
+    """Two agents made alike, one of them evaluated after every row."""
+    rows, seen = plain.learn(steps), []
+    for row in watched.train(steps):
+        evaluated = watched.evaluate(3)
+        watched.act(np.zeros(2))
+        seen.append(row)
+        assert evaluated.complete and len(evaluated.returns) == 3
+    assert len(rows) > 3
+    assert timeless(rows) == timeless(seen)
+    assert all_of(plain) == all_of(watched)
+
+
+def prove_it_goes_on_after_loading(agent, path, steps):
+    """Learn, save, load, learn: rows and all that is kept are those of the agent that stayed in memory."""
+    agent.learn(steps)
+    agent.save(path)
+    saved, again = all_of(agent), load(path)
+    assert all_of(again) == saved and again.seconds == agent.seconds
+    assert timeless(again.learn(steps)) == timeless(agent.learn(steps))
+    assert all_of(again) == all_of(agent) != saved
+    return again
+
+
+# ---- Evolution
+
+
+def play_linear(w, seed, arguments):
+    """Return of one episode of Drift under the linear policy w = (W₁, W₂, b), by hand."""
+    env = gymnasium.make(DRIFT, **arguments)
+    (x, square), _ = env.reset(seed=int(seed))
+    total, over = 0.0, False
+    while not over:
+        squashed = math.tanh(w[0] * x / 4 + w[1] * square + w[2])  # the space's bounds: 4, none
+        action = np.array([(LOW + HIGH) / 2 + (HIGH - LOW) / 2 * squashed], np.float32)
+        (x, square), reward, terminated, truncated, _ = env.step(action)
+        total, over = total + reward, terminated or truncated
+    return total
+
+
+def prove_evolution_steps_along_the_estimate(kind, form="antithetic"):
+    """Two iterations: points from the query, episodes and gradient by hand, Adam by hand."""
+    arguments, sigma, lr = {"cap": 9, "fall": 1.1}, 0.3, 0.07
+    population = 6 if form == "antithetic" else 7
+    agent = kind(
+        DRIFT,
+        seed=3,
+        hidden=(),
+        estimator=GaussianSmoothing(sigma, form),
+        population=population,
+        lr=lr,
+        environment_arguments=arguments,
+    )
+    adam, steps = NumpyAdam(lr), 0
+    for generation in range(2):
+        w = agent.weights.double().numpy().copy()
+        query = agent.estimator.ask(agent.weights.clone(), population, agent.key.child("generation", generation))
+        (block,) = query
+        points, seeds = block.points.double().numpy(), query.seeds(block).tolist()
+        f = -np.array([play_linear(p, s, arguments) for p, s in zip(points, seeds, strict=True)])
+        if form == "antithetic":
+            m = 3
+            assert seeds[:m] == seeds[m:] and len(set(seeds)) == m
+            u = (points[:m] - w) / sigma
+            g = ((f[:m] - f[m:])[:, None] * u).sum(0) / (2 * sigma * m)
+        else:
+            assert len(set(seeds)) == 1
+            u = (points[1:] - w) / sigma
+            g = ((f[1:] - f[0])[:, None] * u).sum(0) / (sigma * 6)
+        LOG.clear()
+        row = next(agent.train(10**6))
+        assert LOG.seeds == seeds  # a pair meets the same noise
+        np.testing.assert_allclose(row["return"], -f.mean(), rtol=1e-4)
+        np.testing.assert_allclose(agent.weights.numpy(), adam.step(w, g), rtol=1e-3, atol=1e-4 * lr)
+        steps += LOG.steps
+        assert (agent.steps, agent.updates, agent.episodes) == (steps, generation + 1, population * (generation + 1))
+
+
+# ---- Reinforce
+
+K = 2  # episodes a batch: 7² joint outcomes
+
+
+def gradient_of_outcome(agent, outcome):
+    """Let the K episodes take these actions; return the gradient the agent then steps along."""
+    calls = iter((0, 1))
+
+    def scripted(weights, inputs, generator):
+        t = next(calls)
+        return torch.tensor([episode[t] for episode in outcome if len(episode) > t])
+
+    agent.draw = scripted
+    agent.optimizer = torch.optim.SGD([agent.weights], lr=0.0)  # look, do not move
+    agent._iterate(10**6)
+    return agent.weights.grad.double()
+
+
+def choice_agent(kind, **arguments):
+    agent = kind(CHOICE, seed=1, hidden=(3,), batch=K, **arguments)
+    with torch.no_grad():
+        agent.weights.copy_(torch.randn(agent.policy.size, generator=Key(5).generator()))
+    return agent
+
+
+def log_probabilities(agent, w):
+    """log π (3 observations, 3 actions) in float64, by torch's distributions."""
+    inputs = torch.eye(3, dtype=torch.float64)
+    return torch.distributions.Categorical(logits=agent.policy.network(w, inputs)).logits
+
+
+def log_p(table, episode):
+    first = table[0, episode[0]]
+    return first if len(episode) == 1 else first + table[1 + episode[0], episode[1]]
+
+
+def expected_cost(agent, w):
+    table = log_probabilities(agent, w)
+    cost = 0.0
+    for episode in Choice.OUTCOMES:
+        reward = Choice.FIRST[episode[0]] + (Choice.SECOND[episode[0]][episode[1]] if len(episode) > 1 else 0)
+        cost = cost - log_p(table, episode).exp() * reward
+    return cost
+
+
+def prove_reinforce_is_unbiased(kind, factor=1.0, **arguments):
+    """The mean over all joint outcomes of a batch is `factor` times the exact gradient of the expected cost."""
+    agent = choice_agent(kind, **arguments)
+    w = agent.weights.detach().double().requires_grad_()
+    (exact,) = torch.autograd.grad(expected_cost(agent, w), w)
+    table = log_probabilities(agent, w.detach())
+    mean, total = torch.zeros_like(exact), 0.0
+    for outcome in itertools.product(Choice.OUTCOMES, repeat=K):
+        p = sum(log_p(table, episode) for episode in outcome).exp()
+        mean += p * gradient_of_outcome(agent, outcome)
+        total += float(p)
+    assert abs(total - 1) < 1e-12
+    assert exact.abs().max() > 0.1
+    torch.testing.assert_close(mean, factor * exact, rtol=1e-5, atol=1e-6)  # the agent computes in float32
+
+
+def prove_reinforce_discounts(kind, discount=0.6):
+    """One outcome, all of it by hand: G_t = Σ γ^{t'−t} c_t', the baseline of the other episode, the sum of scores."""
+    agent = choice_agent(kind, discount=discount)
+    outcome = ((0, 1), (1, 2))
+    w = agent.weights.detach().double().requires_grad_()
+    table = log_probabilities(agent, w)
+    to_go = []
+    for first, second in outcome:
+        later = -Choice.SECOND[first][second]
+        to_go.append((-Choice.FIRST[first] + discount * later, later))
+    surrogate = 0.0
+    for i, (first, second) in enumerate(outcome):
+        a0, a1 = (to_go[i][t] - to_go[1 - i][t] for t in range(2))
+        surrogate = surrogate + table[0, first] * a0 + table[1 + first, second] * a1
+    (expected,) = torch.autograd.grad(surrogate / K, w)
+    torch.testing.assert_close(gradient_of_outcome(agent, outcome), expected, rtol=1e-5, atol=1e-6)
+
+
+# ---- TD3
+
+
+class Twin:
+    """TD3 out of torch's modules and optimisers, in float64, weights copied from an agent. Costs and 1 − γ as there."""
+
+    def __init__(self, agent):
+        self.agent = agent
+        self.actor = self._net(agent.policy.network.sizes, nn.Tanh, agent.weights, nn.Tanh())
+        self.critics = [self._net(agent.critic.sizes, nn.ReLU, w) for w in agent.critics]
+        self.actor_target, self.critic_targets = deepcopy(self.actor), deepcopy(self.critics)
+        self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=agent.lr)
+        self.critic_adam = torch.optim.Adam([p for q in self.critics for p in q.parameters()], lr=agent.lr)
+        self.count = 0
+
+    @staticmethod
+    def _net(sizes, activation, w, *last):
+        parts, at, w = [], 0, w.detach().double()
+        for i, o in itertools.pairwise(sizes):
+            linear = nn.Linear(i, o, dtype=torch.float64)
+            linear.weight.data = w[at : at + i * o].view(i, o).T.clone()
+            linear.bias.data = w[at + i * o : at + i * o + o].clone()
+            at += i * o + o
+            parts += [linear, activation()]
+        return nn.Sequential(*parts[:-1], *last)
+
+    @staticmethod
+    def flat(net):
+        return torch.cat([(p.T if p.ndim == 2 else p).detach().flatten() for p in net.parameters()])
+
+    def update(self, o, a, c, following, terminated, smoothing):
+        agent = self.agent
+        with torch.no_grad():
+            noise = (agent.target_noise * smoothing).clip(-agent.target_clip, agent.target_clip)
+            smooth = (self.actor_target(following) + noise).clip(-1, 1)
+            ahead = [q(torch.cat((following, smooth), 1))[:, 0] for q in self.critic_targets]
+            y = (1 - agent.discount) * c + agent.discount * (1 - terminated) * torch.maximum(*ahead)
+        self.critic_adam.zero_grad()
+        sum(nn.functional.mse_loss(q(torch.cat((o, a), 1))[:, 0], y) for q in self.critics).backward()
+        self.critic_adam.step()
+        self.count += 1
+        if self.count % agent.delay == 0:
+            self.actor_adam.zero_grad()
+            self.critics[0](torch.cat((o, self.actor(o)), 1)).mean().backward()
+            self.actor_adam.step()
+            with torch.no_grad():
+                for slow, fast in zip(
+                    (self.actor_target, *self.critic_targets), (self.actor, *self.critics), strict=True
+                ):
+                    for p, q in zip(slow.parameters(), fast.parameters(), strict=True):
+                        p += agent.tau * (q - p)
+        return y
+
+
+def td3_agent(kind, **arguments):
+    small = {"hidden": (5,), "critic_hidden": (7, 6), "batch": 12, "warmup": 20, "lr": 0.01, "tau": 0.1, "seed": 2}
+    return kind(DRIFT, **small | arguments)
+
+
+def random_batch(n, key, o=2, k=1):
+    generator = Key(key).generator()
+
+    def normal(*shape):
+        return torch.randn(shape, generator=generator)
+
+    terminated = (torch.rand(n, generator=generator) < 0.3).float()
+    assert 0 < terminated.sum() < n
+    return Batch(normal(n, o), normal(n, k).tanh(), 3 * normal(n), normal(n, o), terminated), normal(n, k)
+
+
+def prove_td3_updates_as_its_equations_say(kind, updates=13):
+    """Critics, actor and targets after each of some updates, by another implementation in float64.
+
+    The first batches are tensors of their own, the others are written into one, as in learning: there an update is
+    first made, then recorded, then made again from the record, the actor's at the 6th, 9th and 12th.
+    """
+    agent = td3_agent(kind, delay=3, target_noise=0.4)
+    twin = Twin(agent)
+    for i in range(updates):
+        batch, smoothing = random_batch(12, 120 + i)
+        if i == 3:
+            held = batch
+        elif i > 3:
+            for kept, part in zip(held, batch, strict=True):
+                kept.copy_(part)
+            batch = held
+        y = agent.target(batch, smoothing)
+        expected = twin.update(*(part.double() for part in batch), smoothing.double())
+        torch.testing.assert_close(y.double(), expected, rtol=1e-4, atol=1e-5)
+        agent.update(batch, smoothing)
+        assert (agent.critic_updates, agent.updates) == (i + 1, (i + 1) // 3)
+        pairs = [
+            (agent.weights, twin.actor),
+            (agent.targets[0], twin.actor_target),
+            *zip(agent.critics, twin.critics, strict=True),
+            *zip(agent.targets[1], twin.critic_targets, strict=True),
+        ]
+        for ours, net in pairs:
+            torch.testing.assert_close(ours.detach().double(), twin.flat(net), rtol=1e-3, atol=2e-5)
+
+
+def prove_only_termination_stops_the_bootstrap(kind):
+    """Play episodes that end either way; then read what was stored, and what it makes of y."""
+    LOG.clear()
+    agent = td3_agent(kind, environment_arguments={"cap": 6, "fall": 1.0}, warmup=150)
+    agent.learn(150)
+    table = agent.replay.batch((torch.arange(150) + 0.5) / 150)
+    fell = np.zeros(150, bool)
+    ends = np.flatnonzero(ends_of_episodes(table))
+    assert len(ends) >= len(LOG.ends) - 1 >= 10
+    for at, (terminated, _) in zip(ends, LOG.ends, strict=False):
+        fell[at] = terminated
+    cut = len(LOG.ends) - int(fell.sum())
+    assert cut > 3 and fell.sum() > 3
+    np.testing.assert_array_equal(table.terminated.numpy().astype(bool), fell)
+    y = agent.target(table, torch.zeros(150, 1))
+    only_cost = (1 - agent.discount) * table.costs
+    np.testing.assert_array_equal((y == only_cost).numpy(), fell)
+
+
+def ends_of_episodes(table):
+    """True where the next transition does not go on from this one, and at the last if its episode ended there."""
+    broken = (table.following[:-1] != table.observations[1:]).any(1)
+    return torch.cat((broken, torch.tensor([bool(table.terminated[-1])])))

@@ -1,0 +1,72 @@
+"""What a problem claims, checked: shared by the tests of the right ones and of the wrong ones that must fail."""
+
+import torch
+
+from rllab import Gaussian
+from tests.proofs.checks import assert_unbiased, detectable_bias
+from tests.proofs.oracles import assert_holds, normal_moments
+
+DTYPE = torch.float64
+
+
+def unit(d: int, i: int, length: float) -> torch.Tensor:
+    e = torch.zeros(d, dtype=DTYPE)
+    e[i] = length
+    return e
+
+
+def slope(f, h: float) -> torch.Tensor:
+    """The derivative of f(t) at 0 by central differences of fourth order."""
+    return (8 * (f(h) - f(-h)) - (f(2 * h) - f(-2 * h))) / (12 * h)
+
+
+def prove_smoothed_gradient(problem, at, sigma, kernel="gaussian", rtol=1e-7, atol=1e-8) -> None:
+    """∇f_σ is the derivative of f_σ, coordinate by coordinate, at (B, d)."""
+    gradient = problem.smoothed_gradient(at, sigma, kernel)
+    for i in range(problem.dimension):
+        measured = slope(lambda t, i=i: problem.smoothed_value(at + unit(problem.dimension, i, t), sigma, kernel), 1e-3)
+        torch.testing.assert_close(gradient[:, i], measured, rtol=rtol, atol=atol)
+
+
+def prove_scale_gradient(problem, at, sigma) -> None:
+    """∂J/∂s_i is s ∂²J/∂μ_i² (the heat equation), and all together the derivative in a common deviation."""
+    scale = problem.expected_gradient(Gaussian(at, sigma))["scale"]
+    for i in range(problem.dimension):
+
+        def along(t, i=i):
+            return problem.smoothed_gradient(at + unit(problem.dimension, i, t), sigma)[:, i]
+
+        torch.testing.assert_close(scale[:, i], sigma * slope(along, 1e-3), rtol=1e-6, atol=1e-7)
+    together = slope(lambda t: problem.expected_value(Gaussian(at, sigma + t)), 1e-3)
+    torch.testing.assert_close(scale.sum(-1), together, rtol=1e-7, atol=1e-8)
+
+
+def curve_moments(problem, mu: float, s: float) -> tuple[float, float, float]:
+    """J, J_μ, J_s of a problem of one dimension, as it says."""
+    at = Gaussian(torch.tensor([mu], dtype=DTYPE), s)
+    gradient = problem.expected_gradient(at)
+    return float(problem.expected_value(at)), float(gradient["mean"]), float(gradient["scale"])
+
+
+def prove_definition(problem, k, breaks, mu: float, s: float, scales=(0, 0, 0), rtol: float = 1e-11) -> None:
+    """J, J_μ and J_s of a problem of one dimension are those of its definition k, to 40 digits."""
+    true = normal_moments(k, breaks(mu, s) if callable(breaks) else breaks, mu, s)
+    for got, wanted, scale in zip(curve_moments(problem, mu, s), true, scales, strict=True):
+        assert_holds(got, wanted, scale, rtol)
+
+
+def prove_runs(problem, x, runs: int, key: int = 0) -> None:
+    """The mean cost of runs is `value`, and that of cost times score, constant taken out, is `gradient`.
+
+    A false alarm has probability 3e-9. An error of half the largest component of the gradient is missed with
+    probability 1e-3 at most, which is asserted; smaller ones are left to the exact tests.
+    """
+    repeated = x.expand(runs, -1)
+    seeds = torch.arange(key * runs, (key + 1) * runs)
+    cost, score, _ = problem.run(repeated, seeds)
+    value, gradient = problem.value(x[None])[0], problem.gradient(x[None])[0]
+    assert_unbiased(((cost.mean() - value) / (cost.std() / runs**0.5)).reshape(1))
+    products = (cost - value)[:, None] * score
+    assert detectable_bias(float(products.std(0).max()), runs, len(x)) < 0.5 * float(gradient.abs().max())
+    assert_unbiased((products.mean(0) - gradient) / (products.std(0) / runs**0.5))
+    assert_unbiased(score.mean(0) / (score.std(0) / runs**0.5))
