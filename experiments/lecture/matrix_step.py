@@ -360,7 +360,7 @@ def figure(records: list[Record], config: Config) -> Path:
                 for i, record in enumerate(records):
                     how, (x, y) = STYLES[method], curve(record, part, method)
                     kept = slice(None, None, max(1, len(x) // 150))
-                    ax.loglog(x[kept] + 1, np.maximum(y[kept], 1e-10), drawstyle=plots.STEPS, color=how.color,
+                    ax.loglog(x[kept] + 1, np.maximum(y[kept], 1e-10), drawstyle="steps-post", color=how.color,
                               linestyle=how.linestyle, linewidth=1, marker="*" if method == "newton" else None,
                               label=None if i else NAMES[method])  # fmt: skip
             ax.set_xlabel("1 + sample-gradients")
