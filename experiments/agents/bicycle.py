@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from experiments.agents.flatness import flatness
+from experiments.agents.flat_cost import flatness
 from experiments.agents.ride import draw_ride
 from experiments.common.frame import Flags, Judge, column, main
 

@@ -44,7 +44,7 @@ from rllab.diagrams.diagram import Diagram, Edge, Node
 from rllab.diagrams.graphs import graph_diagram
 from rllab.diagrams.layout import laid_out
 from rllab.diagrams.networks import units_diagram
-from rllab.diagrams.paint import paint, text_measure
+from rllab.diagrams.painting import paint, text_measure
 from rllab.files import write_atomically
 from rllab.noise import standard_normal
 from rllab.runs import Job, Record

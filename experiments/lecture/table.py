@@ -18,7 +18,7 @@ from typing import Annotated, Any, Self
 
 from experiments.common.acceptance import FRESH, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
 from experiments.common.frame import Flags, Judge, main
-from experiments.lecture.page import checked, page
+from experiments.lecture.table_page import checked, page
 
 import tyro
 

@@ -16,7 +16,7 @@ from rllab.backprop.pointwise import Pointwise
 from rllab.diagrams.diagram import Diagram, diagram_of, isolated, stacked
 from rllab.diagrams.layout import Layout, laid_out
 from rllab.diagrams.names import is_letter, symbol
-from rllab.diagrams.paint import paint, text_measure
+from rllab.diagrams.painting import paint, text_measure
 from rllab.diagrams.shapes import Direction
 from rllab.diagrams.twin import with_twin
 

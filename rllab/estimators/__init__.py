@@ -13,7 +13,7 @@ from rllab.estimators.differences.forward_difference import ForwardDifference as
 from rllab.estimators.differences.linear_interpolation import LinearInterpolation as LinearInterpolation
 from rllab.estimators.exact.backprop import Backprop as Backprop
 from rllab.estimators.exact.enumeration import Enumeration as Enumeration
-from rllab.estimators.exact.exact_moments import exact_moments as exact_moments
+from rllab.estimators.exact.integration import exact_moments as exact_moments
 from rllab.estimators.exact.quadrature import Quadrature as Quadrature
 from rllab.estimators.pathwise.implicit import ImplicitPathwise as ImplicitPathwise
 from rllab.estimators.pathwise.pathwise import Pathwise as Pathwise

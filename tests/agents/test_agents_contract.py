@@ -137,8 +137,8 @@ def test_they_go_on_bit_for_bit_in_another_process(tmp_path):
     for path, agent in agents.items():
         agent.learn(STEPS)
         agent.save(path)
-    tests = str(Path(__file__).parents[1])
-    subprocess.run([sys.executable, "-c", GO_ON, tests, str(STEPS), *agents], check=True)
+    checkout = str(Path(__file__).parents[2])
+    subprocess.run([sys.executable, "-c", GO_ON, checkout, str(STEPS), *agents], check=True)
     for path, agent in agents.items():
         agent.learn(STEPS)
         assert all_of(load(path)) == all_of(agent)

@@ -15,7 +15,7 @@ from rllab.diagrams.graphs import graph_diagram
 from rllab.diagrams.layout import laid_out
 from rllab.diagrams.names import symbol
 from rllab.diagrams.networks import units_diagram
-from rllab.diagrams.paint import HEAD, text_measure
+from rllab.diagrams.painting import HEAD, text_measure
 from rllab.diagrams.shapes import ARROW
 
 

@@ -8,7 +8,7 @@ from experiments.lecture.pictures import PICTURES
 import pytest
 
 from rllab.diagrams.layout import laid_out
-from rllab.diagrams.paint import text_measure
+from rllab.diagrams.painting import text_measure
 from tests.diagrams.test_draw import faults, gaps
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -1,13 +1,16 @@
 """Environments small enough to compute by hand, which write down all that is done to them.
 
-They are reached as users reach theirs, by "agents.toys:id" (`tests` is on the path), in other processes too.
+They are reached as users reach theirs, by "module:id" (the checkout is on the path), in other processes too.
 """
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-DRIFT, CHOICE = "agents.toys:rllab-tests/Drift-v0", "agents.toys:rllab-tests/Choice-v0"
+DRIFT, CHOICE = (
+    "tests.proofs.toy_environments:rllab-tests/Drift-v0",
+    "tests.proofs.toy_environments:rllab-tests/Choice-v0",
+)
 LOW, HIGH = -1.5, 2.5  # of Drift's actions: not symmetric
 
 

@@ -103,8 +103,8 @@ def test_an_interruption_keeps_what_is_there_and_says_how_to_go_on(tmp_path):
 PARENT = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts the tests in the background ignores it
-sys.path.insert(0, {tests!r})
-from sweep_workers import forever
+sys.path.insert(0, {checkout!r})
+from tests.proofs.sweep_workers import forever
 from rllab.runs import Job, one_line_errors, sweep
 if __name__ == "__main__":
     with one_line_errors():
@@ -130,7 +130,7 @@ def wait_until(condition, seconds=30.0):
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
 def test_children_end_with_their_parent_and_their_rows_stay(tmp_path, how):
     script, out = tmp_path / "script.py", tmp_path / "out"
-    script.write_text(PARENT.format(tests=str(Path(__file__).parent)))
+    script.write_text(PARENT.format(checkout=str(Path(__file__).parents[2])))
     parent = subprocess.Popen([sys.executable, script, out], stderr=subprocess.PIPE, text=True, start_new_session=True)
 
     def rows(i):

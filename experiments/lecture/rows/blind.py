@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-from experiments.agents import flatness as bicycle_flatness
+from experiments.agents import flat_cost
 from experiments.agents.bicycle import ENVIRONMENT, SCALE
 from experiments.common.acceptance import AtLeast, AtMost, Equals, Within, furthest, largest, least, row
 from experiments.lecture.rows.draws import normal
@@ -123,7 +123,7 @@ def nothing_on_the_flat(seed: int, fast: bool) -> float:
 
 @lru_cache(maxsize=64)
 def _flatness(seed: int, fast: bool) -> dict[str, float]:
-    return bicycle_flatness.flatness(ENVIRONMENT, SCALE, policies=8 if fast else 40, key=seed)
+    return flat_cost.flatness(ENVIRONMENT, SCALE, policies=8 if fast else 40, key=seed)
 
 
 @row(

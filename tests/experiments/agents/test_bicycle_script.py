@@ -3,8 +3,7 @@
 import json
 import shutil
 
-from experiments.agents import bicycle
-from experiments.agents import flatness as bicycle_flatness
+from experiments.agents import bicycle, flat_cost
 from experiments.common.frame import Judge, main
 
 import numpy as np
@@ -121,7 +120,7 @@ def test_each_claim_can_fail(results, tmp_path, capsys):
 
 
 def test_rides_meet_equal_noise_under_equal_seeds_only():
-    rides = bicycle_flatness.Rides(bicycle.ENVIRONMENT, bicycle.SCALE, 4)
+    rides = flat_cost.Rides(bicycle.ENVIRONMENT, bicycle.SCALE, 4)
     w = torch.zeros(4, 10, dtype=torch.float64)
     steps = rides(w, torch.tensor([1, 1, 2, 3]))
     assert steps[0] == steps[1] and len(set(steps.tolist())) > 1

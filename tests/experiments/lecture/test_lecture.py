@@ -24,7 +24,7 @@ from experiments.common.acceptance import (
     shown,
 )
 from experiments.lecture import table as lecture  # registers all rows
-from experiments.lecture.page import TERMS, page
+from experiments.lecture.table_page import TERMS, page
 
 import pytest
 
