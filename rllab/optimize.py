@@ -11,10 +11,10 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from rllab.checks import check_positive
 from rllab.cost import BudgetExceeded, Cost
 from rllab.distributions import Distribution
 from rllab.estimators.base import BLOCK, Estimator
-from rllab.estimators.smoothing.probes import check_positive
 from rllab.keys import Key, as_key
 from rllab.noise import standard_normal
 

@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from rllab.backprop import Gradients
+from rllab.checks import check_parameters, check_positive
 from rllab.critics.fitted import Fitted
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import BLOCK, Estimator, check_parameters
+from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing.probes import check_positive
 from rllab.keys import Key
 from rllab.noise import standard_normal
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 from rllab.arrays import as_array, weighted_sum
+from rllab.checks import check_logits
 from rllab.distributions.base import Distribution, Sums, uniform
-from rllab.distributions.checks import check_logits
 from rllab.keys import Key
 
 

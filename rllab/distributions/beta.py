@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllab.checks import VECTORS, check_floating, check_positive_everywhere, positive_beside
 from rllab.distributions.base import Distribution
-from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
 from rllab.distributions.gamma import log_standard_gamma, times_log
 from rllab.keys import Key
 
@@ -38,7 +38,7 @@ class Beta(Distribution):
 
     def __post_init__(self) -> None:
         alpha = check_floating("Beta", "concentration1", self.concentration1, VECTORS)
-        check_positive("Beta", "concentration1", alpha)
+        check_positive_everywhere("Beta", "concentration1", alpha)
         beta = positive_beside("Beta", "concentration0", self.concentration0, "concentration1", alpha)
         object.__setattr__(self, "concentration0", beta)
 

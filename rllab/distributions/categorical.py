@@ -19,8 +19,8 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array, as_tensor, row_sum, weighted_sum
+from rllab.checks import check_logits
 from rllab.distributions.base import Distribution, Sums, uniform
-from rllab.distributions.checks import check_logits
 from rllab.keys import Key
 
 SAMPLES = ("one-hot", "index")

@@ -15,8 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllab.checks import VECTORS, check_floating, check_positive_everywhere
 from rllab.distributions.base import Distribution
-from rllab.distributions.checks import VECTORS, check_floating, check_positive
 from rllab.distributions.gamma import log_standard_gamma, times_log
 from rllab.keys import Key
 
@@ -35,7 +35,7 @@ class Dirichlet(Distribution):
 
     def __post_init__(self) -> None:
         check_floating("Dirichlet", "concentration", self.concentration, VECTORS)
-        check_positive("Dirichlet", "concentration", self.concentration)
+        check_positive_everywhere("Dirichlet", "concentration", self.concentration)
 
     @property
     def parameters(self) -> dict[str, Tensor]:

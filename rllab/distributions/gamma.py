@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import VECTORS, check_floating, check_positive_everywhere, positive_beside
 from rllab.distributions.base import Distribution, each_problem
-from rllab.distributions.checks import VECTORS, check_floating, check_positive, positive_beside
 from rllab.keys import Key
 
 
@@ -38,7 +38,7 @@ class Gamma(Distribution):
 
     def __post_init__(self) -> None:
         alpha = check_floating("Gamma", "concentration", self.concentration, VECTORS)
-        check_positive("Gamma", "concentration", alpha)
+        check_positive_everywhere("Gamma", "concentration", alpha)
         object.__setattr__(self, "rate", positive_beside("Gamma", "rate", self.rate, "concentration", alpha))
 
     @property

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array, weighted_sum
+from rllab.checks import VECTORS, check_floating, positive_beside
 from rllab.distributions.base import Distribution, Sums
-from rllab.distributions.checks import VECTORS, check_floating, positive_beside
 from rllab.keys import Key
 from rllab.noise import standard_normal
 

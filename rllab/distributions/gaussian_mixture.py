@@ -16,9 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllab.checks import check_floating, check_logits, positive_beside
 from rllab.distributions.base import Distribution
 from rllab.distributions.categorical import Categorical
-from rllab.distributions.checks import check_floating, check_logits, positive_beside
 from rllab.keys import Key
 from rllab.noise import standard_normal
 

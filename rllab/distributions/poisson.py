@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllab.checks import VECTORS, check_floating, check_positive_everywhere
 from rllab.distributions.base import Distribution, each_problem
-from rllab.distributions.checks import VECTORS, check_floating, check_positive
 from rllab.keys import Key
 
 
@@ -27,7 +27,7 @@ class Poisson(Distribution):
     rate: Tensor
 
     def __post_init__(self) -> None:
-        check_positive("Poisson", "rate", check_floating("Poisson", "rate", self.rate, VECTORS))
+        check_positive_everywhere("Poisson", "rate", check_floating("Poisson", "rate", self.rate, VECTORS))
 
     @property
     def parameters(self) -> dict[str, Tensor]:

@@ -1,7 +1,7 @@
 """Gradient estimators, one per file; one contract for all (see `base`), whatever they ask of the cost."""
 
+from rllab.checks import check_parameters as check_parameters
 from rllab.estimators.base import Estimator as Estimator
-from rllab.estimators.base import check_parameters as check_parameters
 from rllab.estimators.control_variates.lax import Lax as Lax
 from rllab.estimators.control_variates.muprop import MuProp as MuProp
 from rllab.estimators.control_variates.rebar import Rebar as Rebar

@@ -18,7 +18,6 @@ import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from numbers import Real
 from typing import Any, ClassVar, SupportsIndex
 
 import numpy as np
@@ -239,21 +238,3 @@ def _ask(cost: Cost, kind: Request, points: Tensor, tangents: Tensor | None, see
 
 def _split(y: Tensor, n: int, b: int) -> Tensor:
     return y.view(n, b, *y.shape[1:])
-
-
-def check_numbers(name: str, **values: object) -> None:
-    """Raise a TypeError in the name of `name` unless every value is a real number."""
-    for argument, value in values.items():
-        if not isinstance(value, Real):
-            raise TypeError(f"{name}: {argument} must be a number, got {value!r}")
-
-
-def check_parameters(name: str, at: object) -> Tensor:
-    """Return `at` if it is a floating tensor (d,) or (B, d) with d >= 1; raise an error that says so if not."""
-    if not isinstance(at, Tensor):
-        raise TypeError(f"{name}: at must be a tensor of parameters, got {type(at).__name__}")
-    if at.ndim not in (1, 2) or at.numel() == 0:
-        raise ValueError(f"{name}: at must be (d,) or (B, d) with d >= 1, got {tuple(at.shape)}")
-    if not at.is_floating_point():
-        raise TypeError(f"{name}: at must be a floating-point tensor, got {at.dtype}")
-    return at

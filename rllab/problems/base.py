@@ -11,16 +11,15 @@ misses the jumps and ∇f_σ does not: that difference is the bias of every meth
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import fields
-from numbers import Real
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import check_positive
 from rllab.cost import Cost
 from rllab.distributions import Distribution, Gaussian, GaussianMixture
 from rllab.estimate import Gradient, Kind, Target
@@ -212,20 +211,6 @@ def vector(who: str, value: float | tuple[float, ...], dimension: int) -> np.nda
     if numbers.shape not in ((), (dimension,)) or not np.isfinite(numbers).all():
         raise ValueError(f"{who} must be a finite number or a tuple of dimension = {dimension} of them, got {value!r}")
     return numbers if numbers.ndim else np.full(dimension, numbers)
-
-
-def check_count(name: str, **numbers: int) -> None:
-    """Raise, naming the argument, if a number is not an integer >= 1."""
-    for argument, number in numbers.items():
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise ValueError(f"{name}: {argument} must be an integer >= 1, got {number!r}")
-
-
-def check_positive(name: str, **numbers: float) -> None:
-    """Raise, naming the argument, if a number is not positive and finite."""
-    for argument, number in numbers.items():
-        if not (isinstance(number, Real) and math.isfinite(number) and number > 0):
-            raise ValueError(f"{name}: {argument} must be positive and finite, got {number!r}")
 
 
 def _frozen(value: Any) -> Any:

@@ -17,7 +17,8 @@ from scipy.special import log_ndtr
 from torch import Tensor
 
 from rllab._special.normal import cdf, interval, pdf, products_of_others
-from rllab.problems.base import Moments, Problem, check_count, check_positive, vector
+from rllab.checks import check_count, check_positive
+from rllab.problems.base import Moments, Problem, vector
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rllab.problems.base import Problem, check_count, check_positive
+from rllab.checks import check_count, check_positive
+from rllab.problems.base import Problem
 
 _STEP, _MASS = 0.005, 0.1  # s, kg
 _WEIGHTS = (0.1, 10.0, 0.1, 0.1)  # Q, diagonal

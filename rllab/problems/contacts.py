@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from rllab._special.normal import pdf
-from rllab.problems.base import check_positive
+from rllab.checks import check_positive
 from rllab.problems.separable import Separable
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)

@@ -15,7 +15,8 @@ import torch
 from scipy.special import expit, softmax
 from torch import Tensor
 
-from rllab.problems.base import Problem, check_count, vector
+from rllab.checks import check_count
+from rllab.problems.base import Problem, vector
 
 _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
 

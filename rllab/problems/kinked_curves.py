@@ -15,7 +15,7 @@ from scipy.special import erf
 from torch import Tensor
 
 from rllab._special.normal import cdf, interval, pdf, positive_part
-from rllab.problems.base import check_positive
+from rllab.checks import check_positive
 from rllab.problems.separable import Separable
 
 

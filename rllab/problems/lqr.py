@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.base import check_count
+from rllab.checks import check_count
 from rllab.problems.stochastic import Noise, Runs, Stochastic
 
 Matrix = tuple[tuple[float, ...], ...]

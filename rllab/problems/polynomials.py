@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_count, check_positive, vector
+from rllab.checks import check_count, check_positive
+from rllab.problems.base import Moments, Problem, vector
 
 Form = Literal["antithetic", "forward", "one-point"]
 

@@ -19,7 +19,8 @@ import torch
 from torch import Tensor
 
 from rllab._special.noncentral import Law, noncentral_density, noncentral_law
-from rllab.problems.base import Moments, NoClosedForm, Problem, check_count, check_positive, vector
+from rllab.checks import check_count, check_positive
+from rllab.problems.base import Moments, NoClosedForm, Problem, vector
 
 
 @dataclass(frozen=True)

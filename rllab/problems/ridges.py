@@ -18,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_count, vector
+from rllab.checks import check_count
+from rllab.problems.base import Moments, Problem, vector
 from rllab.problems.jump_curves import Steps
 from rllab.problems.separable import Separable
 from rllab.problems.smooth_curves import Cosine

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from rllab.problems.base import Moments, Problem, check_count
+from rllab.checks import check_count
+from rllab.problems.base import Moments, Problem
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from rllab._special.balls import ball_damping, ball_growth
-from rllab.problems.base import check_positive
+from rllab.checks import check_positive
 from rllab.problems.separable import Separable
 
 _ANALYTIC = frozenset({"value", "gradient", "jvp", "complex"})

@@ -23,7 +23,8 @@ from scipy.special import expit, ndtri
 from torch import Tensor
 
 from rllab._special.normal import interval, pdf
-from rllab.problems.base import Moments, NoClosedForm, check_count, check_positive
+from rllab.checks import check_count, check_positive
+from rllab.problems.base import Moments, NoClosedForm
 from rllab.problems.stochastic import Noise, Runs, Stochastic
 
 _REACH = 9.0  # standard deviations; beyond them is 1e-19 of the mass

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import check_number, check_parameters
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import BLOCK, Estimator, check_numbers, check_parameters
+from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.differences.steps import check_step, forward_step
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
@@ -65,7 +66,7 @@ class LinearInterpolation(Estimator):
 
     def __post_init__(self) -> None:
         check_step("LinearInterpolation", self.step, self.noise)
-        check_numbers("LinearInterpolation", max_condition=self.max_condition)
+        check_number("LinearInterpolation", max_condition=self.max_condition)
         if self.directions not in _DIRECTIONS:
             raise ValueError(f"LinearInterpolation: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
         if not self.max_condition >= 1:

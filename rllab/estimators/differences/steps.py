@@ -23,7 +23,8 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from rllab.estimators.base import BLOCK, check_numbers, check_parameters
+from rllab.checks import check_number, check_parameters
+from rllab.estimators.base import BLOCK
 from rllab.estimators.query import Plan
 
 
@@ -31,7 +32,7 @@ def check_step(name: str, step: float | None, noise: float = 0.0) -> None:
     """Raise a TypeError or ValueError in the name of `name` unless step and noise are usable together."""
     if step is not None and not isinstance(step, Real):
         raise TypeError(f"{name}: step must be a number, or None for an automatic one, got {step!r}")
-    check_numbers(name, noise=noise)
+    check_number(name, noise=noise)
     if step is not None and not (step > 0 and math.isfinite(step)):
         raise ValueError(f"{name}: step must be positive and finite, or None for an automatic one, got {step}")
     if not (noise >= 0 and math.isfinite(noise)):

@@ -21,10 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import check_parameters
 from rllab.distributions import Gaussian
 from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import BLOCK, Estimator, check_parameters
+from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.query import Block, Plan, Query
 
 _EDGES = np.linspace(-9, 9, 10)  # panels of 2 s; beyond 9 s lies 2·10⁻¹⁹ of the probability

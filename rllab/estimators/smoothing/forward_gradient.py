@@ -19,9 +19,10 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from rllab.arrays import as_array
+from rllab.checks import check_parameters
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import BLOCK, Estimator, check_parameters
+from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.noise import rademacher, standard_normal

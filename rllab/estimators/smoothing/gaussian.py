@@ -23,8 +23,9 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from rllab.checks import check_parameters, check_positive
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator, check_parameters
+from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
@@ -53,7 +54,7 @@ class GaussianSmoothing(Estimator):
     form: probes.Form = "antithetic"
 
     def __post_init__(self) -> None:
-        probes.check_positive("GaussianSmoothing", sigma=self.sigma)
+        check_positive("GaussianSmoothing", sigma=self.sigma)
         probes.check_form("GaussianSmoothing", self.form)
 
     @cached_property

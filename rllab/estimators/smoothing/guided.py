@@ -28,8 +28,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import check_parameters, check_positive
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator, check_parameters
+from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
@@ -78,7 +79,7 @@ class GuidedSmoothing(Estimator):
     memory: int = 1
 
     def __post_init__(self) -> None:
-        probes.check_positive("GuidedSmoothing", sigma=self.sigma, beta=self.beta)
+        check_positive("GuidedSmoothing", sigma=self.sigma, beta=self.beta)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"GuidedSmoothing: alpha must be in [0, 1], got {self.alpha}")
         if operator.index(self.memory) < 1:

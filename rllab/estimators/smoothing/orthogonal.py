@@ -30,8 +30,9 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor
 
+from rllab.checks import check_parameters, check_positive
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator, check_parameters
+from rllab.estimators.base import Estimator
 from rllab.estimators.moments import GroupedMoments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
@@ -67,7 +68,7 @@ class OrthogonalSmoothing(Estimator):
     form: probes.Form = "antithetic"
 
     def __post_init__(self) -> None:
-        probes.check_positive("OrthogonalSmoothing", radius=self.radius)
+        check_positive("OrthogonalSmoothing", radius=self.radius)
         probes.check_form("OrthogonalSmoothing", self.form)
         if self.law not in _KERNELS:
             raise ValueError(f"OrthogonalSmoothing: law must be one of {tuple(_KERNELS)}, got {self.law!r}")

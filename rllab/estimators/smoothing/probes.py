@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rllab.arrays import as_array, as_tensor, column_sum
 from rllab.estimate import Estimate
-from rllab.estimators.base import BLOCK, check_numbers
+from rllab.estimators.base import BLOCK
 from rllab.estimators.moments import GroupedMoments, Moments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.noise import as_like
@@ -27,14 +27,6 @@ from rllab.noise import as_like
 Form = Literal["antithetic", "forward", "one-point"]
 _PROBES = {"antithetic": 2, "forward": 1, "one-point": 1}  # away from θ, for each direction
 _PLUS_MINUS = {ndim: torch.tensor([1.0, -1.0]).view(2, *(1,) * ndim) for ndim in (2, 3)}
-
-
-def check_positive(name: str, **values: float) -> None:
-    """Raise a TypeError or ValueError in the name of `name` unless every value is a number, positive and finite."""
-    check_numbers(name, **values)
-    for argument, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{name}: {argument} must be positive and finite, got {value}")
 
 
 def check_form(name: str, form: str) -> None:

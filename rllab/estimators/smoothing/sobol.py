@@ -22,8 +22,9 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from rllab.checks import check_parameters, check_positive
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator, check_parameters
+from rllab.estimators.base import Estimator
 from rllab.estimators.moments import GroupedMoments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
@@ -55,7 +56,7 @@ class SobolSmoothing(Estimator):
     group: int = 128
 
     def __post_init__(self) -> None:
-        probes.check_positive("SobolSmoothing", sigma=self.sigma)
+        check_positive("SobolSmoothing", sigma=self.sigma)
         probes.check_form("SobolSmoothing", self.form)
         if operator.index(self.group) < 1:
             raise ValueError(f"SobolSmoothing: group must be >= 1, got {self.group}")

@@ -26,8 +26,9 @@ from typing import Any, ClassVar
 import numpy as np
 from torch import Tensor
 
+from rllab.checks import check_parameters, check_positive
 from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator, check_parameters
+from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
@@ -55,7 +56,7 @@ class SphereSmoothing(Estimator):
     form: probes.Form = "antithetic"
 
     def __post_init__(self) -> None:
-        probes.check_positive("SphereSmoothing", radius=self.radius)
+        check_positive("SphereSmoothing", radius=self.radius)
         probes.check_form("SphereSmoothing", self.form)
 
     @property

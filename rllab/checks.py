@@ -1,0 +1,112 @@
+"""Checks of arguments that everybody uses: each raises an error that names who asked, the argument and what came."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+VECTORS = {1: "(d,)", 2: "(B, d)"}  # shapes by rank, as `check_floating` names them
+
+
+def check_number(who: str, **values: object) -> None:
+    """Raise a TypeError unless every value is a real number."""
+    for name, value in values.items():
+        if not isinstance(value, Real):
+            raise TypeError(f"{who}: {name} must be a number, got {value!r}")
+
+
+def check_finite(who: str, **values: object) -> None:
+    """Raise an error unless every value is a real number and finite."""
+    _check(who, values, "finite", lambda value: True)
+
+
+def check_positive(who: str, **values: object) -> None:
+    """Raise an error unless every value is a real number, positive and finite."""
+    _check(who, values, "positive and finite", lambda value: value > 0)
+
+
+def check_not_negative(who: str, **values: object) -> None:
+    """Raise an error unless every value is a real number, >= 0 and finite."""
+    _check(who, values, ">= 0 and finite", lambda value: value >= 0)
+
+
+def check_count(who: str, least: int = 1, **values: object) -> None:
+    """Raise an error unless every value is an integer >= `least`: TypeError for another type, else ValueError."""
+    for name, value in values.items():
+        if isinstance(value, bool) or not hasattr(value, "__index__"):
+            raise TypeError(f"{who}: {name} must be an integer >= {least}, got {value!r}")
+        if operator.index(value) < least:  # type: ignore[arg-type] - it has one
+            raise ValueError(f"{who}: {name} must be an integer >= {least}, got {value}")
+
+
+def check_widths(who: str, **values: Sequence[int]) -> None:
+    """Raise a ValueError unless every value is a sequence, which may be empty, of widths >= 1 of hidden layers."""
+    for name, widths in values.items():
+        if not all(isinstance(width, int) and width >= 1 for width in widths):
+            raise ValueError(f"{who}: {name} must be widths >= 1, got {widths}")
+
+
+def check_one_of(who: str, allowed: Sequence[object], **values: object) -> None:
+    """Raise a ValueError unless every value is one of those allowed."""
+    for name, value in values.items():
+        if value not in allowed:
+            raise ValueError(f"{who}: {name} must be one of {tuple(allowed)}, got {value!r}")
+
+
+def check_parameters(who: str, at: object) -> Tensor:
+    """Return `at` if it is a floating tensor (d,) or (B, d) with d >= 1; raise an error that says so if not."""
+    if not isinstance(at, Tensor):
+        raise TypeError(f"{who}: at must be a tensor of parameters, got {type(at).__name__}")
+    if at.ndim not in (1, 2) or at.numel() == 0:
+        raise ValueError(f"{who}: at must be (d,) or (B, d) with d >= 1, got {tuple(at.shape)}")
+    if not at.is_floating_point():
+        raise TypeError(f"{who}: at must be a floating-point tensor, got {at.dtype}")
+    return at
+
+
+def check_floating(who: str, name: str, value: object, shapes: dict[int, str]) -> Tensor:
+    """Return a tensor if it is floating, not empty, and of one of the `shapes` by rank; raise a ValueError if not."""
+    ok = isinstance(value, Tensor) and value.is_floating_point() and value.ndim in shapes and value.numel() > 0
+    if not ok or not isinstance(value, Tensor):
+        got = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+        raise ValueError(f"{who}: {name} must be a floating tensor {' or '.join(shapes.values())}, got {got}")
+    return value
+
+
+def check_logits(who: str, logits: object, shapes: dict[int, str]) -> None:
+    """Raise a ValueError unless logits are finite floats of one of the `shapes` by rank."""
+    value = check_floating(who, "logits", logits, shapes)
+    if not torch.isfinite(value).all():
+        raise ValueError(f"{who}: logits must be finite, got {value[~torch.isfinite(value)][0].item()}")
+
+
+def check_positive_everywhere(who: str, name: str, value: Tensor) -> None:
+    """Raise a ValueError unless a tensor is positive and finite everywhere."""
+    if not bool((value > 0).all()):
+        raise ValueError(f"{who}: {name} must be positive everywhere, got a minimum of {value.min().item()}")
+    if not bool((value < torch.inf).all()):
+        raise ValueError(f"{who}: {name} must be finite, got {value.max().item()}")
+
+
+def positive_beside(who: str, name: str, value: Tensor | float, leader_name: str, leader: Tensor) -> Tensor:
+    """Return a positive number or tensor expanded to the shape, dtype and device of the parameter that leads."""
+    value = torch.as_tensor(value, dtype=leader.dtype, device=leader.device)
+    try:
+        value = value.expand(leader.shape)
+    except RuntimeError:
+        wanted, got = tuple(leader.shape), tuple(value.shape)
+        raise ValueError(f"{who}: {name} must broadcast to {leader_name}'s shape {wanted}, got {got}") from None
+    check_positive_everywhere(who, name, value)
+    return value
+
+
+def _check(who: str, values: dict[str, object], wanted: str, holds: Callable[[float], bool]) -> None:
+    check_number(who, **values)
+    for name, value in values.items():
+        if not (math.isfinite(value) and holds(value)):  # type: ignore[arg-type] - a real number
+            raise ValueError(f"{who}: {name} must be {wanted}, got {value}")
