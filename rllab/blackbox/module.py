@@ -14,24 +14,21 @@ Sources: LeCun (2020), NYU Deep Learning, week 2 (a cost that only returns numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rllab.blackbox.asker import Asker
+from rllab.blackbox.description import Description, Scope
 from rllab.blackbox.passes import Pass
-from rllab.cost import BudgetExceeded, Cost
-from rllab.critics import Critic, Residual, ThroughCritic
+from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Estimate
 from rllab.estimators import GaussianSmoothing
 from rllab.estimators.base import Estimator
 from rllab.keys import Key, as_key
-
-Learner = Critic | Residual | ThroughCritic  # of problems that may differ in more than their parameters
-Scope = Literal["local", "cost", "to_cost"]
 
 
 class BlackBox(nn.Module):
@@ -82,32 +79,25 @@ class BlackBox(nn.Module):
         super().__init__()
         if not callable(function):
             raise TypeError(f"BlackBox: function must be callable, got {function!r}")
-        self.name = name or getattr(function, "__name__", type(function).__name__)
+        smooth = smooth or differentiable
+        self.description = Description(
+            name or getattr(function, "__name__", type(function).__name__),
+            function,
+            scope or ("local" if smooth else "to_cost"),
+            downstream,
+            distribution,
+            smooth,
+            batched,
+            seeded,
+        )
+        # a module that is called or follows is a part of this one, and its parameters are too
         self.function, self.downstream, self.distribution = function, downstream, distribution
-        self.batched, self.seeded, self.differentiable = batched, seeded, differentiable
-        self.smooth = smooth or differentiable
-        self.scope: Scope = scope or ("local" if self.smooth else "to_cost")
-        self._check_scope()
+        self.differentiable = differentiable
         self.ledger = budget if isinstance(budget, Cost) else Cost(function, budget)
-        self.key, self.evaluations, self._check_rows = as_key(key), evaluations, check_rows
-        self._past = _Past()
-        self.gradient = GaussianSmoothing() if gradient is None else gradient
-
-    def _check_scope(self) -> None:
-        if self.scope not in ("local", "cost", "to_cost"):
-            raise ValueError(f"{self}: scope must be local, cost or to_cost, got {self.scope!r}")
-        if self.scope == "to_cost" and self.downstream is None:
-            raise ValueError(
-                f"{self}: a block of a torch graph cannot see what follows it, and where it jumps, linearising what "
-                "follows gives a wrong gradient; pass downstream= (the rest, down to one cost a row), or scope='cost' "
-                "if the output is one cost a row that is only averaged, or smooth=True if the block has no jumps"
-            )
-        if self.scope != "to_cost" and self.downstream is not None:
-            raise ValueError(f"{self}: downstream belongs to scope 'to_cost', got scope {self.scope!r}")
-        if self.scope == "local" and not self.smooth:
-            raise ValueError(f"{self}: scope 'local' linearises what follows; declare the block smooth=True if it is")
-        if self.scope == "local" and self.distribution is not None:
-            raise ValueError(f"{self}: a draw is scored by its cost; distribution= goes with 'cost' or 'to_cost'")
+        self.key, self._check_rows = as_key(key), check_rows
+        self._asker = Asker(GaussianSmoothing(), evaluations)
+        if gradient is not None:
+            self.gradient = gradient
 
     @property
     def gradient(self) -> Estimator:
@@ -116,7 +106,7 @@ class BlackBox(nn.Module):
         Raises:
             TypeError: if it needs what the block cannot do.
         """
-        return self._gradient
+        return self._asker.estimator
 
     @gradient.setter
     def gradient(self, estimator: Estimator) -> None:
@@ -126,12 +116,21 @@ class BlackBox(nn.Module):
         if lacking := sorted(estimator.needs - offers):
             hint = "" if self.differentiable else "; differentiable=True if torch can differentiate it"
             raise TypeError(f"{self}: offers {sorted(offers)}, but {type(estimator).__name__} needs {lacking}{hint}")
-        self._gradient, self._past.state = estimator, None
+        self._asker.estimator, self._asker.state = estimator, None
+
+    @property
+    def evaluations(self) -> int:
+        """How many evaluations the estimator may spend for each row in each backward pass."""
+        return self._asker.evaluations
+
+    @evaluations.setter
+    def evaluations(self, evaluations: int) -> None:
+        self._asker.evaluations = evaluations
 
     @property
     def calls(self) -> int:
         """Rows evaluated so far, forward and backward."""
-        return self._past.calls
+        return self._asker.calls
 
     @property
     def last_estimate(self) -> Estimate | None:
@@ -139,7 +138,7 @@ class BlackBox(nn.Module):
 
         Its `evaluations` are those of one row.
         """
-        return self._past.estimate
+        return self._asker.estimate
 
     @torch.compiler.disable  # a compiled model leaves its graph here and returns: what is before and after is compiled
     def forward(self, *inputs: Tensor, context: tuple[Tensor, ...] = ()) -> Any:
@@ -154,10 +153,11 @@ class BlackBox(nn.Module):
         if torch._C._are_functorch_transforms_active():
             raise RuntimeError(f"{self}: torch.func transforms are refused; rows are samples already, use a batch")
         self._check_inputs(inputs, context)
-        past, needed = self._past, self.training and torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
-        this = Pass(self, self.key.child("pass", past.passes), tuple(t.detach() for t in inputs), context)
-        past.passes += 1
-        with self.named():
+        needed = self.training and torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
+        key, asker = self.key.child("pass", self._asker.passes), self._asker
+        this = Pass(self.description, self.ledger, asker, key, tuple(t.detach() for t in inputs), context)
+        asker.passes += 1
+        with self.description.named():
             results = this.run(check_rows=self._check_rows)
             self._check_rows = False
         if needed:
@@ -166,13 +166,13 @@ class BlackBox(nn.Module):
 
     def get_extra_state(self) -> dict[str, int]:
         """Return how many passes were made, a part of the key: a model that is loaded goes on where it was."""
-        return {"passes": self._past.passes, "calls": self._past.calls}
+        return {"passes": self._asker.passes, "calls": self._asker.calls}
 
     def set_extra_state(self, state: dict[str, int]) -> None:
-        self._past.passes, self._past.calls = state["passes"], state["calls"]
+        self._asker.passes, self._asker.calls = state["passes"], state["calls"]
 
     def __repr__(self) -> str:
-        return f"BlackBox {self.name!r}"
+        return str(self.description)
 
     def _check_inputs(self, inputs: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> None:
         everything = (*inputs, *context)
@@ -185,45 +185,6 @@ class BlackBox(nn.Module):
             raise ValueError(f"{self}: context is for downstream, and this block has none")
         if self.distribution is not None and any(t.requires_grad for t in inputs[1:]):
             raise ValueError(f"{self}: with distribution= only the first input may require a gradient")
-
-    @contextmanager
-    def named(self) -> Iterator[None]:
-        """Say in every error of what runs inside which block it comes from."""
-        try:
-            yield
-        except (BudgetExceeded, FloatingPointError, ValueError, TypeError) as error:
-            if str(error).startswith(f"{self}"):
-                raise
-            raise type(error)(f"{self}: {error}") from error
-        except Exception as error:
-            error.add_note(f"{self}: this came up while evaluating it")
-            raise
-
-    def count(self, rows: int) -> None:
-        """Note rows that are about to be evaluated."""
-        self._past.calls += rows
-
-    def estimate(self, cost: Cost, at: Any, key: Key, context: Tensor) -> Estimate:
-        """Ask the estimator, and keep its answer and its state; a row's cost depends on its `context` (n, k) too."""
-        estimator, past = self._gradient, self._past
-        state = estimator.given(past.state, context) if isinstance(estimator, Learner) else past.state
-        if self.evaluations == 0 and isinstance(estimator, Critic):
-            made = estimator.recall(at, state)
-        else:
-            made = estimator(cost, at, evaluations=self.evaluations, key=key, state=state, errors=False)
-        past.state, past.estimate = made.state, made
-        return made
-
-
-class _Past:
-    """What a block remembers of earlier passes; apart, for a torch module takes long over setting an attribute."""
-
-    __slots__ = ("calls", "estimate", "passes", "state")
-
-    def __init__(self) -> None:
-        self.calls = self.passes = 0
-        self.estimate: Estimate | None = None
-        self.state: Any = None
 
 
 class _Through(torch.autograd.Function):
@@ -239,9 +200,11 @@ class _Through(torch.autograd.Function):
     def backward(ctx: Any, *v: Tensor) -> tuple[Any, ...]:
         this, k = ctx.this, ctx.k
         if torch.is_grad_enabled():
-            raise RuntimeError(f"{this.box}: create_graph=True is refused; an estimate has no derivative of its own")
+            raise RuntimeError(
+                f"{this.description}: create_graph=True is refused; an estimate has no derivative of its own"
+            )
         _ = ctx.saved_tensors
         needed = [i for i in range(k) if ctx.needs_input_grad[2 + i]]
-        with this.box.named():
+        with this.description.named():
             g = this.pull(v, needed) if needed else {}
         return (None, None, *(g.get(i) for i in range(k)), *v)

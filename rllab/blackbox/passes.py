@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rllab.cost import as_numbers
+from rllab.blackbox.asker import Asker
+from rllab.blackbox.description import Description
+from rllab.cost import Cost, as_numbers
+from rllab.estimate import Gradient
 from rllab.keys import Key, seeds_for
-
-if TYPE_CHECKING:
-    from rllab.blackbox.module import BlackBox
 
 
 @dataclass(slots=True)
@@ -22,13 +22,17 @@ class Pass:
     """A pass over n rows.
 
     Args:
-        box: the block.
+        description: the block.
+        ledger: what counts its rows, and refuses them over the budget.
+        asker: what is asked for a gradient.
         key: of this pass.
         inputs: (n, …) each, detached.
         context: what `downstream` takes besides the outputs, (n, …) each.
     """
 
-    box: BlackBox
+    description: Description
+    ledger: Cost
+    asker: Asker
     key: Key
     inputs: tuple[Tensor, ...]
     context: tuple[Tensor, ...]
@@ -42,12 +46,12 @@ class Pass:
         """Return what the block returns: outputs, or costs (n,), differentiable by what belongs to downstream."""
         z, seeds = self.inputs, self._seeds()
         with torch.set_grad_enabled(False):
-            if self.box.distribution is not None:
-                z = (self.box.distribution(z[0]).draw(1, self.key.child("forward"))[0][0], *z[1:])
+            if self.description.distribution is not None:
+                z = (self.description.distribution(z[0]).draw(1, self.key.child("forward"))[0][0], *z[1:])
             outputs = self._paid(z, seeds)
             if check_rows and self.rows > 1:
                 self._check_last_row(z, seeds, outputs)
-        if self.box.scope == "local":
+        if self.description.scope == "local":
             return outputs
         costs = self._costs(outputs, self.context)
         self.costs = costs.detach()
@@ -55,15 +59,16 @@ class Pass:
 
     def pull(self, v: tuple[Tensor, ...], needed: list[int]) -> dict[int, Tensor]:
         """Return the estimated gradient of each needed input, from those that arrive at the results."""
-        box, inputs, n, key = self.box, self.inputs, self.rows, self.key.child("backward")
-        factor = None if box.scope == "local" else self._factor(v[0].reshape(n))
-        if box.distribution is not None:
+        description, inputs, n = self.description, self.inputs, self.rows
+        key = self.key.child("backward")
+        factor = None if description.scope == "local" else self._factor(v[0].reshape(n))
+        if description.distribution is not None:
             assert factor is not None  # "local" is refused with a distribution
             return {0: self._pull_distribution(key) * factor}
         fixed = [t for i, t in enumerate(inputs) if i not in needed] + list(self.context)
         at = _beside([inputs[i] for i in needed], inputs[needed[0]])
-        f = self._weighted_outputs(v, needed) if box.scope == "local" else self._costs_at(needed)
-        g = box.estimate(box.ledger.over(f, seeded=box.seeded), at, key, _beside(fixed, at)).gradient
+        f = self._weighted_outputs(v, needed) if description.scope == "local" else self._costs_at(needed)
+        g = self._ask(f, at, key, _beside(fixed, at))
         assert isinstance(g, Tensor)
         if factor is not None:
             g = g * factor
@@ -71,13 +76,16 @@ class Pass:
         parts = g.split([math.prod(shape[1:]) for shape in shapes], 1)
         return {i: part.reshape(shape) for i, part, shape in zip(needed, parts, shapes, strict=True)}
 
+    def _ask(self, f: Callable[..., Tensor], at: Any, key: Key, context: Tensor) -> Gradient:
+        return self.asker.ask(self.ledger.over(f, seeded=self.description.seeded), at, key, context).gradient
+
     def _pull_distribution(self, key: Key) -> Tensor:
         """Return the gradient of the expected cost, taken through the distribution's parameters to the input."""
-        box = self.box
-        assert box.distribution is not None
+        description = self.description
+        assert description.distribution is not None
         with torch.enable_grad():
             x = self.inputs[0].detach().requires_grad_()
-            at = box.distribution(x)
+            at = description.distribution(x)
             moving = {name: t for name, t in at.parameters.items() if t.requires_grad}
 
         def costs(points: Tensor, seeds: Tensor | None = None) -> Tensor:
@@ -85,7 +93,7 @@ class Pass:
             return self._costs(self._evaluate(z, seeds), self._copies(self.context, len(points)))
 
         fixed = _beside([*self.inputs[1:], *self.context], x)
-        g = box.estimate(box.ledger.over(costs, seeded=box.seeded), at.detach(), key, fixed).gradient
+        g = self._ask(costs, at.detach(), key, fixed)
         assert isinstance(g, dict)
         return torch.autograd.grad(list(moving.values()), x, [g[name] for name in moving])[0]
 
@@ -138,41 +146,43 @@ class Pass:
             return v[0]
         reason = "where all rows cost the same" if same else "not the same for every row"
         raise ValueError(
-            f"{self.box}: the costs of rows may only be averaged or summed afterwards, but the gradient that arrives "
-            f"is {[round(x, 6) for x in v[:4].tolist()]}, {reason}; put what follows, weights included, into "
+            f"{self.description}: the costs of rows may only be averaged or summed afterwards, but the gradient that "
+            f"arrives is {[round(x, 6) for x in v[:4].tolist()]}, {reason}; put what follows, weights included, into "
             "downstream="
         )
 
     def _seeds(self) -> Tensor | None:
-        return seeds_for(torch.arange(self.rows).numpy(), self.key.child("noise")) if self.box.seeded else None
+        return seeds_for(torch.arange(self.rows).numpy(), self.key.child("noise")) if self.description.seeded else None
 
     def _paid(self, z: tuple[Tensor, ...], seeds: Tensor | None) -> tuple[Tensor, ...]:
-        ledger, n = self.box.ledger, z[0].shape[0]
+        ledger, n = self.ledger, z[0].shape[0]
         ledger.reserve("value", n)
         ledger.spent["value"] += n
         outputs = self._evaluate(z, seeds)
         for t in outputs:
             if t.is_floating_point() and not math.isfinite(t.sum().item()) and not torch.isfinite(t).all():
                 row = int((~torch.isfinite(t)).reshape(n, -1).any(1).nonzero()[0])
-                raise FloatingPointError(f"{self.box}: row {row} of an output is not finite: {t[row].tolist()}")
+                raise FloatingPointError(f"{self.description}: row {row} of an output is not finite: {t[row].tolist()}")
         return outputs
 
     def _evaluate(self, z: tuple[Tensor, ...], seeds: Tensor | None) -> tuple[Tensor, ...]:
         """Return the outputs of f as tensors, sample first."""
-        box, n = self.box, z[0].shape[0]
-        box.count(n)
-        if box.batched:
-            y = box.function(*z) if seeds is None else box.function(*z, seeds)
+        description, n = self.description, z[0].shape[0]
+        self.asker.calls += n
+        if description.batched:
+            y = description.function(*z) if seeds is None else description.function(*z, seeds)
             outputs = [as_numbers(t) for t in y] if isinstance(y, tuple) else [as_numbers(y)]
         else:
             arguments = zip(*z, strict=True) if seeds is None else zip(*z, seeds.tolist(), strict=True)
-            answers = [y if isinstance(y, tuple) else (y,) for y in (box.function(*row) for row in arguments)]
+            answers = [y if isinstance(y, tuple) else (y,) for y in (description.function(*row) for row in arguments)]
             outputs = [torch.stack([as_numbers(a) for a in column]) for column in zip(*answers, strict=True)]
         like = next((t for t in z if t.is_floating_point()), z[0])
         for t in outputs:
             if t.ndim == 0 or t.shape[0] != n:
-                raise ValueError(f"{box}: function must return {n} rows for {n} rows, got shape {tuple(t.shape)}")
-        floats = box.scope != "to_cost"  # what downstream is given may be integers
+                raise ValueError(
+                    f"{description}: function must return {n} rows for {n} rows, got shape {tuple(t.shape)}"
+                )
+        floats = description.scope != "to_cost"  # what downstream is given may be integers
         return tuple(t.to(like) if t.is_floating_point() or floats else t.to(like.device) for t in outputs)
 
     def _check_last_row(self, z: tuple[Tensor, ...], seeds: Tensor | None, outputs: tuple[Tensor, ...]) -> None:
@@ -180,23 +190,23 @@ class Pass:
         for whole, one in zip(outputs, alone, strict=True):
             if not torch.allclose(whole[-1].double(), one[0].double(), rtol=1e-4, atol=1e-6):
                 raise ValueError(
-                    f"{self.box}: a row must give the same alone and among others, got {one[0].tolist()} and "
+                    f"{self.description}: a row must give the same alone and among others, got {one[0].tolist()} and "
                     f"{whole[-1].tolist()}; rows that share statistics have no gradient of their own, and noise must "
                     "come from seeds (seeded=True)"
                 )
 
     def _costs(self, outputs: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Tensor:
         """Return one cost a row, (n,)."""
-        n, down = outputs[0].shape[0], self.box.downstream
+        n, down = outputs[0].shape[0], self.description.downstream
         if down is not None:
             costs: Any = down(*outputs, *context)
             if not isinstance(costs, Tensor) or costs.shape != (n,):
                 got = tuple(costs.shape) if isinstance(costs, Tensor) else type(costs).__name__
-                raise ValueError(f"{self.box}: downstream must return one cost a row, ({n},), got {got}")
+                raise ValueError(f"{self.description}: downstream must return one cost a row, ({n},), got {got}")
             return costs
         if len(outputs) != 1 or outputs[0].numel() != n:
             got = [tuple(t.shape) for t in outputs]
-            raise ValueError(f"{self.box}: in scope 'cost' function must return one cost a row, got {got}")
+            raise ValueError(f"{self.description}: in scope 'cost' function must return one cost a row, got {got}")
         return outputs[0].reshape(n)
 
 

@@ -1,0 +1,65 @@
+"""Description: what a black box is, apart from what it has been asked so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from rllab.checks import check_one_of
+from rllab.cost import BudgetExceeded
+from rllab.distributions import Distribution
+
+Scope = Literal["local", "cost", "to_cost"]
+
+
+@dataclass(frozen=True)
+class Description:
+    """A function of rows and how it is to be called; its arguments are explained at `BlackBox`.
+
+    Raises:
+        ValueError: if the scope does not fit what follows the block.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    scope: Scope
+    downstream: Callable[..., Tensor] | None
+    distribution: Callable[[Tensor], Distribution] | None
+    smooth: bool
+    batched: bool
+    seeded: bool
+
+    def __post_init__(self) -> None:
+        check_one_of(f"{self}", ("local", "cost", "to_cost"), scope=self.scope)
+        if self.scope == "to_cost" and self.downstream is None:
+            raise ValueError(
+                f"{self}: a block of a torch graph cannot see what follows it, and where it jumps, linearising what "
+                "follows gives a wrong gradient; pass downstream= (the rest, down to one cost a row), or scope='cost' "
+                "if the output is one cost a row that is only averaged, or smooth=True if the block has no jumps"
+            )
+        if self.scope != "to_cost" and self.downstream is not None:
+            raise ValueError(f"{self}: downstream belongs to scope 'to_cost', got scope {self.scope!r}")
+        if self.scope == "local" and not self.smooth:
+            raise ValueError(f"{self}: scope 'local' linearises what follows; declare the block smooth=True if it is")
+        if self.scope == "local" and self.distribution is not None:
+            raise ValueError(f"{self}: a draw is scored by its cost; distribution= goes with 'cost' or 'to_cost'")
+
+    def __str__(self) -> str:
+        return f"BlackBox {self.name!r}"
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Say in every error of what runs inside which block it comes from."""
+        try:
+            yield
+        except (BudgetExceeded, FloatingPointError, ValueError, TypeError) as error:
+            if str(error).startswith(f"{self}"):
+                raise
+            raise type(error)(f"{self}: {error}") from error
+        except Exception as error:
+            error.add_note(f"{self}: this came up while evaluating it")
+            raise
