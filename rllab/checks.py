@@ -44,6 +44,20 @@ def check_count(who: str, least: int = 1, **values: object) -> None:
             raise ValueError(f"{who}: {name} must be an integer >= {least}, got {value}")
 
 
+def as_count(who: str, name: str, value: object, least: int = 1) -> int:
+    """Return a whole number >= `least` as an int, given as whatever number it is: 8, 8.0, 1e5, np.int64(8).
+
+    Raises:
+        TypeError: it is no number, or a truth value.
+        ValueError: it is not whole, or below `least`.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{who}: {name} must be an integer >= {least}, got {value!r}")
+    if not math.isfinite(value) or value != int(value) or value < least:
+        raise ValueError(f"{who}: {name} must be an integer >= {least}, got {value!r}")
+    return int(value)
+
+
 def check_widths(who: str, **values: Sequence[int]) -> None:
     """Raise a ValueError unless every value is a sequence, which may be empty, of widths >= 1 of hidden layers."""
     for name, widths in values.items():

@@ -18,13 +18,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from rllab.batches import as_numbers, check_rows_apart, cure_for
+from rllab.checks import as_count
+
 Request = Literal["value", "gradient", "value_and_gradient", "jvp", "complex"]  # what may be asked at a point
-Spending = Literal["value", "gradient", "jvp", "complex", "steps"]  # under what name it is counted
+Spending = Literal["value", "gradient", "jvp", "complex", "check"]  # under what name it is counted
 
 
 class BudgetExceeded(RuntimeError):
@@ -46,10 +48,14 @@ class Cost:
             discrete samples may evaluate and differentiate it there.
         nonfinite: "raise", or the number that stands for a NaN or infinite cost (a penalty). Derivatives that are not
             finite always raise.
+        noisy: whether the function draws noise that no seed fixes; the same point may then cost something else next
+            time, and rows are not checked.
+        check_rows: whether the last row of the first batch is evaluated once more, alone, so that a function whose rows
+            depend on each other (a mean over the batch, `c @ w`) is refused.
 
     Attributes:
-        spent: evaluations so far by kind: "value", "gradient", "jvp", "complex", and "steps" of a simulator if it
-            reports them.
+        spent: evaluations so far by kind: "value", "gradient", "jvp", "complex", and "check", of the function itself,
+            which is counted and not taken from the budget.
     """
 
     def __init__(
@@ -63,17 +69,21 @@ class Cost:
         jvp: Callable[..., Any] | None = None,
         relaxed: bool = False,
         nonfinite: Literal["raise"] | float = "raise",
+        noisy: bool = False,
+        check_rows: bool = True,
     ):
         if not callable(function):
             raise TypeError(f"Cost: function must be callable, got {function!r}")
-        if budget is not None and budget < 1:
-            raise ValueError(f"Cost: budget must be >= 1 or None, got {budget}")
+        if budget is not None:
+            budget = as_count("Cost", "budget", budget)
         if nonfinite != "raise" and not (isinstance(nonfinite, (int, float)) and math.isfinite(nonfinite)):
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
         self.relaxed, self.nonfinite = relaxed, nonfinite
-        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
+        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "check": 0}
         self._gradient, self._jvp = gradient, jvp
+        self._is_new = batched  # until the first batch has been looked at
+        self._check_rows = check_rows and not noisy
 
     @property
     def value_is_extra(self) -> bool:
@@ -85,13 +95,23 @@ class Cost:
         """How many values were asked for so far."""
         return self.spent["value"]
 
+    @property
+    def evaluated(self) -> int:
+        """How many evaluations of all kinds were made so far, but for checks of the function itself."""
+        return sum(count for kind, count in self.spent.items() if kind != "check")
+
     def over(self, function: Callable[..., object], *, seeded: bool | None = None) -> Cost:
         """Return a batched cost of another function that is counted in, and limited by, the same ledger as this one."""
-        other = Cost(function, self.budget, seeded=self.seeded if seeded is None else seeded)
+        seeded = self.seeded if seeded is None else seeded
+        other = Cost(function, self.budget, seeded=seeded, check_rows=False)
         other.spent, other.nonfinite = self.spent, self.nonfinite
         return other
 
-    def reserve(self, what: Request | Spending, n: int) -> None:
+    def price(self, what: Request, n: int) -> int:
+        """Return how many evaluations `n` requests are: twice as many where a value comes beside a given gradient."""
+        return 2 * n if what == "value_and_gradient" and self.value_is_extra else n
+
+    def reserve(self, what: Request, n: int) -> None:
         """Check that `n` more evaluations fit the budget, before any of them is made.
 
         Raises:
@@ -99,9 +119,7 @@ class Cost:
         """
         if self.budget is None:
             return
-        used = sum(count for kind, count in self.spent.items() if kind != "steps")
-        if what == "value_and_gradient" and self.value_is_extra:
-            n *= 2
+        n, used = self.price(what, n), self.evaluated
         if used + n > self.budget:
             raise BudgetExceeded(
                 f"Cost: {n} more {what} evaluations do not fit: {used} of the budget of {self.budget} are spent"
@@ -119,6 +137,8 @@ class Cost:
             raise TypeError("Cost: points must be real; ask Cost.complex for values at complex points")
         first = self._charge("value", points, seeds)
         with torch.set_grad_enabled(False):  # no_grad at half its price, which shows in small estimates
+            if self._is_new:
+                return self._first_values(points, seeds, first)
             y = self._evaluate(points, seeds)
         return self._checked(y, points, first)
 
@@ -204,6 +224,31 @@ class Cost:
             return as_numbers(self.function(points, seeds) if self.seeded else self.function(points))
         return self._run(self.function, seeds, points)
 
+    def _first_values(self, points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
+        """Evaluate the first batch, and look whether the function takes many points and keeps them apart."""
+        kept = points.clone()  # a function may write into its points
+        try:
+            y = self._checked(self._evaluate(points, seeds), points, first)
+        except FloatingPointError:
+            raise
+        except Exception as error:
+            tried, cure = cure_for(self.function, kept, seeds)
+            self.spent["check"] += tried
+            if not cure:
+                raise
+            raise TypeError(f"Cost: function must map {tuple(kept.shape)} points to costs: {cure}") from error
+        self._look_at_rows(kept, seeds, y)
+        return y
+
+    def _look_at_rows(self, points: Tensor, seeds: Tensor | None, y: Tensor) -> None:
+        """Refuse a function whose last row costs something else alone."""
+        if len(points) > 1:
+            self._is_new = False
+            if self._check_rows:
+                self.spent["check"] += 1
+                seed = None if seeds is None else seeds[-1:]
+                check_rows_apart("Cost", y[-1:], lambda: self._evaluate(points[-1:], seed))
+
     def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
         """Call a batched function once, any other point by point; return a tensor, or a tuple of them."""
         if self.batched:
@@ -223,6 +268,9 @@ class Cost:
         if g is None:
             raise TypeError("Cost: function is not differentiable by autograd; pass gradient=")
         y = self._checked(y.detach(), points, first)
+        if self._is_new:
+            with torch.no_grad():
+                self._look_at_rows(points, seeds, y)
         return y, _checked_derivative("gradient", g, points.shape, points, first)
 
     def _checked(self, y: Tensor, points: Tensor, first: int) -> Tensor:
@@ -250,10 +298,6 @@ class Cost:
                 "pass nonfinite=<number> to score such points instead"
             )
         return torch.where(finite, y, torch.full_like(y, float(self.nonfinite)))
-
-
-def as_numbers(y: object) -> Tensor:
-    return y if isinstance(y, Tensor) else torch.as_tensor(np.array(y))  # a Python float stays float64 this way
 
 
 def _checked_derivative(what: str, dy: Tensor, shape: torch.Size, points: Tensor, first: int) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from rllab.checks import check_positive
+from rllab.checks import as_count, check_positive
 from rllab.cost import BudgetExceeded, Cost
 from rllab.distributions import Distribution
 from rllab.estimators.base import BLOCK, Estimator
@@ -60,7 +60,7 @@ def minimize(
 
     Args:
         at: where to start, a tensor (d,) or (B, d), or a distribution; it is not changed.
-        evaluations: evaluations a step (per problem).
+        evaluations: most evaluations a step, for each row of a batch (B, d).
         budget: evaluations in all; the loop ends before a step that would exceed it.
         lr: learning rate handed to `optimizer(parameters, lr=lr)`.
         only: names of the distribution's parameters to move; None for all.
@@ -68,35 +68,32 @@ def minimize(
         ValueError: if `budget` does not pay for one step.
         Exception: whatever the cost raises; the trace up to then is the exception's attribute `trace`.
     """
-    key = as_key(key)
-    leaves = _leaves(at, only)
-    per_step = estimator.ask(at, evaluations, key).evaluations * math.prod(_problems(at))
-    if budget < per_step:
-        raise ValueError(f"minimize: budget must pay for one step of {per_step} evaluations, got {budget}")
+    key, leaves = as_key(key), _leaves(at, only)
+    evaluations, budget = as_count("minimize", "evaluations", evaluations), as_count("minimize", "budget", budget)
     stepper = optimizer(list(leaves.values()), lr=lr)
-    trace, spent, state = Trace(at, [], []), 0, None
+    trace, state, begun = Trace(at, [], []), None, cost.evaluated
     try:
-        while spent + per_step <= budget:
-            estimate = estimator(
-                cost, trace.at, evaluations=evaluations, key=key.child("step", len(trace)), state=state, errors=False
-            )
-            state, spent = estimate.state, spent + per_step
+        while True:
+            step, spent = key.child("step", len(trace)), cost.evaluated - begun
+            price = estimator.price(cost, trace.at, evaluations, step, state=state)
+            if spent + price > budget:
+                break
+            estimate = estimator(cost, trace.at, evaluations=evaluations, key=step, state=state, errors=False)
+            state = estimate.state
             gradient = estimate.gradient if isinstance(estimate.gradient, dict) else {"at": estimate.gradient}
             for name, leaf in leaves.items():
                 leaf.grad = gradient[name]
             stepper.step()
             trace.at = _rebuild(at, leaves)
-            trace.evaluations.append(spent)
+            trace.evaluations.append(cost.evaluated - begun)
             trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
     except Exception as error:
         error.trace = trace  # type: ignore[attr-defined]
         error.add_note(f"minimize: {len(trace)} steps were done; they are this exception's attribute `trace`")
         raise
+    if not len(trace):
+        raise ValueError(f"minimize: budget must pay for one step of {price} evaluations, got {budget}")
     return trace
-
-
-def _problems(at: Tensor | Distribution) -> tuple[int, ...]:
-    return tuple(at.shape[:-1])
 
 
 def _leaves(at: Tensor | Distribution, only: tuple[str, ...] | None) -> dict[str, Tensor]:

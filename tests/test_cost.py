@@ -22,7 +22,7 @@ def test_values_are_counted_and_detached():
     y = cost(X)
     assert not y.requires_grad
     torch.testing.assert_close(y, 2 * square(X))
-    assert cost.evaluations == 3 and cost.spent == {"value": 3, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
+    assert cost.evaluations == 3 and cost.spent == {"value": 3, "gradient": 0, "jvp": 0, "complex": 0, "check": 1}
 
 
 def test_a_function_of_one_point_is_called_point_by_point():
@@ -50,7 +50,7 @@ def test_python_numbers_keep_their_double_precision():
 
 def test_the_budget_is_refused_before_anything_is_evaluated():
     calls = []
-    cost = Cost(lambda x: calls.append(len(x)) or square(x), budget=5)
+    cost = Cost(lambda x: calls.append(len(x)) or square(x), budget=5, check_rows=False)
     cost(X)
     with pytest.raises(BudgetExceeded, match="3 more value evaluations do not fit: 3 of the budget of 5 are spent"):
         cost(X)
@@ -93,7 +93,9 @@ def one_square(p):
     return (p * p).sum()
 
 
-@pytest.mark.parametrize("cost", (Cost(square), Cost(one_square, batched=False)), ids=("batched", "point by point"))
+@pytest.mark.parametrize(
+    "cost", (Cost(square, check_rows=False), Cost(one_square, batched=False)), ids=("batched", "point by point")
+)
 def test_value_gradient_and_derivative_along_a_tangent_come_from_one_function(cost):
     for value, gradient in (cost.value_and_gradient(X), (square(X), cost.gradient(X))):
         torch.testing.assert_close(value, square(X))
@@ -104,7 +106,7 @@ def test_value_gradient_and_derivative_along_a_tangent_come_from_one_function(co
     torch.testing.assert_close(slope, SLOPES)
     again = cost.jvp(X[0].expand(3, 2), TANGENTS)[1]
     torch.testing.assert_close(again, (2 * X[0] * TANGENTS).sum(-1))
-    assert cost.spent == {"value": 0, "gradient": 6, "jvp": 6, "complex": 0, "steps": 0}
+    assert cost.spent == {"value": 0, "gradient": 6, "jvp": 6, "complex": 0, "check": 0}
 
 
 def test_derivatives_given_as_functions_are_used_with_seeds_and_point_by_point():
@@ -123,7 +125,7 @@ def test_derivatives_given_as_functions_are_used_with_seeds_and_point_by_point()
     assert y.tolist() == [9.0, 28.0, -2.5] and g.tolist() == [[3.0, 3.0], [4.0, 4.0], [5.0, 5.0]]
     y, slope = cost.jvp(X, TANGENTS, seeds)
     assert y.tolist() == [9.0, 28.0, -2.5] and slope.tolist() == [3.0, -6.0, 15.0]
-    assert cost.spent == {"value": 3, "gradient": 3, "jvp": 3, "complex": 0, "steps": 0}
+    assert cost.spent == {"value": 3, "gradient": 3, "jvp": 3, "complex": 0, "check": 0}
 
 
 def test_a_given_gradient_does_not_pay_for_the_value_and_both_are_reserved_together():
@@ -142,7 +144,7 @@ def test_every_kind_of_evaluation_counts_against_the_budget():
     cost.gradient(X)
     cost.jvp(X, TANGENTS)
     cost.complex(X.to(torch.complex128))
-    assert cost.spent == {"value": 3, "gradient": 3, "jvp": 3, "complex": 3, "steps": 0}
+    assert cost.spent == {"value": 3, "gradient": 3, "jvp": 3, "complex": 3, "check": 1}  # the check has no budget
     for ask in (cost, cost.gradient, cost.value_and_gradient, lambda x: cost.jvp(x, x)):
         with pytest.raises(BudgetExceeded):
             ask(X[:1])
@@ -205,8 +207,8 @@ def test_a_wrong_shape_says_what_was_expected():
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"budget": 0}, "budget must be >= 1 or None, got 0"),
-        ({"budget": -4}, "budget must be >= 1 or None, got -4"),
+        ({"budget": 0}, "budget must be an integer >= 1, got 0"),
+        ({"budget": -4}, "budget must be an integer >= 1, got -4"),
         ({"nonfinite": "ignore"}, "nonfinite must be"),
         ({"nonfinite": math.nan}, "nonfinite must be"),
     ],
@@ -235,5 +237,55 @@ def test_a_function_may_write_into_its_points_wherever_derivatives_are_asked():
 def test_numpy_answers_may_be_read_only_or_reversed():
     frozen = np.ones(3)
     frozen.flags.writeable = False
-    assert Cost(lambda x: frozen)(X).tolist() == [1.0] * 3
-    assert Cost(lambda x: np.arange(3.0)[::-1])(X).tolist() == [2.0, 1.0, 0.0]
+    assert Cost(lambda x: frozen, check_rows=False)(X).tolist() == [1.0] * 3
+    assert Cost(lambda x: np.arange(3.0)[::-1], check_rows=False)(X).tolist() == [2.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    "mixes",
+    [
+        lambda x: torch.ones(2, dtype=x.dtype) @ x,
+        lambda x: square(x - x.mean(0)),
+        lambda x: square(x) / square(x).sum(),
+        lambda x: torch.arange(len(x)),
+    ],
+    ids=("c @ w", "centred", "normalised", "by position"),
+)
+def test_a_function_whose_rows_depend_on_each_other_is_refused(mixes):
+    with pytest.raises(ValueError, match="Cost: a row must give the same alone and among others"):
+        Cost(mixes)(X[:2])
+    assert Cost(mixes, check_rows=False)(X[:2]).shape == Cost(mixes, noisy=True)(X[:2]).shape == (2,)
+
+
+def test_rows_are_looked_at_once_and_that_is_counted_apart():
+    calls = []
+    cost = Cost(lambda x: calls.append(x.clone()) or square(x), budget=9)
+    for _ in range(3):
+        cost(X)
+    assert [len(x) for x in calls] == [3, 1, 3, 3] and torch.equal(calls[1], X[-1:])
+    assert cost.evaluated == cost.evaluations == 9 and cost.spent["check"] == 1
+    seeded = Cost(lambda x, seeds: square(x) + seeds, seeded=True)
+    assert seeded(X, torch.tensor([1, 2, 3])).tolist() == (square(X) + torch.tensor([1, 2, 3])).tolist()
+
+
+@pytest.mark.parametrize(
+    ("function", "cure"),
+    [
+        (lambda w: float(w[0]) ** 2 + float(w[1]), "single point needs batched=False"),
+        (lambda w: math.hypot(*w.tolist()), "single point needs batched=False"),
+        (lambda w: np.concatenate([w[:1], [1.0]]).sum(), "single point needs batched=False"),
+        (lambda w: w.astype(float).sum(), r"single array needs batched=False, and \.numpy\(\) of its point"),
+    ],
+    ids=("floats", "a list", "concatenate", "an array"),
+)
+def test_a_function_of_one_point_is_told_how_it_is_given(function, cure):
+    with pytest.raises(TypeError, match=rf"Cost: function must map \(3, 2\) points to costs: one that takes a {cure}"):
+        Cost(function)(X)
+
+
+def test_a_function_that_fails_at_one_point_too_fails_with_its_own_error():
+    def breaks(x):
+        raise KeyError("wheel")
+
+    with pytest.raises(KeyError, match="wheel"):
+        Cost(breaks)(X)

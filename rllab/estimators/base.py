@@ -24,7 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.cost import Cost, Request, as_numbers
+from rllab.batches import as_numbers
+from rllab.cost import Cost, Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.query import Block, Plan, Query
 from rllab.keys import Key, as_key
@@ -167,12 +168,21 @@ class Estimator(ABC):
                 f"{type(self).__name__}: cost must be one between bits or choices too, got one that does not say so; "
                 "if it is, declare it: Cost(function, relaxed=True)"
             )
-        query = self.ask(at, evaluations, key, state=state)
-        if query.kind == "value_and_gradient" and cost.value_is_extra and "value" not in self.needs:
-            query = replace(query, kind="gradient")
+        query = self._query(cost, at, evaluations, key, state)
         if cost.budget is not None:
             cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
         return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
+
+    def price(self, cost: Cost, at: Any, evaluations: SupportsIndex, key: Key | int, *, state: Any = None) -> int:
+        """Return what a call with these arguments adds to the cost's ledger, all rows of a batch together."""
+        query = self._query(cost, at, evaluations, key, state)
+        return cost.price(query.kind, query.evaluations * math.prod(self._problems(at)))
+
+    def _query(self, cost: Cost, at: Any, evaluations: SupportsIndex, key: Key | int, state: Any) -> Query:
+        query = self.ask(at, evaluations, key, state=state)
+        if query.kind == "value_and_gradient" and cost.value_is_extra and "value" not in self.needs:
+            return replace(query, kind="gradient")
+        return query
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
         bare = query.kind != self.kind

@@ -130,8 +130,8 @@ class Problem(ABC):
         """Return this problem as a counted black box, with its gradient where it has one."""
         if "gradient" in self.offers:
             relaxed = "relaxed" in self.offers
-            return Cost(self.value, budget, gradient=self.gradient, jvp=self.jvp, relaxed=relaxed)
-        return Cost(self.value, budget)
+            return Cost(self.value, budget, gradient=self.gradient, jvp=self.jvp, relaxed=relaxed, check_rows=False)
+        return Cost(self.value, budget, check_rows=False)
 
     @abstractmethod
     def _value(self, x: Tensor) -> Tensor:

@@ -60,7 +60,8 @@ class Stochastic(Problem):
 
         Its mean is `value`; `Cost(problem.value, gradient=problem.gradient)` is that mean as a cost.
         """
-        return Cost(self.sample, budget, seeded=True, gradient=self.sample_gradient, jvp=self.sample_jvp)
+        given = {"gradient": self.sample_gradient, "jvp": self.sample_jvp}
+        return Cost(self.sample, budget, seeded=True, check_rows=False, **given)
 
     @abstractmethod
     def _run(self, x: Tensor, noise: Noise) -> Runs: ...

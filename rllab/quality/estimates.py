@@ -97,4 +97,4 @@ def leaves(at: Tensor | Distribution) -> Gradient:
 
 
 def _spent(cost: Cost) -> int:
-    return sum(n for what, n in cost.spent.items() if what != "steps")
+    return sum(n for what, n in cost.spent.items() if what != "check")

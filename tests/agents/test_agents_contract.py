@@ -216,7 +216,7 @@ def test_wrong_arguments_are_named_with_the_agent(kind, arguments, message):
 @every
 def test_nothing_can_be_learned_or_judged_from_no_steps(kind):
     agent = make(kind)
-    for wrong in ({"steps": 0}, {"steps": -5}, {"steps": 10, "seconds": 0.0}, {"steps": float("nan")}):
+    for wrong in ({"check": 0}, {"steps": -5}, {"steps": 10, "seconds": 0.0}, {"steps": float("nan")}):
         with pytest.raises(ValueError, match=f"{kind.__name__}: steps and seconds must be positive, got"):
             agent.learn(**wrong)
     with pytest.raises(ValueError, match=f"{kind.__name__}: episodes must be >= 1, got 0"):

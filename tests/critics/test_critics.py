@@ -208,7 +208,7 @@ def test_a_residual_keeps_the_whole_contract():
     ("wrong", "message"),
     [
         ({"spread": 0.0}, "Critic: spread must be positive"),
-        ({"steps": 0}, "Critic: steps must be an integer >= 1, got 0"),
+        ({"check": 0}, "Critic: steps must be an integer >= 1, got 0"),
         ({"batch": 2.5}, "Critic: batch must be an integer >= 1, got 2.5"),
         ({"hidden": (0,)}, r"Critic: hidden must be widths >= 1, got \(0,\)"),
         ({"slopes": -1.0}, "Critic: slopes must be >= 0"),

@@ -5,8 +5,8 @@ import math
 import pytest
 import torch
 
-from rllab import Cost, Gaussian, Key, minimize
-from rllab.estimators import GaussianSmoothing, ScoreFunction
+from rllab import Bernoulli, Cost, Gaussian, Key, minimize
+from rllab.estimators import Backprop, ForwardGradient, GaussianSmoothing, ScoreFunction
 
 AT = torch.tensor([1.5, -0.7, 0.4], dtype=torch.float64)
 
@@ -34,6 +34,32 @@ def test_it_walks_down_a_staircase_that_autograd_cannot_see():
     assert torch.equal(AT, torch.tensor([1.5, -0.7, 0.4], dtype=torch.float64))
 
 
+@pytest.mark.parametrize(
+    ("estimator", "at", "cost"),
+    [
+        (ScoreFunction(counts=True), Bernoulli(AT), Cost(stairs)),  # a price that varies from step to step
+        (GaussianSmoothing(0.2), torch.stack((AT, -AT)), Cost(stairs)),
+        (Backprop(), AT, Cost(lambda x: x.square().sum(-1), gradient=lambda x: 2 * x)),
+        (ForwardGradient(), AT, Cost(lambda x: x.square().sum(-1))),
+    ],
+    ids=("counts", "a batch", "a given gradient", "tangents"),
+)
+def test_the_trace_is_the_ledger(estimator, at, cost):
+    trace = minimize(cost, at, estimator, evaluations=8, budget=100, lr=0.1, key=0)
+    assert trace.evaluations[-1] == cost.evaluated <= 100
+    steps = [b - a for a, b in zip([0, *trace.evaluations], trace.evaluations, strict=False)]
+    assert all(0 < step <= 8 * (2 if isinstance(at, torch.Tensor) and at.ndim == 2 else 1) for step in steps)
+
+
+def test_a_state_is_handed_from_step_to_step():
+    estimator, bits = ScoreFunction(baseline="moving"), Bernoulli(AT)
+    trace = minimize(Cost(stairs), bits, estimator, evaluations=8, budget=16, lr=0.1, key=3, optimizer=torch.optim.SGD)
+    first = estimator(Cost(stairs), bits, evaluations=8, key=Key(3).child("step", 0))
+    moved = bits.replace(logits=bits.logits - 0.1 * first.gradient["logits"])
+    second = estimator(Cost(stairs), moved, evaluations=8, key=Key(3).child("step", 1), state=first.state)
+    torch.testing.assert_close(trace.at.logits, moved.logits - 0.1 * second.gradient["logits"])
+
+
 def test_a_distribution_keeps_the_parameters_it_is_told_to():
     trace = minimize(
         Cost(stairs), Gaussian(AT, 0.2), ScoreFunction(), evaluations=32, budget=6_400, lr=0.05, key=0, only=("mean",)
@@ -59,7 +85,7 @@ def test_a_nan_in_the_cost_loses_no_finished_step():
 
     def breaks(x):
         calls.append(1)
-        return stairs(x) if len(calls) < 4 else stairs(x) * math.nan
+        return stairs(x) if len(calls) < 5 else stairs(x) * math.nan  # three steps, and a look at the rows
 
     with pytest.raises(FloatingPointError) as caught:
         minimize(Cost(breaks), AT, GaussianSmoothing(0.2), evaluations=8, budget=800, lr=0.1, key=0)
