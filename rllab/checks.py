@@ -1,4 +1,7 @@
-"""Checks of arguments that everybody uses: each raises an error that names who asked, the argument and what came."""
+"""Checks of arguments that everybody uses: each raises an error that names who asked, the argument and what came.
+
+torch is loaded by the checks of tensors alone, so that reading records and `--help` need not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ import math
 import operator
 from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VECTORS = {1: "(d,)", 2: "(B, d)"}  # shapes by rank, as `check_floating` names them
 
@@ -58,6 +62,13 @@ def as_count(who: str, name: str, value: object, least: int = 1) -> int:
     return int(value)
 
 
+def check_seed(who: str, seed: object) -> int:
+    """Return a seed, which is an integer of any sign and type, as an int; raise a TypeError if it is none."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__"):
+        raise TypeError(f"{who}: seed must be an integer, got {seed!r}")
+    return operator.index(seed)  # type: ignore[arg-type] - it has one
+
+
 def check_widths(who: str, **values: Sequence[int]) -> None:
     """Raise a ValueError unless every value is a sequence, which may be empty, of widths >= 1 of hidden layers."""
     for name, widths in values.items():
@@ -74,7 +85,9 @@ def check_one_of(who: str, allowed: Sequence[object], **values: object) -> None:
 
 def check_parameters(who: str, at: object) -> Tensor:
     """Return `at` if it is a floating tensor (d,) or (B, d) with d >= 1; raise an error that says so if not."""
-    if not isinstance(at, Tensor):
+    import torch
+
+    if not isinstance(at, torch.Tensor):
         raise TypeError(f"{who}: at must be a tensor of parameters, got {type(at).__name__}")
     if at.ndim not in (1, 2) or at.numel() == 0:
         raise ValueError(f"{who}: at must be (d,) or (B, d) with d >= 1, got {tuple(at.shape)}")
@@ -85,15 +98,19 @@ def check_parameters(who: str, at: object) -> Tensor:
 
 def check_floating(who: str, name: str, value: object, shapes: dict[int, str]) -> Tensor:
     """Return a tensor if it is floating, not empty, and of one of the `shapes` by rank; raise a ValueError if not."""
-    ok = isinstance(value, Tensor) and value.is_floating_point() and value.ndim in shapes and value.numel() > 0
-    if not ok or not isinstance(value, Tensor):
-        got = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, Tensor) else type(value).__name__
+    import torch
+
+    ok = isinstance(value, torch.Tensor) and value.is_floating_point() and value.ndim in shapes and value.numel() > 0
+    if not ok or not isinstance(value, torch.Tensor):
+        got = f"{tuple(value.shape)} {value.dtype}" if isinstance(value, torch.Tensor) else type(value).__name__
         raise ValueError(f"{who}: {name} must be a floating tensor {' or '.join(shapes.values())}, got {got}")
     return value
 
 
 def check_logits(who: str, logits: object, shapes: dict[int, str]) -> None:
     """Raise a ValueError unless logits are finite floats of one of the `shapes` by rank."""
+    import torch
+
     value = check_floating(who, "logits", logits, shapes)
     if not torch.isfinite(value).all():
         raise ValueError(f"{who}: logits must be finite, got {value[~torch.isfinite(value)][0].item()}")
@@ -101,6 +118,8 @@ def check_logits(who: str, logits: object, shapes: dict[int, str]) -> None:
 
 def check_positive_everywhere(who: str, name: str, value: Tensor) -> None:
     """Raise a ValueError unless a tensor is positive and finite everywhere."""
+    import torch
+
     if not bool((value > 0).all()):
         raise ValueError(f"{who}: {name} must be positive everywhere, got a minimum of {value.min().item()}")
     if not bool((value < torch.inf).all()):
@@ -109,6 +128,8 @@ def check_positive_everywhere(who: str, name: str, value: Tensor) -> None:
 
 def positive_beside(who: str, name: str, value: Tensor | float, leader_name: str, leader: Tensor) -> Tensor:
     """Return a positive number or tensor expanded to the shape, dtype and device of the parameter that leads."""
+    import torch
+
     value = torch.as_tensor(value, dtype=leader.dtype, device=leader.device)
     try:
         value = value.expand(leader.shape)

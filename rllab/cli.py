@@ -13,7 +13,9 @@ from typing import Annotated
 import tyro
 
 from rllab.runs import Record, limit_threads, load_records, one_line_errors
+from rllab.runs.rows import last_row
 from rllab.tables import table
+from rllab.text import degrade_output, error_stream, printable
 from rllab.version import __version__
 
 DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
@@ -37,7 +39,7 @@ class Plot:
     """Make the horizontal axis logarithmic."""
 
     def run(self) -> None:
-        records = load_records(self.folders)
+        records = _records(self.folders)
         from rllab import plots
 
         figure, (ax,) = plots.panels()
@@ -54,9 +56,7 @@ class Runs:
 
     def run(self) -> None:
         print(
-            table(
-                ["run", "method", "seed", "status", "rows", "steps", "summary"], map(_line, load_records(self.folders))
-            )
+            table(["run", "method", "seed", "status", "rows", "steps", "summary"], map(_line, _records(self.folders)))
         )
 
 
@@ -95,15 +95,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     command = tyro.cli(Plot | Runs | Estimators, prog="rllab", description=DESCRIPTION, args=arguments)
     limit_threads()
+    degrade_output()
     with one_line_errors():
         command.run()
 
 
+def _records(folders: Sequence[Path]) -> list[Record]:
+    """Read what can be read; name what is damaged."""
+
+    def skipped(run: Path, why: str) -> None:
+        print(printable(f"skipped {run}: {why}"), file=error_stream())
+
+    return load_records(folders, skipped=skipped)
+
+
 def _line(record: Record) -> list[object]:
-    steps = record.rows[-1].get("steps", "") if record.rows else ""
+    steps = (last_row(record.folder) or {}).get("steps", "")
     summary = " ".join(f"{name}={_short(value)}" for name, value in (record.summary or {}).items())
     method = record.config.get("method", "")
-    return [record.folder, method, record.seed, record.status, len(record.rows), steps, summary]
+    return [record.folder, method, record.seed, record.status, record.columns.count, steps, summary]
 
 
 def _short(value: object, most: int = 24) -> str:

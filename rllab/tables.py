@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from rllab.text import printable
+
 
 def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
     """Return lines of cells as aligned text under a head; numbers stand to the right."""
     rows = [list(line) for line in lines]
-    texts = [list(map(str, row)) for row in rows]
+    texts = [list(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]
     right = [all(isinstance(cell, int) or cell == "" for cell in column) for column in zip(*rows, strict=True)]
     right = right or [False] * len(head)

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     **{part: GROUND for part in GROUND},  # one another without a circle
     "cost": {"executors", "keys", "checks", "batches"},
     "estimate": {"cost", "keys"},
-    "runs": {"executors", "checkpoint", "checks", "files", "keys", "version"},
+    "runs": {"executors", "checkpoint", "checks", "files", "keys", "text", "version"},
     "distributions": VALUES,
     "problems": MODELS,
     "estimators": MODELS,

@@ -99,7 +99,7 @@ def curves(
     """
     groups = group_runs(records)
     if not any(len(curve_of(record, x, y)[0]) for record in records):
-        there = sorted({name for record in records for row in record.rows for name in row})
+        there = sorted({name for record in records for name in record.columns.names})
         raise ValueError(f"curves: no row has both {x!r} and {y!r}; columns are {', '.join(there) or 'none: no rows'}")
     if log:
         ax.set_xscale("log", nonpositive="mask")

@@ -150,6 +150,8 @@ def _out_of_reach(estimator: Estimator, problem: Problem | Cost, at: Any, budget
 def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
     from tqdm import tqdm
 
+    if sys.stderr is None:
+        return cells
     interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
     return tqdm(cells, unit="row", disable=None if progress is None else not progress, mininterval=interval)
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rllab.text import error_stream, printable
+
 
 class ResultsConflict(ValueError):
     """A folder holds results that the requested work would mix with or overwrite; nothing was changed."""
@@ -34,7 +36,8 @@ def one_line_errors() -> Iterator[None]:
             raise
         interrupted, failed = isinstance(error, KeyboardInterrupt), isinstance(error, SweepFailed)
         text = "interrupted" if interrupted else f"error: {_text(error)}"
-        print(" ".join([text, *getattr(error, "__notes__", [])]).replace("\n", " "), file=sys.stderr)
+        text = " ".join([text, *getattr(error, "__notes__", [])]).replace("\n", " ")
+        print(printable(text), file=error_stream())
         sys.exit(130 if interrupted else 1 if failed else 2)
 
 

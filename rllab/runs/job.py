@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rllab.checks import check_seed
 from rllab.files import write_atomically
 from rllab.runs.record import ASIDE, ERROR, Record
+from rllab.text import as_bytes, printable
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,9 @@ class Job:
     def __post_init__(self) -> None:
         if not self.name or self.name[0] == "." or set(self.name) & set('/\\:*?"<>|') or ASIDE.fullmatch(self.name):
             raise ValueError(f"Job: name must be the name of a folder, not hidden or reserved, got {self.name!r}")
+        if not isinstance(self.config, Mapping):
+            raise TypeError(f"Job {self.name}: config must be a mapping, got {self.config!r:.60}")
+        object.__setattr__(self, "seed", check_seed(f"Job {self.name}", self.seed))
 
 
 Worker = Callable[[Job, Record], dict[str, Any] | None]
@@ -39,6 +46,7 @@ def do_job(worker: Worker, job: Job, folder: Path) -> str | None:
 
     The traceback of a failure goes to error.txt in the run's folder.
     """
+    here, folder = os.getcwd(), folder.absolute()  # a worker may change directory
     try:
         record = Record.create(folder / job.name, job.config, seed=job.seed)
     except OSError as error:  # the folder may be another process's: nothing is left there
@@ -47,6 +55,16 @@ def do_job(worker: Worker, job: Job, folder: Path) -> str | None:
         try:
             record.finish(**(worker(job, record) or {}))
         except (Exception, SystemExit) as error:
-            write_atomically(record.folder / ERROR, traceback.format_exc())
-            return "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
+            note_failure(record.folder, traceback.format_exc())
+            return printable("".join(traceback.format_exception_only(error)).strip().splitlines()[0])
+        finally:
+            with suppress(OSError):
+                os.chdir(here)
     return None
+
+
+def note_failure(run: Path, text: str) -> None:
+    """Write error.txt, if that can be: what hinders it (a full disk, a folder that is gone) must not hide the cause."""
+    with suppress(OSError):
+        run.mkdir(exist_ok=True)
+        write_atomically(run / ERROR, as_bytes(text))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,9 +16,7 @@ from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from threading import Thread
 
-from rllab.files import write_atomically
-from rllab.runs.job import Job, Worker, do_job
-from rllab.runs.record import ERROR
+from rllab.runs.job import Job, Worker, do_job, note_failure
 
 
 def run_in_processes(
@@ -50,14 +49,20 @@ def run_in_processes(
                 if connection in ready:
                     try:
                         error = connection.recv()
-                        idle.append((connection, child))
+                        alive = True
                     except (EOFError, ConnectionError):
-                        error = _death(child, folder / job.name)
+                        alive = False
                 elif child.sentinel in ready:
-                    error = _death(child, folder / job.name)
+                    alive = False
                 else:
                     continue
                 del busy[connection]
+                if alive:
+                    idle.append((connection, child))
+                else:
+                    error = _death(child)
+                    connection.close()
+                    note_failure(folder / job.name, error + "\n")
                 ended(job, error)
     finally:
         _stop([*idle, *((connection, child) for connection, (child, _) in busy.items())])
@@ -73,6 +78,12 @@ def check_sendable(worker: Worker) -> None:
         ForkingPickler.dumps(worker)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(f"sweep: worker must be a function at the top level of a module, got {worker!r}") from error
+    main = sys.modules["__main__"]
+    if worker.__module__ == "__main__" and main.__spec__ is None and not Path(getattr(main, "__file__", "")).is_file():
+        raise ValueError(
+            f"sweep: worker {worker.__qualname__} is defined in a session that no file holds (python -c, a notebook), "
+            "where other processes cannot find it: write it in a module, or give processes=1"
+        )
 
 
 def _start(worker: Worker, folder: Path) -> tuple[Connection, SpawnProcess]:
@@ -112,12 +123,11 @@ def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:
         child.close()
 
 
-def _death(child: SpawnProcess, run: Path) -> str:
+def _death(child: SpawnProcess) -> str:
+    """Return how a child ended; nothing of it remains."""
     child.join()
     code = child.exitcode or 0
-    how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
     child.close()
-    text = f"the process ended with {how}"
-    run.mkdir(exist_ok=True)
-    write_atomically(run / ERROR, text + "\n")
-    return text
+    names = {int(known): known.name for known in signal.Signals}  # real-time signals have none
+    how = f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
+    return f"the process ended with {how}"

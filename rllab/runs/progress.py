@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,6 +12,7 @@ from typing import TextIO
 from rllab.runs.job import Job
 from rllab.runs.record import Record
 from rllab.runs.rows import last_row
+from rllab.text import error_stream, printable
 
 SECONDS_PER_LINE = 10.0
 SECONDS_PER_REFRESH = 0.5  # of the bar
@@ -25,7 +25,7 @@ class Progress:
         done: runs that were finished before.
         total: all runs.
         describe: what to say of a run that finished.
-        stream: where to; standard error unless told.
+        stream: where to; standard error by default.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Progress:
     ):
         self.folder, self.done, self.total, self.describe = folder, done, total, describe
         self.running: list[str] = []
-        self._stream = stream or sys.stderr
+        self._stream = stream or error_stream()
         self._start, self._bar = time.monotonic(), None
         self._period = seconds_per_line
         self._stop, self._lock = Event(), Lock()
@@ -73,8 +73,8 @@ class Progress:
         if error is not None:
             self._say(f"{job.name} failed: {error}")
         elif self.describe is not None:
-            record = Record.open(self.folder / job.name)
             try:
+                record = Record.open(self.folder / job.name)
                 self._say(f"{job.name}: {self.describe(record)}")
             except Exception as wrong:  # no reason to end the runs that are under way
                 self._say(f"{job.name}: describe raised {wrong!r}")
@@ -87,7 +87,10 @@ class Progress:
             return "; ".join([f"{self.done}/{self.total} runs finished, {elapsed} elapsed", *running])
 
     def _how_far(self, name: str) -> str:
-        row = last_row(self.folder / name) or {}
+        try:
+            row = last_row(self.folder / name) or {}
+        except (OSError, ValueError):  # a folder that is gone, or a damaged row: the run says so itself
+            row = {}
         counts = [f"{row[what]:,} {what}" for what in ("steps", "evaluations") if isinstance(row.get(what), int)]
         return f"{name} at {counts[0]}" if counts else f"{name} running"
 
@@ -103,6 +106,7 @@ class Progress:
             self._bar.set_postfix_str(self.line().partition("; ")[2])
 
     def _say(self, text: str) -> None:
+        text = printable(text)
         if self._bar is None:
             print(text, file=self._stream, flush=True)
         else:

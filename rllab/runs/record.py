@@ -14,15 +14,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rllab.checks import check_seed
 from rllab.files import write_atomically
-from rllab.runs.rows import Row, append_row, being_written, create_rows, read_rows
+from rllab.runs.columns import Columns
+from rllab.runs.rows import ROWS, Row, append_row, being_written, create_rows, read_rows
 from rllab.runs.storage import read_object, restored, storable, to_json
 from rllab.runs.versions import machine, package_versions, threads
 
@@ -50,6 +53,9 @@ class Record:
 
     def __init__(self, folder: Path, file: FileIO | None = None):
         header = {name: restored(value) for name, value in read_object(folder / RUN).items()}
+        for name, kind, wanted in (("config", dict, "an object"), ("seed", int, "an integer")):
+            if type(header.get(name)) is not kind:
+                raise ValueError(f"{folder / RUN}: {name} must be {wanted}, got {header.get(name)!r:.60}")
         self.folder = folder
         self.config: dict[str, Any] = header.pop("config")  # type: ignore[assignment]
         self.seed: int = header.pop("seed")  # type: ignore[assignment]
@@ -60,9 +66,11 @@ class Record:
         with suppress(FileNotFoundError):
             self.summary = restored(read_object(folder / DONE))  # type: ignore[assignment]
         with suppress(FileNotFoundError):
-            self.error = (folder / ERROR).read_text()
+            self.error = (folder / ERROR).read_bytes().decode("utf-8", "replace")
         self._file = file
-        self._rows = None if file else read_rows(folder)
+        self._size = None if file else (folder / ROWS).stat().st_size  # what is there now is what is read
+        self._rows: list[Row] | None = None
+        self._columns: Columns | None = None if file else self._read_columns()  # a damaged row is found now
 
     @classmethod
     def create(cls, folder: Folder, config: Mapping[str, Any], *, seed: int) -> Record:
@@ -78,7 +86,7 @@ class Record:
             )
         header = {
             "config": storable(config, "Record.create: config"),
-            "seed": int(seed),
+            "seed": check_seed("Record.create", seed),
             "versions": package_versions(),
             "machine": machine(),
             "threads": threads(),
@@ -164,8 +172,28 @@ class Record:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows in order; of a record that is being written, those on disk now."""
-        return read_rows(self.folder) if self._rows is None else self._rows
+        """The rows in order; of a record that is being written, those on disk now.
+
+        Raises:
+            ValueError: if a line is no row, naming it.
+        """
+        if self._file is not None:
+            return list(read_rows(self.folder))
+        if self._rows is None:
+            self._rows = list(read_rows(self.folder, self._size))
+        return self._rows
+
+    @property
+    def columns(self) -> Columns:
+        """The same numbers by column; of a record that is being written, those on disk now."""
+        return self._read_columns() if self._columns is None else self._columns
+
+    def _read_columns(self) -> Columns:
+        try:
+            return Columns(read_rows(self.folder, self._size))
+        except ValueError as error:
+            where = "" if f"{self.folder}" in f"{error}" else f"{self.folder}: "
+            raise ValueError(f"{where}{error}") from None
 
     @property
     def finished(self) -> bool:
@@ -184,18 +212,10 @@ class Record:
         Raises:
             ValueError: on a text, naming the row.
         """
-        import numpy as np
-
-        column = np.full(len(rows := self.rows), np.nan)
-        for i, row in enumerate(rows):
-            value = row.get(name)
-            if isinstance(value, str):
-                raise ValueError(
-                    f"Record.column: {name!r} must hold numbers, got {value!r} in row {i} of {self.folder}"
-                )
-            if value is not None:
-                column[i] = value
-        return column
+        try:
+            return self.columns.numbers(name)
+        except ValueError as error:
+            raise ValueError(f"Record.column: {self.folder}: {error}") from None
 
     def __repr__(self) -> str:
         return f"Record({str(self.folder)!r}, {self.status})"
@@ -206,12 +226,17 @@ class Record:
         return self._file
 
 
-def load_records(paths: Folder | Iterable[Folder]) -> list[Record]:
+def load_records(
+    paths: Folder | Iterable[Folder], *, skipped: Callable[[Path, str], None] | None = None
+) -> list[Record]:
     """Read every run in the given folders and below, each once, evolution-2 before evolution-10.
+
+    Args:
+        skipped: told the folder of a damaged run, and what is wrong with it; by default that is a warning.
 
     Raises:
         FileNotFoundError: if a folder does not exist.
-        ValueError: if there is no run at all.
+        ValueError: if there is no run at all, or none that can be read.
     """
     folders = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     found: dict[Path, Path] = {}
@@ -222,7 +247,20 @@ def load_records(paths: Folder | Iterable[Folder]) -> list[Record]:
             found.setdefault(run.resolve(), run)
     if not found:
         raise ValueError(f"load_records: no run in {', '.join(map(str, folders)) or 'no folder at all'}")
-    return [Record.open(run) for run in found.values()]
+    records, damaged = [], []
+    for run in found.values():
+        try:
+            records.append(Record.open(run))
+        except (ValueError, OSError) as error:
+            damaged.append((run, str(error)))
+    if not records:
+        raise ValueError(f"load_records: no run can be read: {damaged[0][1]}")
+    for run, why in damaged:
+        if skipped is None:
+            warnings.warn(f"load_records: {run} is skipped: {why}", stacklevel=2)
+        else:
+            skipped(run, why)
+    return records
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

@@ -29,7 +29,7 @@ def claim(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], resume: 
     """
     wanted = storable(config, "sweep: config")
     asked = {job.name: storable({"config": job.config, "seed": job.seed}, f"Job {job.name}") for job in jobs}
-    _check_writable(folder)
+    check_writable(folder)
     if (folder / CONFIG).exists():
         _check_config(folder, wanted)
         if not resume:
@@ -97,7 +97,7 @@ def _is_done(run: Path, asked: Storable) -> bool:
     return True
 
 
-def _check_writable(folder: Path) -> None:
+def check_writable(folder: Path) -> None:
     probe = folder / ".writable"
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 from rllab.runs.storage import restored, scalar, to_json
 
@@ -21,13 +22,30 @@ TAIL = 1 << 16  # bytes read from the end to find the last row
 
 Row = dict[str, Any]
 
+_LOCKED: WeakSet[FileIO] = WeakSet()
+
+
+def _lock(file: FileIO) -> None:
+    """Lock an open file for as long as this process has it open; a process that is forked from this one gives it up."""
+    if sys.platform != "win32":
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(file, fcntl.LOCK_EX)  # waits at most for the moment in which another process looks
+            _LOCKED.add(file)
+
+
+def _close_inherited() -> None:
+    for file in list(_LOCKED):
+        file.close()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_close_inherited)
+
 
 def create_rows(folder: Path) -> FileIO:
     """Create the empty file, unbuffered and locked; of two processes that try, one gets a FileExistsError."""
     file = FileIO(folder / ROWS, "x")
-    if sys.platform != "win32":
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(file, fcntl.LOCK_EX)  # waits at most for the moment in which another process looks
+    _lock(file)
     return file
 
 
@@ -52,14 +70,22 @@ def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> None:
         raise
 
 
-def read_rows(folder: Path) -> list[Row]:
-    """Read the rows; what follows the last line end is a torn row and is dropped.
+def read_rows(folder: Path, size: int | None = None) -> Iterator[Row]:
+    """Yield the rows, one after the other; what follows the last line end is a torn row and is dropped.
+
+    Args:
+        size: bytes to read at most; all by default.
 
     Raises:
         ValueError: if any other line is not a row, naming it.
     """
-    *lines, _torn = (folder / ROWS).read_bytes().split(b"\n")
-    return [_parse(line, f"{folder / ROWS}: line {number}") for number, line in enumerate(lines, 1)]
+    with open(folder / ROWS, "rb") as file:
+        read = 0
+        for number, line in enumerate(file, 1):
+            read += len(line)
+            if not line.endswith(b"\n") or (size is not None and read > size):
+                return
+            yield _parse(line[:-1], f"{folder / ROWS}: line {number}")
 
 
 def last_row(folder: Path) -> Row | None:
@@ -91,8 +117,8 @@ def being_written(folder: Path) -> bool:
 def _parse(line: bytes, where: str) -> Row:
     try:
         row = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         row = None
-    if not isinstance(row, dict):
+    if not isinstance(row, dict) or any(isinstance(value, (dict, list)) for value in row.values()):
         raise ValueError(f"{where} is not a row: {line[:60]!r}")
     return restored(row)  # type: ignore[return-value]

@@ -181,7 +181,7 @@ def curve_of(record: Record, x: str, y: str) -> tuple[Array, Array]:
         ValueError: if x ever decreases, or either holds text.
     """
     xs, ys = record.column(x), record.column(y)
-    both = np.array([row.get(x) is not None and row.get(y) is not None for row in record.rows], bool)
+    both = record.columns.there(x) & record.columns.there(y)
     xs, ys = xs[both], ys[both]
     if not (np.diff(xs) >= 0).all() or np.isnan(xs).any():
         raise ValueError(f"{record.folder}: {x} must never decrease from row to row")

@@ -10,10 +10,12 @@ from typing import Any
 
 from rllab.runs.errors import SweepFailed
 from rllab.runs.job import Job, Worker, do_job
+from rllab.runs.locks import locked
 from rllab.runs.processes import check_sendable, run_in_processes
 from rllab.runs.progress import Progress
 from rllab.runs.record import ERROR, Record
-from rllab.runs.results import claim
+from rllab.runs.results import check_writable, claim
+from rllab.runs.storage import storable
 from rllab.runs.versions import one_thread
 
 
@@ -46,35 +48,42 @@ def sweep(
         OSError: if the folder cannot be written to, before any work.
     """
     jobs, folder = list(jobs), Path(folder)
-    _check(jobs, processes)
+    _check(jobs, processes, config)
     if processes > 1:
         check_sendable(worker)
-    waiting = claim(folder, config, jobs, resume)
     failed: dict[str, str] = {}
-    with one_thread(), Progress(folder, len(jobs) - len(waiting), len(jobs), describe=describe) as progress:
+    check_writable(folder)
+    with locked(folder):
+        waiting = claim(folder, config, jobs, resume)
+        with one_thread(), Progress(folder, len(jobs) - len(waiting), len(jobs), describe=describe) as progress:
 
-        def ended(job: Job, error: str | None) -> None:
-            if error is not None:
-                failed[job.name] = error
-            progress.ended(job, error)
+            def ended(job: Job, error: str | None) -> None:
+                if error is not None:
+                    failed[job.name] = error
+                progress.ended(job, error)
 
-        try:
-            if processes == 1:
-                for job in waiting:
-                    progress.started(job)
-                    ended(job, do_job(worker, job, folder))
-            else:
-                run_in_processes(worker, waiting, folder, processes, started=progress.started, ended=ended)
-        except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"({progress.done} of {len(jobs)} runs in {folder} are finished; --resume goes on)")
-            raise
+            try:
+                if processes == 1:
+                    for job in waiting:
+                        progress.started(job)
+                        ended(job, do_job(worker, job, folder))
+                else:
+                    run_in_processes(worker, waiting, folder, processes, started=progress.started, ended=ended)
+            except KeyboardInterrupt as interrupt:
+                interrupt.add_note(f"({progress.done} of {len(jobs)} runs in {folder} are finished; --resume goes on)")
+                raise
     if failed:
         what = "; ".join(f"{name}: {error} ({folder / name / ERROR})" for name, error in failed.items())
         raise SweepFailed(f"{len(failed)} of {len(jobs)} runs failed, the others are kept: {what}")
     return [Record.open(folder / job.name) for job in jobs]
 
 
-def _check(jobs: Sequence[Job], processes: int) -> None:
+def _check(jobs: Sequence[Job], processes: int, config: object) -> None:
+    if not isinstance(config, Mapping):
+        raise TypeError(f"sweep: config must be a mapping (dataclasses.asdict of a dataclass), got {config!r:.60}")
+    storable(config, "sweep: config")
+    for job in jobs:
+        storable(job.config, f"Job {job.name}.config")
     if processes < 1:
         raise ValueError(f"sweep: processes must be >= 1, got {processes}")
     if not jobs:
