@@ -1,6 +1,7 @@
 """Workers for the tests of sweeps, in a module that a child process can import quickly."""
 
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -64,3 +65,29 @@ def once_let(job, record):
     if not Path(job.config["permit"]).exists():
         raise RuntimeError("not yet")
     return {}
+
+
+def tear_down(job, record):
+    """Die, or raise, after the results' folder is gone; or fail in a way that is hard to write down."""
+    match job.name:
+        case "gone":
+            shutil.rmtree(record.folder.parent)
+            os._exit(3)
+        case "moves":
+            os.chdir("/")
+            record.append({"steps": 1})
+            return {"value": 1}
+        case "surrogate":
+            raise RuntimeError("half a sign \udc80, ∇ and \x1b[31m")
+        case "realtime":
+            os.kill(os.getpid(), signal.SIGRTMIN + 3)
+            time.sleep(30)
+        case "forks":
+            child = os.fork()
+            if child == 0:
+                time.sleep(30)
+                os._exit(0)
+            record.append({"steps": 1, "child": child})
+            time.sleep(30)
+    time.sleep(0.2)
+    return {"value": 1}
