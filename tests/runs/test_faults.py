@@ -198,7 +198,8 @@ from tests.proofs.sweep_workers import note
 assert sys.stderr is None
 sweep(note, [Job("a", {}, 0)], sys.argv[1], config={}, processes=1)
 at = torch.ones(2).double()
-rllab.measure_quality(rllab.estimators.SPSA(), rllab.problems.Staircase(dimension=2), at=at, budgets=[4], repeats=4, key=0)
+stairs, spsa = rllab.problems.Staircase(dimension=2), rllab.estimators.SPSA()
+rllab.measure_quality(spsa, stairs, at=at, budgets=[4], repeats=4, key=0)
 print("done")
 """
     assert python(CLOSED, program, tmp_path / "out").stdout == "done\n"
