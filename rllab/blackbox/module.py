@@ -206,9 +206,9 @@ class BlackBox(nn.Module):
     def estimate(self, cost: Cost, at: Any, key: Key, context: Tensor) -> Estimate:
         """Ask the estimator, and keep its answer and its state; a row's cost depends on its `context` (n, k) too."""
         estimator, past = self._gradient, self._past
-        state = estimator.given(past.state, context) if isinstance(estimator, Learner) else past.state
+        state = estimator.with_context(past.state, context) if isinstance(estimator, Learner) else past.state
         if self.evaluations == 0 and isinstance(estimator, Critic):
-            made = estimator.recall(at, state)
+            made = estimator.predict(at, state)
         else:
             made = estimator(cost, at, evaluations=self.evaluations, key=key, state=state, errors=False)
         past.state, past.estimate = made.state, made
