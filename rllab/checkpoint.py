@@ -11,7 +11,7 @@ import torch
 
 from rllab.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2  # 1 was of version 0.1, with other names of arguments
 
 
 def write_checkpoint(who: str, path: Path, content: dict[str, Any]) -> None:
