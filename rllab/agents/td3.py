@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.agents.adam import Adam
+from rllab.agents.actor import Actor
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
 from rllab.agents.collectors import StepCollector
@@ -17,8 +17,6 @@ from rllab.agents.draws import Draws
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.rollouts import make_environment
 from rllab.agents.twin_critics import TwinCritics
-from rllab.backprop import Tanh
-from rllab.backprop.network import MLPChain
 from rllab.backprop.replay import Recorded
 from rllab.checks import check_count, check_fraction, check_not_negative, check_positive, check_widths
 from rllab.estimate import Estimate, Target
@@ -90,16 +88,13 @@ class TD3(Agent):
         if self.policy.low is None:
             raise ValueError(f"{who}: actions must be a Box, got {self.policy.choices} discrete ones")
         o, k = len(self.policy.scale), len(self.policy.low)
+        self.actor = Actor(self.policy, self.weights, self.lr)
         self.critics = TwinCritics(o, k, self.critic_hidden, key=self.key.child("critics"), lr=self.lr)
-        self.target_weights = self.weights.clone()
-        self.optimizer = Adam(self.weights, self.lr)
         self.critic_updates = 0
         self.replay = Replay(self.buffer_size, o, k)
         env = make_environment(who, self.environment, self.environment_arguments)
         self.collector = StepCollector(env, self.policy, self.replay, self.spent, self.key.child("episode"))
-        self._actor = MLPChain(self.policy.network, Tanh())
-        self._arrays = self.policy.network.on_arrays(self.weights)  # share memory: always the current weights
-        self._buffers, self._gradient = Buffers(), torch.zeros_like(self.weights)
+        self._buffers = Buffers()
         self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
 
     def _begin(self) -> None:
@@ -113,7 +108,9 @@ class TD3(Agent):
             if self.spent.steps < self.learning_starts:
                 action = draws.uniform[i]
             else:
-                action = self._explore(self.collector.observe(), draws.normal[i])
+                # a = clip(π(o) + ε)
+                action = self.actor.act(self.collector.observe()) + self.action_noise * draws.normal[i]
+                action = np.clip(action, -1.0, 1.0)
             returns += self.collector.step(action)
             if self.spent.steps == self.learning_starts:
                 # the cost to go, times 1 − γ, of an episode without end; from 0 it would take some 1/(τ (1 − γ)) steps
@@ -121,10 +118,6 @@ class TD3(Agent):
             if self.spent.steps > self.learning_starts:
                 self.update(self.replay.batch(draws.picks[i]), draws.noise[i])
         return returns
-
-    def _explore(self, o: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        a = np.tanh(self.policy.network.forward_array(self._arrays, o))
-        return np.clip(a + self.action_noise * noise, -1.0, 1.0)
 
     def update(self, batch: Batch, noise: Tensor) -> None:
         """Make one step of the critics, and of actor and targets every `policy_delay`-th.
@@ -134,24 +127,23 @@ class TD3(Agent):
             noise: N(0, 1), (n, k).
         """
         noise = self._buffers("noise", *noise.shape).copy_(noise)
-        # all that may be replaced, so that no step is made again as it was recorded with something else
-        networks = self.weights, self.target_weights, self.critics.weights, self.critics.targets
-        optimizers = self.optimizer, self.optimizer.lr, self.critics.optimizer, self.critics.optimizer.lr
+        # all that a step reads, so that none is made again as it was recorded with something else
         numbers = self.gamma, self.tau, self.target_policy_noise, self.target_noise_clip
-        self._step_critics(batch, noise, *networks, *optimizers, *numbers)
+        read = (batch, noise, *self.actor.reads, *self.critics.reads, *numbers)
+        self._step_critics(*read)
         self.critic_updates += 1
         if self.critic_updates % self.policy_delay == 0:
-            self._step_actor(batch, *networks, *optimizers, *numbers)
+            self._step_actor(*read)
             self.spent.updates += 1
 
-    def _descend_critics(self, batch: Batch, noise: Tensor, *_: Any) -> None:
+    def _descend_critics(self, batch: Batch, noise: Tensor, *read: Any) -> None:
         y = self.target(batch, noise, self._buffers("y", len(noise)))
         self.critics.regress(batch.observations, batch.actions, y)
 
-    def _descend_actor(self, batch: Batch, *_: Any) -> None:
+    def _descend_actor(self, batch: Batch, *read: Any) -> None:
         _, gradient = self.descent(batch.observations)
-        self.optimizer.step(gradient)
-        self.target_weights.lerp_(self.weights, self.tau)
+        self.actor.optimizer.step(gradient)
+        self.actor.follow(self.tau)
         self.critics.follow(self.tau)
 
     def target(self, batch: Batch, noise: Tensor, out: Tensor | None = None) -> Tensor:
@@ -159,7 +151,7 @@ class TD3(Agent):
         sigma, b, y = self.target_policy_noise, self.target_noise_clip, torch.empty(len(noise)) if out is None else out
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
         epsilon = torch.mul(noise, sigma, out=self._buffers("epsilon", *noise.shape)).clamp_(-b, b)
-        a = epsilon.add_(self._actor.forward(self.target_weights, batch.next_observations)).clamp_(-1.0, 1.0)
+        a = epsilon.add_(self.actor.forward(self.actor.targets, batch.next_observations)).clamp_(-1.0, 1.0)
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i(o', ā')
         self.critics.larger(self.critics.targets, batch.next_observations, a, out=y)
         torch.addcmul(y, y, batch.terminated, value=-1.0, out=y)
@@ -168,9 +160,8 @@ class TD3(Agent):
     def descent(self, observations: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,); written over."""
         # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
-        cost, slope = self.critics.through(observations, self._actor.forward(self.weights, observations))
-        self._actor.backward(slope, self._gradient, to_input=False)
-        return cost, self._gradient
+        cost, slope = self.critics.through(observations, self.actor.forward(self.actor.weights, observations))
+        return cost, self.actor.backward(slope)
 
     def actor_gradient(self, observations: np.ndarray) -> Estimate:
         """Return the gradient the actor would follow, backpropagated through critic 1.
@@ -193,16 +184,14 @@ class TD3(Agent):
 
     def _state(self) -> dict[str, Any]:
         return {
-            "target_weights": self.target_weights,
-            "optimizer": self.optimizer.state_dict(),
+            "actor": self.actor.state_dict(),
             "critics": self.critics.state_dict(),
             "critic_updates": self.critic_updates,
             "replay": self.replay.state_dict(),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.target_weights.copy_(state["target_weights"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.actor.load_state_dict(state["actor"])
         self.critics.load_state_dict(state["critics"])
         self.critic_updates = state["critic_updates"]
         self.replay.load_state_dict(state["replay"])

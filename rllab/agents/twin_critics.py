@@ -56,6 +56,11 @@ class TwinCritics:
         self._chain = MLPChain(self.network)  # both critics take turns: buffers that are warm
         self._buffers = Buffers()
 
+    @property
+    def reads(self) -> tuple[object, ...]:
+        """All that a pass reads and somebody may replace: when one is another object, a record no longer holds."""
+        return self.weights, self.targets, self.optimizer, self.optimizer.lr
+
     def larger(self, weights: Tensor, observations: Tensor, actions: Tensor, out: Tensor) -> Tensor:
         """Return max_i Q_i(o, a) at weights (2, d), in `out`, (n,)."""
         pairs = self._paired(observations, actions)

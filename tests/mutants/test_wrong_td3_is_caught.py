@@ -7,6 +7,8 @@ import pytest
 import torch
 
 from rllab.agents import TD3, td3
+from rllab.agents.adam import Adam
+from rllab.backprop import Tanh
 from tests.proofs.agents import (
     mutant,
     mutants,
@@ -84,7 +86,7 @@ def no_noise(self, batch, noise, out=None):
 
 def from_current_networks(self, batch, noise, out=None):
     critics = Swapped(self.critics, targets=self.critics.weights)
-    return TD3.target(Swapped(self, target_weights=self.weights, critics=critics), batch, noise)
+    return TD3.target(Swapped(self, actor=Swapped(self.actor, targets=self.weights), critics=critics), batch, noise)
 
 
 def actor_every_step(self, batch, noise):
@@ -94,7 +96,7 @@ def actor_every_step(self, batch, noise):
 
 
 def targets_of(agent):
-    return agent.target_weights, agent.critics.targets
+    return agent.actor.targets, agent.critics.targets
 
 
 def targets_never_follow(self, batch, noise):
@@ -140,18 +142,19 @@ def actor_through_the_second_critic(self, observations):
 
 def actor_past_the_tanh(self, observations):
     """∂Ĉ/∂a taken for the slope at what tanh squashes."""
-    slope, td3.Tanh._vjp_state = td3.Tanh._vjp_state, lambda module, v, z, w, y, out=None: v
+    slope, Tanh._vjp_state = Tanh._vjp_state, lambda module, v, z, w, y, out=None: v
     try:
         return TD3.descent(self, observations)
     finally:
-        td3.Tanh._vjp_state = slope
+        Tanh._vjp_state = slope
 
 
 # ---- what every agent must do, shown by TD3
 
 
 def forgets_the_optimiser(self):
-    return TD3._state(self) | {"optimizer": td3.Adam(self.weights, self.lr).state_dict()}
+    state = TD3._state(self)
+    return state | {"actor": state["actor"] | {"optimizer": Adam(self.weights, self.lr).state_dict()}}
 
 
 def forgets_the_replay(self):
@@ -170,7 +173,10 @@ def forgets_where_the_delay_stood(self):
 
 def forgets_the_targets(self):
     state = TD3._state(self)
-    return state | {"target_weights": self.weights, "critics": state["critics"] | {"targets": self.critics.weights}}
+    return state | {
+        "actor": state["actor"] | {"targets": self.weights},
+        "critics": state["critics"] | {"targets": self.critics.weights},
+    }
 
 
 def plays_in_the_learners_environment(self, episodes=20):
