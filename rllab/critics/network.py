@@ -1,4 +1,4 @@
-"""ScalarNetwork: one number of each row, N(z, w), with the two gradients that a critic needs of it."""
+"""ScalarNetwork: one number of each input, N(z, w), with the two gradients that a critic needs of it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from rllab.keys import Key
 
 
 class ScalarNetwork:
-    """Compute N (n,) of rows z (n, d) by tanh layers, and backpropagate to the rows or to the weights.
+    """Compute N (n,) of inputs z (n, d) by tanh layers, and backpropagate to the inputs or to the weights.
 
     ∂N_p/∂z_p is what an actor follows; Σ_p v_p ∂N_p/∂w at v = 2(N − y) is what fits N to y.
 
     Args:
-        d: width of a row.
+        d: width of an input.
         hidden: widths of the layers; () makes N linear.
-        dtype: of weights and rows.
+        dtype: of weights and inputs.
     """
 
     def __init__(self, d: int, hidden: tuple[int, ...], dtype: torch.dtype):
@@ -35,7 +35,7 @@ class ScalarNetwork:
         return z[:, 0]
 
     def slope(self, w: Tensor, z: Tensor) -> Tensor:
-        """Return ∂N/∂z of each row, (n, d)."""
+        """Return ∂N/∂z of each input, (n, d)."""
         self._chain.forward(w, z)
         slope = self._chain.backward(z.new_full((len(z), 1), 1 / len(z)) * len(z))
         assert slope is not None
