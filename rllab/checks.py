@@ -35,6 +35,14 @@ def check_not_negative(who: str, **values: object) -> None:
     _check(who, values, ">= 0 and finite", lambda value: value >= 0)
 
 
+def check_fraction(who: str, *, below: bool = False, **values: object) -> None:
+    """Raise an error unless every value is a real number in (0, 1], or, if it must be `below` 1, in (0, 1)."""
+    if below:
+        _check(who, values, "in (0, 1)", lambda value: 0 < value < 1)
+    else:
+        _check(who, values, "in (0, 1]", lambda value: 0 < value <= 1)
+
+
 def check_count(who: str, least: int = 1, **values: object) -> None:
     """Raise an error unless every value is an integer >= `least`: TypeError for another type, else ValueError."""
     for name, value in values.items():

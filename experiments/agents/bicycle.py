@@ -40,8 +40,8 @@ HIDDEN = {"mlp": (64, 64), "linear": ()}
 # The best of TRIALS with the default policy, from the table that `--tune` prints; linear policies use the same.
 SETTINGS: dict[str, dict[str, Any]] = {
     "evolution": {"sigma": 0.1, "population": 32, "lr": 0.05},
-    "reinforce": {"batch": 32, "lr": 0.03, "std": 0.25},
-    "td3": {"tau": 0.05, "exploration": 0.4, "discount": 0.99},
+    "reinforce": {"episodes": 32, "lr": 0.03, "std": 0.25},
+    "td3": {"tau": 0.05, "action_noise": 0.4, "gamma": 0.99},
 }
 TRIALS: dict[str, list[dict[str, Any]]] = {
     "evolution": [
@@ -56,8 +56,8 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "reinforce": [
-        {"batch": batch, "lr": lr, "std": std}
-        for batch, lr, std in (
+        {"episodes": episodes, "lr": lr, "std": std}
+        for episodes, lr, std in (
             (64, 0.01, 0.5),
             (32, 0.01, 0.5),
             (64, 0.03, 0.5),
@@ -67,8 +67,8 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "td3": [
-        {"tau": tau, "exploration": exploration, "discount": discount}
-        for tau, exploration, discount in (
+        {"tau": tau, "action_noise": action_noise, "gamma": gamma}
+        for tau, action_noise, gamma in (
             (0.005, 0.1, 0.99),
             (0.02, 0.1, 0.99),
             (0.02, 0.4, 0.97),

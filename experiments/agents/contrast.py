@@ -37,7 +37,7 @@ from torch.nn.functional import cosine_similarity
 
 from rllab import Key, plots
 from rllab import estimators as est
-from rllab.critics.network import network_of
+from rllab.critics.network import ScalarNetwork
 from rllab.problems import LQR
 from rllab.problems.lqr import Trajectories
 from rllab.runs import Job, Record
@@ -211,15 +211,13 @@ def through_net(problem: LQR, runs: Trajectories, to_go: Tensor, key: Key, fits:
     rows, y = z.flatten(0, 1), to_go.flatten()
     m_z, s_z, m_y, s_y = rows.mean(0), rows.std(0), y.mean(), y.std()
     rows, y = (rows - m_z) / s_z, (y - m_y) / s_y
-    net = network_of(rows.shape[1], (64, 64), torch.float64)
+    net = ScalarNetwork(rows.shape[1], (64, 64), torch.float64)
     w = net.initial(key.child("weights")).requires_grad_()
     adam, picks = torch.optim.Adam([w], lr=3e-3, fused=True), key.child("minibatch").generator()
-    flat, made = w.detach(), None
+    flat, w.grad = w.detach(), torch.empty_like(w)
     for _ in range(fits):
         chosen = torch.randint(len(rows), (256,), generator=picks)
-        v = 2 * (net.value(flat, rows[chosen]) - y[chosen])
-        made = net.pull(flat, rows[chosen], v, made)
-        w.grad = made.weights
+        net.backward(2 * (net.forward(flat, rows[chosen]) - y[chosen]), w.grad)
         adam.step()
 
     def slope(x: Tensor, u: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ from rllab.runs.versions import machine
 
 Step = Callable[[], object]
 ID = "rllab_envs:rllab/BicycleBalance-v0"
-STEPS, WARMUP, SECONDS = 2_000, 1_000, 0.05
+STEPS, LEARNING_STARTS, SECONDS = 2_000, 1_000, 0.05
 SHAPES = [(256, 256), (64, 256), (64, 64)]  # width of both hidden layers, minibatch
 LOOP = 100  # µs of loop a step, at most
 GOALS = [("rllab", "products", (256, 256), 1.10, True), ("SB3", "rllab", (64, 256), 3.5, False)]
@@ -49,24 +49,30 @@ class Still(gymnasium.Env):
 
 
 def learner(*, update: bool = True, environment: bool = True) -> TD3:
-    """Return an agent past its warm-up, one or both of its parts made to do nothing."""
-    agent = TD3(ID, hidden=(64, 64), critic_hidden=(64, 64), warmup=WARMUP)
-    agent.learn(WARMUP + STEPS)
+    """Return an agent that has started to learn, one or both of its parts made to do nothing."""
+    agent = TD3(ID, hidden=(64, 64), critic_hidden=(64, 64), learning_starts=LEARNING_STARTS)
+    agent.learn(LEARNING_STARTS + STEPS)
     if not update:
-        agent.update = lambda batch, smoothing: None
+        agent.update = lambda batch, noise: None
     if not environment:
-        agent.env = Still()
+        agent.collector.env = Still()
     return agent
 
 
 def rllab(width: int, n: int) -> Step:
-    agent = TD3("Pendulum-v1", hidden=(width, width), critic_hidden=(width, width), batch=n, warmup=WARMUP)
-    agent.learn(WARMUP)
-    picks, smoothing = torch.empty(n, dtype=torch.float64), torch.empty(n, 1)
+    agent = TD3(
+        "Pendulum-v1",
+        hidden=(width, width),
+        critic_hidden=(width, width),
+        batch_size=n,
+        learning_starts=LEARNING_STARTS,
+    )
+    agent.learn(LEARNING_STARTS)
+    picks, noise = torch.empty(n, dtype=torch.float64), torch.empty(n, 1)
     picked, normal = torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)
 
     def step() -> None:
-        agent.update(agent.replay.batch(picks.uniform_(generator=picked)), smoothing.normal_(generator=normal))
+        agent.update(agent.replay.batch(picks.uniform_(generator=picked)), noise.normal_(generator=normal))
 
     return step
 
@@ -106,11 +112,11 @@ def stable_baselines3(width: int, n: int) -> Step:
         gymnasium.make("Pendulum-v1"),
         policy_kwargs={"net_arch": [width, width]},
         buffer_size=10_000,
-        learning_starts=WARMUP,
+        learning_starts=LEARNING_STARTS,
         batch_size=n,
         seed=0,
     )
-    model.learn(WARMUP + 10)
+    model.learn(LEARNING_STARTS + 10)
     return lambda: model.train(gradient_steps=1, batch_size=n)
 
 
@@ -178,7 +184,7 @@ def parts(rounds: int) -> list[str]:
     columns = zip(*([seconds(agent) for agent in agents] for _ in range(rounds)), strict=True)
     whole, without_update, loop = (min(column) / STEPS * 1e6 for column in columns)
     rows = [
-        f"A step on the bicycle, 64 × 64 wide, minibatches of {agents[0].batch}; CPU time, the least of {rounds}.",
+        f"A step on the bicycle, 64 × 64 wide, minibatches of {agents[0].batch_size}; CPU time, the least of {rounds}.",
         "",
         "| part | µs | share |",
         "| --- | --- | --- |",

@@ -30,7 +30,7 @@ from torch.nn.functional import cosine_similarity
 
 from rllab import Cost, Key, plots
 from rllab import estimators as est
-from rllab.critics import Critic, Fitted, Residual
+from rllab.critics import Critic, CriticState, Residual
 from rllab.runs import Job, Record
 
 SIGMA = 0.1  # of the smoothing: small beside the cost's waves
@@ -96,7 +96,7 @@ class Waves:
 
 
 def learner(steps: int = 400) -> Critic:
-    return Critic(hidden=(64, 64), spread=1.0, steps=steps, batch=128, lr=3e-3)
+    return Critic(hidden=(64, 64), sigma=1.0, gradient_steps=steps, batch_size=128, lr=3e-3)
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
@@ -108,9 +108,9 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     cost = waves.cost(tau, key.child("noise"))
     at = points(HELD_OUT, d, key.child("held out"))
     truth = waves.gradient(at)
-    state: Fitted | None = None
+    state: CriticState | None = None
     for n in SHOWN[: 2 if fast else None]:
-        state = taught(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
+        state = fitted(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
         angle, error = held_to(state.gradient(at), truth)
         record.append({"part": "fit", "shown": n, "cosine": angle, "error": error, "held_out": state.held_out})
     assert state is not None
@@ -133,7 +133,7 @@ def points(n: int, d: int, key: Key) -> Tensor:
     return torch.randn(n, d, generator=key.generator(), dtype=torch.float64)
 
 
-def taught(critic: Critic, cost: Cost, d: int, total: int, key: Key, state: Fitted | None) -> Fitted:
+def fitted(critic: Critic, cost: Cost, d: int, total: int, key: Key, state: CriticState | None) -> CriticState:
     """Return the critic after `total` evaluations in all, in pairs around 0 as wide as the held-out points are."""
     spent = 0 if state is None else state.spent
     made = critic(cost, torch.zeros(d, dtype=torch.float64), evaluations=total - spent, key=key, state=state)
@@ -147,10 +147,12 @@ def held_to(g: Tensor, truth: Tensor) -> tuple[float, float]:
 
 
 def actor(waves: Waves, cost: Cost, d: int, every: int, key: Key, steps: int) -> Iterator[float]:
-    """Yield the true cost along a descent through a critic that is fitted at every so-manieth step only."""
+    """Yield the true cost along a descent through a critic that is fitted at every n-th step only."""
     w = torch.full((d,), 2.0, dtype=torch.float64, requires_grad=True)
     adam, state = torch.optim.Adam([w], lr=0.05), None
-    critic = Critic(hidden=(32,), spread=0.3, steps=40, batch=64, lr=5e-3, every=every, capacity=400)
+    critic = Critic(
+        hidden=(32,), sigma=0.3, gradient_steps=40, batch_size=64, lr=5e-3, train_freq=every, buffer_size=400
+    )
     for step in range(steps):
         yield float(waves.value(w.detach()))
         e = critic(cost, w.detach(), evaluations=16, key=key.child(step), state=state)
@@ -165,11 +167,11 @@ def fitted_cosine(seed: int, fast: bool, shown: int, labels: str = "true") -> fl
     waves = Waves.drawn(d, 1.0, key.child("waves"))
     at = points(HELD_OUT, d, key.child("held out"))
     if shown == 0:
-        net = learner().begun(None).remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
+        net = learner().init().remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
         net = replace(net, weights=net.start(1, key), scales=net.normalised()[2])
         return held_to(net.gradient(at), waves.gradient(at))[0]
     cost = waves.cost(0.0, key) if labels == "true" else Cost(lambda x: waves.value(x.flip(0)))
-    state = taught(learner(150 if fast else 400), cost, d, shown, key.child("fresh"), None)
+    state = fitted(learner(150 if fast else 400), cost, d, shown, key.child("fresh"), None)
     return held_to(state.gradient(at), waves.gradient(at))[0]
 
 

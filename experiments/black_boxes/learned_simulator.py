@@ -43,7 +43,7 @@ AT_WEIGHTS = "smoothing at the weights"
 
 
 def critic(sigma: float) -> Critic:
-    return Critic(hidden=(64,), spread=sigma, steps=10, batch=128, capacity=4096)
+    return Critic(hidden=(64,), sigma=sigma, gradient_steps=10, batch_size=128, buffer_size=4096)
 
 
 METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # style, estimator at radius σ

@@ -59,7 +59,7 @@ class Method:
 
 
 def critic(sigma: float) -> Critic:
-    return Critic(hidden=(64,), spread=sigma, steps=8, batch=128, capacity=4096)
+    return Critic(hidden=(64,), sigma=sigma, gradient_steps=8, batch_size=128, buffer_size=4096)
 
 
 def residual(sigma: float) -> Residual:

@@ -150,7 +150,7 @@ def test_labels_that_were_handed_on_are_labels():
         (lambda: bp.mlp((2, 3)).backward(X2, Y2, weights=torch.zeros(3)), r"weights must be \(9,\), got \(3,\)"),
         (lambda: bp.mlp((2, 3)).backward(X2, Y2, engine="magic"), "engine must be explicit, autograd or differences"),
         (lambda: bp.mlp((2, 3)).weights_of("nothing"), "block must be one of .* got 'nothing'"),
-        (lambda: bp.mlp((2,)), r"mlp: got sizes \(2,\)"),
+        (lambda: bp.mlp((2,)), r"MLP: sizes must be two or more numbers >= 1, got \(2,\)"),
     ],
 )  # fmt: skip
 def test_errors_name_the_block_and_the_variable(make, message):

@@ -157,7 +157,7 @@ def ride(seed: int, sigma: float, most: int) -> float:
         population=32, lr=0.4,
     )  # fmt: skip
     start = best = float(agent.evaluate(episodes=20).returns.mean())
-    while agent.steps < most and best < 3 * start:
+    while agent.spent.steps < most and best < 3 * start:
         agent.learn(steps=10_000)
         best = largest(best, float(agent.evaluate(episodes=20).returns.mean()))
     return best / start

@@ -1,10 +1,4 @@
-"""Fitted: what a critic has learned so far, and from what: the state that travels from one estimate to the next.
-
-    ĉ(x) = m_c + s_c · mean_e N((x − m_x)/s_x, w_e)        ∇ĉ(x) = s_c mean_e ∇N/s_x
-
-m and s are means and standard deviations of the points and costs in the replay, N one tanh network each for the
-members e of an ensemble.
-"""
+"""CriticState: what a critic has learned so far, and from what; it travels from one estimate to the next."""
 
 from __future__ import annotations
 
@@ -14,13 +8,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllab.critics.network import Network, network_of
+from rllab.critics.network import ScalarNetwork
 from rllab.keys import Key
+
+Scales = tuple[Tensor, Tensor, Tensor, Tensor]  # m_x, s_x, m_c, s_c
 
 
 @dataclass(frozen=True, eq=False)
-class Fitted:
-    """A critic as it is after some fits. Nothing in it is ever written over.
+class CriticState:
+    """Hold a critic as it is after some fits; nothing in it is ever written over.
+
+        ĉ(x) = m_c + s_c · mean_e N((x − m_x)/s_x, w_e)        ∇ĉ(x) = s_c mean_e ∇N/s_x
+
+    m and s are means and standard deviations of the points and costs in the replay, N one tanh network each for the
+    members e of an ensemble.
 
     Attributes:
         hidden: widths of its networks.
@@ -28,10 +29,10 @@ class Fitted:
         points: (N, 2, d + k), the replay: pairs of points x⁺, x⁻, each beside its context.
         costs: (N, 2).
         spent: evaluations made for it so far.
-        calls, fits: how often it was shown evaluations, and fitted.
+        calls, fits: how often it was updated with evaluations, and fitted to its replay.
         context: (B, k), what else the cost of each problem depends on; k may be 0.
-        held_out: mean squared error on the last points it was shown, before it was fitted to them, over their
-            variance: 1 is as good as their mean. NaN before the second fit.
+        held_out: mean squared error on the last points it was updated with, before it was fitted to them, over
+            their variance: 1 is as good as their mean. NaN before the second fit.
         calibration: slope of the regression of those costs on its predictions: 1 if they are right on average, below
             1 if it exaggerates. NaN likewise.
         optimizer: state of torch's Adam.
@@ -48,18 +49,20 @@ class Fitted:
     held_out: float = float("nan")
     calibration: float = float("nan")
     optimizer: Any = None
-    scales: tuple[Tensor, Tensor, Tensor, Tensor] | None = None  # m_x, s_x, m_c, s_c
+    scales: Scales | None = None
 
     def value(self, at: Tensor) -> Tensor:
-        """Return ĉ at points (…, d), one row for each context: (…)."""
-        z, net, w, (_, _, mean, scale) = self._inputs(at)
-        members = torch.stack([net.value(member, z) for member in w])
+        """Return ĉ at points (…, d), one for each context: (…).
+
+        Raises:
+            ValueError: nothing was fitted yet, or points and context have another width than those it was fitted to.
+        """
+        members, (_, _, mean, scale) = self._members(at)
         return (mean + scale * members.mean(0)).view(at.shape[:-1])
 
-    def spread(self, at: Tensor) -> Tensor:
+    def std(self, at: Tensor) -> Tensor:
         """Return the standard deviation of the ensemble's members at points (…, d); 0 for one member."""
-        z, net, w, (_, _, _, scale) = self._inputs(at)
-        members = torch.stack([net.value(member, z) for member in w])
+        members, (_, _, _, scale) = self._members(at)
         return (scale * members.std(0, correction=0)).view(at.shape[:-1])
 
     def gradient(self, at: Tensor) -> Tensor:
@@ -68,20 +71,20 @@ class Fitted:
         slope = sum((net.slope(member, z) for member in w[1:]), start=net.slope(w[0], z)) / len(w)
         return (s_c * slope / s_x)[:, : at.shape[-1]].reshape(at.shape)
 
-    def remember(self, points: Tensor, costs: Tensor, capacity: int) -> Fitted:
+    def remember(self, points: Tensor, costs: Tensor, buffer_size: int) -> CriticState:
         """Return the critic with pairs of points (2, n, …, d) and their costs (2, n, …) in its replay.
 
-        The replay keeps the last `capacity` evaluations.
+        The replay keeps the last `buffer_size` evaluations.
         """
         z, c = self._beside(points), costs.reshape(2, -1).T
         z, spent = z.view(2, -1, z.shape[1]).transpose(0, 1), self.spent + costs.numel()
         if self.points is not None and self.costs is not None:
             z, c = torch.cat((self.points, z)), torch.cat((self.costs, c))
-        keep = -(-capacity // 2)
+        keep = -(-buffer_size // 2)
         return replace(self, points=z[-keep:], costs=c[-keep:], spent=spent)
 
-    def tested(self, points: Tensor, costs: Tensor) -> Fitted:
-        """Return the critic with its errors on costs (2, n, …) that it was not fitted to."""
+    def evaluate(self, points: Tensor, costs: Tensor) -> CriticState:
+        """Return the critic with its errors, `held_out` and `calibration`, on costs (2, n, …) new to it."""
         if self.weights is None or costs.numel() < 2:
             return self
         c, guess = costs.reshape(-1), self.value(points).reshape(-1)
@@ -91,7 +94,7 @@ class Fitted:
         slope = float((around * (c - c.mean())).sum()) / square if square > 0 else float("nan")
         return replace(self, held_out=held_out, calibration=slope)
 
-    def normalised(self) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
+    def normalised(self) -> tuple[Tensor, Tensor, Scales]:
         """Return the replay's points and costs in units of their own spread, and that."""
         assert self.points is not None and self.costs is not None
         flat = self.points.flatten(0, 1)
@@ -100,15 +103,12 @@ class Fitted:
         s_x, s_c = torch.where(s_x > 0, s_x, 1.0), torch.where(s_c > 0, s_c, 1.0)
         return (self.points - m_x) / s_x, (self.costs - m_c) / s_c, (m_x, s_x, m_c, s_c)
 
-    def network(self, width: int, dtype: torch.dtype) -> Network:
-        return network_of(width, self.hidden, dtype)
-
     def start(self, members: int, key: Key) -> Tensor:
         """Return the weights (E, P), drawn anew before the first fit."""
         if self.weights is not None:
             return self.weights
         assert self.points is not None
-        net = self.network(self.points.shape[-1], self.points.dtype)
+        net = ScalarNetwork(self.points.shape[-1], self.hidden, self.points.dtype)
         return torch.stack([net.initial(key.child("weights", i)) for i in range(members)])
 
     def _beside(self, at: Tensor) -> Tensor:
@@ -118,16 +118,17 @@ class Fitted:
         beside = self.context.to(at).expand(*at.shape[:-1], -1)
         return torch.cat((at, beside), -1).reshape(-1, at.shape[-1] + beside.shape[-1])
 
-    def _inputs(self, at: Tensor) -> tuple[Tensor, Network, Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
+    def _inputs(self, at: Tensor) -> tuple[Tensor, ScalarNetwork, Tensor, Scales]:
         if self.weights is None or self.scales is None:
-            raise ValueError("Fitted: nothing was fitted yet; give the critic evaluations first")
+            raise ValueError("Critic: nothing was fitted yet; give the critic evaluations first")
         z = self._beside(at)
         m_x, s_x, _, _ = self.scales
         if z.shape[1] != len(m_x):
-            raise ValueError(f"Fitted: points with their context must have {len(m_x)} numbers, got {z.shape[1]}")
-        return (
-            ((z - m_x) / s_x).to(self.weights),
-            self.network(z.shape[1], self.weights.dtype),
-            self.weights,
-            self.scales,
-        )
+            raise ValueError(f"Critic: points with their context must have {len(m_x)} numbers, got {z.shape[1]}")
+        net = ScalarNetwork(z.shape[1], self.hidden, self.weights.dtype)
+        return ((z - m_x) / s_x).to(self.weights), net, self.weights, self.scales
+
+    def _members(self, at: Tensor) -> tuple[Tensor, Scales]:
+        """Return each network's outputs at points (…, d), (E, n)."""
+        z, net, w, scales = self._inputs(at)
+        return torch.stack([net.value(member, z) for member in w]), scales
