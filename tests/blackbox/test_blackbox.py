@@ -116,7 +116,7 @@ def test_what_cannot_be_right_is_refused_at_construction():
         BlackBox(step, scope="local", key=0)
     with pytest.raises(ValueError, match="downstream belongs to scope 'to_cost'"):
         BlackBox(step, scope="cost", downstream=step, key=0)
-    with pytest.raises(ValueError, match="scope must be one of .*, got 'global'"):
+    with pytest.raises(ValueError, match=r"scope must be one of .*, got 'global'"):
         BlackBox(step, scope="global", key=0)
     with pytest.raises(TypeError, match=r"offers \['value'\], but Backprop needs \['gradient'\]; differentiable=True"):
         BlackBox(step, est.Backprop(), scope="cost", key=0)
