@@ -17,6 +17,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from experiments.agents.flat_cost import flatness
 from experiments.agents.ride import draw_ride, store_ride
+from experiments.common.drawing import REFERENCE
 from experiments.common.frame import Flags, Judge, column, main
 
 import numpy as np
@@ -94,8 +95,6 @@ class Config(Flags):
     """Wall seconds each run may use to learn; whichever ends first."""
     policy: Literal["mlp", "linear"] = "mlp"
     """Two hidden layers of 64 and, as a fourth learner, evolution of a linear policy; or linear policies only."""
-    out: Path = Path("results/bicycle")
-    """Folder of records and figures."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials instead, on seeds that are never reported."""
 
@@ -252,7 +251,7 @@ def figure(records: list[Record], config: Config) -> Path:
     for ax, x in zip(axes, ("steps", "seconds"), strict=True):
         plots.curves(ax, runs, x, "evaluation", label="steps upright, mean of 20 rides", names=NAMES, log=True)
         for level, text in ((CAP, f"cap of {CAP:,} steps: 10 s"), (NO_CONTROL, f"no control: {NO_CONTROL}")):
-            ax.axhline(level, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+            ax.axhline(level, **REFERENCE, zorder=1)
             ax.annotate(
                 text, (0.01, level), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
                 va="bottom", color="#444444", fontsize=8,

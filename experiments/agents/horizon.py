@@ -28,12 +28,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.drawing import band, shared_legend
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, slopes
 
 import numpy as np
 import torch
 from scipy.linalg import solve_discrete_lyapunov
-from scipy.stats import t as student
 from torch import Tensor
 
 from rllab import Key, plots
@@ -66,8 +66,6 @@ LETTERS = (
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/horizon")
-    """Folder of records and figures."""
     units: int = 4000
     """Pairs or episodes at each place, of each seed."""
 
@@ -157,13 +155,13 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
 
 def table(records: list[Record], sweep: str, method: str, name: str = "variance") -> np.ndarray:
     """Return a number of each seed and place, (seeds, places)."""
-    return np.array([[r[name] for r in rec.rows if (r["sweep"], r["method"]) == (sweep, method)] for rec in records])
+    return by_seed(records, name, sweep=sweep, method=method)
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, places)."""
-    each = np.polyfit(np.log(x), np.log(y).T, 1)[0]
-    return float(each.mean()), float(student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
+    each = slopes(x, y)
+    return float(each.mean()), float(half_width(each))
 
 
 def crossing(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
@@ -230,21 +228,17 @@ def figure(records: list[Record], config: Config) -> Path:
     axes[1].sharey(axes[0])
     with plots.style():
         for ax, sweep, x in zip(axes, ("horizon", "systems"), (HORIZONS, SYSTEMS), strict=True):
+            ax.set(xscale="log", yscale="log")
             for method, how in METHODS.items():
-                y = table(records, sweep, method)
-                ax.fill_between(x, y.min(0), y.max(0), color=how.color, alpha=0.25, lw=0)
-                ax.loglog(
-                    x, y.mean(0), color=how.color, linestyle=how.linestyle, marker=how.marker, label=NAMES[method]
-                )
+                band(ax, x, table(records, sweep, method), how, middle=np.mean, alpha=0.25, label=NAMES[method])
             predicted = table(records, sweep, "smoothing", "predicted").mean(0)
             ax.loglog(x, predicted, "k+", markersize=11, label=EXACT)
             ax.set_xticks(x, [str(i) for i in x])
             ax.minorticks_off()
-            ax.set_ylabel("variance of ĝ/‖∇J‖² × environment steps")
+            ax.set(ylabel="variance of ĝ/‖∇J‖² × environment steps")
         axes[0].set(xlabel="horizon T, steps of an episode", title="Longer episodes: 1 integrator, d = 2 gains")
         axes[1].set(xlabel="double integrators k, d = 2k² gains", title=f"More gains: T = {FIXED_HORIZON} steps")
-        handles, labels = axes[0].get_legend_handles_labels()
-        drawing.legend(handles, labels, title=LETTERS, alignment="left", loc="outside lower center", ncols=2)
+        shared_legend(drawing, axes[0], 2, title=LETTERS, alignment="left")
         drawing.suptitle(
             "Linear-quadratic control by u = −Kx + noise: how noisy is a policy gradient, for the steps it takes?\n"
             f"Variance: trace of the covariance of ĝ, an estimate of ∇J(K). Means of {len(records)} seeds; bands: all"

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.drawing import GREY, legend_below
+from experiments.common.frame import Flags, Judge, by_seed, main
 
 import numpy as np
 import torch
@@ -43,8 +44,6 @@ class Config(Flags):
 
     rows: int = 4_000
     """Antithetic pairs at each place, for each seed."""
-    out: Path = Path("results/scope")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=2, rows=2_000, processes=1)
@@ -104,9 +103,8 @@ def exact_slope(x: float, t: float) -> float:
 
 def mean(records: list[Record], name: str, **wanted: object) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over seeds of a kind of estimate, row by row, and its standard error."""
-    rows = [[r for r in record.rows if all(r[k] == v for k, v in wanted.items())] for record in records]
-    each, errors = (np.array([[r[what] for r in mine] for mine in rows]) for what in (name, f"{name} error"))
-    return each.mean(0), np.sqrt((errors**2).sum(0)) / len(rows)
+    each, errors = (by_seed(records, what, **wanted) for what in (name, f"{name} error"))
+    return each.mean(0), np.sqrt((errors**2).sum(0)) / len(records)
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -145,7 +143,7 @@ def figure(records: list[Record], config: Config) -> Path:
                     PLACES, got, 2 * error, color=colour, marker=marker, linestyle="", label=f"estimated, {name}"
                 )
             ax.plot(fine, exact(fine, t, 0.5), color="#000000", label="exact slope of E (f(x + σu) − t)²")
-            ax.axhline(0, color="#666666", linewidth=0.8)
+            ax.axhline(0, color=GREY, linewidth=0.8)
             ax.set(xlabel="x; the step is at 0", ylabel="slope of the cost", title=f"Step, cost (f − {t:g})², σ = 0.5")
         for block, sigmas, fill in (("step", SIGMAS, True), ("slope", SMOOTH_SIGMAS, False)):
             for name, (colour, marker) in looks.items():
@@ -157,12 +155,12 @@ def figure(records: list[Record], config: Config) -> Path:
                                  linestyle=plots.SOLID if fill else plots.DASHED,
                                  markerfacecolor=colour if fill else "white", label=f"{block}, {name}")  # fmt: skip
         axes[2].axhline(1, color="#000000", linewidth=0.9)
-        axes[2].axhline(0, color="#666666", linewidth=0.8)
+        axes[2].axhline(0, color=GREY, linewidth=0.8)
         axes[2].set(
             xscale="log", xlabel="smoothing radius σ", ylabel="estimate/exact slope", title=f"x = {AT:g}, t = 0.3"
         )
         for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8)
+            legend_below(ax, 1, down=0.17)
         drawing.suptitle(
             f"A block that jumps, estimated alone or with what follows; {config.seeds} seeds, bars: 2 s.e."
         )
