@@ -35,7 +35,7 @@ SCALE = (0.1, 0.3, 0.3, 3.0)  # rad, rad/s, rad, rad/s: round numbers near what 
 TUNING_SEEDS = (100, 101, 102)
 NAMES = {"evolution": "evolution", "reinforce": "reinforce", "td3": "TD3"}
 TUNING_STEPS = {"evolution": 500_000, "reinforce": 500_000, "td3": 15_000}  # some ten seconds or more of each
-FAST_STEPS = {"evolution": 400_000, "reinforce": 300_000, "td3": 1_200}  # of linear policies, for --fast
+FAST_STEPS = {"evolution": 100_000, "reinforce": 260_000, "td3": 1_100}  # of linear policies, for --fast
 HIDDEN = {"mlp": (64, 64), "linear": ()}
 SHOWN = ("evolution", "linear")  # the learner whose first seed rides in the GIF
 

@@ -100,7 +100,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
-    """Estimate the gradient of every policy by every method, and hold it to the exact one."""
+    """Estimate the gradient of every policy by every method, and compare it with the exact one."""
     exact: list[list[float]] = []
     problem, key, fast = task(), Key(job.seed), job.config["fast"]
     for p, gains in enumerate(policies()):

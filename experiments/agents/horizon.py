@@ -67,7 +67,7 @@ LETTERS = (
 @dataclass(frozen=True)
 class Config(Flags):
     units: int = 4000
-    """Pairs or episodes at each place, of each seed."""
+    """Pairs or episodes in each setting, for each seed."""
 
     def faster(self) -> Self:
         return replace(super().faster(), units=1500)
@@ -154,18 +154,18 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
 
 
 def table(records: list[Record], sweep: str, method: str, name: str = "variance") -> np.ndarray:
-    """Return a number of each seed and place, (seeds, places)."""
+    """Return a number of each seed and setting, (seeds, settings)."""
     return by_seed(records, name, sweep=sweep, method=method)
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, places)."""
+    """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, settings)."""
     each = slopes(x, y)
     return float(each.mean()), float(half_width(each))
 
 
 def crossing(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    """Return where log a − log b, linear between places in log x, first turns from + to − or back; NaN if nowhere."""
+    """Return where log a − log b, linear between settings in log x, first turns from + to − or back; NaN if nowhere."""
     difference = np.log(a / b)
     for i in range(len(x) - 1):
         if difference[i] * difference[i + 1] <= 0 and difference[i] != difference[i + 1]:
@@ -188,11 +188,11 @@ SLOPES: dict[tuple[str, str], tuple[float, float, str]] = {
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    places = {"horizon": np.array(HORIZONS), "systems": np.array(SYSTEMS)}
+    settings = {"horizon": np.array(HORIZONS), "systems": np.array(SYSTEMS)}
     off = np.array([[row["off"] for row in record.rows] for record in records])
     pooled = np.abs(off.sum(0)).max() / math.sqrt(len(records))
-    judge(pooled <= 6, f"bias along ∇J: at most {pooled:.1f} standard errors in {off.shape[1]} places (needs <= 6)")
-    for sweep in places:
+    judge(pooled <= 6, f"bias along ∇J: at most {pooled:.1f} standard errors in {off.shape[1]} settings (needs <= 6)")
+    for sweep in settings:
         ratio = table(records, sweep, "smoothing").mean(0) / table(records, sweep, "smoothing", "predicted").mean(0)
         judge(
             np.abs(ratio - 1).max() <= 0.15,
@@ -200,7 +200,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{ratio.max():.3f} (needs within 0.15)",
         )
     for (sweep, method), (least, most, theory) in SLOPES.items():
-        x, y = places[sweep], table(records, sweep, method)
+        x, y = settings[sweep], table(records, sweep, method)
         if sweep == "horizon":
             x, y = x[x >= LONG], y[:, x >= LONG]
         value, half = slope(x, y)
@@ -213,7 +213,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         last, spread = slope(x[-2:], y[:, -2:])
         judge.note(f"between the last two {letter}: {last:.2f} ± {spread:.2f}; at {letter} = {x[0]} and {x[-1]}: "
                    f"{y.mean(0)[0]:.3g} and {y.mean(0)[-1]:.3g}")  # fmt: skip
-    for sweep, x in places.items():
+    for sweep, x in settings.items():
         for method in ("score", "score, V"):
             a, b = table(records, sweep, "smoothing").mean(0), table(records, sweep, method).mean(0)
             where = crossing(x, a, b)

@@ -98,7 +98,7 @@ def learner(steps: int = 400) -> Critic:
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
-    """Fit a critic to more and more evaluations, hold its gradient to the truth, and correct it with m pairs."""
+    """Fit a critic to more and more evaluations, compare its gradient with the truth, and correct it with m pairs."""
     fast = job.config["fast"]
     d, omega, tau = CASES[job.config["case"]]
     key = Key(job.seed)
@@ -108,8 +108,8 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     truth = waves.gradient(at)
     state: Fitted | None = None
     for n in SHOWN[: 2 if fast else None]:
-        state = taught(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
-        angle, error = held_to(state.gradient(at), truth)
+        state = fitted(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
+        angle, error = compared(state.gradient(at), truth)
         record.append({"part": "fit", "shown": n, "cosine": angle, "error": error, "held_out": state.held_out})
     assert state is not None
     for m in PAIRS:
@@ -120,7 +120,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
         ).gradient
         for method, g in (("smoothing", plain), ("critic", state.gradient(at)), ("residual", corrected)):
             assert isinstance(g, Tensor)
-            record.append({"part": "pairs", "method": method, "pairs": m, "error": held_to(g, truth)[1]})
+            record.append({"part": "pairs", "method": method, "pairs": m, "error": compared(g, truth)[1]})
     for every in REFITS:
         for i, gap in enumerate(actor(waves, cost, d, every, key.child("actor", every), 10 if fast else STEPS)):
             record.append({"part": "actor", "every": every, "step": i, "value": gap})
@@ -131,21 +131,21 @@ def points(n: int, d: int, key: Key) -> Tensor:
     return torch.randn(n, d, generator=key.generator(), dtype=torch.float64)
 
 
-def taught(critic: Critic, cost: Cost, d: int, total: int, key: Key, state: Fitted | None) -> Fitted:
+def fitted(critic: Critic, cost: Cost, d: int, total: int, key: Key, state: Fitted | None) -> Fitted:
     """Return the critic after `total` evaluations in all, in pairs around 0 as wide as the held-out points are."""
     spent = 0 if state is None else state.spent
     made = critic(cost, torch.zeros(d, dtype=torch.float64), evaluations=total - spent, key=key, state=state)
     return made.state
 
 
-def held_to(g: Tensor, truth: Tensor) -> tuple[float, float]:
+def compared(g: Tensor, truth: Tensor) -> tuple[float, float]:
     """Return the median cosine, and the mean squared error over the mean square of the truth."""
     error = (g - truth).square().sum() / truth.square().sum()
     return float(cosine_similarity(g, truth).median()), float(error)
 
 
 def actor(waves: Waves, cost: Cost, d: int, every: int, key: Key, steps: int) -> Iterator[float]:
-    """Yield the true cost along a descent through a critic that is fitted at every so-manieth step only."""
+    """Yield the true cost along a descent through a critic that is fitted at every n-th step only."""
     w = torch.full((d,), 2.0, dtype=torch.float64, requires_grad=True)
     adam, state = torch.optim.Adam([w], lr=0.05), None
     critic = Critic(hidden=(32,), spread=0.3, steps=40, batch=64, lr=5e-3, every=every, capacity=400)
@@ -165,10 +165,10 @@ def fitted_cosine(seed: int, fast: bool, shown: int, labels: str = "true") -> fl
     if shown == 0:
         net = learner().begun(None).remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
         net = replace(net, weights=net.start(1, key), scales=net.normalised()[2])
-        return held_to(net.gradient(at), waves.gradient(at))[0]
+        return compared(net.gradient(at), waves.gradient(at))[0]
     cost = waves.cost(0.0, key) if labels == "true" else Cost(lambda x: waves.value(x.flip(0)))
-    state = taught(learner(150 if fast else 400), cost, d, shown, key.child("fresh"), None)
-    return held_to(state.gradient(at), waves.gradient(at))[0]
+    state = fitted(learner(150 if fast else 400), cost, d, shown, key.child("fresh"), None)
+    return compared(state.gradient(at), waves.gradient(at))[0]
 
 
 @row(

@@ -6,11 +6,16 @@ import math
 from collections.abc import Iterable, Sequence
 
 from experiments.common.frame import Judge, by_seed
-from experiments.common.printed import agrees
 
 import numpy as np
 
 from rllab.runs import Record
+
+
+def agrees(value: float, text: str) -> bool:
+    """Whether a number rounds to the one printed, in the middle between two included: "17.49", "-.045", "1.356e-7"."""
+    digits, _, exponent = text.partition("e")
+    return abs(value - float(text)) <= 0.5001 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
 
 
 def judge_printed(judge: Judge, found: Iterable[tuple[str, float, str]], says: str) -> None:

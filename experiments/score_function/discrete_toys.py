@@ -171,7 +171,7 @@ def _pairs(method: str, logit: float) -> tuple[float, float]:
 
 
 def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
-    """Draw n estimates at once of each kind, as so many problems; yield exact and measured variances."""
+    """Draw n estimates of each kind at once, as a batch; yield exact and measured variances."""
     for p in (0.5, 0.3, 0.1):
         at = Bernoulli(torch.full((n, 1), math.log(p / (1 - p)), dtype=torch.float64))
         exact = {m: ((1 - 2 * 0.499) * p * (1 - p), one_bit(m, p, 0.499)) for m in ESTIMATORS}

@@ -73,7 +73,7 @@ def run(job: Job, record: Record) -> None:
     key, n = Key(job.seed), job.config["evaluations"]
     for tau in WIDTHS:
         for method, estimator in ESTIMATORS.items():
-            e = estimator(ramp(tau), place(MEAN), evaluations=n, key=key.child(method, repr(tau)))
+            e = estimator(ramp(tau), distribution(MEAN), evaluations=n, key=key.child(method, repr(tau)))
             assert isinstance(e.gradient, dict) and isinstance(e.standard_error, dict)
             g, error = e.gradient["mean"].item(), e.standard_error["mean"].item()
             shared = {"part": "ramp", "method": method, "tau": tau, "gradient": g, "error": error}
@@ -84,7 +84,7 @@ def run(job: Job, record: Record) -> None:
             record.append({"part": "descent", "method": method, **row})
 
 
-def place(mean: float) -> Gaussian:
+def distribution(mean: float) -> Gaussian:
     return Gaussian(torch.tensor([mean], dtype=torch.float64), 1.0)
 
 

@@ -79,7 +79,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 
 def run(job: Job, record: Record) -> dict[str, float]:
-    """Descend from l = 0 for all repeats and targets at once, one problem each."""
+    """Descend from l = 0 for all repeats and targets at once, as one batch."""
     estimator, evaluations = METHODS[job.config["method"]]
     iterations, key = job.config["iterations"], Key(job.seed).child(job.config["method"])
     t = torch.tensor(TARGETS, dtype=torch.float64).repeat_interleave(job.config["repeats"])
@@ -105,7 +105,7 @@ def run(job: Job, record: Record) -> dict[str, float]:
 
 
 def toy(t: Tensor) -> Cost:
-    """Return the cost of problems that come by turns, one target (B,) each."""
+    """Return the cost of a batch that comes repeated, one target (B,) each."""
     return Cost(lambda x: (x.view(-1, len(t)) - t).square().view(-1), relaxed=True)
 
 

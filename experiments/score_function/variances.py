@@ -100,7 +100,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     if job.config["samples"] == 0:
-        at = place()
+        at = distribution()
         for cost, grid in GRIDS.items():
             for k in sorted({*grid.tolist(), *(k for name, k in TABLE if name == cost)}):
                 for parameter in PARAMETERS:
@@ -115,7 +115,7 @@ def run(job: Job, record: Record) -> None:
                 record.append({"cost": cost, "k": k, "parameter": parameter, **row})
 
 
-def place() -> Gaussian:
+def distribution() -> Gaussian:
     """N(1, 1)."""
     return Gaussian(torch.ones(1, dtype=torch.float64), 1.0)
 
@@ -135,7 +135,7 @@ def integrals(problem: Problem, parameter: str) -> dict[str, Moments]:
     """Return the exact moments of every method's gradient from one sample."""
     u, w = legendre(-11, 11, 320)
     w = w * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
-    at = place()
+    at = distribution()
     x = (1 + u).unsqueeze(-1)
     f, slope = problem.value(x), problem.gradient(x).squeeze(-1)
     s = at.scores(x, u.unsqueeze(-1))[parameter].squeeze(-1)
@@ -176,7 +176,7 @@ def sampled(problem: Problem, parameter: str, n: int, key: Key) -> Iterator[dict
 
     In standard errors: √(Var/n), and √((fourth − Var²)/n) up to 1/n.
     """
-    at = place()
+    at = distribution()
     u, w = legendre(-11, 11, 320)
     w = w * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
     x = (1 + u).unsqueeze(-1)

@@ -39,7 +39,7 @@ from rllab.runs import Job, Record
 
 TYPES = {"float64": torch.float64, "float32": torch.float32}
 DIFFERENCES = {"forward": est.ForwardDifference, "central": est.CentralDifference, "complex": est.ComplexStep}
-POINTS, REPEATS = 200, 500  # of each seed: places, and draws of the noise
+POINTS, REPEATS = 200, 500  # of each seed: points, and draws of the noise
 NOISES = (1e-8, 1e-4, 1e-2)  # τ, where f = f' = f'' = f''' = 1
 SMOOTHED_NOISES, PAIRS = (0.0, 0.1, 1.0), 64
 STEPS = np.geomspace(1e-6, 2.0, 40)
@@ -78,7 +78,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 
 def run(job: Job, record: Record) -> None:
-    """Measure the root mean square error of every method at every step, over the places or draws of one seed."""
+    """Measure the root mean square error of every method at every step, over the points or draws of one seed."""
     key = Key(job.seed)
     parts = {"rounding": rounding, "noise": under_noise, "smoothing": smoothing, "simulated": simulated}
     for name, part in parts.items():
@@ -90,7 +90,7 @@ def rms(x: Tensor) -> float:
     return x.double().square().mean().sqrt().item()
 
 
-def places(key: Key, low: float, high: float) -> Tensor:
+def points(key: Key, low: float, high: float) -> Tensor:
     return torch.from_numpy(np.random.default_rng(key.integer()).uniform(low, high, (POINTS, 1)))
 
 
@@ -99,7 +99,7 @@ def rounding(key: Key) -> Iterator[dict[str, Any]]:
     for name, dtype in TYPES.items():
         u = torch.finfo(dtype).eps / 2
         steps = np.geomspace(16 * u, 0.5, 60)
-        at = places(key.child(name), 0.5, 1.0).to(dtype)
+        at = points(key.child(name), 0.5, 1.0).to(dtype)
         for method in DIFFERENCES:
             for h in steps:
                 yield {
@@ -108,7 +108,7 @@ def rounding(key: Key) -> Iterator[dict[str, Any]]:
                     "h": h,
                     "error": difference(COSTS["exp(x)"], at, method, h, True),
                 }
-        at = places(key.child("automatic", name), 0.5, 1.5).to(dtype)
+        at = points(key.child("automatic", name), 0.5, 1.5).to(dtype)
         for cost, problem in COSTS.items():
             for method in ("forward", "central"):
                 best = min(difference(problem, at, method, h) for h in steps)
@@ -117,7 +117,7 @@ def rounding(key: Key) -> Iterator[dict[str, Any]]:
 
 
 def difference(problem: Problem, at: Tensor, method: str, h: float | None, relative: bool = False) -> float:
-    """Return the error of a difference over all places; the truth is that of the places as rounded."""
+    """Return the error of a difference over all points; the truth is that of the points as rounded."""
     estimator = DIFFERENCES[method](step=h)
     g = estimator(problem.cost(), at, evaluations=2, key=0).gradient
     assert isinstance(g, Tensor)

@@ -106,9 +106,9 @@ class Land:
     span: Callable[[float], float]
 
     def at(self, distance: float) -> Tensor:
-        place = torch.zeros(self.problem.dimension, dtype=torch.float64)
-        place[0] = distance
-        return place
+        at = torch.zeros(self.problem.dimension, dtype=torch.float64)
+        at[0] = distance
+        return at
 
     def slope(self, distance: float, sigma: float) -> float:
         """Return |∇f_σ|."""
@@ -134,7 +134,7 @@ LANDS = {
 
 
 def run(job: Job, record: Record) -> None:
-    """Work out the maps, once, and measure both moments at some places, under one seed."""
+    """Work out the maps, once, and measure both moments at some distances, under one seed."""
     if job.seed == Config.first_seed:
         for row in maps():
             record.append(row)
