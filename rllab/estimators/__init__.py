@@ -6,7 +6,7 @@ from rllab.estimators.control_variates.lax import Lax as Lax
 from rllab.estimators.control_variates.muprop import MuProp as MuProp
 from rllab.estimators.control_variates.rebar import Rebar as Rebar
 from rllab.estimators.control_variates.relax import Relax as Relax
-from rllab.estimators.control_variates.state import Learned as Learned
+from rllab.estimators.control_variates.state import ControlVariateState as ControlVariateState
 from rllab.estimators.differences.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.differences.complex_step import ComplexStep as ComplexStep
 from rllab.estimators.differences.forward_difference import ForwardDifference as ForwardDifference

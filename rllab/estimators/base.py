@@ -42,7 +42,8 @@ class Estimator(ABC):
     """A way to estimate a gradient. Subclasses are frozen dataclasses of hyperparameters, all defaulted, and final.
 
     `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
-    gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `kind` is what is asked at each point,
+    gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `stateful` says whether an estimate depends
+    on the `state` it is given: a moving baseline, recent gradients, a critic. `kind` is what is asked at each point,
     `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", "relaxed", …. `source` is
     a short citation, "Authors (year), Title".
 
@@ -54,19 +55,10 @@ class Estimator(ABC):
     kind: ClassVar[Request] = "value"
     needs: ClassVar[frozenset[str]] = frozenset({"value"})
     order: ClassVar[int | None] = None
-
-    @property
-    @abstractmethod
-    def target(self) -> Target: ...
-
-    @property
-    @abstractmethod
-    def unbiased(self) -> bool: ...
-
-    @property
-    def stateful(self) -> bool:
-        """Whether an estimate depends on the `state` it is given: a moving baseline, recent gradients, a critic."""
-        return False
+    # class variables where every instance has the same; properties where a hyperparameter decides
+    target: Target
+    unbiased: bool
+    stateful: bool = False
 
     def minimum(self, at: Any) -> int:
         """Return the number of evaluations below which this estimator cannot say anything about `at`."""

@@ -7,12 +7,13 @@ import torch
 
 from rllab.estimators import Lax, MuProp, Relax
 from rllab.estimators.control_variates import conditional, muprop, rebar, relax
-from rllab.estimators.control_variates.state import Learned
+from rllab.estimators.control_variates.state import ControlVariateState
 from rllab.estimators.control_variates.surrogate import Surrogate
+from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from tests.proofs import controls
 
-_control, _draw, _after = conditional.control, conditional.draw_both, Learned.after
-_of_lax, _value_and_slope, _fold = Lax._contributions, Surrogate.value_and_slope, Relax._fold
+_control, _draw, _after = conditional.control, conditional.draw_both, ControlVariateState.update
+_of_lax, _value_and_slope, _fold = Lax._contributions, Surrogate.value_and_slope, SurrogateControl._fold
 _fold_of_muprop, _c = MuProp._fold, Relax.control_variate
 
 
@@ -122,7 +123,7 @@ MUTANTS = {
         controls.prove_slope_of_the_square,
     ),
     "φ moved before the estimate": (Relax, "_fold", _learned_first, controls.prove_used_as_given),
-    "state written over": (Learned, "after", _in_place, controls.prove_used_as_given),
+    "state written over": (ControlVariateState, "update", _in_place, controls.prove_used_as_given),
     "∂x/∂s = 1": (Lax, "_contributions", _scale_of_the_mean, controls.prove_lax),
     "slope by u for that by x": (Lax, "_contributions", _slope_not_scaled, controls.prove_lax),
     "mean of the expansion dropped": (muprop, "pull_back", lambda at, z, g: 0 * g, controls.prove_muprop),

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rllab import Bernoulli, Categorical, Cost, Gaussian
-from rllab.estimators import Lax, Learned, MuProp, Rebar, Relax, ScoreFunction
+from rllab.estimators import ControlVariateState, Lax, MuProp, Rebar, Relax, ScoreFunction
 from rllab.estimators.control_variates import conditional
 from rllab.estimators.relaxed.relaxation import perturbed_logits_given
 from rllab.keys import Key
@@ -45,7 +45,10 @@ def both_moments(monkeypatch, estimator, f, at: Bernoulli, state: Tensor | None 
     drawn = {3: e[None, :, None], 4: given[None, None, :, None]}  # z is asked for as (k, B, n), z̃ as (1, k, B, n)
     monkeypatch.setattr(f"{RELAXATION}.standard_logistic", lambda shape, *_: drawn[len(shape)].clone())
     many = repeated(at, len(weights))
-    cost, learned = Cost(f, relaxed=True), None if state is None else Learned(state.expand(len(weights), -1))
+    cost, learned = (
+        Cost(f, relaxed=True),
+        None if state is None else ControlVariateState(state.expand(len(weights), -1)),
+    )
     rows = estimator(cost, many, evaluations=estimator.minimum(at), key=0, state=learned).gradient["logits"]
     mean, covariance = weighted(rows, weights)
     return mean[0], covariance[0, 0]
@@ -99,7 +102,7 @@ def prove_lax(monkeypatch, estimator) -> None:
     """Over u: mean and scale's gradient of squares and of a jump, whatever w is."""
     w = torch.linspace(-1.1, 0.8, 13, dtype=torch.float64)
     for mu, scale in ((1.0, 1.0), (0.3, 0.7)):
-        monkeypatch.setattr(Lax, "begun", lambda self, state, at, key: Learned(w.expand(*at.shape[:-1], -1)))
+        monkeypatch.setattr(Lax, "init_state", lambda self, at, key: ControlVariateState(w.expand(*at.shape[:-1], -1)))
         small = replace(estimator, hidden=4, lr=0.0)
         found = path_moments(monkeypatch, small, lambda x: (x[:, 0] - 1.1) ** 2, mu, scale)
         assert_close(found["mean"][0], 2 * (mu - 1.1), rtol=1e-8, atol=1e-9)
@@ -125,7 +128,7 @@ def prove_muprop(monkeypatch, estimator) -> None:
 def prove_slope_of_the_square(monkeypatch, estimator) -> None:
     """The step that φ takes is along ∂Σĝ²/∂φ, taken here by central differences of the estimates' own rows."""
     steps = []
-    monkeypatch.setattr(Learned, "after", lambda self, slopes, lr: steps.append(slopes) or self)
+    monkeypatch.setattr(ControlVariateState, "update", lambda self, slopes, lr: steps.append(slopes) or self)
     at: Bernoulli | Gaussian
     if isinstance(estimator, Lax):
         at, f = Gaussian(torch.tensor([0.3, -0.8], dtype=torch.float64), 0.7), lambda x: (x[:, 0] - 1) ** 2 * x[:, 1]
@@ -134,7 +137,7 @@ def prove_slope_of_the_square(monkeypatch, estimator) -> None:
     cost = Cost(f, relaxed=True)
 
     def square(values: Tensor) -> float:
-        e = estimator(cost, at, evaluations=60, key=1, state=Learned(values), rows=True)
+        e = estimator(cost, at, evaluations=60, key=1, state=ControlVariateState(values), rows=True)
         return sum(float(r.square().sum()) / len(r) for r in e.rows.values())
 
     start = estimator(cost, at, evaluations=60, key=1).state.values
@@ -169,7 +172,7 @@ def prove_used_as_given(monkeypatch, estimator) -> None:
     """The estimate is made with the φ it was given, whether it learns or not, and that φ is still there afterwards."""
     del monkeypatch
     at, cost = Bernoulli(torch.tensor([1.0], dtype=torch.float64)), Cost(toy(0.1))
-    state = Learned(PHI.clone())
+    state = ControlVariateState(PHI.clone())
     for _ in range(2):
         learning, fixed = (
             replace(estimator, hidden=4, lr=lr)(cost, at, evaluations=20, key=2, state=state) for lr in (0.1, 0.0)

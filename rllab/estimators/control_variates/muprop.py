@@ -42,14 +42,8 @@ class MuProp(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "relaxed"})
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("MuProp", at), points=1), shared=1)

@@ -24,13 +24,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import check_finite, check_not_negative, check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.control_variates.conditional import beside, control, draw_both
-from rllab.estimators.control_variates.state import Learned, check_learned, check_rate
+from rllab.estimators.control_variates.state import ControlVariateState, check_state
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, check_temperature, pull_back, relaxed
+from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 _APART = 0.1  # h: e^±h are the factors between λ and the two temperatures from which it is learned
@@ -49,7 +50,7 @@ class Rebar(Estimator):
     Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
     its `value` is the mean cost of the samples. The points of a sample share its seed and are all charged as gradients,
     3, or 5 to learn the temperature, that at x among them although only its value is used. The state, if anything is
-    learned, is a `Learned` of η and log λ, for each of B problems its own.
+    learned, is a `ControlVariateState` of η and log λ, for each of B problems its own.
     """
 
     source: ClassVar[str] = (
@@ -58,6 +59,9 @@ class Rebar(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "relaxed"})
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
+    stateful: ClassVar[bool] = True
     temperature: float = 0.5
     eta: float = 1.0
     learn_temperature: bool = False
@@ -65,31 +69,20 @@ class Rebar(Estimator):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_temperature("Rebar", self.temperature)
-        check_rate("Rebar", self.lr)
-        if not (isinstance(self.eta, (int, float)) and abs(self.eta) < float("inf")):
-            raise ValueError(f"Rebar: eta must be finite, got {self.eta!r}")
+        check_positive("Rebar", temperature=self.temperature)
+        check_finite("Rebar", eta=self.eta)
+        check_not_negative("Rebar", lr=self.lr)
 
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    @property
-    def stateful(self) -> bool:
-        return True
-
-    def begun(self, state: Learned | None, at: Relaxable) -> Learned:
-        """Return the state, that of the settings at first."""
-        problems = self._problems(at)
-        if state is not None:
-            return check_learned("Rebar", state, problems, 2)
-        start = at.logits.new_tensor([self.eta, self.temperature]).expand(*problems, 2).clone()
+    def init_state(self, at: Relaxable) -> ControlVariateState:
+        """Return the state that a first estimate at `at` starts from: η and log λ of the settings."""
+        start = at.logits.new_tensor([self.eta, self.temperature]).expand(*self._problems(at), 2).clone()
         start[..., 1].log_()
-        return Learned(start)
+        return ControlVariateState(start)
+
+    def _state(self, query: Query) -> ControlVariateState:
+        if query.state is None:
+            return self.init_state(query.at)
+        return check_state("Rebar", query.state, (*self._problems(query.at), 2))
 
     def _plan(self, at: Any) -> Plan:
         points = 5 if self.learn_temperature else 3
@@ -111,14 +104,14 @@ class Rebar(Estimator):
 
     def _temperatures(self, query: Query) -> list[Tensor]:
         """Return λ, or λe^±h, with dimensions of one for those of a problem's logits."""
-        log_t = self.begun(query.state, query.at).values[..., 1].double()
+        log_t = self._state(query).values[..., 1].double()
         log_t = beside(log_t, query.at.logits)
         return [(log_t + h).exp() for h in ((_APART, -_APART) if self.learn_temperature else (0.0,))]
 
     def _fold(
         self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
     ) -> Estimate:
-        at, state, temperatures = query.at, self.begun(query.state, query.at), self._temperatures(query)
+        at, state, temperatures = query.at, self._state(query), self._temperatures(query)
         eta = beside(state.values[..., 0], at.logits)
         slopes = torch.zeros_like(state.values)
 
@@ -145,7 +138,7 @@ class Rebar(Estimator):
         e = fold_contributions(query, contributions(), rows, errors)
         if not (self.learn_eta or self.learn_temperature):
             return e
-        return replace(e, state=state.after(slopes / query.units, self.lr))
+        return replace(e, state=state.update(slopes / query.units, self.lr))
 
 
 def _summed(t: Tensor, values: Tensor) -> Tensor:

@@ -47,9 +47,3 @@ class Surrogate:
         t = torch.tanh((w @ y.unsqueeze(-1)).squeeze(-1) + a)
         slope = ((v * (1 - t * t)).unsqueeze(-2) @ w).squeeze(-2)
         return (t * v).sum(-1) + c0.squeeze(-1), slope
-
-
-def check_hidden(name: str, hidden: int) -> None:
-    """Raise a ValueError in the name of `name` unless the width is an integer >= 1."""
-    if hidden != int(hidden) or hidden < 1:
-        raise ValueError(f"{name}: hidden must be an integer >= 1, got {hidden}")

@@ -13,23 +13,21 @@ Alonso (2003), "The complex-step derivative approximation".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rllab.cost import Request
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.differences.steps import Stencils, along, check_step, complex_step, pick, stencil_plan
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.differences.engine import Differences, Slopes, along, pick
+from rllab.estimators.differences.steps import check_step, complex_step
+from rllab.estimators.query import Block, Query
 
 
 @dataclass(frozen=True)
-class ComplexStep(Estimator):
+class ComplexStep(Differences):
     """Estimate the gradient from imaginary parts.
 
     Args:
@@ -54,32 +52,13 @@ class ComplexStep(Estimator):
     def __post_init__(self) -> None:
         check_step("ComplexStep", self.step)
 
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return False
-
-    def _plan(self, at: Any) -> Plan:
-        return stencil_plan("ComplexStep", at, self.repeat)
-
     def _block(self, query: Query, i: int) -> Block:
         at = query.at
         a, b = self._span(query, i)
         j = torch.arange(a, b, device=at.device) % at.shape[-1]
         return Block(slice(a, b), along(at, torch.complex(at, complex_step(at, self.step)), j), j)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return np.arange(block.rows.start, block.rows.stop) // query.at.shape[-1]
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        at, h = query.at, complex_step(query.at, self.step)
-        stencils, total = Stencils(at, query.units, errors=errors, rows=rows), at.new_zeros(self._problems(at))
+    def _slopes(self, query: Query, answered: Iterable[tuple[Block, Tensor]]) -> Iterator[Slopes]:
+        h = complex_step(query.at, self.step)
         for block, f in answered:
-            total += f.real.sum(0)
-            stencils.add(block.noise, f.imag / pick(h, block.noise))
-        g, se, contributions = stencils.close()
-        value, n = total / query.evaluations, query.evaluations
-        return Estimate(g, value, n, self.target, se, contributions, query.state, kind=query.kind)
+            yield block.noise, f.imag / pick(h, block.noise), f.real

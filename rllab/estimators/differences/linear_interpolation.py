@@ -59,6 +59,8 @@ class LinearInterpolation(Estimator):
         "approximations in derivative-free optimization"
     )
     order: ClassVar[int | None] = 2
+    target: ClassVar[Target] = Target.gradient()
+    unbiased: ClassVar[bool] = False
     step: float | None = None
     noise: float = 0.0
     directions: Literal["orthogonal", "gaussian"] = "orthogonal"
@@ -71,14 +73,6 @@ class LinearInterpolation(Estimator):
             raise ValueError(f"LinearInterpolation: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
         if not self.max_condition >= 1:
             raise ValueError(f"LinearInterpolation: max_condition must be >= 1, got {self.max_condition}")
-
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return False
 
     def condition(self, query: Query) -> Tensor:
         """Return the condition number of a query's directions, () or (B,): 1 is best, errors grow in proportion."""

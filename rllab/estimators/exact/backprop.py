@@ -45,15 +45,9 @@ class Backprop(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    target: ClassVar[Target] = Target.gradient()
+    unbiased: ClassVar[bool] = True
     repeat: bool = False
-
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         block = max(1, BLOCK // check_parameters("Backprop", at).numel())

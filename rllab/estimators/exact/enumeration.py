@@ -36,14 +36,8 @@ class Enumeration(Estimator):
     source: ClassVar[str] = (
         "Mohamed, Rosca, Figurnov & Mnih (2020), Monte Carlo gradient estimation in machine learning"
     )
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         if not isinstance(at, Distribution) or at.support_size is None:

@@ -46,6 +46,7 @@ class Quadrature(Estimator):
     """
 
     source: ClassVar[str] = "Golub & Welsch (1969), Calculation of Gauss quadrature rules"
+    unbiased: ClassVar[bool] = False  # wrong by what the rule leaves out, but for polynomials
     sigma: float | None = None
     nodes: int = 32
     jumps: tuple[float, ...] = ()
@@ -61,10 +62,6 @@ class Quadrature(Estimator):
     @property
     def target(self) -> Target:
         return Target.expectation() if self.sigma is None else Target.smoothed("gaussian", self.sigma)
-
-    @property
-    def unbiased(self) -> bool:
-        return False  # but for polynomials of the degrees above; elsewhere wrong by what the rule leaves out
 
     @property
     def _nodes_per_coordinate(self) -> int:

@@ -52,14 +52,8 @@ class ImplicitPathwise(Estimator):
     source: ClassVar[str] = "Figurnov, Mohamed & Mnih (2018), Implicit reparameterization gradients"
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         check_place("ImplicitPathwise", at, *FAMILIES)

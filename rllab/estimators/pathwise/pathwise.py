@@ -45,14 +45,8 @@ class Pathwise(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         if isinstance(at, FAMILIES):

@@ -18,12 +18,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from rllab.checks import check_count, check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.gumbel_softmax import straight_through_target
-from rllab.estimators.relaxed.relaxation import check_relaxable, check_temperature, perturbed_logits_given, pull_back
+from rllab.estimators.relaxed.relaxation import check_relaxable, perturbed_logits_given, pull_back
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 
@@ -44,21 +45,17 @@ class GumbelRao(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+    unbiased: ClassVar[bool] = True
     temperature: float = 0.5
     inner: int = 10
 
     def __post_init__(self) -> None:
-        check_temperature("GumbelRao", self.temperature)
-        if not isinstance(self.inner, int) or self.inner < 1:
-            raise ValueError(f"GumbelRao: inner must be an integer >= 1, got {self.inner!r}")
+        check_positive("GumbelRao", temperature=self.temperature)
+        check_count("GumbelRao", inner=self.inner)
 
     @property
     def target(self) -> Target:
         return straight_through_target(self.temperature)
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelRao", at), points=1 + self.inner))

@@ -20,13 +20,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from rllab.checks import check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.relaxation import (
     check_relaxable,
-    check_temperature,
     perturbed_logits,
     pull_back,
     relaxed,
@@ -53,21 +53,18 @@ class GumbelSoftmax(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+    unbiased: ClassVar[bool] = True
     temperature: float = 0.5
     hard: bool = False
 
     def __post_init__(self) -> None:
-        check_temperature("GumbelSoftmax", self.temperature)
+        check_positive("GumbelSoftmax", temperature=self.temperature)
 
     @property
     def target(self) -> Target:
         if self.hard:
             return straight_through_target(self.temperature)
         return Target.relaxed(f"Gumbel-softmax, λ = {self.temperature:g}")
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelSoftmax", at), points=1))

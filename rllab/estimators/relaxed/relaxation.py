@@ -34,12 +34,6 @@ def check_relaxable(name: str, at: object) -> Relaxable:
     return at
 
 
-def check_temperature(name: str, temperature: float) -> None:
-    """Raise a ValueError in the name of `name` unless the temperature is positive and finite."""
-    if not (isinstance(temperature, (int, float)) and 0 < temperature < float("inf")):
-        raise ValueError(f"{name}: temperature must be positive and finite, got {temperature!r}")
-
-
 def standard_logistic(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw log u − log(1 − u), u uniform: finite, float64."""
     u = uniform(shape, key, like).clamp(_LEAST, _MOST)

@@ -40,14 +40,8 @@ class StraightThrough(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
-
-    @property
-    def target(self) -> Target:
-        return Target.relaxed("straight through: E[(∂p/∂φ)ᵀ ∇f(x)]")
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.relaxed("straight through: E[(∂p/∂φ)ᵀ ∇f(x)]")
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("StraightThrough", at), points=1))

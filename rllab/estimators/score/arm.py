@@ -13,21 +13,16 @@ Source: Yin & Zhou (2019), "ARM: Augment-REINFORCE-merge gradient for stochastic
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score import bit_pairs
+from rllab.estimators.score.bit_pairs import BitPairs
 
 
 @dataclass(frozen=True)
-class ARM(Estimator):
+class ARM(BitPairs):
     """Estimate the gradient of an expected cost of independent bits from antithetic pairs of them.
 
     Returns, when called at a `Bernoulli`, an Estimate of ∇E f by its logits, unbiased; its `value` is the mean cost. A
@@ -36,24 +31,5 @@ class ARM(Estimator):
 
     source: ClassVar[str] = "Yin & Zhou (2019), ARM: Augment-REINFORCE-merge gradient for stochastic binary networks"
 
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    def _plan(self, at: Any) -> Plan:
-        return bit_pairs.plan("ARM", at)
-
-    def _block(self, query: Query, i: int) -> Block:
-        a, b = self._span(query, i)
-        u, *pair = bit_pairs.draw(query, a, b, i)
-        return bit_pairs.place(a, b, (pair[0], pair[1]), (u - 0.5).to(query.at.logits))
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return bit_pairs.units(block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        return bit_pairs.fold(query, answered, rows, errors)
+    def _weights(self, logits: Tensor, u: Tensor, one: Tensor, other: Tensor) -> Tensor:
+        return (u - 0.5).to(logits)

@@ -11,22 +11,17 @@ Yin, Ho, Yan, Qian & Zhou (2020), "Probabilistic best subset selection via gradi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score import bit_pairs
+from rllab.estimators.score.bit_pairs import BitPairs
 
 
 @dataclass(frozen=True)
-class DisARM(Estimator):
+class DisARM(BitPairs):
     """Estimate the gradient of an expected cost of independent bits from antithetic pairs of them.
 
     Returns, when called at a `Bernoulli`, an Estimate of ∇E f by its logits, unbiased; its `value` is the mean cost. A
@@ -37,26 +32,6 @@ class DisARM(Estimator):
         "Dong, Mnih & Tucker (2020), DisARM: An antithetic gradient estimator for binary latent variables"
     )
 
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    def _plan(self, at: Any) -> Plan:
-        return bit_pairs.plan("DisARM", at)
-
-    def _block(self, query: Query, i: int) -> Block:
-        a, b = self._span(query, i)
-        _, one, other = bit_pairs.draw(query, a, b, i)
+    def _weights(self, logits: Tensor, u: Tensor, one: Tensor, other: Tensor) -> Tensor:
         # ½ (−1)^b̃ 1[b ≠ b̃] σ(|l|) = ½ (b − b̃) σ(|l|)
-        weights = 0.5 * (one - other) * torch.sigmoid(query.at.logits.abs())
-        return bit_pairs.place(a, b, (one, other), weights)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return bit_pairs.units(block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        return bit_pairs.fold(query, answered, rows, errors)
+        return 0.5 * (one - other) * torch.sigmoid(logits.abs())

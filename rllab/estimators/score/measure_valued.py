@@ -43,14 +43,8 @@ class MeasureValued(Estimator):
         "Pflug (1989), Sampling derivatives of probabilities; "
         "Mohamed, Rosca, Figurnov & Mnih (2020), Monte Carlo gradient estimation in machine learning"
     )
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         _check_blocks(at)

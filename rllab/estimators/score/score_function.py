@@ -65,6 +65,7 @@ class ScoreFunction(Estimator):
     """
 
     source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"
+    target: ClassVar[Target] = Target.expectation()
     baseline: AnyBaseline = "leave-one-out"
     decay: float = 0.9
     counts: bool = False
@@ -75,10 +76,6 @@ class ScoreFunction(Estimator):
             raise ValueError(f"ScoreFunction: decay must be a number in [0, 1), got {self.decay!r}")
         if self.counts and self.baseline == "optimal":
             raise ValueError("ScoreFunction: with counts, baseline must not be 'optimal', which tells samples apart")
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
 
     @property
     def unbiased(self) -> bool:

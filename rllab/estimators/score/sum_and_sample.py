@@ -48,6 +48,8 @@ class SumAndSample(Estimator):
         "Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "
         "Rao-Blackwellized stochastic gradients for discrete distributions"
     )
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
     enumerated: int = 1
     baseline: Literal["enumerated"] | float | None = "enumerated"
 
@@ -55,14 +57,6 @@ class SumAndSample(Estimator):
         if not isinstance(self.enumerated, int) or self.enumerated < 1:
             raise ValueError(f"SumAndSample: enumerated must be an integer >= 1, got {self.enumerated!r}")
         check_baseline("SumAndSample", self.baseline, ("enumerated",))
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
         query = super().ask(at, evaluations, key, state=state)

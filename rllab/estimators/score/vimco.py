@@ -47,6 +47,7 @@ class VIMCO(Estimator):
     """
 
     source: ClassVar[str] = "Mnih & Rezende (2016), Variational inference for Monte Carlo objectives"
+    unbiased: ClassVar[bool] = True
     samples: int = 5
     mean: Literal["geometric", "arithmetic"] = "geometric"
 
@@ -59,10 +60,6 @@ class VIMCO(Estimator):
     @property
     def target(self) -> Target:
         return Target.surrogate(f"−log mean exp(−f) of {self.samples} samples")
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         check_place("VIMCO", at, Distribution)

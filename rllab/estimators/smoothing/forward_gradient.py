@@ -45,19 +45,13 @@ class ForwardGradient(Estimator):
     source: ClassVar[str] = "Baydin, Pearlmutter, Syme, Wood & Torr (2022), Gradients without backpropagation"
     kind: ClassVar[Request] = "jvp"
     needs: ClassVar[frozenset[str]] = frozenset({"jvp"})
+    target: ClassVar[Target] = Target.gradient()
+    unbiased: ClassVar[bool] = True
     directions: Literal["gaussian", "rademacher"] = "gaussian"
 
     def __post_init__(self) -> None:
         if self.directions not in _DIRECTIONS:
             raise ValueError(f"ForwardGradient: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
-
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=max(1, BLOCK // check_parameters("ForwardGradient", at).numel()))

@@ -15,25 +15,22 @@ sampling (their rank shaping and weight decay are left out: they make it a direc
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from rllab.checks import check_parameters, check_positive
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing import probes
+from rllab.checks import check_one_of, check_positive
+from rllab.estimate import Target
+from rllab.estimators.query import Query
+from rllab.estimators.smoothing.engine import Design, Smoothing
+from rllab.estimators.smoothing.probes import FORMS, Form
 from rllab.noise import standard_normal
 
 
 @dataclass(frozen=True)
-class GaussianSmoothing(Estimator):
+class GaussianSmoothing(Smoothing):
     """Estimate the gradient of the Gaussian-smoothed cost from values alone.
 
     Args:
@@ -50,32 +47,20 @@ class GaussianSmoothing(Estimator):
         "Nesterov & Spokoiny (2017), Random gradient-free minimization of convex functions; "
         "Salimans et al. (2017), Evolution strategies as a scalable alternative to reinforcement learning"
     )
+    unbiased: ClassVar[bool] = True
     sigma: float = 0.1
-    form: probes.Form = "antithetic"
+    form: Form = "antithetic"
 
     def __post_init__(self) -> None:
         check_positive("GaussianSmoothing", sigma=self.sigma)
-        probes.check_form("GaussianSmoothing", self.form)
+        check_one_of("GaussianSmoothing", FORMS, form=self.form)
 
     @cached_property
     def target(self) -> Target:
         return Target.smoothed("gaussian", self.sigma)
 
-    @property
-    def unbiased(self) -> bool:
-        return True
+    def _design(self, at: Tensor) -> Design:
+        return Design("sigma", self.sigma, self.form)
 
-    def _plan(self, at: Any) -> Plan:
-        return probes.plan(self.form, check_parameters("GaussianSmoothing", at))
-
-    def _block(self, query: Query, i: int) -> Block:
-        a, b = self._span(query, i)
-        u = standard_normal((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return probes.place(self.form, query.at, self.sigma, u, a)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return probes.units(self.form, block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        scale = probes.scale(self.form, self.sigma)
-        return probes.fold(query, answered, self.form, Moments(query.units, scale, errors=errors, rows=rows))
+    def _directions(self, query: Query, i: int, first: int, shape: tuple[int, ...]) -> Tensor:
+        return standard_normal(shape, query.key.child("direction", i), query.at)

@@ -23,27 +23,25 @@ here the radius says how far they reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-import numpy as np
 from torch import Tensor
 
-from rllab.checks import check_parameters, check_positive
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.moments import GroupedMoments
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing import probes
+from rllab.checks import check_one_of, check_positive
+from rllab.estimate import Target
+from rllab.estimators.base import BLOCK
+from rllab.estimators.query import Query
 from rllab.estimators.smoothing.directions import coordinate_axes, hadamard, orthonormal, padded
+from rllab.estimators.smoothing.engine import Design, Smoothing
+from rllab.estimators.smoothing.probes import FORMS, Form
 
 Law = Literal["haar", "gaussian", "coordinate", "hadamard"]
 _KERNELS = {"haar": "ball", "gaussian": "gaussian", "coordinate": "axis", "hadamard": "rademacher"}
 
 
 @dataclass(frozen=True)
-class OrthogonalSmoothing(Estimator):
+class OrthogonalSmoothing(Smoothing):
     """Estimate the gradient of a smoothed cost along orthogonal directions.
 
     Args:
@@ -63,56 +61,37 @@ class OrthogonalSmoothing(Estimator):
         "Choromanski, Rowland, Sindhwani, Turner & Weller (2018), Structured evolution with compact architectures for "
         "scalable policy optimization"
     )
+    unbiased: ClassVar[bool] = True
     radius: float = 0.1
     law: Law = "haar"
-    form: probes.Form = "antithetic"
+    form: Form = "antithetic"
 
     def __post_init__(self) -> None:
         check_positive("OrthogonalSmoothing", radius=self.radius)
-        probes.check_form("OrthogonalSmoothing", self.form)
-        if self.law not in _KERNELS:
-            raise ValueError(f"OrthogonalSmoothing: law must be one of {tuple(_KERNELS)}, got {self.law!r}")
+        check_one_of("OrthogonalSmoothing", FORMS, form=self.form)
+        check_one_of("OrthogonalSmoothing", tuple(_KERNELS), law=self.law)
 
     @property
     def target(self) -> Target:
         return Target.smoothed(_KERNELS[self.law], self.radius)
 
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    def _plan(self, at: Any) -> Plan:
-        plan = probes.plan(self.form, check_parameters("OrthogonalSmoothing", at))
-        size = self._group(at)
-        if plan.block >= size or self.law in ("haar", "gaussian"):
-            return plan._replace(block=max(1, plan.block // size) * size)  # whole groups
-        if self.law == "hadamard":
-            return plan._replace(block=1 << (plan.block.bit_length() - 1))  # a power of two, and so a part of one
-        return plan
+    def _design(self, at: Tensor) -> Design:
+        group, unit = self._group(at), self.law in ("haar", "coordinate")
+        factor = at.shape[-1] if unit else 1.0  # of unit vectors E u uᵀ = I/d
+        block = max(1, BLOCK // at.numel())
+        if block >= group or self.law in ("haar", "gaussian"):
+            block = max(1, block // group) * group  # whole groups
+        elif self.law == "hadamard":
+            block = 1 << (block.bit_length() - 1)  # a power of two, and so a part of one
+        return Design("radius", self.radius, self.form, factor, group, block, of_kernel=not unit)
 
     def _group(self, at: Tensor) -> int:
         return padded(at.shape[-1]) if self.law == "hadamard" else at.shape[-1]
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _directions(self, query: Query, i: int, first: int, shape: tuple[int, ...]) -> Tensor:
         at, key = query.at, query.key
-        a, b = self._span(query, i)
-        shape = (b - a, *at.shape)
         if self.law == "coordinate":
-            u = coordinate_axes(shape, a, key.child("direction"), at)
-        elif self.law == "hadamard":
-            u = hadamard(shape, a, key.child("direction", a // self._group(at)), at)
-        else:
-            u = orthonormal(shape, key.child("direction", i), at, lengths=self.law == "gaussian")
-        return probes.place(self.form, at, self.radius, u, a)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return probes.units(self.form, block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        at = query.at
-        scale = probes.scale(self.form, self.radius)
-        if self.law in ("haar", "coordinate"):  # unit vectors: E u uᵀ = I/d
-            scale *= at.shape[-1]
-        moments = GroupedMoments(query.units, scale, self._group(at), errors=errors, rows=rows)
-        estimate = probes.fold(query, answered, self.form, moments)
-        return estimate if self.law in ("gaussian", "hadamard") else replace(estimate, value=None)
+            return coordinate_axes(shape, first, key.child("direction"), at)
+        if self.law == "hadamard":
+            return hadamard(shape, first, key.child("direction", first // self._group(at)), at)
+        return orthonormal(shape, key.child("direction", i), at, lengths=self.law == "gaussian")

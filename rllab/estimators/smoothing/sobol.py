@@ -14,25 +14,21 @@ randomisation see `directions.sobol_normal`.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from rllab.checks import check_parameters, check_positive
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.moments import GroupedMoments
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing import probes
+from rllab.checks import check_count, check_one_of, check_positive
+from rllab.estimate import Target
+from rllab.estimators.query import Query
 from rllab.estimators.smoothing.directions import SOBOL_DIMENSIONS, sobol_normal
+from rllab.estimators.smoothing.engine import Design, Smoothing
+from rllab.estimators.smoothing.probes import FORMS, Form
 
 
 @dataclass(frozen=True)
-class SobolSmoothing(Estimator):
+class SobolSmoothing(Smoothing):
     """Estimate the gradient of the Gaussian-smoothed cost along quasi-random directions.
 
     Args:
@@ -51,39 +47,24 @@ class SobolSmoothing(Estimator):
         "Rowland, Choromanski, Chalus, Pacchiano, Sarlos, Turner & Weller (2018), Geometrically coupled Monte Carlo "
         "sampling"
     )
+    unbiased: ClassVar[bool] = True
     sigma: float = 0.1
-    form: probes.Form = "antithetic"
+    form: Form = "antithetic"
     group: int = 128
 
     def __post_init__(self) -> None:
         check_positive("SobolSmoothing", sigma=self.sigma)
-        probes.check_form("SobolSmoothing", self.form)
-        if operator.index(self.group) < 1:
-            raise ValueError(f"SobolSmoothing: group must be >= 1, got {self.group}")
+        check_one_of("SobolSmoothing", FORMS, form=self.form)
+        check_count("SobolSmoothing", group=self.group)
 
     @property
     def target(self) -> Target:
         return Target.smoothed("gaussian", self.sigma)
 
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    def _plan(self, at: Any) -> Plan:
-        d = check_parameters("SobolSmoothing", at).shape[-1]
-        if d > SOBOL_DIMENSIONS:
+    def _design(self, at: Tensor) -> Design:
+        if (d := at.shape[-1]) > SOBOL_DIMENSIONS:
             raise ValueError(f"SobolSmoothing: at must have at most {SOBOL_DIMENSIONS} parameters, got {d}")
-        return probes.plan(self.form, at)._replace(block=self.group)
+        return Design("sigma", self.sigma, self.form, group=self.group, block=self.group)
 
-    def _block(self, query: Query, i: int) -> Block:
-        a, b = self._span(query, i)
-        u = sobol_normal((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return probes.place(self.form, query.at, self.sigma, u, a)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return probes.units(self.form, block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        scale = probes.scale(self.form, self.sigma)
-        moments = GroupedMoments(query.units, scale, self.group, errors=errors, rows=rows)
-        return probes.fold(query, answered, self.form, moments)
+    def _directions(self, query: Query, i: int, first: int, shape: tuple[int, ...]) -> Tensor:
+        return sobol_normal(shape, query.key.child("direction", i), query.at)

@@ -19,24 +19,21 @@ optimization with two-point feedback", algorithm 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from rllab.checks import check_parameters, check_positive
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing import probes
+from rllab.checks import check_one_of, check_positive
+from rllab.estimate import Target
+from rllab.estimators.query import Query
 from rllab.estimators.smoothing.directions import uniform_sphere
+from rllab.estimators.smoothing.engine import Design, Smoothing
+from rllab.estimators.smoothing.probes import FORMS, Form
 
 
 @dataclass(frozen=True)
-class SphereSmoothing(Estimator):
+class SphereSmoothing(Smoothing):
     """Estimate the gradient of the cost averaged over a ball from values on its surface.
 
     Args:
@@ -52,33 +49,20 @@ class SphereSmoothing(Estimator):
         "Flaxman, Kalai & McMahan (2005), Online convex optimization in the bandit setting: gradient descent without "
         "a gradient"
     )
+    unbiased: ClassVar[bool] = True
     radius: float = 0.1
-    form: probes.Form = "antithetic"
+    form: Form = "antithetic"
 
     def __post_init__(self) -> None:
         check_positive("SphereSmoothing", radius=self.radius)
-        probes.check_form("SphereSmoothing", self.form)
+        check_one_of("SphereSmoothing", FORMS, form=self.form)
 
     @property
     def target(self) -> Target:
         return Target.smoothed("ball", self.radius)
 
-    @property
-    def unbiased(self) -> bool:
-        return True
+    def _design(self, at: Tensor) -> Design:
+        return Design("radius", self.radius, self.form, factor=at.shape[-1], of_kernel=False)  # E vvᵀ = I/d
 
-    def _plan(self, at: Any) -> Plan:
-        return probes.plan(self.form, check_parameters("SphereSmoothing", at))
-
-    def _block(self, query: Query, i: int) -> Block:
-        a, b = self._span(query, i)
-        v = uniform_sphere((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return probes.place(self.form, query.at, self.radius, v, a)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return probes.units(self.form, block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        scale = query.at.shape[-1] * probes.scale(self.form, self.radius)
-        estimate = probes.fold(query, answered, self.form, Moments(query.units, scale, errors=errors, rows=rows))
-        return replace(estimate, value=None)
+    def _directions(self, query: Query, i: int, first: int, shape: tuple[int, ...]) -> Tensor:
+        return uniform_sphere(shape, query.key.child("direction", i), query.at)

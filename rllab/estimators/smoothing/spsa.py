@@ -19,25 +19,22 @@ approximation", eq. 2.2; Spall (1997), "A one-measurement form of simultaneous p
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 from torch import Tensor
 
-from rllab.checks import check_parameters, check_positive
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing import probes
+from rllab.checks import check_one_of, check_positive
+from rllab.estimate import Target
+from rllab.estimators.query import Query
+from rllab.estimators.smoothing.engine import Design, Smoothing
+from rllab.estimators.smoothing.probes import FORMS, Form
 from rllab.noise import rademacher
 
 
 @dataclass(frozen=True)
-class SPSA(Estimator):
+class SPSA(Smoothing):
     """Estimate the gradient by perturbing all parameters at once by ±σ; the cheapest noise there is.
 
     Args:
@@ -51,33 +48,20 @@ class SPSA(Estimator):
     source: ClassVar[str] = (
         "Spall (1992), Multivariate stochastic approximation using a simultaneous perturbation gradient approximation"
     )
+    unbiased: ClassVar[bool] = True
     sigma: float = 0.1
-    form: probes.Form = "antithetic"
+    form: Form = "antithetic"
 
     def __post_init__(self) -> None:
         check_positive("SPSA", sigma=self.sigma)
-        probes.check_form("SPSA", self.form)
+        check_one_of("SPSA", FORMS, form=self.form)
 
     @cached_property
     def target(self) -> Target:
         return Target.smoothed("rademacher", self.sigma)
 
-    @property
-    def unbiased(self) -> bool:
-        return True
+    def _design(self, at: Tensor) -> Design:
+        return Design("sigma", self.sigma, self.form, signs=True)  # Δ⁻¹ = Δ
 
-    def _plan(self, at: Any) -> Plan:
-        return probes.plan(self.form, check_parameters("SPSA", at))
-
-    def _block(self, query: Query, i: int) -> Block:
-        a, b = self._span(query, i)
-        delta = rademacher((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return probes.place(self.form, query.at, self.sigma, delta, a)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return probes.units(self.form, block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        scale = probes.scale(self.form, self.sigma)
-        moments = Moments(query.units, scale, errors=errors, rows=rows, signs=True)  # Δ⁻¹ = Δ
-        return probes.fold(query, answered, self.form, moments)
+    def _directions(self, query: Query, i: int, first: int, shape: tuple[int, ...]) -> Tensor:
+        return rademacher(shape, query.key.child("direction", i), query.at)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from rllab import Bernoulli, Cost, Gaussian
-from rllab.estimators import Lax, Learned, MuProp, Rebar, Relax, ScoreFunction
+from rllab.estimators import ControlVariateState, Lax, MuProp, Rebar, Relax, ScoreFunction
 from rllab.estimators.control_variates import conditional
 from rllab.problems import BooleanQuadratic, Quadratic
 from rllab.testing import check_estimator
@@ -109,7 +109,7 @@ def test_a_state_of_something_else_is_refused(estimator):
     with pytest.raises(TypeError, match=f"{name}: state must be that of an earlier estimate, got int"):
         estimator(cost, at, evaluations=10, key=0, state=3)
     with pytest.raises(ValueError, match=rf"{name}: state must hold .* numbers, got \(4, 1\)"):
-        estimator(cost, at, evaluations=10, key=0, state=Learned(torch.zeros(4, 1)))
+        estimator(cost, at, evaluations=10, key=0, state=ControlVariateState(torch.zeros(4, 1)))
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ def test_too_many_dimensions_are_refused_before_anything_is_drawn():
     ("arguments", "message"),
     [
         ({"sigma": -1}, "sigma must be positive"),
-        ({"group": 0}, "group must be >= 1, got 0"),
+        ({"group": 0}, "group must be an integer >= 1, got 0"),
         ({"form": "x"}, "form must"),
     ],
 )

@@ -18,6 +18,9 @@ from rllab.estimators import (
     GumbelSoftmax,
     ImportanceWeighted,
     MeasureValued,
+    MuProp,
+    Rebar,
+    Relax,
     ScoreFunction,
     StraightThrough,
     SumAndSample,
@@ -37,7 +40,16 @@ class Softer:
         return "Softer()"
 
 
-OF_SLOPES = [GumbelRao(0.5, 3), GumbelSoftmax(0.5), GumbelSoftmax(0.5, hard=True), StraightThrough()]
+OF_SLOPES = [
+    MuProp(),
+    Rebar(),
+    Rebar(learn_temperature=True, learn_eta=True),
+    Relax(),
+    GumbelRao(0.5, 3),
+    GumbelSoftmax(0.5),
+    GumbelSoftmax(0.5, hard=True),
+    StraightThrough(),
+]
 OF_ANY = [
     Enumeration(),
     ImportanceWeighted(),
