@@ -153,7 +153,7 @@ def quadrature(
     else:
         f, g = cost.value_and_gradient(points)
         answer = f.view(block.points.shape[:2]), g.view(block.points.shape)
-    estimate = fixed._fold(query, [(block, answer)], rows=False, errors=False).gradient
+    estimate = fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient
     assert isinstance(estimate, dict)
     rows = estimate["logits"].view(shape)
     mean = (weights * rows).sum(0)

@@ -75,7 +75,7 @@ class Residual(Estimator):
     def _units(self, query: Query, block: Block) -> Any:
         return self.smoothing._units(query, block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         state, m = self.critic.begun(query.state), query.units
         seen: list[tuple[Block, Tensor]] = []
         parts: list[Tensor] = []
@@ -86,7 +86,7 @@ class Residual(Estimator):
         g = r.mean(0)
         se = (r.var(0) / m).sqrt() if errors and m > 1 else None
         after, value = self.critic.taught(state, seen, query.key)
-        return Estimate(g, value, query.evaluations, self.target, se, r if rows else None, after)
+        return Estimate(g, value, query.evaluations, self.target, se, r if per_unit else None, after)
 
     def _contributions(self, state: Fitted, block: Block, f: Tensor) -> Tensor:
         u, x = block.noise, block.points.unflatten(0, (2, -1))

@@ -70,9 +70,11 @@ class ThroughCritic(Estimator):
     def _block(self, query: Query, i: int) -> Block:
         return self.critic._block(query, i)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         critic, at = self.critic, query.at
         state, value = critic.taught(critic.begun(query.state), answered, query.key)
         seen = Cost(lambda points: state.value(points.view(-1, *at.shape)).reshape(-1))
-        made = self.estimator(seen, at, evaluations=self.looks, key=query.key.child("looks"), rows=rows, errors=False)
+        made = self.estimator(
+            seen, at, evaluations=self.looks, key=query.key.child("looks"), per_unit=per_unit, errors=False
+        )
         return replace(made, value=value, evaluations=query.evaluations, target=self.target, state=state)

@@ -93,14 +93,14 @@ class Estimator(ABC):
             at = at.detach()
         return Query(self, at, units, spent, plan, as_key(key), state, self.kind)
 
-    def tell(self, query: Query, values: object, *, rows: bool = False, errors: bool = True) -> Estimate:
+    def tell(self, query: Query, values: object, *, per_unit: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.
 
         Args:
             values: (query.evaluations,), or (query.evaluations, B); `values[block.rows]` answers `block.points`. For a
                 query of another kind, what `Query` says, a tuple if it is two things. Tensors, or whatever numpy makes
                 arrays of numbers of; they are converted to dtype and device of the parameters.
-            rows: also return every unit's contribution, O(m d) memory.
+            per_unit: whether to return every unit's contribution too, O(m d) memory.
             errors: also return the standard error.
         Raises:
             TypeError: if values are not numbers, or real where they must be complex or the reverse.
@@ -120,7 +120,7 @@ class Estimator(ABC):
         else:
             answered = ((block, (parts[0][block.rows], parts[1][block.rows])) for block in query)
         with torch.no_grad():
-            return self._fold(query, answered, rows, errors)
+            return self._fold(query, answered, per_unit, errors)
 
     def _converted(self, query: Query, values: object) -> Tensor:
         """Return told values as a tensor with dtype and device of the parameters."""
@@ -144,7 +144,7 @@ class Estimator(ABC):
         evaluations: SupportsIndex,
         key: Key | int,
         state: Any = None,
-        rows: bool = False,
+        per_unit: bool = False,
         errors: bool = True,
     ) -> Estimate:
         """Estimate the gradient of `cost` at `at` with at most `evaluations` evaluations; see `ask` and `tell`.
@@ -164,7 +164,7 @@ class Estimator(ABC):
             query = replace(query, kind="gradient")
         if cost.budget is not None:
             cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
-        return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
+        return self._fold(query, self._answers(cost, query), per_unit, errors)  # of detached parameters and costs
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
         bare = query.kind != self.kind
@@ -198,7 +198,7 @@ class Estimator(ABC):
         """Make block i of a query, from (query, i) alone."""
 
     @abstractmethod
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], per_unit: bool, errors: bool) -> Estimate:
         """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
 
     def _rereads(self, query: Query, block: Block) -> bool:

@@ -81,10 +81,10 @@ def tells_what_it_calls(s: Subject) -> None:
     """`ask`, values in any order, `tell` give the bits of a call: at one problem and at three."""
     for problems in ((), (3,)):
         at, evaluations = s.long(*problems)
-        called = s.estimator(s.cost(), at, evaluations=evaluations, key=s.key, rows=True)
+        called = s.estimator(s.cost(), at, evaluations=evaluations, key=s.key, per_unit=True)
         query = s.estimator.ask(at, evaluations, s.key)
-        told = s.estimator.tell(query, answer(s.cost(), query), rows=True)
-        for what in ("gradient", "standard_error", "rows", "value"):
+        told = s.estimator.tell(query, answer(s.cost(), query), per_unit=True)
+        for what in ("gradient", "standard_error", "per_unit", "value"):
             a, b = getattr(called, what), getattr(told, what)
             must(same(a, b), f"{what} must be the same bits whether called or told, at {problems or 'one problem'}")
         must(called.evaluations == told.evaluations == query.evaluations, "evaluations must be those of the query")
@@ -186,12 +186,12 @@ def touches_nothing(s: Subject) -> None:
     at = s.somewhere(s.d)
     parameter = leaf(at).requires_grad_()
     before, copy, grad_mode = _global_state(), parameter.detach().clone(), torch.is_grad_enabled()
-    e = s.estimator(s.cost(), at, evaluations=s.evaluations(at, 9), key=s.key, rows=True)
+    e = s.estimator(s.cost(), at, evaluations=s.evaluations(at, 9), key=s.key, per_unit=True)
     must(_global_state() == before, "global random states must be left as they were")
     must(torch.equal(parameter.detach(), copy), "at must not be changed")
     must(parameter.requires_grad and parameter.grad is None, "requires_grad and grad of at must be left as they were")
     must(torch.is_grad_enabled() == grad_mode, "torch's gradient mode must be left as it was")
-    results = [*parts(e.gradient), *parts(e.standard_error), *parts(e.rows), *parts(e.value)]
+    results = [*parts(e.gradient), *parts(e.standard_error), *parts(e.per_unit), *parts(e.value)]
     must(not any(part.requires_grad for part in results), "what comes back must be detached")
 
 

@@ -148,9 +148,9 @@ def test_a_residual_is_exactly_unbiased_however_bad_the_critic(monkeypatch):
 
 def test_a_perfect_critic_leaves_no_two_point_noise():
     state = fitted()
-    e = Residual(SMALL, SMOOTHING)(rllab.Cost(state.value), AT, evaluations=8, key=2, state=state, rows=True)
+    e = Residual(SMALL, SMOOTHING)(rllab.Cost(state.value), AT, evaluations=8, key=2, state=state, per_unit=True)
     x = torch.cat([block.points for block in SMOOTHING.ask(AT, 8, 2)]).unflatten(0, (2, -1))
-    torch.testing.assert_close(e.rows, state.gradient(x).mean(0), rtol=1e-9, atol=1e-11)
+    torch.testing.assert_close(e.per_unit, state.gradient(x).mean(0), rtol=1e-9, atol=1e-11)
 
 
 def test_the_first_residual_is_plain_smoothing_and_its_error_is_over_pairs():

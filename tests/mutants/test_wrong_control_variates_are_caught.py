@@ -56,10 +56,10 @@ def _slope_of_a_line(self, phi, y):
     return c, (phi[..., -1 - self.hidden : -1].unsqueeze(-2) @ w).squeeze(-2).expand_as(y)
 
 
-def _learned_first(self, query, answered, rows, errors):
+def _learned_first(self, query, answered, per_unit, errors):
     answered = list(answered)
-    state = _fold(self, query, answered, rows, errors).state
-    return replace(_fold(self, replace(query, state=state), answered, rows, errors), state=state)
+    state = _fold(self, query, answered, per_unit, errors).state
+    return replace(_fold(self, replace(query, state=state), answered, per_unit, errors), state=state)
 
 
 def _in_place(self, slopes, lr):
@@ -67,7 +67,7 @@ def _in_place(self, slopes, lr):
     return self
 
 
-def _value_at_the_mean_dropped(self, query, answered, rows, errors):
+def _value_at_the_mean_dropped(self, query, answered, per_unit, errors):
     def changed():
         for block, (f, g) in answered:
             f = f.clone()
@@ -75,7 +75,7 @@ def _value_at_the_mean_dropped(self, query, answered, rows, errors):
                 f[0] = 0
             yield block, (f, g)
 
-    return _fold_of_muprop(self, query, changed(), rows, errors)
+    return _fold_of_muprop(self, query, changed(), per_unit, errors)
 
 
 def _temperature_dropped(self, phi, at, z):

@@ -17,11 +17,11 @@ def _at_the_centre(self, state, block, f):
     return state.gradient(x.mean(0)) + ((missed[0] - missed[1]) / (2 * self.smoothing.sigma)).unsqueeze(-1) * u
 
 
-def _fitted_before(self, query, answered, rows, errors):
+def _fitted_before(self, query, answered, per_unit, errors):
     answered = [(block, f) for block, f in answered]
     state, _ = Critic(hidden=(8,), steps=50).taught(query.state, answered, query.key)
     parts = torch.cat([_contributions(self, state, block, f) for block, f in answered])
-    return replace(_fold(self, query, answered, rows, errors), gradient=parts.mean(0), rows=parts)
+    return replace(_fold(self, query, answered, per_unit, errors), gradient=parts.mean(0), per_unit=parts)
 
 
 def _scaled_twice(self, at):

@@ -19,8 +19,8 @@ SIGMA, D, G = 0.3, 2, float(LINEAR @ LINEAR)
 class Scaled(GaussianSmoothing):
     factor = 1.0
 
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         return replace(e, gradient=e.gradient * self.factor)
 
 
@@ -35,13 +35,13 @@ class WrongFactorTwo(Scaled):
 class SwappedSign(GaussianSmoothing):
     """f⁻ − f⁺: the two halves of the answers exchanged."""
 
-    def _fold(self, query, answered, rows, errors):
+    def _fold(self, query, answered, per_unit, errors):
         def swapped():
             for block, f in answered:
                 n = len(f) // 2
                 yield block, torch.cat((f[n:], f[:n]))
 
-        return super()._fold(query, swapped(), rows, errors)
+        return super()._fold(query, swapped(), per_unit, errors)
 
 
 class UnpairedNoise(GaussianSmoothing):

@@ -75,8 +75,8 @@ def scaled(cls, factor, *arguments):
     """The estimator with its gradient multiplied."""
 
     class Scaled(cls):
-        def _fold(self, query, answered, rows, errors):
-            e = super()._fold(query, answered, rows, errors)
+        def _fold(self, query, answered, per_unit, errors):
+            e = super()._fold(query, answered, per_unit, errors)
             return replace(e, gradient=e.gradient * (factor(query) if callable(factor) else factor))
 
     times = "Units" if callable(factor) else f"{factor:g}".replace(".", "_")
@@ -139,8 +139,8 @@ class OneSidedSoldAsTwoSided(SPSA):
 class OneSidedWithTheRightFactor(OneSidedSoldAsTwoSided):
     """The same, halving undone: right on a line, but curvature shows in its variance."""
 
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         return replace(e, gradient=2 * e.gradient)
 
 
@@ -152,29 +152,29 @@ class UnpairedSeeds(SPSA):
 class ForgottenCentre(SPSA):
     """Forward without taking off f(θ)."""
 
-    def _fold(self, query, answered, rows, errors):
+    def _fold(self, query, answered, per_unit, errors):
         def shifted():
             for block, f in answered:
                 yield block, torch.cat((f[:1] * 0, f[1:])) if block.rows.start == 0 else f
 
-        return super()._fold(query, shifted(), rows, errors)
+        return super()._fold(query, shifted(), per_unit, errors)
 
 
 class SignOfTheDifference(SPSA):
     """sign(f⁺ − f⁻) Δ: a direction sold as a gradient."""
 
-    def _fold(self, query, answered, rows, errors):
+    def _fold(self, query, answered, per_unit, errors):
         def signs():
             for block, f in answered:
                 n = len(f) // 2
                 yield block, torch.cat(((f[:n] - f[n:]).sign() * self.sigma, torch.zeros_like(f[n:])))
 
-        return super()._fold(query, signs(), rows, errors)
+        return super()._fold(query, signs(), per_unit, errors)
 
 
 class SphereWithoutTheDimension(SphereSmoothing):
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         return replace(e, gradient=e.gradient / D)
 
 
@@ -197,16 +197,16 @@ class CoordinatesSoldAsBall(OrthogonalSmoothing):
 class HadamardByTheUnpaddedDimension(OrthogonalSmoothing):
     """Scaled as if d directions filled the space, though 2ᵏ do."""
 
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         return replace(e, gradient=e.gradient * directions.padded(D) / D)
 
 
 class GuidedSum(GuidedSmoothing):
     """The 1/P left out."""
 
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         return replace(e, gradient=e.gradient * query.units)
 
 
@@ -238,8 +238,8 @@ class GaussianSigmaSquared(GaussianSmoothing):
         block = super()._block(query, i)
         return Block(block.rows, query.at + (block.points - query.at) * self.sigma, block.noise)
 
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         return replace(e, gradient=e.gradient / self.sigma)
 
 

@@ -40,11 +40,11 @@ def prove_batches(monkeypatch, estimator: ScoreFunction, batches=(2, 3)) -> None
     at, truth = Bernoulli(LOGITS), enumerated(Bernoulli(LOGITS), knotty)["logits"]
     for k in batches:
         many, weights = all_outcomes(monkeypatch, at, k)
-        e = estimator(Cost(knotty), many, evaluations=k, key=0, rows=True)
+        e = estimator(Cost(knotty), many, evaluations=k, key=0, per_unit=True)
         mean, _ = weighted(e.gradient["logits"], weights)
         assert_close(mean, truth if estimator.unbiased else (1 - 1 / k) * truth)
-        assert_close(e.rows["logits"].mean(0), e.gradient["logits"], atol=1e-12)
-        assert_close(e.rows["logits"].var(0) / k, e.standard_error["logits"] ** 2, atol=1e-12)
+        assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"], atol=1e-12)
+        assert_close(e.per_unit["logits"].var(0) / k, e.standard_error["logits"] ** 2, atol=1e-12)
 
 
 def prove_counts(monkeypatch, estimator: ScoreFunction) -> None:

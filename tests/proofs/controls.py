@@ -137,8 +137,8 @@ def prove_slope_of_the_square(monkeypatch, estimator) -> None:
     cost = Cost(f, relaxed=True)
 
     def square(values: Tensor) -> float:
-        e = estimator(cost, at, evaluations=60, key=1, state=ControlVariateState(values), rows=True)
-        return sum(float(r.square().sum()) / len(r) for r in e.rows.values())
+        e = estimator(cost, at, evaluations=60, key=1, state=ControlVariateState(values), per_unit=True)
+        return sum(float(r.square().sum()) / len(r) for r in e.per_unit.values())
 
     start = estimator(cost, at, evaluations=60, key=1).state.values
     values = start + 0.3 * torch.linspace(-1, 1.3, len(start), dtype=torch.float64)
@@ -159,12 +159,12 @@ def prove_nothing_controlled(monkeypatch, estimator) -> None:
     if isinstance(estimator, Rebar):
         off = replace(estimator, eta=0.0)
     query = off.ask(at, 90, 5)
-    e = off(cost, at, evaluations=90, key=5, rows=True)
+    e = off(cost, at, evaluations=90, key=5, per_unit=True)
     x = torch.cat([block.points[: len(block.points) // query.plan.per_unit] for block in query])
     with monkeypatch.context() as patch:
         patch.setattr(Bernoulli, "draw", lambda *_: (x, None))
-        plain = ScoreFunction(baseline=None)(cost, at, evaluations=len(x), key=0, rows=True)
-    torch.testing.assert_close(e.rows["logits"], plain.rows["logits"], rtol=1e-12, atol=1e-12)
+        plain = ScoreFunction(baseline=None)(cost, at, evaluations=len(x), key=0, per_unit=True)
+    torch.testing.assert_close(e.per_unit["logits"], plain.per_unit["logits"], rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(e.value, plain.value, rtol=1e-12, atol=1e-12)
 
 

@@ -56,7 +56,7 @@ class MuProp(Estimator):
         return Block(slice(0, b + 1), torch.cat((_mean(query.at)[None], x)))
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         at, mean = query.at, _mean(query.at)
 
@@ -73,7 +73,7 @@ class MuProp(Estimator):
                 through = pull_back(at, at.logits.double()[None], slope[None])
                 yield {"logits": beside(missed, s) * s + through}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
 
 def _mean(at: Relaxable) -> Tensor:

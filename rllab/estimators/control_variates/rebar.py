@@ -109,7 +109,7 @@ class Rebar(Estimator):
         return [(log_t + h).exp() for h in ((_APART, -_APART) if self.learn_temperature else (0.0,))]
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         at, state, temperatures = query.at, self._state(query), self._temperatures(query)
         eta = beside(state.values[..., 0], at.logits)
@@ -135,7 +135,7 @@ class Rebar(Estimator):
                     slopes[..., 1] += _summed(2 * r * slope, state.values)
                 yield {"logits": r}, f[0]
 
-        e = fold_contributions(query, contributions(), rows, errors)
+        e = fold_contributions(query, contributions(), per_unit, errors)
         if not (self.learn_eta or self.learn_temperature):
             return e
         return replace(e, state=state.update(slopes / query.units, self.lr))

@@ -52,7 +52,7 @@ class SurrogateControl(Estimator):
     def _network(self, at: Any) -> Surrogate:
         return Surrogate(at.shape[-1], self.hidden)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, learns = query.at, self.lr > 0
         if query.state is None:
             state = self.init_state(at, query.key)
@@ -70,5 +70,5 @@ class SurrogateControl(Estimator):
                         slopes.add_(torch.autograd.grad(square, phi)[0])  # type: ignore[arg-type] - a tensor, not 0
                 yield {name: part.detach() for name, part in r.items()}, f
 
-        e = fold_contributions(query, contributions(), rows, errors)
+        e = fold_contributions(query, contributions(), per_unit, errors)
         return replace(e, state=state.update(slopes / query.units, self.lr) if learns else state)

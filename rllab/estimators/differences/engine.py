@@ -45,8 +45,8 @@ class Differences(Estimator):
         pieces = block.rows.start // self.per_piece + points % (len(points) // self.per_piece)
         return pieces // query.plan.pieces
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        stencils = Stencils(query.at, query.units, errors=errors, rows=rows)
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+        stencils = Stencils(query.at, query.units, errors=errors, per_unit=per_unit)
         total, count = query.at.new_zeros(self._problems(query.at)), 0
         for coordinates, derivatives, f in self._slopes(query, answered):
             stencils.add(coordinates, derivatives)
@@ -81,11 +81,11 @@ def pick(t: Tensor, coordinates: Tensor) -> Tensor:
 class Stencils:
     """Average derivatives that come coordinate by coordinate, over one or more stencils."""
 
-    def __init__(self, at: Tensor, units: int, *, errors: bool, rows: bool):
+    def __init__(self, at: Tensor, units: int, *, errors: bool, per_unit: bool):
         self._units = units
         self._sum = torch.zeros_like(at)
         self._square = torch.zeros_like(at) if errors and units > 1 else None
-        self._rows: list[Tensor] | None = [] if rows else None
+        self._per_unit: list[Tensor] | None = [] if per_unit else None
 
     def add(self, coordinates: Tensor, derivatives: Tensor) -> None:
         """Take in derivatives (n,) or (n, B) at coordinates (n,), in the order of the query."""
@@ -93,17 +93,17 @@ class Stencils:
         self._sum.index_add_(-1, coordinates, along_last)
         if self._square is not None:
             self._square.index_add_(-1, coordinates, along_last.square())
-        if self._rows is not None:
-            self._rows.append(derivatives)
+        if self._per_unit is not None:
+            self._per_unit.append(derivatives)
 
     def close(self) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """Return mean, standard error over stencils (None for one, or if not asked for) and stencils by row."""
+        """Return mean, standard error over stencils (None for one, or if not asked for) and each stencil."""
         m = self._units
         g = self._sum.div_(m)
         se = None
         if self._square is not None:
             se = self._square.div_(m).addcmul_(g, g, value=-1).clamp_min_(0).div_(m - 1).sqrt_()
-        if self._rows is None:
+        if self._per_unit is None:
             return g, se, None
-        rows = torch.cat(self._rows)
-        return g, se, rows.view(m, -1, *rows.shape[1:]).movedim(1, -1)
+        each = torch.cat(self._per_unit)
+        return g, se, each.view(m, -1, *each.shape[1:]).movedim(1, -1)

@@ -99,7 +99,7 @@ class LinearInterpolation(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return probes.units("forward", block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, m, h = query.at, query.units, self._step(query)
         if self.step is not None:
             # an orthonormal set moves every coordinate by h/√d or more
@@ -120,7 +120,7 @@ class LinearInterpolation(Estimator):
             residual = delta - (z @ g.unsqueeze(-1)).squeeze(-1)
             variance = residual.square().sum(-1, keepdim=True) / (m - d)
             se = (variance * inverse.square().sum(-1)).sqrt() / h
-        contributions = (m * inverse * delta.unsqueeze(-2) / h.unsqueeze(-1)).movedim(-1, 0) if rows else None
+        contributions = (m * inverse * delta.unsqueeze(-2) / h.unsqueeze(-1)).movedim(-1, 0) if per_unit else None
         return Estimate(g / h, f[0], query.evaluations, self.target, se, contributions, query.state)
 
     def _check_condition(self, condition: float, z: Tensor) -> None:

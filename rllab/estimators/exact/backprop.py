@@ -58,11 +58,11 @@ class Backprop(Estimator):
         return Block(slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim))  # copies: a cost may write into them
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         m = query.units
         errors = errors and m > 1
-        moments, total = Moments(m, 1.0, errors=errors, rows=rows), None
+        moments, total = Moments(m, 1.0, errors=errors, per_unit=per_unit), None
         for _, (f, g) in answered:
             if f is not None:
                 total = f.sum(0) if total is None else total + f.sum(0)

@@ -51,12 +51,12 @@ class Enumeration(Estimator):
         x, log_p = query.at.support(a, b)
         return Block(slice(a, b), x, log_p)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         g: dict[str, Tensor] = {}
         total = torch.zeros(())
         for block, f in answered:
             w = block.noise.exp() * f
             total = total + w.sum(0)
             add_into(g, query.at.score_sum(w, block.points, None))
-        contributions = {name: value[None] for name, value in g.items()} if rows else None
+        contributions = {name: value[None] for name, value in g.items()} if per_unit else None
         return Estimate(g, total, query.evaluations, self.target, None, contributions, query.state)

@@ -108,7 +108,7 @@ class Quadrature(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return np.zeros(block.rows.stop - block.rows.start, dtype=np.int64)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at = self._distribution(query.at)
         sums: dict[str, Tensor] = {}
         total = torch.zeros(())
@@ -118,4 +118,4 @@ class Quadrature(Estimator):
             add_into(sums, at.score_sum(w * f, block.points, u))
         g = sums if self.sigma is None else sums["mean"]
         one = {name: value[None] for name, value in sums.items()} if self.sigma is None else sums["mean"][None]
-        return Estimate(g, total, query.evaluations, self.target, None, one if rows else None, query.state)
+        return Estimate(g, total, query.evaluations, self.target, None, one if per_unit else None, query.state)

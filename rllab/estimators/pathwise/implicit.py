@@ -77,13 +77,13 @@ class ImplicitPathwise(Estimator):
         return Block(slice(a, b), log_x.exp().to(first), noise)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 yield {name: v.to(g) for name, v in self._along_paths(query.at, block.noise, g.double()).items()}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
     def _along_paths(self, at: Distribution, noise: Any, g: Tensor) -> Contributions:
         """Return Σ_j ∂f/∂x_j ∂x_j/∂φ of each sample, for float64 slopes g (n, [B], d)."""

@@ -58,11 +58,11 @@ class Pathwise(Estimator):
         return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, slope) in answered:
                 # ∂x/∂μ = 1,  ∂x/∂s = u
                 yield {"mean": slope.clone(), "scale": slope * block.noise}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)

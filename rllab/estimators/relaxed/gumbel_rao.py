@@ -67,10 +67,10 @@ class GumbelRao(Estimator):
         return Block(slice(a, b), x, z / self.temperature)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 yield {"logits": pull_back(query.at, block.noise, g).mean(0) / self.temperature}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)

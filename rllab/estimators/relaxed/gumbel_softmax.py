@@ -75,14 +75,14 @@ class GumbelSoftmax(Estimator):
         return Block(slice(a, b), (rounded if self.hard else relaxed)(query.at, z), z)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 # ∂y/∂l = 1/λ ∂y/∂z,  z = (l + noise)/λ
                 yield {"logits": pull_back(query.at, block.noise, g) / self.temperature}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
 
 def straight_through_target(temperature: float) -> Target:

@@ -52,7 +52,7 @@ class StraightThrough(Estimator):
         return Block(slice(a, b), x)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         at, logits = query.at, query.at.logits.double()
 
@@ -60,4 +60,4 @@ class StraightThrough(Estimator):
             for _, (f, g) in answered:
                 yield {"logits": pull_back(at, logits.expand(len(g), *logits.shape), g)}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)

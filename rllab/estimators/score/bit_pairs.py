@@ -50,9 +50,9 @@ class BitPairs(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return np.tile(np.arange(block.rows.start // 2, block.rows.stop // 2), 2)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         logits, n = query.at.logits, query.evaluations
-        moments = Moments(query.units, 1.0, errors=errors, rows=rows)
+        moments = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
         total = logits.new_zeros(self._problems(query.at))
         for block, f in answered:
             half = len(f) // 2

@@ -148,7 +148,7 @@ class ImportanceWeighted(Estimator):
             )
         return Block(slice(a, b), x, _Drawn((log_p - log_q).to(x), of_p))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, query.units
         top: Any = None  # log of the largest ratio so far, ρ°; what follows is of r = ρ/ρ°
         first, second = Sums(), Sums()
@@ -173,7 +173,7 @@ class ImportanceWeighted(Estimator):
             add_into(first, sums)
             add_into(second, squares)
             r1, r2, rf = r1 + r.sum(0), r2 + (r * r).sum(0), rf + (r * f).sum(0)
-            if rows:
+            if per_unit:
                 kept.append((l, {n: beside(w, s) * as_array(s) for n, s in at.scores(x, noise).items()}))
         largest = np.exp(top)
         # ĝ = scale Σ r w s:  1/Σ r, or ρ°/K
@@ -190,7 +190,7 @@ class ImportanceWeighted(Estimator):
             g[name] = rws * beside(scale, rws)
             se[name] = np.sqrt(np.maximum(variance, 0)) * beside(scale, rws)
         contributions = None
-        if rows:
+        if per_unit:
             shares = ((np.exp(log_r - top) * (k * scale), own) for log_r, own in kept)
             parts = [{n: beside(share, ws) * ws for n, ws in own.items()} for share, own in shares]
             contributions = at.as_tensors({n: np.concatenate([part[n] for part in parts]) for n in g})

@@ -62,7 +62,7 @@ class MeasureValued(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return np.arange(block.rows.start, block.rows.stop) // query.plan.per_unit
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         problems = self._problems(query.at)
 
         def contributions() -> Iterator[tuple[Contributions, None]]:
@@ -76,7 +76,7 @@ class MeasureValued(Estimator):
                     start += 2 * size
                 yield parts, None
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
 
 def _check_blocks(at: object) -> None:

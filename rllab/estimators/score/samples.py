@@ -37,7 +37,7 @@ def units_per_block(at: Distribution, points: int) -> int:
 def fold_contributions(
     query: Query,
     answered: Iterable[tuple[Contributions, Tensor | None]],
-    rows: bool,
+    per_unit: bool,
     errors: bool,
 ) -> Estimate:
     """Average the contributions of independent units.
@@ -52,7 +52,7 @@ def fold_contributions(
     for contributions, f in answered:
         for name, r in contributions.items():
             if name not in by_name:
-                by_name[name] = Moments(query.units, 1.0, errors=errors, rows=rows)
+                by_name[name] = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
             u = as_array(r).reshape(len(r), -1)
             by_name[name].add(np.ones(len(u), u.dtype), u)
         if f is not None:

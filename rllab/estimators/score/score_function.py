@@ -117,7 +117,7 @@ class ScoreFunction(Estimator):
     def _rereads(self, query: Query, block: Block) -> bool:
         return block.noise is None or isinstance(block.noise, dict) or self.counts  # scores come of noise if they can
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         # One pass over the blocks, though the baseline is known only at its end: with w = a (f − o)/K, a of `factor`,
         #   Σ (w − c) s = Σ w s − c Σ s      and      Σ (w − c)² s² = Σ w² s² − 2c Σ w s² + c² Σ s².
         # The offset o is the first block's mean, so that a large constant in f never meets the sums. Where there is no
@@ -153,7 +153,7 @@ class ScoreFunction(Estimator):
             sums, squares = at.score_sums(once, twice, x, noise)
             add_into(first, sums)
             add_into(second, squares)
-            if rows:
+            if per_unit:
                 kept.append((w, block))
             del block, x, noise, values  # before the next block is drawn: its buffers are then still in cache
         centres, g, se = Sums(), Sums(), Sums()
@@ -175,10 +175,10 @@ class ScoreFunction(Estimator):
         if self.baseline == "moving":
             state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
         g, se = at.as_tensors(g), at.as_tensors(se) if se else None
-        contributions = at.as_tensors(self._rows(at, kept, centres, k)) if rows else None
+        contributions = at.as_tensors(self._per_unit(at, kept, centres, k)) if per_unit else None
         return Estimate(g, value, query.evaluations, self.target, se, contributions, state)
 
-    def _rows(self, at: Distribution, kept: list[tuple[np.ndarray, Block]], centres: Sums, k: int) -> Sums:
+    def _per_unit(self, at: Distribution, kept: list[tuple[np.ndarray, Block]], centres: Sums, k: int) -> Sums:
         found: dict[str, list[np.ndarray]] = {}
         for w, block in kept:
             for name, scores in at.scores(block.points, None if self.counts else block.noise).items():

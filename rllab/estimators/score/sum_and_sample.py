@@ -82,7 +82,7 @@ class SumAndSample(Estimator):
             return Block(slice(0, c + b), torch.cat((split.top, x)))
         return Block(slice(c + a, c + b), x)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
         p, left = split.log_top.exp(), split.log_rest.exp().sum(0)  # p_c and 1 − P_C, not as the difference
@@ -104,13 +104,13 @@ class SumAndSample(Estimator):
             total = total + f.sum(0)
             add_into(first, at.score_sum(w, x, None))
             add_into(second, at.score_square_sum(w * w, x, None))
-            if rows:
+            if per_unit:
                 kept.append({n: beside(w, s) * s for n, s in at.scores(x, None).items()})
         g, se = {}, {}
         for name, ws in first.items():
             g[name] = exact[name] + ws / k
             se[name] = ((second[name] / k - (ws / k) ** 2).clamp_min(0) / max(1, k - 1)).sqrt()
-        contributions = {n: exact[n] + torch.cat([part[n] for part in kept]) for n in g} if rows else None
+        contributions = {n: exact[n] + torch.cat([part[n] for part in kept]) for n in g} if per_unit else None
         value = value + left * total / k
         shown = se if errors and k > 1 else None
         return Estimate(g, value, query.evaluations, self.target, shown, contributions, query.state)

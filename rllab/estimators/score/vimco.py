@@ -69,10 +69,10 @@ class VIMCO(Estimator):
         a, b = (end * self.samples for end in self._span(query, i))
         return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, self.samples
         weighed = ((block, self._advantages(f.unflatten(0, (-1, k))).flatten(0, 1), f) for block, f in answered)
-        if not rows and (not errors or query.units == 1):
+        if not per_unit and (not errors or query.units == 1):
             return _sum(query, weighed)
 
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
@@ -84,7 +84,7 @@ class VIMCO(Estimator):
                         f[part],
                     )
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
     def _advantages(self, f: Tensor) -> Tensor:
         """Return F − F_−k for costs (m, K, …)."""

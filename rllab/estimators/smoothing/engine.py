@@ -74,9 +74,9 @@ class Smoothing(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return probes.units(self._design(query.at).form, block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         design, at = self._design(query.at), query.at
-        form, moments = design.form, _moments(design, query.units, rows, errors)
+        form, moments = design.form, _moments(design, query.units, per_unit, errors)
         total, centre = 0.0, None
         for block, values in answered:
             f, u = as_array(values), as_array(block.noise)
@@ -100,12 +100,12 @@ class Smoothing(Estimator):
         return Estimate(g, value, query.evaluations, self.target, se, contributions, query.state)
 
 
-def _moments(design: Design, m: int, rows: bool, errors: bool) -> Moments | GroupedMoments:
+def _moments(design: Design, m: int, per_unit: bool, errors: bool) -> Moments | GroupedMoments:
     """Return what averages the m directions: s/2h times the difference of two opposite points, else s/h."""
     scale = design.factor * (1 / (probes.PROBES[design.form] * design.radius))
     if design.group is not None:
-        return GroupedMoments(m, scale, design.group, errors=errors, rows=rows)
-    return Moments(m, scale, errors=errors, rows=rows, signs=design.signs)
+        return GroupedMoments(m, scale, design.group, errors=errors, per_unit=per_unit)
+    return Moments(m, scale, errors=errors, per_unit=per_unit, signs=design.signs)
 
 
 def _check_moved(name: str, design: Design, at: Tensor, w: np.ndarray, u: np.ndarray) -> None:

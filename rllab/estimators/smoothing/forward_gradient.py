@@ -63,10 +63,10 @@ class ForwardGradient(Estimator):
         return Block(slice(a, b), query.at.expand(u.shape), tangents=u)  # `Cost.jvp` copies them
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         m = query.units
-        moments = Moments(m, 1.0, errors=errors, rows=rows, signs=self.directions == "rademacher")
+        moments = Moments(m, 1.0, errors=errors, per_unit=per_unit, signs=self.directions == "rademacher")
         total = query.at.new_zeros(self._problems(query.at))
         for block, (f, slope) in answered:
             assert block.tangents is not None

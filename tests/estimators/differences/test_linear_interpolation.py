@@ -52,14 +52,14 @@ def test_it_is_exact_on_linear_costs_whatever_the_directions(kind, m):
 @pytest.mark.parametrize("m", (D + 1, 3 * D))
 def test_errors_are_those_of_ordinary_least_squares(m):
     estimator = LinearInterpolation(H, directions="gaussian")
-    e = estimator(Cost(wavy), AT, evaluations=m + 1, key=2, rows=True)
+    e = estimator(Cost(wavy), AT, evaluations=m + 1, key=2, per_unit=True)
     z = directions(estimator, AT, m + 1, 2).numpy() * H
     delta = (wavy(AT + torch.from_numpy(z)) - wavy(AT[None])).numpy()
     g, residual, *_ = np.linalg.lstsq(z, delta, rcond=None)
     assert_close(e.gradient, torch.from_numpy(g), rtol=1e-9)
     covariance = residual[0] / (m - D) * np.linalg.inv(z.T @ z)
     assert_close(e.standard_error, torch.from_numpy(np.sqrt(covariance.diagonal())), rtol=1e-8)
-    assert_close(e.rows.mean(0), e.gradient, rtol=1e-11)
+    assert_close(e.per_unit.mean(0), e.gradient, rtol=1e-11)
 
 
 def test_with_as_many_directions_as_parameters_there_is_no_error_to_tell():

@@ -77,7 +77,7 @@ def test_it_is_the_mean_of_the_score_function_with_the_known_variance(monkeypatc
     at = Bernoulli(torch.full((3,), logit, dtype=torch.float64))
     x, log_p = at.support()
     monkeypatch.setattr(Bernoulli, "draw", lambda self, k, key: (x, None))  # every sample once, weighed below
-    rows = ScoreFunction(None)(Cost(shared), at, evaluations=8, key=0, rows=True).rows["logits"].sum(-1)
+    rows = ScoreFunction(None)(Cost(shared), at, evaluations=8, key=0, per_unit=True).per_unit["logits"].sum(-1)
     p = log_p.exp()
     mean = float(p @ rows)
     assert mean == pytest.approx(float(exact(at, shared).gradient["logits"].sum()), rel=1e-12)

@@ -77,9 +77,9 @@ def test_far_tails_keep_their_digits():
 def test_the_gradient_is_the_mean_of_its_rows_and_a_sample_is_charged_as_one_gradient():
     for at in (MIXTURES[3], Dirichlet(tensor(0.4, 2.0, 1.1))):
         cost = Cost(bent)
-        e = ImplicitPathwise()(cost, at, evaluations=6, key=0, rows=True)
+        e = ImplicitPathwise()(cost, at, evaluations=6, key=0, per_unit=True)
         assert cost.spent["gradient"] == e.evaluations == 6 and cost.spent["value"] == 0
-        for name, rows in e.rows.items():
+        for name, rows in e.per_unit.items():
             assert rows.shape == (6, *at.parameters[name].shape)
             assert_close(rows.mean(0), e.gradient[name])
 

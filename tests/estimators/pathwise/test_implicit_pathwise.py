@@ -109,11 +109,11 @@ def test_a_jump_makes_it_wrong_and_nothing_shows_it():
 def test_the_gradient_is_the_mean_of_its_rows_and_a_sample_is_charged_as_one_gradient():
     cost = Cost(lambda x: (x * x).sum(-1))
     at = Gamma(torch.tensor([0.4, 2.0], dtype=torch.float64), torch.tensor([1.5, 0.7], dtype=torch.float64))
-    e = ImplicitPathwise()(cost, at, evaluations=6, key=0, rows=True)
+    e = ImplicitPathwise()(cost, at, evaluations=6, key=0, per_unit=True)
     x = ImplicitPathwise().ask(at, 6, 0)[0].points
     assert cost.spent["gradient"] == e.evaluations == 6 and cost.spent["value"] == 0
-    assert_close(e.rows["rate"], -2 * x * x / at.rate, rtol=1e-12)
-    for name, rows in e.rows.items():
+    assert_close(e.per_unit["rate"], -2 * x * x / at.rate, rtol=1e-12)
+    for name, rows in e.per_unit.items():
         assert_close(rows.mean(0), e.gradient[name])
     assert_close(e.value, (x * x).sum(-1).mean())
 

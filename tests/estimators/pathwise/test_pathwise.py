@@ -57,10 +57,10 @@ def test_on_a_quadratic_its_variance_is_that_of_the_hessian_and_on_a_line_nothin
     # ∇f = g + A s u: Var = s²‖A‖_F², every row exact given u
     s = 0.4
     at = Gaussian(THETA, s)
-    e = Pathwise()(Cost(quadratic), at, evaluations=7, key=1, rows=True)
+    e = Pathwise()(Cost(quadratic), at, evaluations=7, key=1, per_unit=True)
     u = Pathwise().ask(at, 7, 1)[0].noise
-    assert_close(e.rows["mean"], LINEAR + s * u @ HESSIAN, rtol=1e-12)
-    assert_close(e.rows["scale"], (LINEAR + s * u @ HESSIAN) * u, rtol=1e-12)
+    assert_close(e.per_unit["mean"], LINEAR + s * u @ HESSIAN, rtol=1e-12)
+    assert_close(e.per_unit["scale"], (LINEAR + s * u @ HESSIAN) * u, rtol=1e-12)
     straight = Pathwise()(Cost(lambda x: linear(x) + OFFSET), at, evaluations=7, key=1)
     assert_close(straight.gradient["mean"], LINEAR)
     assert float(straight.standard_error["mean"].max()) < 1e-7  # rounding of a difference of squares

@@ -71,7 +71,7 @@ def test_more_inner_draws_leave_the_variance_of_the_outcome():
 @pytest.mark.parametrize("temperature", (0.4, 1.7))
 def test_every_sample_is_the_derivative_by_autograd_of_the_cost_it_relaxes(at, temperature):
     estimator = GumbelSoftmax(temperature)
-    e = estimator(Cost(knotty6, relaxed=True), at, evaluations=5, key=1, rows=True)
+    e = estimator(Cost(knotty6, relaxed=True), at, evaluations=5, key=1, per_unit=True)
     block = estimator.ask(at, 5, 1)[0]
     noise = block.noise * temperature - at.logits
     for k in range(5):
@@ -80,7 +80,7 @@ def test_every_sample_is_the_derivative_by_autograd_of_the_cost_it_relaxes(at, t
         y = torch.sigmoid(z) if isinstance(at, Bernoulli) else torch.softmax(z, -1)
         assert_close(block.points[k], y.detach().flatten(), rtol=1e-12)
         (slope,) = torch.autograd.grad(knotty6(y.reshape(1, -1)).sum(), l)
-        assert_close(e.rows["logits"][k], slope, rtol=1e-10)
+        assert_close(e.per_unit["logits"][k], slope, rtol=1e-10)
 
 
 def knotty6(x):

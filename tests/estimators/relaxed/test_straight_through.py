@@ -93,7 +93,9 @@ def test_samples_that_are_indices_cannot_be_relaxed(estimator):
 @pytest.mark.parametrize("at", (Bernoulli(LOGITS), Categorical(LOGITS)), ids=("bits", "choice"))
 def test_a_constant_changes_no_sample_and_a_factor_scales_it(estimator, at):
     plain, shifted, scaled = (
-        estimator(Cost(lambda x, a=a, c=c: a * knotty(x) + c, relaxed=True), at, evaluations=5, key=4, rows=True).rows
+        estimator(
+            Cost(lambda x, a=a, c=c: a * knotty(x) + c, relaxed=True), at, evaluations=5, key=4, per_unit=True
+        ).per_unit
         for a, c in ((1.0, 0.0), (1.0, 64.0), (-4.0, 0.0))
     )
     assert_close(shifted["logits"], plain["logits"])
@@ -103,8 +105,8 @@ def test_a_constant_changes_no_sample_and_a_factor_scales_it(estimator, at):
 @RELAXING
 def test_a_sample_is_charged_as_one_gradient(estimator):
     cost = Cost(knotty, relaxed=True)
-    e = estimator(cost, Bernoulli(LOGITS), evaluations=7, key=0, rows=True)
-    assert cost.spent["gradient"] == e.evaluations == len(e.rows["logits"]) == 7 and cost.spent["value"] == 0
+    e = estimator(cost, Bernoulli(LOGITS), evaluations=7, key=0, per_unit=True)
+    assert cost.spent["gradient"] == e.evaluations == len(e.per_unit["logits"]) == 7 and cost.spent["value"] == 0
     points = estimator.ask(Bernoulli(LOGITS), 7, 0)[0].points
     assert_close(e.value, knotty(points).mean())
     discrete = bool(((points == 0) | (points == 1)).all())

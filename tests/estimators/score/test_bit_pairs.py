@@ -132,7 +132,9 @@ def test_a_bit_that_is_certain_is_certain_at_the_ends_of_u(monkeypatch, estimato
 def test_a_constant_and_a_factor_in_the_cost_do_what_they_should_sample_by_sample(estimator):
     at = Bernoulli(LOGITS)
     plain, shifted, scaled = (
-        estimator(Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=9, key=4, rows=True).rows["logits"]
+        estimator(Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=9, key=4, per_unit=True).per_unit[
+            "logits"
+        ]
         for a, c in ((1.0, 0.0), (1.0, 64.0), (-4.0, 0.0))
     )
     assert_close(shifted, plain, atol=1e-13)
@@ -142,10 +144,10 @@ def test_a_constant_and_a_factor_in_the_cost_do_what_they_should_sample_by_sampl
 @BOTH
 def test_the_gradient_is_the_mean_of_its_rows_and_an_odd_budget_leaves_one_evaluation(estimator):
     cost = Cost(knotty)
-    e = estimator(cost, Bernoulli(LOGITS), evaluations=11, key=3, rows=True)
-    assert e.evaluations == 10 == cost.evaluations and e.rows["logits"].shape == (5, 3)
-    assert_close(e.rows["logits"].mean(0), e.gradient["logits"])
-    assert_close(e.rows["logits"].std(0) / 5**0.5, e.standard_error["logits"])
+    e = estimator(cost, Bernoulli(LOGITS), evaluations=11, key=3, per_unit=True)
+    assert e.evaluations == 10 == cost.evaluations and e.per_unit["logits"].shape == (5, 3)
+    assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"])
+    assert_close(e.per_unit["logits"].std(0) / 5**0.5, e.standard_error["logits"])
 
 
 @BOTH

@@ -53,7 +53,7 @@ def test_ratios_that_all_underflow_leave_what_double_precision_has(normalise):
     for dtype in (torch.float32, torch.float64):
         at, q = far_apart(dtype)
         estimator = ImportanceWeighted(q, normalise=normalise)
-        e = estimator(Cost(lambda x: x[:, 0] + 2), at, evaluations=3_000, key=2, rows=True)
+        e = estimator(Cost(lambda x: x[:, 0] + 2), at, evaluations=3_000, key=2, per_unit=True)
         assert len(estimator.ask(at, 3_000, 2)) == 3  # blocks
         found.append(e)
     single, double = found
@@ -68,7 +68,7 @@ def test_ratios_that_all_underflow_leave_what_double_precision_has(normalise):
         torch.testing.assert_close(single.value.double(), double.value, rtol=1e-3, atol=0)
     assert all(torch.isfinite(v).all() for e in found for v in (*e.gradient.values(), *e.standard_error.values()))
     # as its rows say, in the precision that holds their squares
-    for name, rows in double.rows.items():
+    for name, rows in double.per_unit.items():
         torch.testing.assert_close(rows.mean(0), double.gradient[name], rtol=1e-8, atol=0)
         if not normalise:
             error = rows.std(0) / math.sqrt(3_000)
@@ -190,12 +190,12 @@ def test_effective_samples_and_errors_are_those_of_the_ratios():
     for clip in (None, 1.1):
         r = rho if clip is None else rho.clamp_max(clip)
         for normalise in (False, True):
-            e = ImportanceWeighted(q, 0.4, clip, normalise)(Cost(linear), at, evaluations=50, key=3, rows=True)
+            e = ImportanceWeighted(q, 0.4, clip, normalise)(Cost(linear), at, evaluations=50, key=3, per_unit=True)
             assert float(e.state.effective_samples) == pytest.approx(float(r.sum() ** 2 / (r * r).sum()), rel=1e-9)
             assert float(e.state.largest) == pytest.approx(float(r.max()), rel=1e-12)
             ws = (linear(x) - 0.4)[:, None] * (x - THETA) / 0.3**2
             share = r[:, None] / (r.sum() if normalise else 50)
-            torch.testing.assert_close(e.rows["mean"], 50 * share * ws, rtol=1e-9, atol=1e-10)
+            torch.testing.assert_close(e.per_unit["mean"], 50 * share * ws, rtol=1e-9, atol=1e-10)
             torch.testing.assert_close(e.gradient["mean"], (share * ws).sum(0), rtol=1e-9, atol=1e-10)
             if normalise:
                 error = (share * (ws - e.gradient["mean"])).square().sum(0).sqrt()

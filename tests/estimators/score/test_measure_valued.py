@@ -146,8 +146,8 @@ def test_a_constant_changes_no_sample_and_a_factor_scales_it():
     for at, k in ((Gaussian(LOGITS, 0.4), 12), (Bernoulli(LOGITS), 6), (Categorical(LOGITS), 6)):
         plain, shifted, scaled = (
             MeasureValued()(
-                Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=3 * k + 1, key=4, rows=True
-            ).rows
+                Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=3 * k + 1, key=4, per_unit=True
+            ).per_unit
             for a, c in ((1.0, 0.0), (1.0, 64.0), (-4.0, 0.0))
         )
         for name, rows in plain.items():
@@ -159,9 +159,9 @@ def test_a_sample_costs_two_evaluations_for_each_parameter_and_the_rest_is_left(
     for at, cost in ((Gaussian(LOGITS, 0.4), 12), (Bernoulli(LOGITS), 6), (Poisson(LOGITS.exp()), 6)):
         assert MeasureValued().minimum(at) == cost
         counted = Cost(knotty)
-        e = MeasureValued()(counted, at, evaluations=3 * cost + 5, key=0, rows=True)
+        e = MeasureValued()(counted, at, evaluations=3 * cost + 5, key=0, per_unit=True)
         assert e.evaluations == counted.evaluations == 3 * cost and e.value is None
-        assert all(len(rows) == 3 for rows in e.rows.values())
+        assert all(len(rows) == 3 for rows in e.per_unit.values())
 
 
 def test_both_points_of_every_parameter_share_the_seed_of_their_sample():

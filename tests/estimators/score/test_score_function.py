@@ -86,14 +86,14 @@ def test_gradient_is_the_mean_of_its_rows_and_rows_use_the_shared_advantages(bas
         return costs[-1]
 
     at = Gaussian(THETA, SCALE)
-    e = ScoreFunction(baseline)(Cost(recording), at, evaluations=7, key=3, rows=True)
+    e = ScoreFunction(baseline)(Cost(recording), at, evaluations=7, key=3, per_unit=True)
     query = ScoreFunction(baseline).ask(at, 7, 3)
     score = (query[0].points - THETA) / SCALE**2
     expected = advantages(torch.cat(costs), baseline)[:, None] * score
-    torch.testing.assert_close(e.rows["mean"], expected, rtol=1e-6, atol=1e-6)  # u is recovered from x in float64
+    torch.testing.assert_close(e.per_unit["mean"], expected, rtol=1e-6, atol=1e-6)  # u is recovered from x in float64
     for name in ("mean", "scale"):
-        torch.testing.assert_close(e.rows[name].mean(0), e.gradient[name])
-        torch.testing.assert_close(e.rows[name].std(0) / math.sqrt(7), e.standard_error[name])
+        torch.testing.assert_close(e.per_unit[name].mean(0), e.gradient[name])
+        torch.testing.assert_close(e.per_unit[name].std(0) / math.sqrt(7), e.standard_error[name])
 
 
 def test_one_point_smoothing_is_the_score_function_of_a_gaussian_mean_sample_by_sample(monkeypatch):
@@ -219,7 +219,7 @@ def test_the_standard_error_with_the_optimal_baseline_is_low_by_the_documented_s
 @pytest.mark.parametrize("k", (2, 3, 4, 7, 1001))
 def test_the_optimal_baseline_gives_each_half_what_the_other_found(k):
     at = Gaussian(THETA, SCALE)
-    e = ScoreFunction("optimal")(Cost(quadratic), at, evaluations=k, key=3, rows=True)
+    e = ScoreFunction("optimal")(Cost(quadratic), at, evaluations=k, key=3, per_unit=True)
     x = ScoreFunction("optimal").ask(at, k, 3)[0].points
     f, u = quadratic(x)[:, None], (x - THETA) / SCALE
     for name, score in {"mean": u / SCALE, "scale": (u * u - 1) / SCALE}.items():
@@ -228,9 +228,9 @@ def test_the_optimal_baseline_gives_each_half_what_the_other_found(k):
         for mine, other in ((even, odd), (odd, even)):
             b[mine] = (f * score**2)[other].sum(0) / (score**2)[other].sum(0)
         expected = (f - b) * score
-        torch.testing.assert_close(e.rows[name], expected, rtol=1e-5, atol=1e-5)  # u is recovered from x
+        torch.testing.assert_close(e.per_unit[name], expected, rtol=1e-5, atol=1e-5)  # u is recovered from x
         torch.testing.assert_close(e.gradient[name], expected.mean(0), rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(e.standard_error[name], e.rows[name].std(0) / math.sqrt(k), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(e.standard_error[name], e.per_unit[name].std(0) / math.sqrt(k), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ("mean", "scale"))

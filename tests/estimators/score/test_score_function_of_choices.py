@@ -171,17 +171,17 @@ def test_counted_samples_give_the_estimate_of_the_same_samples_one_by_one(monkey
     at = Categorical(CHOICE.logits, "index")
     x, _ = at.draw(37, Key(3))
     monkeypatch.setattr(Categorical, "draw", lambda *_: (x.clone(), None))
-    one_by_one = ScoreFunction(baseline)(Cost(lookup), at, evaluations=37, key=0, rows=True)
+    one_by_one = ScoreFunction(baseline)(Cost(lookup), at, evaluations=37, key=0, per_unit=True)
     outcomes, n = x.unique(dim=0, return_counts=True)
     monkeypatch.setattr("rllab.estimators.score.score_function.draw_counts", lambda *_: (outcomes, n.double()))
     cost = Cost(lookup)
-    counted = ScoreFunction(baseline, counts=True)(cost, at, evaluations=37, key=0, rows=True)
+    counted = ScoreFunction(baseline, counts=True)(cost, at, evaluations=37, key=0, per_unit=True)
     assert counted.evaluations == cost.evaluations == len(outcomes) < 37
     for a, b in ((one_by_one.gradient, counted.gradient), (one_by_one.standard_error, counted.standard_error)):
         torch.testing.assert_close(a["logits"], b["logits"], rtol=1e-12, atol=1e-13)
     torch.testing.assert_close(one_by_one.value, counted.value, rtol=1e-12, atol=0)
     order = x[:, 0].sort().indices
-    torch.testing.assert_close(one_by_one.rows["logits"][order], counted.rows["logits"], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(one_by_one.per_unit["logits"][order], counted.per_unit["logits"], rtol=1e-12, atol=1e-12)
 
 
 def test_counts_have_the_binomial_law_and_miss_no_sample():

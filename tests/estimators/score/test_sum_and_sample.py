@@ -48,10 +48,10 @@ def test_a_saturated_choice_keeps_its_digits(samples):
 
 
 def test_gradient_is_the_mean_of_its_rows_and_value_that_of_the_costs():
-    e = SumAndSample(2)(Cost(payoff), CHOICES, evaluations=9, key=3, rows=True)
-    assert e.evaluations == 9 and e.rows["logits"].shape == (7, 5)
-    torch.testing.assert_close(e.rows["logits"].mean(0), e.gradient["logits"], rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(e.rows["logits"].std(0) / 7**0.5, e.standard_error["logits"], rtol=1e-10, atol=1e-13)
+    e = SumAndSample(2)(Cost(payoff), CHOICES, evaluations=9, key=3, per_unit=True)
+    assert e.evaluations == 9 and e.per_unit["logits"].shape == (7, 5)
+    torch.testing.assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"], rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(e.per_unit["logits"].std(0) / 7**0.5, e.standard_error["logits"], rtol=1e-10, atol=1e-13)
     many = SumAndSample(4)(Cost(payoff), CHOICES, evaluations=9, key=3)  # one outcome is left: nothing is random
     torch.testing.assert_close(many.value, torch.softmax(CHOICES.logits, -1) @ TABLE, rtol=1e-12, atol=0)
 

@@ -50,7 +50,7 @@ def test_its_target_says_that_it_is_not_the_expected_cost():
 @MEANS
 def test_at_other_distributions_rows_are_weighted_scores(mean):
     for at in (Gaussian(LOGITS, 0.4), Categorical(LOGITS.view(1, 3))):
-        e = VIMCO(4, mean)(Cost(knotty), at, evaluations=9, key=2, rows=True)
+        e = VIMCO(4, mean)(Cost(knotty), at, evaluations=9, key=2, per_unit=True)
         assert e.evaluations == 8
         query = VIMCO(4, mean).ask(at, 9, 2)
         x, noise = query[0].points, query[0].noise
@@ -64,13 +64,15 @@ def test_at_other_distributions_rows_are_weighted_scores(mean):
         weights = soft_minimum(f)[:, None] - torch.stack(without, -1)
         for name, scores in at.scores(x, noise).items():
             expected = torch.einsum("mk,mk...->m...", weights, scores.unflatten(0, (2, 4)))
-            assert_close(e.rows[name], expected, atol=1e-12)
+            assert_close(e.per_unit[name], expected, atol=1e-12)
 
 
 @MEANS
 def test_a_constant_changes_no_row(mean):
     plain, shifted = (
-        VIMCO(3, mean)(Cost(lambda x, c=c: knotty(x) + c), Bernoulli(LOGITS), evaluations=12, key=1, rows=True).rows
+        VIMCO(3, mean)(
+            Cost(lambda x, c=c: knotty(x) + c), Bernoulli(LOGITS), evaluations=12, key=1, per_unit=True
+        ).per_unit
         for c in (0.0, 64.0)
     )
     assert_close(shifted["logits"], plain["logits"], atol=1e-12)

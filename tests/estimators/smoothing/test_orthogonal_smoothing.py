@@ -139,9 +139,9 @@ def test_many_groups_average_like_independent_ones():
     # "gaussian" keeps variance at m = d, so groups differ: their standard error is that of equal, independent units
     at, m = torch.linspace(-1, 2, 4, dtype=torch.float64), 4 * 25
     e = OrthogonalSmoothing(RADIUS, "gaussian")(
-        Cost(lambda x: torch.cos(2 * x).sum(-1)), at, evaluations=2 * m, key=2, rows=True
+        Cost(lambda x: torch.cos(2 * x).sum(-1)), at, evaluations=2 * m, key=2, per_unit=True
     )
-    groups = e.rows.view(25, 4, 4).mean(1)
+    groups = e.per_unit.view(25, 4, 4).mean(1)
     assert_close(groups.mean(0), e.gradient, 1e-12)
     assert_close(groups.std(0) / 5, e.standard_error, 1e-10)
 

@@ -106,16 +106,16 @@ def test_a_cost_that_is_all_noise_has_a_gradient_of_exactly_zero(estimator):
 @every_law
 @every_form
 def test_the_estimate_is_the_mean_of_its_rows(law, form):
-    e = estimate(LAWS[law](form), curved, evaluations=40, rows=True)
-    assert e.rows.shape == ({"antithetic": 20, "forward": 39, "one-point": 40}[form], D)
-    assert_close(e.rows.mean(0), e.gradient, 1e-12)
+    e = estimate(LAWS[law](form), curved, evaluations=40, per_unit=True)
+    assert e.per_unit.shape == ({"antithetic": 20, "forward": 39, "one-point": 40}[form], D)
+    assert_close(e.per_unit.mean(0), e.gradient, 1e-12)
 
 
 @every_form
 @pytest.mark.parametrize("law", ("gaussian", "signs", "sphere"))
 def test_the_error_of_independent_directions_is_that_of_their_rows(law, form):
-    e = estimate(LAWS[law](form), curved, evaluations=40, rows=True)
-    assert_close(e.rows.std(0) / math.sqrt(len(e.rows)), e.standard_error, 1e-10)
+    e = estimate(LAWS[law](form), curved, evaluations=40, per_unit=True)
+    assert_close(e.per_unit.std(0) / math.sqrt(len(e.per_unit)), e.standard_error, 1e-10)
     alone = estimate(LAWS[law](form), curved, evaluations=evaluations_for(form, 1))
     assert alone.standard_error is None
 
@@ -123,9 +123,9 @@ def test_the_error_of_independent_directions_is_that_of_their_rows(law, form):
 @every_law
 def test_asking_for_no_errors_or_rows_changes_no_bit_of_the_gradient(law):
     plain = estimate(LAWS[law]("antithetic"), curved, errors=False)
-    full = estimate(LAWS[law]("antithetic"), curved, rows=True)
+    full = estimate(LAWS[law]("antithetic"), curved, per_unit=True)
     assert torch.equal(plain.gradient, full.gradient)
-    assert plain.standard_error is None and plain.rows is None
+    assert plain.standard_error is None and plain.per_unit is None
 
 
 @every_paired

@@ -77,8 +77,8 @@ def test_it_has_two_gradients_less_variance_than_gaussian_smoothing_of_a_line(mo
 
 
 def test_the_standard_error_needs_no_squares_of_signs():
-    e = SPSA(RADIUS)(Cost(curved), AT, evaluations=40, key=5, rows=True)
-    assert_close(e.rows.std(0) / 20**0.5, e.standard_error, 1e-12)
+    e = SPSA(RADIUS)(Cost(curved), AT, evaluations=40, key=5, per_unit=True)
+    assert_close(e.per_unit.std(0) / 20**0.5, e.standard_error, 1e-12)
 
 
 def test_directions_are_signs():
