@@ -72,11 +72,12 @@ class Estimators:
             raise ValueError(f"rllab estimators: dimension must be >= 1, got {self.dimension}")
         import torch
 
+        from rllab import critics
         from rllab.testing import accepted_places, exported_estimators
 
         head = ["estimator", "at", "target", "unbiased", "needs", f"evaluations, d = {self.dimension}", "source"]
         lines = []
-        for cls in exported_estimators():
+        for cls in (*exported_estimators(), *exported_estimators(critics)):
             estimator, places = cls(), accepted_places(cls())
             least = estimator.minimum(next(iter(places.values()))(torch.zeros(self.dimension)))
             evaluations = f"{least:,}" if least < 10**9 else f"10^{math.log10(least):.0f}"

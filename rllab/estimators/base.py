@@ -31,10 +31,6 @@ from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
 
-# glibc returns memory to the system above twice the largest piece ever freed to it; an estimate that frees a few MiB
-# would then fault them in again on every call, at up to three times its own cost. This piece is never touched.
-torch.empty(1 << 24, dtype=torch.uint8)
-
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
 
@@ -91,7 +87,7 @@ class Estimator(ABC):
         spent = plan.shared + units * plan.per_unit
         if not isinstance(at, Tensor) or at.requires_grad:
             at = at.detach()
-        return Query(self, at, units, spent, plan, as_key(key), state, self.kind)
+        return self._prepared(Query(self, at, units, spent, plan, as_key(key), state, self.kind))
 
     def tell(self, query: Query, values: object, *, per_unit: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.
@@ -200,6 +196,10 @@ class Estimator(ABC):
     @abstractmethod
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], per_unit: bool, errors: bool) -> Estimate:
         """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
+
+    def _prepared(self, query: Query) -> Query:
+        """Return the query to be answered; a hook, for what depends on its key or must be checked of its state."""
+        return query
 
     def _rereads(self, query: Query, block: Block) -> bool:
         """Whether the fold reads the points of a block again, as what samples or learns does."""

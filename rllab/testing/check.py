@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 from rllab import estimators
@@ -71,7 +72,7 @@ def check_estimator(
     return found
 
 
-def exported_estimators() -> list[type[Estimator]]:
-    """Return the estimators of the lab."""
-    classes = [value for value in vars(estimators).values() if isinstance(value, type)]
+def exported_estimators(package: ModuleType = estimators) -> list[type[Estimator]]:
+    """Return the estimators that a package of the lab exports."""
+    classes = [value for value in vars(package).values() if isinstance(value, type)]
     return [cls for cls in classes if issubclass(cls, Estimator) and cls is not Estimator]

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_number, check_parameters
+from rllab.checks import check_number, check_one_of, check_parameters
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.differences.steps import check_step, forward_step
@@ -29,8 +29,6 @@ from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.smoothing import probes
 from rllab.estimators.smoothing.directions import orthonormal
 from rllab.noise import standard_normal
-
-_DIRECTIONS = ("orthogonal", "gaussian")
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,7 @@ class LinearInterpolation(Estimator):
     def __post_init__(self) -> None:
         check_step("LinearInterpolation", self.step, self.noise)
         check_number("LinearInterpolation", max_condition=self.max_condition)
-        if self.directions not in _DIRECTIONS:
-            raise ValueError(f"LinearInterpolation: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
+        check_one_of("LinearInterpolation", ("orthogonal", "gaussian"), directions=self.directions)
         if not self.max_condition >= 1:
             raise ValueError(f"LinearInterpolation: max_condition must be >= 1, got {self.max_condition}")
 

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_parameters
+from rllab.checks import check_count, check_parameters, check_positive
 from rllab.distributions import Gaussian
 from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
@@ -52,10 +52,9 @@ class Quadrature(Estimator):
     jumps: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.sigma is not None and not (self.sigma > 0 and math.isfinite(self.sigma)):
-            raise ValueError(f"Quadrature: sigma must be positive and finite, or None, got {self.sigma}")
-        if self.nodes < 2:
-            raise ValueError(f"Quadrature: nodes must be >= 2, got {self.nodes}")
+        if self.sigma is not None:
+            check_positive("Quadrature", sigma=self.sigma)
+        check_count("Quadrature", least=2, nodes=self.nodes)
         if not isinstance(self.jumps, tuple) or not all(math.isfinite(x) for x in self.jumps):
             raise ValueError(f"Quadrature: jumps must be a tuple of finite numbers, got {self.jumps!r}")
 

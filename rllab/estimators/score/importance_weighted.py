@@ -30,6 +30,7 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array, as_tensor
+from rllab.checks import check_positive
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
@@ -97,8 +98,8 @@ class ImportanceWeighted(Estimator):
                 "ImportanceWeighted: proposal must be a Distribution, a function that makes one, or None, got "
                 f"{type(self.proposal).__name__}"
             )
-        if self.clip is not None and not (isinstance(self.clip, (int, float)) and self.clip > 0):
-            raise ValueError(f"ImportanceWeighted: clip must be a positive number or None, got {self.clip!r}")
+        if self.clip is not None:
+            check_positive("ImportanceWeighted", clip=self.clip)
 
     @property
     def target(self) -> Target:

@@ -39,7 +39,6 @@ from rllab.estimators.score.baselines import (
 )
 from rllab.estimators.score.counts import check_writable, draw_counts, outcomes, repeat_rows
 from rllab.estimators.score.samples import check_place, units_per_block
-from rllab.keys import Key, as_key
 
 _MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float64
 
@@ -85,24 +84,24 @@ class ScoreFunction(Estimator):
     def stateful(self) -> bool:
         return self.baseline == "moving"
 
-    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
-        query = super().ask(at, evaluations, key, state=state)
-        if self.baseline == "moving":
-            moving_mean(state, self._problems(at), "ScoreFunction")
-        if not self.counts:
-            return query
-        check_writable("ScoreFunction", query.at)
-        x, _ = draw_counts(query.at, query.units, as_key(key).child("outcomes"))
-        # K units of as many pieces as there are outcomes; a block holds all units of some outcomes
-        plan = query.plan._replace(pieces=len(x), block=query.units * query.plan.block)
-        return replace(query, evaluations=len(x), plan=plan)
-
     def _plan(self, at: Any) -> Plan:
         block = units_per_block(check_place("ScoreFunction", at, Distribution), 1)
         least = least_samples(self.baseline)
         if not self.counts:
             return Plan(1, block, least_units=least)
         return Plan(1, block, least_units=least, most_units=_MOST_COUNTED, pieces=outcomes("ScoreFunction", at))
+
+    def _prepared(self, query: Query) -> Query:
+        at = query.at
+        if self.baseline == "moving":
+            moving_mean(query.state, self._problems(at), "ScoreFunction")
+        if not self.counts:
+            return query
+        check_writable("ScoreFunction", at)
+        x, _ = draw_counts(at, query.units, query.key.child("outcomes"))
+        # K units of as many pieces as there are outcomes; a block holds all units of some outcomes
+        plan = query.plan._replace(pieces=len(x), block=query.units * query.plan.block)
+        return replace(query, evaluations=len(x), plan=plan)
 
     def _block(self, query: Query, i: int) -> Block:
         if self.counts:

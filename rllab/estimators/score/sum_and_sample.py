@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from rllab.checks import check_count
 from rllab.distributions import Categorical, Distribution
 from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
@@ -28,7 +29,6 @@ from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.counts import check_writable, outcomes
 from rllab.estimators.score.samples import check_place, units_per_block
-from rllab.keys import Key
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,8 @@ class SumAndSample(Estimator):
     baseline: Literal["enumerated"] | float | None = "enumerated"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.enumerated, int) or self.enumerated < 1:
-            raise ValueError(f"SumAndSample: enumerated must be an integer >= 1, got {self.enumerated!r}")
+        check_count("SumAndSample", enumerated=self.enumerated)
         check_baseline("SumAndSample", self.baseline, ("enumerated",))
-
-    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
-        query = super().ask(at, evaluations, key, state=state)
-        check_writable("SumAndSample", query.at)
-        return query
 
     def _plan(self, at: Any) -> Plan:
         size = outcomes("SumAndSample", check_place("SumAndSample", at, Distribution))
@@ -71,6 +65,10 @@ class SumAndSample(Estimator):
                 "Enumeration evaluates them all"
             )
         return Plan(per_unit=1, block=units_per_block(at, 1), shared=self.enumerated)
+
+    def _prepared(self, query: Query) -> Query:
+        check_writable("SumAndSample", query.at)
+        return query
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array
+from rllab.checks import check_count, check_one_of
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
@@ -30,8 +31,6 @@ from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
-
-_MEANS = ("geometric", "arithmetic")
 
 
 @dataclass(frozen=True)
@@ -52,10 +51,8 @@ class VIMCO(Estimator):
     mean: Literal["geometric", "arithmetic"] = "geometric"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.samples, int) or self.samples < 2:
-            raise ValueError(f"VIMCO: samples must be an integer >= 2, got {self.samples!r}")
-        if self.mean not in _MEANS:
-            raise ValueError(f"VIMCO: mean must be one of {_MEANS}, got {self.mean!r}")
+        check_count("VIMCO", least=2, samples=self.samples)
+        check_one_of("VIMCO", ("geometric", "arithmetic"), mean=self.mean)
 
     @property
     def target(self) -> Target:

@@ -19,15 +19,13 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from rllab.arrays import as_array
-from rllab.checks import check_parameters
+from rllab.checks import check_one_of, check_parameters
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
 from rllab.estimators.query import Block, Plan, Query
 from rllab.noise import rademacher, standard_normal
-
-_DIRECTIONS = ("gaussian", "rademacher")
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,7 @@ class ForwardGradient(Estimator):
     directions: Literal["gaussian", "rademacher"] = "gaussian"
 
     def __post_init__(self) -> None:
-        if self.directions not in _DIRECTIONS:
-            raise ValueError(f"ForwardGradient: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
+        check_one_of("ForwardGradient", ("gaussian", "rademacher"), directions=self.directions)
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=max(1, BLOCK // check_parameters("ForwardGradient", at).numel()))

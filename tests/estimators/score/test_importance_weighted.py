@@ -224,8 +224,8 @@ def test_moments_do_not_depend_on_a_baseline_in_the_mean(monkeypatch):
     ("make", "message"),
     [
         (lambda: ImportanceWeighted(3.0), "proposal must be a Distribution, a function that makes one, or None"),
-        (lambda: ImportanceWeighted(clip=0.0), "clip must be a positive number or None, got 0.0"),
-        (lambda: ImportanceWeighted(clip="2"), "clip must be a positive number or None, got '2'"),
+        (lambda: ImportanceWeighted(clip=0.0), "clip must be positive and finite, got 0.0"),
+        (lambda: ImportanceWeighted(clip="2"), "clip must be a number, got '2'"),
         (lambda: ImportanceWeighted(baseline="mean"), "baseline must be None or a finite number, got 'mean'"),
         (
             lambda: ImportanceWeighted(TILTED).ask(Gaussian(THETA), 4, 0),
