@@ -46,7 +46,6 @@ def test_help_and_version_load_nothing_heavy(arguments):
     heavy = {"torch", "numpy", "scipy", "matplotlib", "gymnasium", "PIL"}
     program = f"""
 import sys
-from rllab import critics
 from rllab.cli import main
 try:
     main({arguments})

@@ -1,13 +1,4 @@
-"""MuProp: score function with the cost's Taylor expansion at the mean as control variate, for bits and choices.
-
-    ĝ = (∂p/∂l)ᵀ ∇f(p) + 1/K Σ_k (f(x_k) − f(p) − ∇f(p)·(x_k − p)) s(x_k)        K + 1 gradient evaluations
-
-p are the probabilities, the mean of x; the first term is the gradient of the expansion's mean. Unbiased for ∇_l E f(x),
-however bad the expansion; without variance for a linear f, and large where f bends much between the samples.
-
-Source: Gu, Levine, Sutskever & Mnih (2016), "MuProp: Unbiased backpropagation for stochastic neural networks", eq. 5;
-with the cost itself in the place of a network's mean-field pass.
-"""
+"""MuProp: score function with the cost's Taylor expansion at the mean as control variate, for bits and choices."""
 
 from __future__ import annotations
 
@@ -31,10 +22,28 @@ from rllab.estimators.score.samples import Contributions, fold_contributions, un
 class MuProp(Estimator):
     """Estimate the gradient of an expected cost of bits or choices with the help of its slope at their mean.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
-    its `value` is the mean cost of the samples. The point p is shared by all, and every point is charged as a gradient,
-    although of the samples only the value is used. If the cost is noisy, the standard error does not see the noise of
-    ∇f(p), which all samples have in common.
+        ĝ = (∂p/∂l)ᵀ ∇f(p) + 1/K Σ_k (f(x_k) − f(p) − ∇f(p)·(x_k − p)) s(x_k)        K + 1 gradient evaluations
+
+    p are the probabilities, the mean of x; the first term is the gradient of the expansion's mean. Unbiased for ∇_l E
+    f(x), however bad the expansion; without variance for a linear f, and large where f bends much between the samples.
+
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
+        mean cost of the samples. The point p is shared by all, and every point is charged as a gradient, although of
+        the samples only the value is used. If the cost is noisy, the standard error does not see the noise of ∇f(p),
+        which all samples have in common.
+
+    Source:
+        Gu, Levine, Sutskever & Mnih (2016), "MuProp: Unbiased backpropagation for stochastic neural networks", eq. 5;
+        with the cost itself in the place of a network's mean-field pass.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.MuProp()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (

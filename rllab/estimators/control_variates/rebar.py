@@ -1,18 +1,4 @@
-"""REBAR: score function with the relaxed cost as control variate, for bits and choices.
-
-    c(z) = f(y),   y = σ(z/λ) or softmax(z/λ)
-    ĝ = f(x) s(x) + η [ −c(z̃) s(x) + ∇c(z) − (∂z̃/∂l)ᵀ ∇c(z̃) ]                  3 gradient evaluations a sample
-
-z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any η and λ, which are numbers or are learned:
-∂‖ĝ‖²/∂η = 2ĝ·B, B the bracket, which costs nothing. ∂B/∂λ would need second derivatives of f; to learn λ, c is the mean
-of the relaxed costs at λe^±h instead, a control variate as good as any, and B₊ − B₋ has the slope: 5 evaluations.
-
-For f = (b − 0.499)² at p = ½ the variance is 0.0223 at λ = ½ and 0.0170 at λ = 1.65, without any control variate
-0.0156: not every cost is worth relaxing.
-
-Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for
-discrete latent variable models", eqs. 5 to 8. There the noise of z and z̃ may be coupled; here it is independent.
-"""
+"""REBAR: score function with the relaxed cost as control variate, for bits and choices."""
 
 from __future__ import annotations
 
@@ -41,16 +27,40 @@ _APART = 0.1  # h: e^±h are the factors between λ and the two temperatures fro
 class Rebar(Estimator):
     """Estimate the gradient of an expected cost of bits or choices with the help of the cost between them.
 
+        c(z) = f(y),   y = σ(z/λ) or softmax(z/λ)
+        ĝ = f(x) s(x) + η [ −c(z̃) s(x) + ∇c(z) − (∂z̃/∂l)ᵀ ∇c(z̃) ]                  3 gradient evaluations a sample
+
+    z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any η and λ, which are numbers or are learned: ∂‖ĝ‖²/∂η =
+    2ĝ·B, B the bracket, which costs nothing. ∂B/∂λ would need second derivatives of f; to learn λ, c is the mean of the
+    relaxed costs at λe^±h instead, a control variate as good as any, and B₊ − B₋ has the slope: 5 evaluations.
+
+    For f = (b − 0.499)² at p = ½ the variance is 0.0223 at λ = ½ and 0.0170 at λ = 1.65, without any control variate
+    0.0156: not every cost is worth relaxing.
+
     Args:
         temperature: λ > 0 of the relaxation, or where it starts.
         eta: η, the weight of the control variate, or where it starts; 0 is the score function.
         learn_temperature, learn_eta: whether these follow the slope of the squared estimate.
         lr: of their Adam, which moves η and log λ.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
-    its `value` is the mean cost of the samples. The points of a sample share its seed and are all charged as gradients,
-    3, or 5 to learn the temperature, that at x among them although only its value is used. The state, if anything is
-    learned, is a `ControlVariateState` of η and log λ, for each of B problems its own.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
+        mean cost of the samples. The points of a sample share its seed and are all charged as gradients, 3, or 5 to
+        learn the temperature, that at x among them although only its value is used. The state, if anything is learned,
+        is a `ControlVariateState` of η and log λ, for each of B problems its own.
+
+    Source:
+        Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for
+        discrete latent variable models", eqs. 5 to 8. There the noise of z and z̃ may be coupled; here it is
+        independent.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.Rebar()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (

@@ -1,16 +1,4 @@
-"""RELAX: score function with a learned control variate, for bits and choices and any black box of them.
-
-    c_φ(z) = N_φ(y),   y = σ(z/τ) or softmax(z/τ),   τ part of φ
-    ĝ = (f(x) − c_φ(z̃)) s(x) + ∇c_φ(z) − (∂z̃/∂l)ᵀ ∇c_φ(z̃)                         1 evaluation a sample
-    φ ← Adam on ∂‖ĝ‖²/∂φ
-
-z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any φ that does not depend on the sample. The cost is evaluated
-at samples only and need be neither smooth nor defined elsewhere.
-
-Source: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
-for black-box gradient estimation", eq. 8 and section 3.2. There c may be the relaxed cost plus a network; here it is
-the network alone, and starts at 0, as the score function.
-"""
+"""RELAX: score function with a learned control variate, for bits and choices and any black box of them."""
 
 from __future__ import annotations
 
@@ -34,14 +22,35 @@ from rllab.keys import Key
 class Relax(SurrogateControl):
     """Estimate the gradient of an expected cost of bits or choices, and learn what lowers the variance.
 
+        c_φ(z) = N_φ(y),   y = σ(z/τ) or softmax(z/τ),   τ part of φ
+        ĝ = (f(x) − c_φ(z̃)) s(x) + ∇c_φ(z) − (∂z̃/∂l)ᵀ ∇c_φ(z̃)                         1 evaluation a sample
+        φ ← Adam on ∂‖ĝ‖²/∂φ
+
+    z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any φ that does not depend on the sample. The cost is
+    evaluated at samples only and need be neither smooth nor defined elsewhere.
+
     Args:
         hidden: width of the tanh layer of N.
         temperature: τ > 0, where it starts.
         lr: of Adam on φ; 0 leaves φ as it is.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
-    its `value` is the mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at
-    the next call, or c begins anew, at 0.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
+        mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at the next call,
+        or c begins anew, at 0.
+
+    Source:
+        Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
+        for black-box gradient estimation", eq. 8 and section 3.2. There c may be the relaxed cost plus a network; here
+        it is the network alone, and starts at 0, as the score function.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.Relax()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (

@@ -1,13 +1,4 @@
-"""Central differences: move every coordinate forth and back.
-
-    ĝ_i = (f(θ + h_i e_i) − f(θ − h_i e_i)) / 2h_i                                2d evaluations
-
-Exact on quadratics; otherwise biased by h_i² ∂³f/∂θ_i³ / 6. Independent noise of variance τ² in each value gives every
-coordinate the variance τ²/2h_i², independent of the others.
-
-Sources: Kiefer & Wolfowitz (1952), "Stochastic estimation of the maximum of a regression function", for costs with
-noise; steps: see `steps`.
-"""
+"""Central differences: move every coordinate forth and back."""
 
 from __future__ import annotations
 
@@ -28,6 +19,11 @@ from rllab.estimators.query import Block, Query
 class CentralDifference(Differences):
     """Estimate the gradient from differences across each coordinate.
 
+        ĝ_i = (f(θ + h_i e_i) − f(θ − h_i e_i)) / 2h_i                                2d evaluations
+
+    Exact on quadratics; otherwise biased by h_i² ∂³f/∂θ_i³ / 6. Independent noise of variance τ² in each value gives
+    every coordinate the variance τ²/2h_i², independent of the others.
+
     Args:
         step: h > 0, the same for every coordinate; None for one that suits each coordinate's scale, see `steps`.
         noise: τ, the standard deviation of the cost's noise, for the automatic step; repetitions average it, and so
@@ -35,8 +31,21 @@ class CentralDifference(Differences):
         repeat: for a cost with noise of its own: spend all evaluations on whole stencils under fresh seeds, and average
             them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the
-    standard error is over stencils. All points of a stencil share one seed, if the cost is seeded.
+    Returns:
+        An Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the standard error is
+        over stencils. All points of a stencil share one seed, if the cost is seeded.
+
+    Source:
+        Kiefer & Wolfowitz (1952), "Stochastic estimation of the maximum of a regression function", for costs with
+        noise; steps: see `steps`.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.CentralDifference()(cost, torch.ones(3), evaluations=6, key=0)
+        e.gradient  # 2, 2, 2, but for rounding
     """
 
     source: ClassVar[str] = (

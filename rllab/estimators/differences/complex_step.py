@@ -1,15 +1,4 @@
-"""Complex step: move each coordinate along the imaginary axis; nothing is subtracted, so nothing cancels.
-
-    ĝ_i = Im f(θ + ih_i e_i) / h_i                                                d complex evaluations
-
-Biased by −h_i² ∂³f/∂θ_i³ / 6 only, and as no difference is taken h may be so small that this is below rounding: exact
-to the last digits. It needs a cost that is analytic and computed in complex arithmetic throughout: no abs, max,
-comparison or cast inside. So it serves as a test oracle rather than for simulators. Real noise added to the cost leaves
-it alone.
-
-Sources: Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
-Alonso (2003), "The complex-step derivative approximation".
-"""
+"""Complex step: move each coordinate along the imaginary axis; nothing is subtracted, so nothing cancels."""
 
 from __future__ import annotations
 
@@ -30,13 +19,33 @@ from rllab.estimators.query import Block, Query
 class ComplexStep(Differences):
     """Estimate the gradient from imaginary parts.
 
+        ĝ_i = Im f(θ + ih_i e_i) / h_i                                                d complex evaluations
+
+    Biased by −h_i² ∂³f/∂θ_i³ / 6 only, and as no difference is taken h may be so small that this is below rounding:
+    exact to the last digits. It needs a cost that is analytic and computed in complex arithmetic throughout: no abs,
+    max, comparison or cast inside. So it serves as a test oracle rather than for simulators. Real noise added to the
+    cost leaves it alone.
+
     Args:
         step: h > 0, the same for every coordinate; None for max(|θ_i|, 1) times the machine epsilon.
         repeat: for a cost with noise of its own: spend all evaluations on whole sets of coordinates under fresh seeds,
             and average them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All
-    points of a set share one seed, if the cost is seeded.
+    Returns:
+        An Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All points of a set share
+        one seed, if the cost is seeded.
+
+    Source:
+        Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
+        Alonso (2003), "The complex-step derivative approximation".
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.ComplexStep()(cost, torch.ones(3), evaluations=6, key=0)
+        e.gradient  # 2, 2, 2, but for rounding
     """
 
     source: ClassVar[str] = (

@@ -1,12 +1,4 @@
-"""Forward differences: move one coordinate at a time, and compare with where one stands.
-
-    ĝ_i = (f(θ + h_i e_i) − f(θ)) / h_i                                           d + 1 evaluations
-
-Exact on linear costs; otherwise biased by (h_i/2) ∂²f/∂θ_i². Independent noise of variance τ² in each value gives every
-coordinate the variance 2τ²/h_i²; as all share f(θ), any two of them are correlated by ½.
-
-Source: Gill, Murray & Wright (1981), "Practical optimization", section 8.6; steps: see `steps`.
-"""
+"""Forward differences: move one coordinate at a time, and compare with where one stands."""
 
 from __future__ import annotations
 
@@ -27,6 +19,11 @@ from rllab.estimators.query import Block, Query
 class ForwardDifference(Differences):
     """Estimate the gradient from differences to the cost at the parameters themselves.
 
+        ĝ_i = (f(θ + h_i e_i) − f(θ)) / h_i                                           d + 1 evaluations
+
+    Exact on linear costs; otherwise biased by (h_i/2) ∂²f/∂θ_i². Independent noise of variance τ² in each value gives
+    every coordinate the variance 2τ²/h_i²; as all share f(θ), any two of them are correlated by ½.
+
     Args:
         step: h > 0, the same for every coordinate; None for one that suits each coordinate's scale, see `steps`.
         noise: τ, the standard deviation of the cost's noise, for the automatic step; repetitions average it, and so
@@ -34,8 +31,20 @@ class ForwardDifference(Differences):
         repeat: for a cost with noise of its own: spend all evaluations on whole stencils under fresh seeds, and average
             them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, biased by O(h). Its `value` is f(θ); the standard error is over stencils.
-    All points of a stencil share one seed, if the cost is seeded.
+    Returns:
+        An Estimate of ∇f, biased by O(h). Its `value` is f(θ); the standard error is over stencils. All points of a
+        stencil share one seed, if the cost is seeded.
+
+    Source:
+        Gill, Murray & Wright (1981), "Practical optimization", section 8.6; steps: see `steps`.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.ForwardDifference()(cost, torch.ones(3), evaluations=4, key=0)
+        e.gradient  # 2, 2, 2 and a little more
     """
 
     source: ClassVar[str] = "Gill, Murray & Wright (1981), Practical optimization, section 8.6"

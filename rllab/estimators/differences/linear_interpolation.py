@@ -1,15 +1,4 @@
-"""Linear interpolation: the linear function that fits differences along m >= d directions best. Also: simplex gradient.
-
-    ĝ = argmin_g Σ_i (u_i·g − (f(θ + h∘u_i) − f(θ)))²   (with g in units of 1/h)           m + 1 evaluations
-
-Exact on linear costs whatever the directions, so long as they span the space: there is no variance from them, where
-smoothing has (d+1)‖∇f‖²/m. On other costs it is wrong by O(h) along any given directions; averaged over directions
-u and −u the even terms cancel, which leaves a bias of O(h²), none on quadratics. With d orthonormal directions and one
-h the trace of its covariance on a quadratic of Hessian A is (h²/4)((tr A)² + 2‖A‖_F²)/(d + 2).
-
-Source: Berahas, Cao, Choromanski & Scheinberg (2022), "A theoretical and empirical comparison of gradient
-approximations in derivative-free optimization", section 2.
-"""
+"""Linear interpolation: the linear function that fits differences along m >= d directions best; simplex gradient."""
 
 from __future__ import annotations
 
@@ -35,6 +24,13 @@ from rllab.noise import standard_normal
 class LinearInterpolation(Estimator):
     """Estimate the gradient by least squares on differences along random directions.
 
+        ĝ = argmin_g Σ_i (u_i·g − (f(θ + h∘u_i) − f(θ)))²   (with g in units of 1/h)           m + 1 evaluations
+
+    Exact on linear costs whatever the directions, so long as they span the space: there is no variance from them, where
+    smoothing has (d+1)‖∇f‖²/m. On other costs it is wrong by O(h) along any given directions; averaged over directions
+    u and −u the even terms cancel, which leaves a bias of O(h²), none on quadratics. With d orthonormal directions and
+    one h the trace of its covariance on a quadratic of Hessian A is (h²/4)((tr A)² + 2‖A‖_F²)/(d + 2).
+
     Args:
         step: h > 0, the length of an orthogonal direction, in every coordinate; None for one that suits each
             coordinate's scale, see `steps`.
@@ -43,13 +39,26 @@ class LinearInterpolation(Estimator):
             or "gaussian": independent N(0, I), which with m = d are often close to dependent.
         max_condition: the largest condition number of the directions that is put up with; see `condition`.
 
-    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is f(θ); the standard error is that of
-    regression, from the m − d residuals: noise and curvature together. All points share one seed, if the cost is
-    seeded. Memory is O(m d), the directions.
+    Returns:
+        An Estimate of ∇f, biased by O(h²). Its `value` is f(θ); the standard error is that of regression, from the m −
+        d residuals: noise and curvature together. All points share one seed, if the cost is seeded. Memory is O(m d),
+        the directions.
 
-    Raises, when called:
+    Raises:
         ValueError: if the directions are worse conditioned than `max_condition`, or than the dtype can tell from
             dependent ones.
+
+    Source:
+        Berahas, Cao, Choromanski & Scheinberg (2022), "A theoretical and empirical comparison of gradient
+        approximations in derivative-free optimization", section 2.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.LinearInterpolation()(cost, torch.ones(3), evaluations=6, key=0)
+        e.gradient  # 2, 2, 2, but for rounding
     """
 
     source: ClassVar[str] = (

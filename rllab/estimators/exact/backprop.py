@@ -1,13 +1,4 @@
-"""Backprop: the chain rule, from the cost backwards; the reference every other estimate is measured against.
-
-    ĝ = ∇f(θ)                                                                     1 gradient evaluation
-
-Needs a cost that autograd can follow, or one whose gradient is given. On stairs and plateaus it is exactly zero, which
-is right and useless: that is what smoothing and score functions are for.
-
-Sources: Linnainmaa (1976), "Taylor expansion of the accumulated rounding error"; Rumelhart, Hinton & Williams (1986),
-"Learning representations by back-propagating errors".
-"""
+"""Backprop: the chain rule, from the cost backwards; the reference every other estimate is measured against."""
 
 from __future__ import annotations
 
@@ -31,12 +22,30 @@ from rllab.estimators.query import Block, Plan, Query
 class Backprop(Estimator):
     """Ask the cost for its gradient.
 
+        ĝ = ∇f(θ)                                                                     1 gradient evaluation
+
+    Needs a cost that autograd can follow, or one whose gradient is given. On stairs and plateaus it is exactly zero,
+    which is right and useless: that is what smoothing and score functions are for.
+
     Args:
         repeat: for a cost with noise of its own: spend all evaluations on gradients under fresh seeds, and average
             them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ),
-    None where the cost's gradient is a function of its own; the standard error is over repetitions.
+    Returns:
+        An Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ), None where the
+        cost's gradient is a function of its own; the standard error is over repetitions.
+
+    Source:
+        Linnainmaa (1976), "Taylor expansion of the accumulated rounding error"; Rumelhart, Hinton & Williams (1986),
+        "Learning representations by back-propagating errors".
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.Backprop()(cost, torch.ones(3), evaluations=1, key=0)
+        e.gradient  # 2, 2, 2
     """
 
     source: ClassVar[str] = (

@@ -1,14 +1,4 @@
-"""Gumbel-Rao: straight-through Gumbel-softmax, its noise averaged over given the discrete sample it made.
-
-    ĝ = 1/K Σ_k [ 1/J Σ_j ∂y_kj/∂l ]ᵀ ∇f(x_k),    x_k ~ p,   y_kj = softmax(z_kj/λ),  z_kj ~ z | x_k       K gradients
-
-J inner draws cost no evaluation. The mean is that of `GumbelSoftmax(hard=True)`, which is biased for ∇E f(x); the
-variance is that which x has, and 1/J of what Gumbel noise adds. The derivative is taken at z as drawn, and not through
-the way in which z depends on l given x, which would change the mean.
-
-Source: Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator",
-section 3.
-"""
+"""Gumbel-Rao: straight-through Gumbel-softmax, its noise averaged over given the discrete sample it made."""
 
 from __future__ import annotations
 
@@ -32,12 +22,31 @@ from rllab.estimators.score.samples import Contributions, fold_contributions, un
 class GumbelRao(Estimator):
     """Estimate what straight-through Gumbel-softmax does, with less variance for the same evaluations.
 
+        ĝ = 1/K Σ_k [ 1/J Σ_j ∂y_kj/∂l ]ᵀ ∇f(x_k),    x_k ~ p,   y_kj = softmax(z_kj/λ),  z_kj ~ z | x_k     K gradients
+
+    J inner draws cost no evaluation. The mean is that of `GumbelSoftmax(hard=True)`, which is biased for ∇E f(x); the
+    variance is that which x has, and 1/J of what Gumbel noise adds. The derivative is taken at z as drawn, and not
+    through the way in which z depends on l given x, which would change the mean.
+
     Args:
         temperature: λ > 0 of the relaxation.
         inner: J >= 1 draws of the noise for each sample.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂y/∂l)ᵀ ∇f(x)] by the logits,
-    unbiased for that and biased for ∇E f(x). Its `value` is the mean cost, that of samples.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂y/∂l)ᵀ ∇f(x)] by the logits, unbiased for that
+        and biased for ∇E f(x). Its `value` is the mean cost, that of samples.
+
+    Source:
+        Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator",
+        section 3.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.GumbelRao()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # of the relaxed cost, by logits
     """
 
     source: ClassVar[str] = (

@@ -1,13 +1,4 @@
-"""DisARM: the mean of ARM given the two bit vectors it evaluates, which takes the uniform noise out. Also called U2G.
-
-    ĝ = ½ (f(b) − f(b̃)) (−1)^b̃ 1[b ≠ b̃] σ(|l|),    b = 1[u > σ(−l)],  b̃ = 1[u < σ(l)]    2 evaluations a pair
-
-Unbiased for ∇_l E f(b) whatever f is, with at most the variance of `ARM`, coordinate by coordinate. A single bit,
-Δ = f(1) − f(0), q = min(p, 1 − p): variance Δ² (1 − q)² q (½ − q), which is 0 at p = ½.
-
-Sources: Dong, Mnih & Tucker (2020), "DisARM: An antithetic gradient estimator for binary latent variables", eq. 5;
-Yin, Ho, Yan, Qian & Zhou (2020), "Probabilistic best subset selection via gradient-based optimization" (U2G).
-"""
+"""DisARM: the mean of ARM given the two bit vectors it evaluates, without the uniform noise. Also called U2G."""
 
 from __future__ import annotations
 
@@ -24,8 +15,26 @@ from rllab.estimators.score.bit_pairs import BitPairs
 class DisARM(BitPairs):
     """Estimate the gradient of an expected cost of independent bits from antithetic pairs of them.
 
-    Returns, when called at a `Bernoulli`, an Estimate of ∇E f by its logits, unbiased; its `value` is the mean cost. A
-    pair costs 2 evaluations and shares its seed, if the cost is seeded (noisy).
+        ĝ = ½ (f(b) − f(b̃)) (−1)^b̃ 1[b ≠ b̃] σ(|l|),    b = 1[u > σ(−l)],  b̃ = 1[u < σ(l)]    2 evaluations a pair
+
+    Unbiased for ∇_l E f(b) whatever f is, with at most the variance of `ARM`, coordinate by coordinate. A single bit, Δ
+    = f(1) − f(0), q = min(p, 1 − p): variance Δ² (1 − q)² q (½ − q), which is 0 at p = ½.
+
+    Returns:
+        At a `Bernoulli`, an Estimate of ∇E f by its logits, unbiased; its `value` is the mean cost. A pair costs 2
+        evaluations and shares its seed, if the cost is seeded (noisy).
+
+    Source:
+        Dong, Mnih & Tucker (2020), "DisARM: An antithetic gradient estimator for binary latent variables", eq. 5; Yin,
+        Ho, Yan, Qian & Zhou (2020), "Probabilistic best subset selection via gradient-based optimization" (U2G).
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.DisARM()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (

@@ -1,23 +1,4 @@
-"""Importance-weighted score function: the gradient at one distribution from samples of another, q.
-
-    ĝ = 1/K Σ_k ρ_k (f(x_k) − b) ∇_φ log p_φ(x_k),    x_k ~ q,  ρ = p_φ/q                  K evaluations
-
-Unbiased for ∇_φ E_p f if q covers p. Its second moment is E_q[ρ² …], which grows exponentially with the dimension: for
-normal laws of equal scale s whose means are δ apart, E_q ρ² = exp(‖δ‖²/s²). How many samples the K are worth is told by
-
-    ESS = (Σ_k ρ_k)² / Σ_k ρ_k²                              between 1 and K
-
-Two remedies pay for less variance. Cutting ρ off at c gives the gradient of something else, which grows with ρ more
-slowly where ρ is large, since min(ρ, c) ∇ log p is the derivative of φ(ρ):
-
-    ∇_φ E_q φ(ρ) (f − b),    φ(ρ) = ρ up to c, c (1 + log ρ/c) from there on
-
-Dividing by Σ ρ in place of K is biased by O(1/K). Sums are taken of ρ over its largest value, since in hundreds of
-dimensions all ρ may be too small to be represented.
-
-Sources: Owen (2013), "Monte Carlo theory, methods and examples", chapter 9; Ionides (2008), "Truncated importance
-sampling"; Kong, Liu & Wong (1994), "Sequential imputations and Bayesian missing data problems" (the ESS).
-"""
+"""Importance-weighted score function: the gradient at one distribution from samples of another, q."""
 
 from __future__ import annotations
 
@@ -63,6 +44,22 @@ class _Drawn(NamedTuple):
 class ImportanceWeighted(Estimator):
     """Estimate the gradient of an expected cost from samples of another distribution.
 
+        ĝ = 1/K Σ_k ρ_k (f(x_k) − b) ∇_φ log p_φ(x_k),    x_k ~ q,  ρ = p_φ/q                  K evaluations
+
+    Unbiased for ∇_φ E_p f if q covers p. Its second moment is E_q[ρ² …], which grows exponentially with the dimension:
+    for normal laws of equal scale s whose means are δ apart, E_q ρ² = exp(‖δ‖²/s²). How many samples the K are worth is
+    told by
+
+        ESS = (Σ_k ρ_k)² / Σ_k ρ_k²                              between 1 and K
+
+    Two remedies pay for less variance. Cutting ρ off at c gives the gradient of something else, which grows with ρ more
+    slowly where ρ is large, since min(ρ, c) ∇ log p is the derivative of φ(ρ):
+
+        ∇_φ E_q φ(ρ) (f − b),    φ(ρ) = ρ up to c, c (1 + log ρ/c) from there on
+
+    Dividing by Σ ρ in place of K is biased by O(1/K). Sums are taken of ρ over its largest value, since in hundreds of
+    dimensions all ρ may be too small to be represented.
+
     Args:
         proposal: q: a distribution of samples of the same shape and kind (discrete or not), or a function that makes
             one of the distribution that is asked about; None for that distribution itself. It must give probability to
@@ -73,16 +70,30 @@ class ImportanceWeighted(Estimator):
         normalise: whether to divide by the sum of the ratios (**biased**, by O(1/K), but unmoved if q is known only up
             to a factor).
 
-    Returns, when called at a `Distribution`, an Estimate of ∇E f by parameter name; its `value` estimates E_p f with
-    the same ratios, and its `state` is a `Weights`, with the effective sample size. The standard error of a normalised
-    estimate is that of the delta method; any standard error is unreliable where the effective samples are few, and may
-    then be far too low, since the largest ratios have not been seen. Where even the largest ratio is too small for the
-    precision of the parameters, an estimate that is not normalised is 0 ± 0, and the effective samples tell: about 1.
+    Returns:
+        At a `Distribution`, an Estimate of ∇E f by parameter name; its `value` estimates E_p f with the same ratios,
+        and its `state` is a `Weights`, with the effective sample size. The standard error of a normalised estimate is
+        that of the delta method; any standard error is unreliable where the effective samples are few, and may then be
+        far too low, since the largest ratios have not been seen. Where even the largest ratio is too small for the
+        precision of the parameters, an estimate that is not normalised is 0 ± 0, and the effective samples tell: about
+        1.
 
     Raises:
         ValueError: if the proposal's samples are of another shape or kind, or one of them has a log p or log q that is
             not finite: it lies outside p, or at an edge that its precision cannot resolve. What `Gamma`, `Beta` and
             `Dirichlet` draw for one of their own family is resolved everywhere.
+
+    Source:
+        Owen (2013), "Monte Carlo theory, methods and examples", chapter 9; Ionides (2008), "Truncated importance
+        sampling"; Kong, Liu & Wong (1994), "Sequential imputations and Bayesian missing data problems" (the ESS).
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.ImportanceWeighted()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = "Owen (2013), Monte Carlo theory, methods and examples, chapter 9"

@@ -1,15 +1,4 @@
-"""Measure-valued gradient: costs at samples of the two distributions whose difference is a parameter's derivative.
-
-    ĝ_i = c_i/K Σ_k (f(x⁺_ik) − f(x⁻_ik))                     2 K P evaluations for P parameters
-
-Unbiased for ∇_φ E f whatever f is, and a constant in f falls out of every sample. The two points are made of the same
-random numbers, see `weak_derivatives`. For a Gaussian in one dimension and f = (x − k)², a = μ − k, variances are
-(8a²/π)(2 − π/2)/K by the mean and (4a² + 4s²)/K by the scale. That is little a sample; but a sample costs 2P
-evaluations where the score function's costs one.
-
-Sources: Pflug (1989), "Sampling derivatives of probabilities"; Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo
-gradient estimation in machine learning", section 6.
-"""
+"""Measure-valued gradient: costs at samples of the two distributions whose difference is a parameter's derivative."""
 
 from __future__ import annotations
 
@@ -33,10 +22,30 @@ from rllab.estimators.score.weak_derivatives import FAMILIES, decompose
 class MeasureValued(Estimator):
     """Estimate the gradient of an expected cost, one parameter at a time.
 
-    Returns, when called at a `Gaussian`, `Bernoulli`, `Categorical` or `Poisson`, or a `Product` of these, an Estimate
-    of ∇E f by parameter name, unbiased. It has no `value`: its points are not samples of the distribution. A unit is 2
-    evaluations for each of the P parameters (2d for a Gaussian in d dimensions, 4d evaluations), which share their
-    seed if the cost is seeded (noisy), and 2Pd numbers in memory.
+        ĝ_i = c_i/K Σ_k (f(x⁺_ik) − f(x⁻_ik))                     2 K P evaluations for P parameters
+
+    Unbiased for ∇_φ E f whatever f is, and a constant in f falls out of every sample. The two points are made of the
+    same random numbers, see `weak_derivatives`. For a Gaussian in one dimension and f = (x − k)², a = μ − k, variances
+    are (8a²/π)(2 − π/2)/K by the mean and (4a² + 4s²)/K by the scale. That is little a sample; but a sample costs 2P
+    evaluations where the score function's costs one.
+
+    Returns:
+        At a `Gaussian`, `Bernoulli`, `Categorical` or `Poisson`, or a `Product` of these, an Estimate of ∇E f by
+        parameter name, unbiased. It has no `value`: its points are not samples of the distribution. A unit is 2
+        evaluations for each of the P parameters (2d for a Gaussian in d dimensions, 4d evaluations), which share their
+        seed if the cost is seeded (noisy), and 2Pd numbers in memory.
+
+    Source:
+        Pflug (1989), "Sampling derivatives of probabilities"; Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo
+        gradient estimation in machine learning", section 6.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.MeasureValued()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (

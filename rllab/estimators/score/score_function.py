@@ -1,14 +1,4 @@
-"""Score function: draw outputs, weigh their scores by their costs. Also known as REINFORCE, likelihood ratio.
-
-    ĝ = 1/K Σ_k (f(x_k) − b_k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                      K evaluations
-
-Unbiased for ∇_φ E f(x) whatever f is (jumps included), if b_k does not depend on x_k. With a Gaussian mean and a linear
-f, G = ‖∇f‖², the trace of its covariance is (d f(μ)²/s² + (d+1)G)/K without a baseline and (d+1)G/(K−1) with
-leave-one-out, whatever constant is added to f.
-
-Sources: Williams (1992), "Simple statistical gradient-following algorithms", theorem 1; Mohamed, Rosca, Figurnov & Mnih
-(2020), "Monte Carlo gradient estimation in machine learning", eqs. 13 and 15; baselines: see `baselines`.
-"""
+"""Score function: draw outputs, weigh their scores by their costs. Also known as REINFORCE, likelihood ratio."""
 
 from __future__ import annotations
 
@@ -47,6 +37,12 @@ _MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float
 class ScoreFunction(Estimator):
     """Estimate the gradient of an expected cost with respect to the parameters of what the outputs are drawn from.
 
+        ĝ = 1/K Σ_k (f(x_k) − b_k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                      K evaluations
+
+    Unbiased for ∇_φ E f(x) whatever f is (jumps included), if b_k does not depend on x_k. With a Gaussian mean and a
+    linear f, G = ‖∇f‖², the trace of its covariance is (d f(μ)²/s² + (d+1)G)/K without a baseline and (d+1)G/(K−1) with
+    leave-one-out, whatever constant is added to f.
+
     Args:
         baseline: None; a number; "moving", the mean cost of earlier estimates, kept in `state` (0 at the first);
             "mean" of the batch (**biased**: the mean of the estimate is (1 − 1/K) ∇E f); "leave-one-out"; or
@@ -56,11 +52,24 @@ class ScoreFunction(Estimator):
             that occur are evaluated, once (under one seed, if the cost is seeded), and are all that is charged: at most
             `support_size`, and O(support_size) work, for any K. At B problems what occurs in one is evaluated in all.
 
-    Returns, when called at a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The
-    standard error treats samples as independent; under a baseline made of the batch they are not quite, and it is low
-    for few samples. On a linear cost of one Gaussian output its root mean square is √(1 − 1/(2(K − 1))) of the true
-    deviation with "mean" or "leave-one-out": 0.71, 0.87, 0.91 and 0.97 at K = 2, 3, 4 and 10; with "optimal" it is
-    0.71, 0.79, 0.81 and 0.87.
+    Returns:
+        At a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The standard error
+        treats samples as independent; under a baseline made of the batch they are not quite, and it is low for few
+        samples. On a linear cost of one Gaussian output its root mean square is √(1 − 1/(2(K − 1))) of the true
+        deviation with "mean" or "leave-one-out": 0.71, 0.87, 0.91 and 0.97 at K = 2, 3, 4 and 10; with "optimal" it is
+        0.71, 0.79, 0.81 and 0.87.
+
+    Source:
+        Williams (1992), "Simple statistical gradient-following algorithms", theorem 1; Mohamed, Rosca, Figurnov & Mnih
+        (2020), "Monte Carlo gradient estimation in machine learning", eqs. 13 and 15; baselines: see `baselines`.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.ScoreFunction()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"

@@ -1,15 +1,4 @@
-"""Sum and sample: evaluate the C most probable outcomes, and sample the rest with the score function.
-
-    ĝ = Σ_{c∈C} p_c (f_c − b) s_c + (1 − P_C)/K Σ_k (f(x_k) − b) s(x_k),    x_k ~ p given x ∉ C       C + K evaluations
-
-s = ∇_φ log p_φ and P_C = Σ_{c∈C} p_c. This is the score function averaged over whether its sample is in C and if so
-which (Rao and Blackwell): unbiased for ∇_φ E f, with all the less variance the more probability C holds. The baseline
-b = Σ_{c∈C} p_c f_c / P_C does not depend on what is sampled.
-
-Sources: Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete
-distributions", eq. 6; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by sampling
-without replacement", section 2.1. The baseline is ours.
-"""
+"""Sum and sample: evaluate the C most probable outcomes, and sample the rest with the score function."""
 
 from __future__ import annotations
 
@@ -35,13 +24,33 @@ from rllab.estimators.score.samples import check_place, units_per_block
 class SumAndSample(Estimator):
     """Estimate the gradient of an expected cost over finitely many samples (`Bernoulli`, `Categorical`, …).
 
+        ĝ = Σ_{c∈C} p_c (f_c − b) s_c + (1 − P_C)/K Σ_k (f(x_k) − b) s(x_k),    x_k ~ p given x ∉ C    C + K evaluations
+
+    s = ∇_φ log p_φ and P_C = Σ_{c∈C} p_c. This is the score function averaged over whether its sample is in C and if so
+    which (Rao and Blackwell): unbiased for ∇_φ E f, with all the less variance the more probability C holds. The
+    baseline b = Σ_{c∈C} p_c f_c / P_C does not depend on what is sampled.
+
     Args:
         enumerated: C >= 1, how many of the most probable outcomes are evaluated; fewer than there are.
         baseline: "enumerated", the mean cost of these; a number; or None.
 
-    Returns, when called at such a distribution, an Estimate of ∇E f by parameter name; its `value` estimates E f in the
-    same way. The standard error is that of the sampled part, the other being exact, and honest for any K >= 2, but None
-    for one sample. Work and memory are O(support_size).
+    Returns:
+        At such a distribution, an Estimate of ∇E f by parameter name; its `value` estimates E f in the same way. The
+        standard error is that of the sampled part, the other being exact, and honest for any K >= 2, but None for one
+        sample. Work and memory are O(support_size).
+
+    Source:
+        Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete
+        distributions", eq. 6; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by
+        sampling without replacement", section 2.1. The baseline is ours.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.SumAndSample()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (

@@ -1,16 +1,4 @@
-"""VIMCO: the score function for what the best of K samples make of a cost, each sample's baseline made of the others.
-
-    F = −log 1/K Σ_k e^(−f(x_k))                                             a soft minimum over K samples, at most f̄
-    ĝ = Σ_k (F − F_−k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                                          K evaluations a unit
-    F_−k = F with another number in the place of e^(−f(x_k)):   the mean of the other K − 1, arithmetic or geometric
-
-Unbiased for **∇E F**, the gradient of the multi-sample objective, since F_−k knows nothing of x_k. With K → ∞ that is
-the gradient of −log E e^(−f), and never that of E f. In the paper −f is log p(data, x)/q(x), which depends on φ also by
-itself; here f is a black box, so that there is no such term.
-
-Source: Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
-minimised.
-"""
+"""VIMCO: the score function for what the best of K samples make of a cost, each compared with the others."""
 
 from __future__ import annotations
 
@@ -37,12 +25,33 @@ from rllab.estimators.score.samples import Contributions, check_place, fold_cont
 class VIMCO(Estimator):
     """Estimate the gradient of an expected soft minimum over K samples.
 
+        F = −log 1/K Σ_k e^(−f(x_k))                                           a soft minimum over K samples, at most f̄
+        ĝ = Σ_k (F − F_−k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                                          K evaluations a unit
+        F_−k = F with another number in the place of e^(−f(x_k)):   the mean of the other K − 1, arithmetic or geometric
+
+    Unbiased for **∇E F**, the gradient of the multi-sample objective, since F_−k knows nothing of x_k. With K → ∞ that
+    is the gradient of −log E e^(−f), and never that of E f. In the paper −f is log p(data, x)/q(x), which depends on φ
+    also by itself; here f is a black box, so that there is no such term.
+
     Args:
         samples: K >= 2.
         mean: what stands for the sample that is left out: the "geometric" or the "arithmetic" mean of the others.
 
-    Returns, when called at a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean
-    of f itself. With a seeded (noisy) cost every sample has its own seed.
+    Returns:
+        At a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean of f itself. With
+        a seeded (noisy) cost every sample has its own seed.
+
+    Source:
+        Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
+        minimised.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.VIMCO()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # of −log mean exp(−f), by logits
     """
 
     source: ClassVar[str] = "Mnih & Rezende (2016), Variational inference for Monte Carlo objectives"

@@ -1,21 +1,4 @@
-"""Guided smoothing: probe mostly within the span of a few directions that are believed to matter. Also: guided ES.
-
-    ĝ = β/(2σ²P) Σ_p ε_p (f(θ + ε_p) − f(θ − ε_p)),    ε_p ~ N(0, σ²Σ)                    2P evaluations
-    Σ = (α/d) I + ((1 − α)/k) UUᵀ,    tr Σ = 1
-
-U is an orthonormal basis of the k recent surrogate gradients. The mean of the estimate is, with f_Σ the cost smoothed
-by N(0, σ²Σ),
-
-    E ĝ = β Σ ∇f_Σ(θ)
-
-a gradient seen through Σ: it is **biased** unless Σ is a multiple of I, long within the span of U and short outside.
-Even with α = 1 it is β/d times a gradient, so learning rates are not those of `GaussianSmoothing`. The trace of the
-covariance for P = 1 on a quadratic is β² gᵀ(Σ² + Σ)g, g = ∇f.
-
-Source: Maheswaranathan, Metz, Tucker, Choi & Sohl-Dickstein (2019), "Guided evolutionary strategies: augmenting random
-search with surrogate gradients", eqs. 3 and 4. There k is fixed; here it is the rank of what is remembered, so that
-surrogates that vanish or repeat each other do not turn into arbitrary axes, and without any, Σ = I/d.
-"""
+"""Guided smoothing: probe mostly within the span of a few directions that are believed to matter. Also: guided ES."""
 
 from __future__ import annotations
 
@@ -51,6 +34,18 @@ class Guide:
 class GuidedSmoothing(Smoothing):
     """Estimate a direction of descent, mostly within the span of recent surrogate gradients.
 
+        ĝ = β/(2σ²P) Σ_p ε_p (f(θ + ε_p) − f(θ − ε_p)),    ε_p ~ N(0, σ²Σ)                    2P evaluations
+        Σ = (α/d) I + ((1 − α)/k) UUᵀ,    tr Σ = 1
+
+    U is an orthonormal basis of the k recent surrogate gradients. The mean of the estimate is, with f_Σ the cost
+    smoothed by N(0, σ²Σ),
+
+        E ĝ = β Σ ∇f_Σ(θ)
+
+    a gradient seen through Σ: it is **biased** unless Σ is a multiple of I, long within the span of U and short
+    outside. Even with α = 1 it is β/d times a gradient, so learning rates are not those of `GaussianSmoothing`. The
+    trace of the covariance for P = 1 on a quadratic is β² gᵀ(Σ² + Σ)g, g = ∇f.
+
         state = estimator.remember(None, surrogate)
         estimate = estimator(cost, at, evaluations=…, key=…, state=state)
 
@@ -60,8 +55,23 @@ class GuidedSmoothing(Smoothing):
         beta: β > 0, a factor of the estimate.
         memory: how many surrogate gradients are remembered.
 
-    Returns, when called, an Estimate whose mean is βΣ∇f_Σ(θ), not a gradient: its target is a direction. Its `value` is
-    the mean over the probes; its `state` is the one it was given. A pair shares its seed.
+    Returns:
+        An Estimate whose mean is βΣ∇f_Σ(θ), not a gradient: its target is a direction. Its `value` is the mean over the
+        probes; its `state` is the one it was given. A pair shares its seed.
+
+    Source:
+        Maheswaranathan, Metz, Tucker, Choi & Sohl-Dickstein (2019), "Guided evolutionary strategies: augmenting random
+        search with surrogate gradients", eqs. 3 and 4. There k is fixed; here it is the rank of what is remembered, so
+        that surrogates that vanish or repeat each other do not turn into arbitrary axes, and without any, Σ = I/d.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        guided, cost = est.GuidedSmoothing(), Cost(lambda x: x.square().sum(-1))
+        state = guided.remember(None, torch.tensor([1.0, 1.0, 0.0]))  # a surrogate of the gradient
+        e = guided(cost, torch.ones(3), evaluations=100, key=0, state=state)
+        e.gradient  # mostly along 1, 1, 0
     """
 
     source: ClassVar[str] = (

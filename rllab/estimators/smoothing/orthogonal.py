@@ -1,25 +1,4 @@
-"""Orthogonal smoothing: probe the cost along directions that do not repeat each other.
-
-    ĝ = s/m Σ_i D_i u_i        D_i = (f(θ + hu_i) − f(θ − hu_i))/2h, or the forward or one-point form, see `probes`
-
-    law            u_i                                                          s     what each f is smoothed by
-    "haar"         d orthonormal directions, uniformly rotated                  d     ball of radius h
-    "gaussian"     the same, with lengths of independent normal vectors         1     normal, standard deviation h
-    "coordinate"   ± the axes, in random order without repetition               d     uniform on ±h along the one axis
-    "hadamard"     rows of a Hadamard matrix times random signs, O(d) each      1     signs, as in `SPSA`
-
-Each u_i by itself is distributed as if it were drawn alone, which settles the mean; that they avoid each other lowers
-the variance. With m <= d, G = ‖∇f‖², its trace on a linear f, or antithetic on a quadratic one, is
-
-    (d/m − 1) G    "haar", "coordinate", "hadamard" with d = 2ᵏ          ((d + 2)/m − 1) G    "gaussian"
-
-against (d + 1)G/m for independent normal directions: with m = d a linear f is known exactly. For m > d, groups of d
-directions (2ᵏ for "hadamard", the next power of two) follow each other, independently; the last one may be incomplete.
-
-Source: Choromanski, Rowland, Sindhwani, Turner & Weller (2018), "Structured evolution with compact architectures for
-scalable policy optimization", sections 3.1 and 3.2. There all directions have the length √d or that of normal vectors;
-here the radius says how far they reach.
-"""
+"""Orthogonal smoothing: probe the cost along directions that do not repeat each other."""
 
 from __future__ import annotations
 
@@ -44,17 +23,48 @@ _KERNELS = {"haar": "ball", "gaussian": "gaussian", "coordinate": "axis", "hadam
 class OrthogonalSmoothing(Smoothing):
     """Estimate the gradient of a smoothed cost along orthogonal directions.
 
+        ĝ = s/m Σ_i D_i u_i        D_i = (f(θ + hu_i) − f(θ − hu_i))/2h, or the forward or one-point form, see `probes`
+
+        law            u_i                                                          s     what each f is smoothed by
+        "haar"         d orthonormal directions, uniformly rotated                  d     ball of radius h
+        "gaussian"     the same, with lengths of independent normal vectors         1     normal, standard deviation h
+        "coordinate"   ± the axes, in random order without repetition             d     uniform on ±h along the one axis
+        "hadamard"     rows of a Hadamard matrix times random signs, O(d) each      1     signs, as in `SPSA`
+
+    Each u_i by itself is distributed as if it were drawn alone, which settles the mean; that they avoid each other
+    lowers the variance. With m <= d, G = ‖∇f‖², its trace on a linear f, or antithetic on a quadratic one, is
+
+        (d/m − 1) G    "haar", "coordinate", "hadamard" with d = 2ᵏ          ((d + 2)/m − 1) G    "gaussian"
+
+    against (d + 1)G/m for independent normal directions: with m = d a linear f is known exactly. For m > d, groups of d
+    directions (2ᵏ for "hadamard", the next power of two) follow each other, independently; the last one may be
+    incomplete.
+
     Args:
         radius: h > 0. Probes lie at distance h from θ for "haar" and "coordinate", h√d for "hadamard", and about that
             for "gaussian".
         law: of the directions, see above. "hadamard" is the one for large d.
         form: see `GaussianSmoothing`.
 
-    Returns, when called, an Estimate of the gradient smoothed as said above, unbiased. Its `value` is the mean over the
-    probes for "gaussian" and "hadamard", else None. Its `standard_error` is over groups, None if there is only one, and
-    errs high if the last one is incomplete. Seeds are shared as in `GaussianSmoothing`.
+    Returns:
+        An Estimate of the gradient smoothed as said above, unbiased. Its `value` is the mean over the probes for
+        "gaussian" and "hadamard", else None. Its `standard_error` is over groups, None if there is only one, and errs
+        high if the last one is incomplete. Seeds are shared as in `GaussianSmoothing`.
 
     Memory: O(min(m, d) d) for "haar" and "gaussian", whose groups are drawn in one piece, and O(md²) time for those.
+
+    Source:
+        Choromanski, Rowland, Sindhwani, Turner & Weller (2018), "Structured evolution with compact architectures for
+        scalable policy optimization", sections 3.1 and 3.2. There all directions have the length √d or that of normal
+        vectors; here the radius says how far they reach.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.OrthogonalSmoothing()(cost, torch.ones(3), evaluations=100, key=0)
+        e.gradient  # about 2, 2, 2
     """
 
     source: ClassVar[str] = (

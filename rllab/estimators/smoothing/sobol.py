@@ -1,16 +1,4 @@
-"""Sobol smoothing: Gaussian smoothing along directions that are spread more evenly than independent ones.
-
-    ĝ = 1/m Σ_i D_i u_i,    u_i = Φ⁻¹(x_i),    x_i a randomised Sobol sequence        D_i as in `probes`
-
-Randomising makes every x_i by itself uniform (on a grid of 2⁻³⁰), so every u_i is N(0, I) and the estimate unbiased for
-∇f_σ, f_σ(θ) = E f(θ + σu), however few directions there are. Together they integrate smooth functions of few
-coordinates with an error of nearly 1/m instead of 1/√m; the more coordinates matter, the larger m must be before that
-shows, and up to then the variance is about that of independent directions.
-
-Sources: Salimans et al. (2017), see `GaussianSmoothing`; for quasi-Monte Carlo directions Rowland, Choromanski, Chalus,
-Pacchiano, Sarlos, Turner & Weller (2018), "Geometrically coupled Monte Carlo sampling", section 5; for the
-randomisation see `directions.sobol_normal`.
-"""
+"""Sobol smoothing: Gaussian smoothing along directions that are spread more evenly than independent ones."""
 
 from __future__ import annotations
 
@@ -31,16 +19,37 @@ from rllab.estimators.smoothing.probes import FORMS, Form
 class SobolSmoothing(Smoothing):
     """Estimate the gradient of the Gaussian-smoothed cost along quasi-random directions.
 
+        ĝ = 1/m Σ_i D_i u_i,    u_i = Φ⁻¹(x_i),    x_i a randomised Sobol sequence        D_i as in `probes`
+
+    Randomising makes every x_i by itself uniform (on a grid of 2⁻³⁰), so every u_i is N(0, I) and the estimate unbiased
+    for ∇f_σ, f_σ(θ) = E f(θ + σu), however few directions there are. Together they integrate smooth functions of few
+    coordinates with an error of nearly 1/m instead of 1/√m; the more coordinates matter, the larger m must be before
+    that shows, and up to then the variance is about that of independent directions.
+
     Args:
         sigma: smoothing radius σ > 0.
         form: see `GaussianSmoothing`.
         group: how many directions share a randomisation; powers of two are spread most evenly. More directions start
             another, independent, group.
 
-    Returns, when called, an Estimate of ∇f_σ, unbiased. Its `value` is as in `GaussianSmoothing`; its `standard_error`
-    is over groups, None if there is only one, and errs high if the last one is incomplete.
+    Returns:
+        An Estimate of ∇f_σ, unbiased. Its `value` is as in `GaussianSmoothing`; its `standard_error` is over groups,
+        None if there is only one, and errs high if the last one is incomplete.
 
     At most 21,201 parameters. Memory: O(group · d), in one piece; time: see `directions.sobol_normal`.
+
+    Source:
+        Salimans et al. (2017), see `GaussianSmoothing`; for quasi-Monte Carlo directions Rowland, Choromanski, Chalus,
+        Pacchiano, Sarlos, Turner & Weller (2018), "Geometrically coupled Monte Carlo sampling", section 5; for the
+        randomisation see `directions.sobol_normal`.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.SobolSmoothing()(cost, torch.ones(3), evaluations=100, key=0)
+        e.gradient  # about 2, 2, 2
     """
 
     source: ClassVar[str] = (
