@@ -136,4 +136,4 @@ def test_a_wrong_control_variate_is_caught(mistake, monkeypatch):
     owner, name, wrong, proof = MUTANTS[mistake]
     monkeypatch.setattr(owner, name, wrong)
     with pytest.raises(AssertionError):
-        proof(monkeypatch, controls.PROOFS[proof])
+        proof(controls.PROOFS[proof])

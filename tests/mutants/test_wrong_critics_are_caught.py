@@ -30,7 +30,7 @@ def _scaled_twice(self, at):
 
 _gradient = Fitted.gradient
 unbiased, learns, differs, perfect, fits = (
-    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(m),
+    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(),
     lambda m: checks.test_a_black_box_hands_its_critic_what_else_a_cost_depends_on(),
     lambda m: checks.test_the_gradient_is_that_of_the_learned_cost(1),
     lambda m: checks.test_a_perfect_critic_leaves_no_two_point_noise(),

@@ -378,16 +378,12 @@ def name(thing):
     return getattr(thing, "__name__", None) or type(thing).__name__
 
 
-def prove(monkeypatch, proof, estimator):
-    proof(monkeypatch, estimator) if proof is prove_interpolation else proof(estimator)
-
-
 @pytest.mark.parametrize(("proof", "mutant"), [(s.proof, m) for s in SUITES for m in s.mutants], ids=name)
-def test_the_mutant_is_caught(monkeypatch, proof, mutant):
+def test_the_mutant_is_caught(proof, mutant):
     with pytest.raises(AssertionError):
-        prove(monkeypatch, proof, mutant)
+        proof(mutant)
 
 
 @pytest.mark.parametrize(("proof", "right"), [(s.proof, s.right) for s in SUITES], ids=name)
-def test_the_right_one_passes_the_same_proof(monkeypatch, proof, right):
-    prove(monkeypatch, proof, right)
+def test_the_right_one_passes_the_same_proof(proof, right):
+    proof(right)

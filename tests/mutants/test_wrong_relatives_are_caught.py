@@ -282,9 +282,9 @@ CASES = [(proof, mutant) for proof, mutants in MUTANTS.items() for mutant in mut
 
 
 @pytest.mark.parametrize(("proof", "mutant"), CASES, ids=lambda v: getattr(v, "__name__", type(v).__name__))
-def test_the_mutant_is_caught(monkeypatch, proof, mutant):
+def test_the_mutant_is_caught(proof, mutant):
     with pytest.raises(AssertionError):
-        proof(monkeypatch, mutant)
+        proof(mutant)
 
 
 @pytest.mark.parametrize(
@@ -304,5 +304,5 @@ def test_the_mutant_is_caught(monkeypatch, proof, mutant):
     ],
     ids=lambda v: getattr(v, "__name__", type(v).__name__),
 )
-def test_the_right_estimator_passes_the_same_proof(monkeypatch, proof, right):
-    proof(monkeypatch, right)
+def test_the_right_estimator_passes_the_same_proof(proof, right):
+    proof(right)

@@ -236,26 +236,26 @@ def test_a_wrong_score_is_caught(mutant):
 def test_a_wrong_batch_is_caught(monkeypatch, mutant):
     patched(mutant, monkeypatch)
     with pytest.raises(AssertionError, match="not close"):
-        prove_batches(monkeypatch, BATCHES[mutant])
+        prove_batches(BATCHES[mutant])
 
 
 @pytest.mark.parametrize("mutant", COUNTS, ids=lambda v: v.__name__)
-def test_wrong_counts_are_caught(monkeypatch, mutant):
+def test_wrong_counts_are_caught(mutant):
     with pytest.raises(AssertionError, match="not close"):
-        prove_counts(monkeypatch, mutant(counts=True))
+        prove_counts(mutant(counts=True))
 
 
 @pytest.mark.parametrize("mutant", RATIOS, ids=lambda v: v.__name__)
-def test_wrong_ratios_are_caught(monkeypatch, mutant):
+def test_wrong_ratios_are_caught(mutant):
     with pytest.raises(AssertionError, match="not close"):
-        prove_importance_weighted(monkeypatch, mutant)
+        prove_importance_weighted(mutant)
 
 
 @pytest.mark.parametrize("mutant", RESTS, ids=lambda v: v.__name__)
 def test_a_wrong_rest_is_caught(monkeypatch, mutant):
     patched(mutant, monkeypatch)
     with pytest.raises(AssertionError, match="not close"):
-        prove_sum_and_sample(monkeypatch, mutant)
+        prove_sum_and_sample(mutant)
 
 
 @pytest.mark.parametrize(
@@ -263,9 +263,9 @@ def test_a_wrong_rest_is_caught(monkeypatch, mutant):
     (ScoreFunction(None), ScoreFunction(1.3), ScoreFunction("mean"), ScoreFunction(), ScoreFunction("optimal")),
     ids=str,
 )
-def test_the_right_batches_pass_the_same_proof(monkeypatch, estimator):
-    prove_batches(monkeypatch, estimator)
+def test_the_right_batches_pass_the_same_proof(estimator):
+    prove_batches(estimator)
 
 
-def test_the_right_counts_pass_the_same_proof(monkeypatch):
-    prove_counts(monkeypatch, ScoreFunction(counts=True))
+def test_the_right_counts_pass_the_same_proof():
+    prove_counts(ScoreFunction(counts=True))

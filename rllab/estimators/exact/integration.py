@@ -95,14 +95,19 @@ class _GivenNoise(Key):
     def child(self, *path: str | int) -> Key:
         return _GivenNoise(self._supply, self._path + path)
 
-    def given(self, law: Law, shape: tuple[int, ...]) -> Tensor:
+    def given(self, law: str, shape: tuple[int, ...]) -> Tensor:
+        if law not in ("normal", "sign"):
+            raise self._refused()
         return self._supply(self._path, law, math.prod(shape)).view(shape)
 
     def integer(self) -> int:  # what any of torch's generators starts from
-        raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
+        raise self._refused()
 
     def generate_state(self, n_words: int, dtype: type = np.uint32) -> np.ndarray:
-        raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
+        raise self._refused()
+
+    def _refused(self) -> TypeError:
+        return TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
 
 
 def _grid(laws: Sequence[Law], nodes: int) -> Iterator[tuple[Tensor, float]]:

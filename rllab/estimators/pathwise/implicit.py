@@ -108,6 +108,8 @@ class ImplicitPathwise(Estimator):
 def standard_gamma_logs(alpha: Tensor, k: int, key: Key) -> Tensor:
     """Draw log y, y ~ Gamma(α, 1), as log g + log(v)/α with g ~ Gamma(α + 1, 1): finite where y would be 0; float64."""
     a = alpha.double()
+    if (given := key.given("log gamma", (k, *a.shape))) is not None:
+        return given
     u, v = uniform((2, k, *a.shape), key, a).clamp_min(2.0**-54)
     g = torch.from_numpy(gammaincinv((a + 1).cpu().numpy(), u.cpu().numpy())).to(a)
     return g.log() + v.log() / a

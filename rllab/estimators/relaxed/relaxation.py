@@ -36,12 +36,16 @@ def check_relaxable(name: str, at: object) -> Relaxable:
 
 def standard_logistic(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw log u − log(1 − u), u uniform: finite, float64."""
+    if (given := key.given("logistic", shape)) is not None:
+        return given
     u = uniform(shape, key, like).clamp(_LEAST, _MOST)
     return u.log() - torch.log1p(-u)
 
 
 def standard_gumbel(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw −log(−log u), u uniform: finite, float64."""
+    if (given := key.given("gumbel", shape)) is not None:
+        return given
     return -(-uniform(shape, key, like).clamp(_LEAST, _MOST).log()).log()
 
 

@@ -22,7 +22,8 @@ _SOBOL_BITS = torch.quasirandom.SobolEngine.MAXBIT  # of a coordinate: 30
 
 def uniform_sphere(shape: Shape, key: Key, like: Tensor) -> Tensor:
     """Draw independent directions, uniform on the unit sphere: a normal vector over its length."""
-    _refuse_given("uniform_sphere", shape, key)
+    if (given := key.given("sphere", shape)) is not None:
+        return given.to(like)
     u = standard_normal(shape, key, like)
     return torch.nn.functional.normalize(u, dim=-1, out=u)
 
@@ -39,9 +40,10 @@ def orthonormal(shape: Shape, key: Key, like: Tensor, *, lengths: bool = False) 
     Source: Mezzadri (2007), "How to generate random matrices from the classical compact groups", section 5.
     Cost: O(n d²) time and O(n d) memory.
     """
+    if (given := key.given("orthonormal", shape)) is not None:
+        return given.to(like)
     n, *problems, d = shape
     sets, size = -(-n // d), min(n, d)
-    _refuse_given("orthonormal", shape, key)
     z = standard_normal((sets, *problems, d, size), key, like)
     q, r = torch.linalg.qr(z.to(torch.promote_types(z.dtype, torch.float32)))
     diagonal = r.diagonal(dim1=-2, dim2=-1)
@@ -98,6 +100,8 @@ def coordinate_axes(shape: Shape, first: int, key: Key, like: Tensor) -> Tensor:
         first: the number i of the first one asked for.
         key: of the whole sequence.
     """
+    if (given := key.given("axes", shape)) is not None:
+        return given.to(like)
     n, *problems, d = shape
     rng = np.random.default_rng(key.child("order"))  # type: ignore[arg-type] - a Key is a seed sequence
     start, stride = rng.integers(d, size=problems), d
@@ -126,12 +130,3 @@ def sobol_normal(shape: Shape, key: Key, like: Tensor) -> Tensor:
     shift = torch.from_numpy(rng.integers(1 << _SOBOL_BITS, size=(*problems, d)))
     digits = points.view(n, *(1 for _ in problems), d) ^ shift
     return torch.special.ndtri((digits + 0.5) * 2.0**-_SOBOL_BITS).to(like)
-
-
-def _refuse_given(name: str, shape: Shape, key: Key) -> None:
-    """Raise a TypeError if numbers are laid down for a stream whose directions are no polynomials of them."""
-    if key.given("normal", shape) is not None:
-        raise TypeError(
-            f"{name}: these directions cannot be integrated over: they are no polynomials of the normal numbers that "
-            "are laid down"
-        )

@@ -11,6 +11,7 @@ from rllab.estimators import LinearInterpolation
 from rllab.estimators.base import BLOCK
 from rllab.estimators.smoothing.directions import orthonormal
 from tests.proofs.checks import dyadic
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.stencils import H, assert_close, cubic, gradient, influence, prove_interpolation, straight
 
 D = 5
@@ -32,8 +33,8 @@ def directions(estimator, at, evaluations, key):
     return (points[1:] - points[0]) / estimator.step
 
 
-def test_bias_and_variance_over_all_rotations_are_the_closed_forms(monkeypatch):
-    prove_interpolation(monkeypatch, LinearInterpolation(H))
+def test_bias_and_variance_over_all_rotations_are_the_closed_forms():
+    prove_interpolation(LinearInterpolation(H))
 
 
 @pytest.mark.parametrize("kind", ("orthogonal", "gaussian"))
@@ -127,11 +128,10 @@ def test_conditioning_is_reported_and_refused_where_it_is_bad():
         gradient(strict, tilted, D + 1, AT)
 
 
-def test_dependent_directions_are_refused(monkeypatch):
-    source = "rllab.estimators.differences.linear_interpolation.standard_normal"
-    monkeypatch.setattr(source, lambda shape, key, like: torch.ones(shape, dtype=torch.float64))
+def test_dependent_directions_are_refused():
+    key = Prescribed({"normal": lambda shape: torch.ones(shape, dtype=torch.float64)})
     with pytest.raises(ValueError, match="condition number"):
-        gradient(LinearInterpolation(H, directions="gaussian"), straight, 4)
+        gradient(LinearInterpolation(H, directions="gaussian"), straight, 4, key=key)
 
 
 def test_blocks_hold_whole_sets_and_little_more():

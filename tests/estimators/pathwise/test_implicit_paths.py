@@ -21,16 +21,16 @@ from tests.proofs.paths import (
 from tests.proofs.sampling import assert_close
 
 
-def test_it_has_the_exact_means_of_mixtures_in_one_and_two_dimensions(monkeypatch):
-    prove_mixture(monkeypatch, ImplicitPathwise())
+def test_it_has_the_exact_means_of_mixtures_in_one_and_two_dimensions():
+    prove_mixture(ImplicitPathwise())
 
 
-def test_it_has_the_exact_mean_of_two_shares_and_moves_three_as_their_quantiles(monkeypatch):
-    prove_shares(monkeypatch, ImplicitPathwise())
+def test_it_has_the_exact_mean_of_two_shares_and_moves_three_as_their_quantiles():
+    prove_shares(ImplicitPathwise())
 
 
-def test_its_own_draws_have_the_means_they_should(monkeypatch):
-    prove_drawn_means(monkeypatch, ImplicitPathwise())
+def test_its_own_draws_have_the_means_they_should():
+    prove_drawn_means(ImplicitPathwise())
 
 
 def test_a_moved_sample_keeps_its_conditional_probabilities():

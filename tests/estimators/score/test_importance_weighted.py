@@ -14,24 +14,24 @@ from tests.proofs.sampling import LOGITS, all_outcomes, assert_close, enumerated
 TILTED = Bernoulli(LOGITS + torch.tensor([0.5, 0.8, -1.0], dtype=torch.float64))
 
 
-def test_it_is_unbiased_with_the_variance_of_its_integral(monkeypatch):
-    prove_importance_weighted(monkeypatch, ImportanceWeighted)
+def test_it_is_unbiased_with_the_variance_of_its_integral():
+    prove_importance_weighted(ImportanceWeighted)
 
 
 @pytest.mark.parametrize("k", (1, 2, 3))
-def test_batches_of_bits_from_another_distribution_have_the_exact_mean(monkeypatch, k):
-    many, weights = all_outcomes(monkeypatch, TILTED, k)
+def test_batches_of_bits_from_another_distribution_have_the_exact_mean(k):
+    many, weights, key = all_outcomes(TILTED, k)
     at = Bernoulli(LOGITS.expand(len(weights), 3))
     for baseline in (None, 1.3):
-        e = ImportanceWeighted(many, baseline)(Cost(knotty), at, evaluations=k, key=0)
+        e = ImportanceWeighted(many, baseline)(Cost(knotty), at, evaluations=k, key=key)
         assert_close(weighted(e.gradient["logits"], weights)[0], enumerated(Bernoulli(LOGITS), knotty)["logits"])
         x, log_p = Bernoulli(LOGITS).support()
         assert_close(weights @ e.value, log_p.exp() @ knotty(x))
 
 
-def test_clipping_the_ratio_shortens_the_gradient_and_says_so(monkeypatch):
+def test_clipping_the_ratio_shortens_the_gradient_and_says_so():
     for baseline in (None, 0.8):
-        assert_clipped_is_short(monkeypatch, ImportanceWeighted(TILTED, baseline, clip=0.9))
+        assert_clipped_is_short(ImportanceWeighted(TILTED, baseline, clip=0.9))
 
 
 def test_a_clipped_target_is_a_surrogate_of_its_own():
@@ -161,13 +161,13 @@ def test_what_another_family_drew_outside_or_at_the_edge_is_refused():
     assert float(ImportanceWeighted(narrow)(Cost(linear), gamma, evaluations=1, key=0).state.effective_samples) == 1
 
 
-def test_normalising_biases_by_one_over_the_number_of_samples(monkeypatch):
+def test_normalising_biases_by_one_over_the_number_of_samples():
     p, q = Bernoulli(LOGITS[:1]), Bernoulli(LOGITS[:1] + 0.8)
     truth, bias = enumerated(p, knotty)["logits"], {}
     for k in (4, 8):
-        many, weights = all_outcomes(monkeypatch, q, k)
+        many, weights, key = all_outcomes(q, k)
         at = Bernoulli(p.logits.expand(len(weights), 1))
-        g = ImportanceWeighted(many, normalise=True)(Cost(knotty), at, evaluations=k, key=0).gradient["logits"]
+        g = ImportanceWeighted(many, normalise=True)(Cost(knotty), at, evaluations=k, key=key).gradient["logits"]
         bias[k] = float(weights @ g[:, 0] - truth)
     assert abs(bias[4]) > 0.01 * float(truth.abs())
     assert bias[8] / bias[4] == pytest.approx(0.5, abs=0.1)
@@ -214,8 +214,8 @@ def test_from_the_distribution_itself_it_is_the_score_function():
     assert float(one.state.effective_samples) == pytest.approx(9, rel=1e-12)
 
 
-def test_moments_do_not_depend_on_a_baseline_in_the_mean(monkeypatch):
-    plain, shifted = (importance_moments(monkeypatch, ImportanceWeighted(baseline=b))["mean"] for b in (None, 0.6))
+def test_moments_do_not_depend_on_a_baseline_in_the_mean():
+    plain, shifted = (importance_moments(ImportanceWeighted(baseline=b))["mean"] for b in (None, 0.6))
     assert_close(plain[0], shifted[0])
     assert float((plain[1] - shifted[1]).abs()) > 1e-3
 

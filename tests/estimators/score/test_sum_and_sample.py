@@ -11,21 +11,19 @@ from tests.proofs.batches import CHOICES, TABLE, payoff, prove_sum_and_sample, r
 from tests.proofs.sampling import LOGITS, assert_close, enumerated, knotty
 
 
-def test_it_is_unbiased_with_the_variance_of_what_it_samples(monkeypatch):
-    prove_sum_and_sample(monkeypatch, SumAndSample)
+def test_it_is_unbiased_with_the_variance_of_what_it_samples():
+    prove_sum_and_sample(SumAndSample)
 
 
 @pytest.mark.parametrize("at", (Bernoulli(LOGITS), Product(a=Bernoulli(LOGITS[:1]), b=Bernoulli(LOGITS[1:]))))
-def test_bits_and_products_have_the_exact_mean(monkeypatch, at):
-    moments = rest_moments(monkeypatch, SumAndSample(3), knotty, at, 1)
+def test_bits_and_products_have_the_exact_mean(at):
+    moments = rest_moments(SumAndSample(3), knotty, at, 1)
     for name, gradient in enumerated(at, knotty).items():
         assert_close(moments[name][0], gradient.flatten())
 
 
-def test_more_enumerated_outcomes_leave_less_variance(monkeypatch):
-    spread = [
-        float(rest_moments(monkeypatch, SumAndSample(c), payoff, CHOICES, 1)["logits"][1].trace()) for c in (1, 2, 3, 4)
-    ]
+def test_more_enumerated_outcomes_leave_less_variance():
+    spread = [float(rest_moments(SumAndSample(c), payoff, CHOICES, 1)["logits"][1].trace()) for c in (1, 2, 3, 4)]
     assert all(a > b for a, b in itertools.pairwise(spread))
     assert spread[-1] < 1e-25  # only one outcome is left to be sampled
 

@@ -24,16 +24,16 @@ MEANS = pytest.mark.parametrize("mean", ("geometric", "arithmetic"))
 
 @MEANS
 @pytest.mark.parametrize("samples", (2, 3, 4))
-def test_it_is_unbiased_for_the_multi_sample_objective(monkeypatch, samples, mean):
-    prove_vimco(monkeypatch, VIMCO(samples, mean))
+def test_it_is_unbiased_for_the_multi_sample_objective(samples, mean):
+    prove_vimco(VIMCO(samples, mean))
 
 
 @MEANS
-def test_its_baselines_take_variance_out(monkeypatch, mean):
+def test_its_baselines_take_variance_out(mean):
     at, k = Bernoulli(LOGITS[:2]), 3
-    many, weights = all_outcomes(monkeypatch, at, k)
-    rows = VIMCO(k, mean)(Cost(knotty), many, evaluations=k, key=0).gradient["logits"]
-    x, _ = many.draw(k, None)
+    many, weights, key = all_outcomes(at, k)
+    rows = VIMCO(k, mean)(Cost(knotty), many, evaluations=k, key=key).gradient["logits"]
+    x, _ = many.draw(k, key)
     plain = soft_minimum(knotty(x.reshape(-1, 2)).view(k, -1).T)[:, None] * (x - torch.sigmoid(at.logits)).sum(0)
     assert_close(weights @ plain, weights @ rows)
     assert weighted(rows, weights)[1].trace() < 0.3 * weighted(plain, weights)[1].trace()
@@ -108,7 +108,7 @@ def test_a_tensor_is_no_distribution():
         VIMCO().ask(LOGITS, 10, 0)
 
 
-def test_the_objective_of_many_samples_goes_to_minus_log_of_the_mean(monkeypatch):
+def test_the_objective_of_many_samples_goes_to_minus_log_of_the_mean():
     # of one bit: F → −log E e^(−f); a check of the objective the proofs use
     at = Bernoulli(LOGITS[:1])
     leaf = at.logits.clone().requires_grad_()
