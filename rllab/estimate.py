@@ -90,7 +90,7 @@ class Target:
 
 @dataclass(slots=True, eq=False)
 class Estimate:
-    """A gradient estimate: the vector, what it estimates, what it cost, how sure it is. Everything is detached.
+    """A gradient estimate: the vector, what it estimates, what it cost, and its standard error. Everything is detached.
 
     Args:
         gradient: shaped like the parameters: (d,), (B, d), or a dict by parameter name for a distribution.

@@ -65,7 +65,7 @@ class Estimator(ABC):
         """Plan the points to evaluate.
 
         Args:
-            at: parameters (d,), B problems (B, d), or a distribution for output-space estimators.
+            at: parameters (d,), a batch (B, d), or a distribution for output-space estimators.
             evaluations: how many may be spent on each problem; the query uses as many of them as make whole units.
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
@@ -159,7 +159,7 @@ class Estimator(ABC):
         if query.kind == "value_and_gradient" and cost.value_is_extra and "value" not in self.needs:
             query = replace(query, kind="gradient")
         if cost.budget is not None:
-            cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
+            cost.reserve(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
         return self._fold(query, self._answers(cost, query), per_unit, errors)  # of detached parameters and costs
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
@@ -181,7 +181,7 @@ class Estimator(ABC):
             del block, points, y  # see `_fold`: one block at a time is alive
 
     def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:
-        one, vector = (query.evaluations, *self._problems(query.at)), (query.evaluations, *query.at.shape)
+        one, vector = (query.evaluations, *self._batch_shape(query.at)), (query.evaluations, *query.at.shape)
         shapes = {"gradient": [vector], "value_and_gradient": [one, vector], "jvp": [one, one]}
         return shapes.get(query.kind, [one])
 
@@ -210,7 +210,7 @@ class Estimator(ABC):
         plan = query.plan
         return i * plan.block, min((i + 1) * plan.block, query.units * plan.pieces)
 
-    def _problems(self, at: Any) -> tuple[int, ...]:
+    def _batch_shape(self, at: Any) -> tuple[int, ...]:
         """Return () for one problem, (B,) for B at once."""
         return tuple(at.shape[:-1])
 

@@ -86,7 +86,7 @@ class Case:
 
     def check(self, *rules, **on):
         claims = {"scales": self.scales, "ignores_offset": self.ignores_offset}
-        check_estimator(self.estimator, place=self.place, rules=rules, **claims, **on)
+        check_estimator(self.estimator, make_at=self.place, rules=rules, **claims, **on)
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class NormalInverse(SPSA):
     def _block(self, query, i):
         a, b = self._span(query, i)
         delta = standard_normal((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        block = probes.place(self.form, query.at, self.sigma, delta, a)
+        block = probes.block_along(self.form, query.at, self.sigma, delta, a)
         return Block(block.rows, block.points, delta.reciprocal())
 
 

@@ -49,7 +49,7 @@ def test_every_estimator_of_the_lab_keeps_every_rule_as_it_is(estimator):
 
 def test_the_default_place_has_no_ties_that_rounding_may_break():
     for d in (3, 4, 5):
-        logits = Subject(SPSA()).somewhere(d)
+        logits = Subject(SPSA()).some_at(d)
         signs = torch.tensor(list(itertools.product((-1.0, 0.0, 1.0), repeat=d)), dtype=torch.float64)
         differences = (signs @ logits).abs()[signs.any(-1)]  # of log p of two outcomes
         assert differences.min() > 1e-3
@@ -334,7 +334,7 @@ class Normalised(Mutant):
         ("spending", Peeking()),
         ("spending", Extravagant()),
         ("reservation", Spendthrift()),
-        ("problems apart", Averaging()),
+        ("batch members apart", Averaging()),
         ("nothing touched", GlobalNoise()),
         ("nothing touched", PythonNoise()),
         ("nothing touched", InPlace()),

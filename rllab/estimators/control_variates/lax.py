@@ -11,7 +11,7 @@ from rllab.checks import check_count, check_not_negative
 from rllab.distributions import Gaussian
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score.samples import Contributions, check_place, units_per_block
+from rllab.estimators.score.samples import Contributions, check_distribution, units_per_block
 from rllab.keys import Key
 
 
@@ -32,7 +32,8 @@ class Lax(SurrogateControl):
 
     Returns:
         At a `Gaussian`, an Estimate of ∇E f(x) by mean and scale, unbiased; its `value` is the mean cost. Its `state`
-        is the `ControlVariateState` w, each of a batch its own: give it back at the next call, or c begins anew, at 0.
+        is the `ControlVariateState` w, each of a batch its own: give it back at the next call, or c starts
+        at 0 again.
         What is minimised is the sum of both gradients' squares.
 
     Source:
@@ -60,13 +61,13 @@ class Lax(SurrogateControl):
         check_not_negative("Lax", lr=self.lr)
 
     def _initial(self, at: Gaussian, key: Key) -> Tensor:
-        return self._network(at).initial(self._problems(at), key, at.mean)
+        return self._network(at).initial(self._batch_shape(at), key, at.mean)
 
     def _size(self, at: Gaussian) -> int:
         return self._network(at).size
 
     def _plan(self, at: Any) -> Plan:
-        return Plan(per_unit=1, block=units_per_block(check_place("Lax", at, Gaussian), points=1))
+        return Plan(per_unit=1, block=units_per_block(check_distribution("Lax", at, Gaussian), points=1))
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)

@@ -12,9 +12,9 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.control_variates.conditional import beside
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
+from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 

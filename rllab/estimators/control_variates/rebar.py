@@ -14,10 +14,11 @@ from rllab.checks import check_finite, check_not_negative, check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.control_variates.conditional import beside, control, draw_both
+from rllab.estimators.control_variates.conditional import control, draw_both
 from rllab.estimators.control_variates.state import ControlVariateState, check_state
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
+from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 _APART = 0.1  # h: e^±h are the factors between λ and the two temperatures from which it is learned
@@ -47,7 +48,7 @@ class Rebar(Estimator):
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
         mean cost of the samples. The points of a sample share its seed and are all charged as gradients, 3, or 5 to
         learn the temperature, that at x among them although only its value is used. The state, if anything is learned,
-        is a `ControlVariateState` of η and log λ, for each of B problems its own.
+        is a `ControlVariateState` of η and log λ, each of a batch its own.
 
     Source:
         Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for
@@ -85,14 +86,14 @@ class Rebar(Estimator):
 
     def init_state(self, at: Relaxable) -> ControlVariateState:
         """Return the state that a first estimate at `at` starts from: η and log λ of the settings."""
-        start = at.logits.new_tensor([self.eta, self.temperature]).expand(*self._problems(at), 2).clone()
+        start = at.logits.new_tensor([self.eta, self.temperature]).expand(*self._batch_shape(at), 2).clone()
         start[..., 1].log_()
         return ControlVariateState(start)
 
     def _state(self, query: Query) -> ControlVariateState:
         if query.state is None:
             return self.init_state(query.at)
-        return check_state("Rebar", query.state, (*self._problems(query.at), 2))
+        return check_state("Rebar", query.state, (*self._batch_shape(query.at), 2))
 
     def _plan(self, at: Any) -> Plan:
         points = 5 if self.learn_temperature else 3
@@ -152,5 +153,5 @@ class Rebar(Estimator):
 
 
 def _summed(t: Tensor, values: Tensor) -> Tensor:
-    """Return the sum of t (k, *problems, …) over all but the problems of `values` (*problems, 2)."""
+    """Return the sum of t (k, *batch, …) over all but the batch of `values` (*batch, 2)."""
     return t.reshape(len(t), *values.shape[:-1], -1).sum((0, -1))

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from rllab.checks import check_count, check_not_negative, check_positive
-from rllab.estimators.control_variates.conditional import beside, control, draw_both
+from rllab.estimators.control_variates.conditional import control, draw_both
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
+from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, units_per_block
 from rllab.keys import Key
 
@@ -37,7 +38,7 @@ class Relax(SurrogateControl):
     Returns:
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
         mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at the next call,
-        or c begins anew, at 0.
+        or c starts at 0 again.
 
     Source:
         Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
@@ -67,14 +68,14 @@ class Relax(SurrogateControl):
         check_not_negative("Relax", lr=self.lr)
 
     def _initial(self, at: Relaxable, key: Key) -> Tensor:
-        weights = self._network(at).initial(self._problems(at), key, at.logits)
+        weights = self._network(at).initial(self._batch_shape(at), key, at.logits)
         return torch.cat((weights, weights.new_full((*weights.shape[:-1], 1), math.log(self.temperature))), -1)
 
     def _size(self, at: Relaxable) -> int:
         return self._network(at).size + 1
 
     def control_variate(self, phi: Tensor, at: Relaxable, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return c (k, *problems) and ∇c (k, *shape of l) at z (k, *shape of l), differentiable by φ (*problems, P)."""
+        """Return c (k, *batch) and ∇c (k, *shape of l) at z (k, *shape of l), differentiable by φ (*batch, P)."""
         t = beside(phi[..., -1].exp(), at.logits)
         c, slope = self._network(at).value_and_slope(phi[..., :-1], relaxed(at, z / t))
         # ∇c = 1/τ (∂y/∂(z/τ))ᵀ ∂N/∂y

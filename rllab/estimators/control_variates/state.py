@@ -21,7 +21,7 @@ class ControlVariateState:
     """Parameters as they are after some estimates. Nothing in it is ever written over.
 
     Attributes:
-        values: φ, (P,), or (B, P) for B problems, each of which learns for itself.
+        values: φ, (P,), or (B, P) for a batch, each of which learns for itself.
         optimizer: state of torch's Adam.
     """
 

@@ -57,7 +57,7 @@ class SurrogateControl(Estimator):
         if query.state is None:
             state = self.init_state(at, query.key)
         else:
-            state = check_state(type(self).__name__, query.state, (*self._problems(at), self._size(at)))
+            state = check_state(type(self).__name__, query.state, (*self._batch_shape(at), self._size(at)))
         phi = state.values.detach().requires_grad_(learns)
         slopes = torch.zeros_like(state.values)
 

@@ -25,11 +25,7 @@ class CentralDifference(Differences):
     every coordinate the variance τ²/2h_i², independent of the others.
 
     Args:
-        step: h > 0, the same for every coordinate; None for one that suits each coordinate's scale, see `steps`.
-        noise: τ, the standard deviation of the cost's noise, for the automatic step; repetitions average it, and so
-            shrink the step.
-        repeat: for a cost with noise of its own: spend all evaluations on whole stencils under fresh seeds, and average
-            them; otherwise one is made and the rest is left.
+        step, noise, repeat: see `ForwardDifference`; the automatic step is h_i = s_i (3(u + τ))^(1/3), see `steps`.
 
     Returns:
         An Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the standard error is

@@ -47,7 +47,7 @@ class Differences(Estimator):
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         stencils = Stencils(query.at, query.units, errors=errors, per_unit=per_unit)
-        total, count = query.at.new_zeros(self._problems(query.at)), 0
+        total, count = query.at.new_zeros(self._batch_shape(query.at)), 0
         for coordinates, derivatives, f in self._slopes(query, answered):
             stencils.add(coordinates, derivatives)
             total += f.sum(0)

@@ -37,7 +37,7 @@ class LinearInterpolation(Estimator):
         noise: τ, the standard deviation of the cost's noise, for the automatic step.
         directions: "orthogonal": uniformly rotated orthonormal sets of d, as many as it takes (the best conditioned);
             or "gaussian": independent N(0, I), which with m = d are often close to dependent.
-        max_condition: the largest condition number of the directions that is put up with; see `condition`.
+        max_condition: the largest condition number allowed for the directions; see `condition`.
 
     Returns:
         An Estimate of ∇f, biased by O(h²). Its `value` is f(θ); the standard error is that of regression, from the m −
@@ -97,7 +97,7 @@ class LinearInterpolation(Estimator):
         a, b = self._span(query, i)
         draw = orthonormal if self.directions == "orthogonal" else standard_normal
         u = draw((b - a, *at.shape), query.key.child("direction", i), at)
-        return probes.place("forward", at, 1.0, u.mul_(self._step(query)), a)
+        return probes.block_along("forward", at, 1.0, u.mul_(self._step(query)), a)
 
     def _step(self, query: Query) -> Tensor:
         return forward_step(query.at, self.step, self.noise)

@@ -20,7 +20,7 @@ from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.gamma_paths import log_derivative
 from rllab.estimators.pathwise.mixture_paths import pull_back
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 from rllab.keys import Key
 
 FAMILIES = (Gamma, Beta, Dirichlet, GaussianMixture)
@@ -66,7 +66,7 @@ class ImplicitPathwise(Estimator):
     unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
-        check_place("ImplicitPathwise", at, *FAMILIES)
+        check_distribution("ImplicitPathwise", at, *FAMILIES)
         numbers = sum(value.numel() for value in at.parameters.values())
         return Plan(per_unit=1, block=units_per_block(at, points=math.ceil(numbers / math.prod(at.shape))))
 

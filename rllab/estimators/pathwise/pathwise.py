@@ -14,7 +14,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.implicit import FAMILIES
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Pathwise(Estimator):
     def _plan(self, at: Any) -> Plan:
         if isinstance(at, FAMILIES):
             raise TypeError(f"Pathwise: at must be a Gaussian, got {type(at).__name__}, which ImplicitPathwise takes")
-        return Plan(per_unit=1, block=units_per_block(check_place("Pathwise", at, Gaussian), points=1))
+        return Plan(per_unit=1, block=units_per_block(check_distribution("Pathwise", at, Gaussian), points=1))
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)

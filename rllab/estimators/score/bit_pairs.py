@@ -17,7 +17,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score.samples import check_place, units_per_block
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 
 class BitPairs(Estimator):
@@ -37,7 +37,7 @@ class BitPairs(Estimator):
         """Return what weighs f(b) − f(b̃) in the estimate, for u in float64 and the pair, b and b̃, made of it."""
 
     def _plan(self, at: Any) -> Plan:
-        return Plan(per_unit=2, block=units_per_block(check_place(type(self).__name__, at, Bernoulli), points=2))
+        return Plan(per_unit=2, block=units_per_block(check_distribution(type(self).__name__, at, Bernoulli), points=2))
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
@@ -53,7 +53,7 @@ class BitPairs(Estimator):
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         logits, n = query.at.logits, query.evaluations
         moments = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
-        total = logits.new_zeros(self._problems(query.at))
+        total = logits.new_zeros(self._batch_shape(query.at))
         for block, f in answered:
             half = len(f) // 2
             total += f.sum(0)

@@ -18,7 +18,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside, check_baseline
-from rllab.estimators.score.samples import check_place, units_per_block
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 Proposal = Distribution | Callable[[Any], Distribution]
 
@@ -131,7 +131,7 @@ class ImportanceWeighted(Estimator):
         return not self.normalise
 
     def _plan(self, at: Any) -> Plan:
-        at = check_place("ImportanceWeighted", at, Distribution)
+        at = check_distribution("ImportanceWeighted", at, Distribution)
         self._proposal(at)
         return Plan(per_unit=1, block=units_per_block(at, 1))
 

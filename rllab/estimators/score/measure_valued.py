@@ -14,7 +14,7 @@ from rllab.distributions import Product
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 from rllab.estimators.score.weak_derivatives import FAMILIES, decompose
 
 
@@ -57,8 +57,8 @@ class MeasureValued(Estimator):
 
     def _plan(self, at: Any) -> Plan:
         _check_blocks(at)
-        problems = at.shape[0] if len(at.shape) == 2 else 1
-        points = 2 * sum(value.numel() for value in at.parameters.values()) // problems
+        batch = at.shape[0] if len(at.shape) == 2 else 1
+        points = 2 * sum(value.numel() for value in at.parameters.values()) // batch
         return Plan(per_unit=points, block=units_per_block(at, points))
 
     def _block(self, query: Query, i: int) -> Block:
@@ -72,15 +72,15 @@ class MeasureValued(Estimator):
         return np.arange(block.rows.start, block.rows.stop) // query.plan.per_unit
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
-        problems = self._problems(query.at)
+        batch = self._batch_shape(query.at)
 
         def contributions() -> Iterator[tuple[Contributions, None]]:
             for block, f in answered:
-                f, parts, start = f.view(-1, query.plan.per_unit, *problems), {}, 0
+                f, parts, start = f.view(-1, query.plan.per_unit, *batch), {}, 0
                 for name, c in block.noise.items():
-                    size = c[0].numel() if problems else c.numel()
+                    size = c[0].numel() if batch else c.numel()
                     plus, minus = f[:, start : start + size], f[:, start + size : start + 2 * size]
-                    # c_i (f(x⁺_i) − f(x⁻_i)), problems before parameters
+                    # c_i (f(x⁺_i) − f(x⁻_i)), batch before parameters
                     parts[name] = c * (plus - minus).movedim(1, -1).reshape(-1, *c.shape)
                     start += 2 * size
                 yield parts, None
@@ -90,6 +90,6 @@ class MeasureValued(Estimator):
 
 def _check_blocks(at: object) -> None:
     """Let a distribution pass that is of a known family, and so are its blocks, if it has any."""
-    known = check_place("MeasureValued", at, *FAMILIES)
+    known = check_distribution("MeasureValued", at, *FAMILIES)
     for block in known.blocks.values() if isinstance(known, Product) else ():
         _check_blocks(block)

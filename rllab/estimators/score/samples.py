@@ -1,4 +1,4 @@
-"""What estimators at a distribution share: checking the place, and averaging contributions by parameter name."""
+"""What estimators at a distribution share: checking it, and averaging contributions by parameter name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Contributions = dict[str, Tensor]  # by parameter name, (units, *shape of the pa
 D = TypeVar("D", bound=Distribution)
 
 
-def check_place(name: str, at: object, *kinds: type[D]) -> D:
+def check_distribution(name: str, at: object, *kinds: type[D]) -> D:
     """Return `at` if it is a distribution of one of the kinds; raise a TypeError that says so if not."""
     if not isinstance(at, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)

@@ -28,7 +28,7 @@ from rllab.estimators.score.baselines import (
     moving_mean,
 )
 from rllab.estimators.score.counts import check_writable, draw_counts, outcomes, repeat_rows
-from rllab.estimators.score.samples import check_place, units_per_block
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 _MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float64
 
@@ -50,7 +50,7 @@ class ScoreFunction(Estimator):
         decay: of the moving baseline, in [0, 1): what an estimate weighs less than its successor.
         counts: draw how often each of finitely many outcomes occurs instead of one outcome after the other. Only those
             that occur are evaluated, once (under one seed, if the cost is seeded), and are all that is charged: at most
-            `support_size`, and O(support_size) work, for any K. At B problems what occurs in one is evaluated in all.
+            `support_size`, and O(support_size) work, for any K. In a batch what occurs for one is evaluated for all.
 
     Returns:
         At a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The standard error
@@ -94,7 +94,7 @@ class ScoreFunction(Estimator):
         return self.baseline == "moving"
 
     def _plan(self, at: Any) -> Plan:
-        block = units_per_block(check_place("ScoreFunction", at, Distribution), 1)
+        block = units_per_block(check_distribution("ScoreFunction", at, Distribution), 1)
         least = least_samples(self.baseline)
         if not self.counts:
             return Plan(1, block, least_units=least)
@@ -103,7 +103,7 @@ class ScoreFunction(Estimator):
     def _prepared(self, query: Query) -> Query:
         at = query.at
         if self.baseline == "moving":
-            moving_mean(query.state, self._problems(at), "ScoreFunction")
+            moving_mean(query.state, self._batch_shape(at), "ScoreFunction")
         if not self.counts:
             return query
         check_writable("ScoreFunction", at)
@@ -133,7 +133,7 @@ class ScoreFunction(Estimator):
         at, k, halves = query.at, query.units, self.baseline == "optimal"
         scale, in_batch = factor(self.baseline, k) / k, least_samples(self.baseline) > 1
         centred = not halves and (not in_batch or len(query) == 1)
-        before = moving_mean(query.state, self._problems(at), "ScoreFunction") if self.baseline == "moving" else None
+        before = moving_mean(query.state, self._batch_shape(at), "ScoreFunction") if self.baseline == "moving" else None
         offset: Any = 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
         if before is not None:
             offset = as_array(before.baseline)

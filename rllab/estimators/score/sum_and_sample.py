@@ -17,7 +17,7 @@ from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.counts import check_writable, outcomes
-from rllab.estimators.score.samples import check_place, units_per_block
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class SumAndSample(Estimator):
         check_baseline("SumAndSample", self.baseline, ("enumerated",))
 
     def _plan(self, at: Any) -> Plan:
-        size = outcomes("SumAndSample", check_place("SumAndSample", at, Distribution))
+        size = outcomes("SumAndSample", check_distribution("SumAndSample", at, Distribution))
         if size <= self.enumerated:
             raise ValueError(
                 f"SumAndSample: enumerated must be less than the number of outcomes {size}, got {self.enumerated}; "

@@ -18,7 +18,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside
-from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class VIMCO(Estimator):
         return Target.surrogate(f"−log mean exp(−f) of {self.samples} samples")
 
     def _plan(self, at: Any) -> Plan:
-        check_place("VIMCO", at, Distribution)
+        check_distribution("VIMCO", at, Distribution)
         return Plan(per_unit=self.samples, block=units_per_block(at, self.samples))
 
     def _block(self, query: Query, i: int) -> Block:

@@ -69,7 +69,7 @@ class Smoothing(Estimator):
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
         design, at = self._design(query.at), query.at
-        return probes.place(design.form, at, design.radius, self._directions(query, i, a, (b - a, *at.shape)), a)
+        return probes.block_along(design.form, at, design.radius, self._directions(query, i, a, (b - a, *at.shape)), a)
 
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return probes.units(self._design(query.at).form, block)

@@ -72,7 +72,7 @@ class ForwardGradient(Estimator):
     ) -> Estimate:
         m = query.units
         moments = Moments(m, 1.0, errors=errors, per_unit=per_unit, signs=self.directions == "rademacher")
-        total = query.at.new_zeros(self._problems(query.at))
+        total = query.at.new_zeros(self._batch_shape(query.at))
         for block, (f, slope) in answered:
             assert block.tangents is not None
             total += f.sum(0)

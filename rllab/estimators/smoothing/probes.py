@@ -27,7 +27,7 @@ def plan(form: Form, at: Tensor, block: int | None = None) -> Plan:
     return Plan(1, block, shared=1 if form == "forward" else 0)
 
 
-def place(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
+def block_along(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
     """Return the block of points along directions u, (n, d) or (n, B, d), the first of which is direction a."""
     n = u.shape[0]
     if form == "antithetic":

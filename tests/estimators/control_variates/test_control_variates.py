@@ -55,7 +55,7 @@ def test_detaching_the_conditional_noise_points_the_wrong_way_at_less_variance(
     "estimator", [Rebar(), Rebar(temperature=1.3, eta=0.6), LEARNING, Relax(), MuProp()], ids=lambda e: str(e)
 )
 def test_the_whole_contract_is_kept_at_bits_and_choices(estimator, place):
-    check_estimator(estimator, place=place)
+    check_estimator(estimator, make_at=place)
 
 
 def test_lax_keeps_the_whole_contract():
