@@ -169,7 +169,7 @@ def lookup(x):
 def test_counted_samples_give_the_estimate_of_the_same_samples_one_by_one(baseline):
     at = Categorical(CHOICE.logits, "index")
     x, _ = at.draw(37, Key(3))
-    as_drawn = Prescribed({"uniform": choices_as_uniforms(x.long(), torch.softmax(at.logits, -1))})
+    as_drawn = Prescribed({"uniform": choices_as_uniforms(x[:, 0].long(), torch.softmax(at.logits, -1))})
     one_by_one = ScoreFunction(baseline)(Cost(lookup), at, evaluations=37, key=as_drawn, per_unit=True)
     outcomes, n = x.unique(dim=0, return_counts=True)
     counts = Prescribed({"counts": (outcomes, n.double())})
