@@ -136,12 +136,12 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
     """Yield each method's variance times steps over ‖∇J‖², and how many standard errors it is off along ∇J."""
     problem, at = problem_of(k, horizon)
     truth = problem.gradient(at[None])[0]
-    e = est.GaussianSmoothing(SIGMA)(problem.cost(), at, evaluations=2 * n, key=key.child("smoothing"), rows=True)
-    assert isinstance(e.rows, Tensor)
+    e = est.GaussianSmoothing(SIGMA)(problem.cost(), at, evaluations=2 * n, key=key.child("smoothing"), per_unit=True)
+    assert isinstance(e.per_unit, Tensor)
     slopes = problem.sample_gradient(at.expand(n, -1), seeds_for(np.arange(n), key.child("slopes")))
     square = (truth @ truth).item()
     predicted = (problem.dimension + 2) * slopes.square().sum(-1).mean().item() / square - 1
-    for method, g in {"smoothing": e.rows, **scores(problem, at, n, key.child("score"))}.items():
+    for method, g in {"smoothing": e.per_unit, **scores(problem, at, n, key.child("score"))}.items():
         along = g @ truth
         steps = (2 if method == "smoothing" else 1) * horizon
         yield {

@@ -185,9 +185,9 @@ def variances(at: Gaussian, train: data.Data, key: Key) -> Iterator[dict[str, An
                 mine, cost = key.child("before", i), cost_of(train, key.child("batch", i))
                 state = estimator(cost, at, evaluations=EVALUATIONS, key=mine, state=state, errors=False).state
         cost, mine = cost_of(train, key.child("batch")), key.child(method)
-        e = estimator(cost, at, evaluations=UNITS * EVALUATIONS, key=mine, state=state, rows=True)
-        assert isinstance(e.rows, dict)
-        rows = torch.cat((e.rows["mean"], e.rows["scale"] * at.scale), 1)
+        e = estimator(cost, at, evaluations=UNITS * EVALUATIONS, key=mine, state=state, per_unit=True)
+        assert isinstance(e.per_unit, dict)
+        rows = torch.cat((e.per_unit["mean"], e.per_unit["scale"] * at.scale), 1)
         per_unit = UNITS * EVALUATIONS // len(rows)
         each = rows.var(0)
         found[method] = rows.mean(0), each / len(rows), each.sum().item() * per_unit

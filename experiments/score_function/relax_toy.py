@@ -29,7 +29,7 @@ from torch.nn.functional import logsigmoid, softplus
 
 from rllab import Bernoulli, Cost, Key, plots
 from rllab import estimators as est
-from rllab.estimators import Learned, Rebar, Relax
+from rllab.estimators import ControlVariateState, Rebar, Relax
 from rllab.estimators.base import Estimator
 from rllab.runs import Job, Record
 
@@ -109,7 +109,7 @@ def toy(t: Tensor) -> Cost:
     return Cost(lambda x: (x.view(-1, len(t)) - t).square().view(-1), relaxed=True)
 
 
-def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state: Learned | None) -> Tensor:
+def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state: ControlVariateState | None) -> Tensor:
     """Return the exact variance of what one iteration estimates, (B,)."""
     l = logits[:, 0]  # noqa: E741 - the papers' letter
     p, q, zero, one = torch.sigmoid(l), torch.sigmoid(-l), t**2, (1 - t) ** 2
@@ -127,7 +127,9 @@ def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state
     return gap**2 * (1 - low) ** 2 * low * (0.5 - low)
 
 
-def quadrature(estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: Learned | None, n: int = NODES) -> Tensor:
+def quadrature(
+    estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: ControlVariateState | None, n: int = NODES
+) -> Tensor:
     """Integrate REBAR or RELAX, as implemented, over the noise of z and z̃: given the bit these have one law."""
     xi, w = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(n))
     s = (xi + 1) / 2
@@ -140,7 +142,7 @@ def quadrature(estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: Learn
     shape, fixed = z.shape[:2], replace(estimator, lr=0.0)
     many = Bernoulli(logits.expand(*shape, 1).reshape(-1, 1))
     if state is not None:
-        state = Learned(state.values.expand(*shape, -1).reshape(len(many.logits), -1))
+        state = ControlVariateState(state.values.expand(*shape, -1).reshape(len(many.logits), -1))
     query = fixed.ask(many, fixed.minimum(many), 0, state=state)
     x = x.expand(*shape, 1)
     block = fixed.block_of(query, 0, 1, *(a.reshape(1, -1, 1) for a in (x, z, z_given)))
@@ -150,7 +152,7 @@ def quadrature(estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: Learn
     else:
         f, g = cost.value_and_gradient(points)
         answer = f.view(block.points.shape[:2]), g.view(block.points.shape)
-    estimate = fixed._fold(query, [(block, answer)], rows=False, errors=False).gradient
+    estimate = fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient
     assert isinstance(estimate, dict)
     rows = estimate["logits"].view(shape)
     mean = (weights * rows).sum(0)

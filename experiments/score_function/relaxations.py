@@ -202,10 +202,10 @@ def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
         for temperature in CHECKED:
             for method in METHODS:
                 e = estimator_of(method, temperature)(
-                    cost, at, evaluations=n, key=key.child(method, repr(logit), repr(temperature)), rows=True
+                    cost, at, evaluations=n, key=key.child(method, repr(logit), repr(temperature)), per_unit=True
                 )
-                assert isinstance(e.rows, dict)
-                g = e.rows["logits"]
+                assert isinstance(e.per_unit, dict)
+                g = e.per_unit["logits"]
                 mean, variance, fourth = moments(method, logit, temperature, TARGET)
                 if method == "rao":
                     fourth = (g - mean).pow(4).mean().item()

@@ -183,9 +183,9 @@ def sampled(problem: Problem, parameter: str, n: int, key: Key) -> Iterator[dict
     constants = baselines(problem.value(x), at.scores(x, u.unsqueeze(-1))[parameter].squeeze(-1), w)
     for method, exact in integrals(problem, parameter).items():
         estimator = estimator_of(method, constants.get(method))
-        e = estimator(problem.cost(), at, evaluations=n * estimator.minimum(at), key=key.child(method), rows=True)
-        assert isinstance(e.rows, dict)
-        g = e.rows[parameter].squeeze(-1)
+        e = estimator(problem.cost(), at, evaluations=n * estimator.minimum(at), key=key.child(method), per_unit=True)
+        assert isinstance(e.per_unit, dict)
+        g = e.per_unit[parameter].squeeze(-1)
         yield {
             "method": method,
             "evaluations": e.evaluations,

@@ -135,9 +135,9 @@ def evaluations_for(law: str, d: int, key: Key) -> dict[str, object]:
     problem, g = linear(d, key)
     m = d if law == "orthonormal" else 2 * math.ceil(needed(law, d)) + 80
     at = torch.zeros(together(d), d).double()
-    e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, rows=True, errors=False)
-    assert isinstance(e.rows, Tensor)
-    short = (torch.cosine_similarity(e.rows.cumsum(0), g, dim=-1) < GOOD).sum(0)
+    e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, per_unit=True, errors=False)
+    assert isinstance(e.per_unit, Tensor)
+    short = (torch.cosine_similarity(e.per_unit.cumsum(0), g, dim=-1) < GOOD).sum(0)
     if short.max() == m:
         raise RuntimeError(f"{m} directions {law} in {d} dimensions all fall short of a cosine of {GOOD}")
     return {"part": "needed", "law": law, "d": d, "evaluations": 2 * (short.double().mean() + 1)}

@@ -187,10 +187,10 @@ def flat(sigma: float, repeats: int, key: Key) -> Iterator[dict[str, Any]]:
 def needle(d: int, sigma: float, evaluations: int, key: Key) -> dict[str, Any]:
     """Count the pairs of probes that see anything of the orthant above 0 in d dimensions."""
     at = torch.full((d,), NEEDLE_START, dtype=torch.float64)
-    e = est.GaussianSmoothing(sigma)(Orthant(dimension=d).cost(), at, evaluations=evaluations, key=key, rows=True)
-    assert isinstance(e.rows, Tensor)
-    hits = int((e.rows != 0).any(-1).sum())
-    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(e.rows), "hits": hits}
+    e = est.GaussianSmoothing(sigma)(Orthant(dimension=d).cost(), at, evaluations=evaluations, key=key, per_unit=True)
+    assert isinstance(e.per_unit, Tensor)
+    hits = int((e.per_unit != 0).any(-1).sum())
+    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(e.per_unit), "hits": hits}
 
 
 def dimensions(most: int) -> list[int]:

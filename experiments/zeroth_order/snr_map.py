@@ -157,11 +157,11 @@ def measure(name: str, distance: float, sigma: float, evaluations: int, key: Key
     """Measure the mean and the mean square of single pairs."""
     land = LANDS[name]
     e = est.GaussianSmoothing(sigma)(
-        land.problem.cost(), land.at(distance), evaluations=evaluations, key=key, rows=True
+        land.problem.cost(), land.at(distance), evaluations=evaluations, key=key, per_unit=True
     )
-    assert isinstance(e.rows, Tensor)
-    square = e.rows.square().sum(-1)
-    row = {"signal": e.rows.mean(0).norm(), "square": square.mean(), "spread": square.std()}
+    assert isinstance(e.per_unit, Tensor)
+    square = e.per_unit.square().sum(-1)
+    row = {"signal": e.per_unit.mean(0).norm(), "square": square.mean(), "spread": square.std()}
     exact = {"slope": land.slope(distance, sigma), "exact": land.square(distance, sigma)}
     return {"part": "cut", "land": name, "distance": distance, "sigma": sigma, "pairs": len(square), **row, **exact}
 

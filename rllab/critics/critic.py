@@ -152,6 +152,6 @@ class Critic(Estimator):
         points = torch.cat((query.at + self.sigma * u, query.at - self.sigma * u))
         return Block(slice(2 * a, 2 * b), points)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         state, value = self.update(query.state, answered, query.key)
         return Estimate(state.gradient(query.at), value, query.evaluations, self.target, None, None, state)

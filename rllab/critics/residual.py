@@ -84,7 +84,7 @@ class Residual(Estimator):
         first, last = block.rows.start // 2, block.rows.stop // 2  # a block holds all x⁺, then all x⁻
         return np.tile(np.arange(first, last), 2)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         state, m = query.state or self.critic.init(), query.units
         seen: list[tuple[Block, Tensor]] = []
         parts: list[Tensor] = []
@@ -95,7 +95,7 @@ class Residual(Estimator):
         g = r.mean(0)
         se = (r.var(0) / m).sqrt() if errors and m > 1 else None
         after, value = self.critic.update(state, seen, query.key)
-        return Estimate(g, value, query.evaluations, self.target, se, r if rows else None, after)
+        return Estimate(g, value, query.evaluations, self.target, se, r if per_unit else None, after)
 
     def _contributions(self, state: CriticState, block: Block, f: Tensor) -> Tensor:
         u, x = block.noise, block.points.unflatten(0, (2, -1))

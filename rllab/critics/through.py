@@ -75,10 +75,15 @@ class ThroughCritic(Estimator):
     def _block(self, query: Query, i: int) -> Block:
         return block_of(self.critic, query, i)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, (state, value) = query.at, self.critic.update(query.state, answered, query.key)
         learned = Cost(lambda points: state.value(points.view(-1, *at.shape)).reshape(-1))
         made = self.estimator(
-            learned, at, evaluations=self.critic_evaluations, key=query.key.child("looks"), rows=rows, errors=False
+            learned,
+            at,
+            evaluations=self.critic_evaluations,
+            key=query.key.child("looks"),
+            per_unit=per_unit,
+            errors=False,
         )
         return replace(made, value=value, evaluations=query.evaluations, target=self.target, state=state)

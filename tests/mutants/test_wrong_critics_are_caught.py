@@ -17,11 +17,11 @@ def _at_the_centre(self, state, block, f):
     return state.gradient(x.mean(0)) + ((missed[0] - missed[1]) / (2 * self.smoothing.sigma)).unsqueeze(-1) * u
 
 
-def _fitted_before(self, query, answered, rows, errors):
+def _fitted_before(self, query, answered, per_unit, errors):
     answered = [(block, f) for block, f in answered]
     state, _ = Critic(hidden=(8,), gradient_steps=50).update(query.state, answered, query.key)
     parts = torch.cat([_contributions(self, state, block, f) for block, f in answered])
-    return replace(_fold(self, query, answered, rows, errors), gradient=parts.mean(0), rows=parts)
+    return replace(_fold(self, query, answered, per_unit, errors), gradient=parts.mean(0), per_unit=parts)
 
 
 def _scaled_twice(self, at):
@@ -30,7 +30,7 @@ def _scaled_twice(self, at):
 
 _gradient = CriticState.gradient
 unbiased, learns, differs, perfect, fits = (
-    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(m),
+    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(),
     lambda m: checks.test_a_black_box_hands_its_critic_what_else_a_cost_depends_on(),
     lambda m: checks.test_the_gradient_is_that_of_the_learned_cost(1),
     lambda m: checks.test_a_perfect_critic_leaves_no_two_point_noise(),

@@ -15,7 +15,7 @@ from rllab import Key, measure_quality
 from rllab import estimators as est
 from rllab.distributions import Distribution
 from rllab.estimate import Kind
-from rllab.testing import accepted_places, exported_estimators
+from rllab.testing import accepted_kinds, exported_estimators
 from rllab.testing.subject import default_problem
 
 WIDTHS = (4, 32, 256, 1000)  # of networks: 93 to 1,019,001 parameters
@@ -96,7 +96,7 @@ ESTIMATORS = [
 
 
 def _place(estimator: est.Estimator) -> Tensor | Distribution:
-    return next(iter(accepted_places(estimator).values()))(AT)
+    return next(iter(accepted_kinds(estimator).values()))(AT)
 
 
 def _flat(gradient: object) -> Tensor:

@@ -18,6 +18,9 @@ from rllab.estimators import (
     GumbelSoftmax,
     ImportanceWeighted,
     MeasureValued,
+    MuProp,
+    Rebar,
+    Relax,
     ScoreFunction,
     StraightThrough,
     SumAndSample,
@@ -37,7 +40,16 @@ class Softer:
         return "Softer()"
 
 
-OF_SLOPES = [GumbelRao(0.5, 3), GumbelSoftmax(0.5), GumbelSoftmax(0.5, hard=True), StraightThrough()]
+OF_SLOPES = [
+    MuProp(),
+    Rebar(),
+    Rebar(learn_temperature=True, learn_eta=True),
+    Relax(),
+    GumbelRao(0.5, 3),
+    GumbelSoftmax(0.5),
+    GumbelSoftmax(0.5, hard=True),
+    StraightThrough(),
+]
 OF_ANY = [
     Enumeration(),
     ImportanceWeighted(),
@@ -102,8 +114,8 @@ def test_what_is_settled_has_a_gradient_that_is_finite_and_nothing(place, estima
 def test_arm_is_0_in_the_mean_at_settled_bits_beside_others_and_disarm_in_every_estimate():
     # it weighs each u − ½ by what all bits of the pair make of the cost
     at, cost = place_of("bits", 800.0, torch.float64), Cost(lambda x: torch.sin(x @ WEIGHTS[:3].to(x)))
-    arm, disarm = (estimator(cost, at, evaluations=4000, key=0, rows=True) for estimator in (ARM(), DisARM()))
-    assert (arm.rows["logits"][:, :2].std(0) > 0.1).all() and (disarm.rows["logits"][:, :2] == 0).all()
+    arm, disarm = (estimator(cost, at, evaluations=4000, key=0, per_unit=True) for estimator in (ARM(), DisARM()))
+    assert (arm.per_unit["logits"][:, :2].std(0) > 0.1).all() and (disarm.per_unit["logits"][:, :2] == 0).all()
     assert (arm.gradient["logits"][:2].abs() < 6.5 * arm.standard_error["logits"][:2]).all()  # 2·10⁻¹⁰
 
 
