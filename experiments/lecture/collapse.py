@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from experiments.common.acceptance import AtLeast, AtMost, largest, least, row
 from experiments.common.frame import Flags, Judge, half_width, main, values
-from experiments.lecture.rows.draws import predict
+from experiments.lecture.draws import predict
 from experiments.lecture.stacks import compose, layers_of, stack
 
 import numpy as np
@@ -203,9 +203,7 @@ def run(job: Job, record: Record) -> None:
 
 @row(
     "L57",
-    says="Without a function between them, several linear layers are one",
-    measures="largest relative difference of 2 to 6 linear layers to the product of their matrices",
-    criterion=AtMost(1e-12),
+    AtMost(1e-12),
     wrong={
         "ReLU between the layers": lambda seed, fast: difference(3, Key(seed), relu=True),
         "the product in the other order": lambda seed, fast: difference(
@@ -217,20 +215,26 @@ def run(job: Job, record: Record) -> None:
             compose=lambda layers, like: (compose(layers, like)[0], torch.stack([b for _, b in layers]).sum(0)),
         ),
     },
-    note="A narrow layer still bounds the rank of the product, and descent takes another way.",
 )
 def stack_against_product(seed: int, fast: bool) -> float:
+    """Without a function between them, several linear layers are one.
+
+    Measures: largest relative difference of 2 to 6 linear layers to the product of their matrices.
+    Note: A narrow layer still bounds the rank of the product, and descent takes another way.
+    """
     return largest(*(difference(depth, Key(seed)) for depth in DEPTHS[1:]))
 
 
 @row(
     "L57",
-    says="With ReLU between them no single layer does the same",
-    measures="share of the spread of 2 to 6 layers with ReLU that the best affine fit leaves, at least",
-    criterion=AtLeast(0.2),
+    AtLeast(0.2),
     wrong={"no function between the layers": lambda seed, fast: unexplained(3, Key(seed), relu=False)},
 )
 def left_by_an_affine_fit(seed: int, fast: bool) -> float:
+    """With ReLU between them no single layer does the same.
+
+    Measures: share of the spread of 2 to 6 layers with ReLU that the best affine fit leaves, at least.
+    """
     return least(*(unexplained(depth, Key(seed)) for depth in DEPTHS[1:]))
 
 

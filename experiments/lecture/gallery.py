@@ -210,15 +210,17 @@ def wrong_of_figure_1(diagram: Diagram) -> float:
 
 @row(
     "L6",
-    says="x goes through G to ȳ, and ȳ and y into the cost",
-    measures="nodes and edges of the drawing that are missing or too many",
-    criterion=Equals(0),
+    Equals(0),
     wrong={
         "y is not drawn": lambda seed, fast: wrong_of_figure_1(without(graph_diagram(supervised()), "y")),
         "the weights are drawn too": lambda seed, fast: wrong_of_figure_1(graph_diagram(supervised(), params=True)),
     },
 )
 def figure_of_a_model(seed: int, fast: bool) -> float:
+    """x goes through G to ȳ, and ȳ and y into the cost.
+
+    Measures: nodes and edges of the drawing that are missing or too many.
+    """
     return wrong_of_figure_1(graph_diagram(supervised()))
 
 
@@ -233,9 +235,7 @@ def edges_of_weights(seed: int, *, once: bool = False) -> float:
 
 @row(
     "L12",
-    says="A function has an implicit parameter: drawing it adds one edge for each block that has weights",
-    measures="edges more with weights than without, less the number of such blocks, in 20 random graphs",
-    criterion=Equals(0),
+    Equals(0),
     wrong={
         "shared weights go to their owner alone": lambda seed, fast: sum(
             abs(edges_of_weights(s, once=True)) for s in range(20 * seed, 20 * seed + 20)
@@ -243,6 +243,10 @@ def edges_of_weights(seed: int, *, once: bool = False) -> float:
     },
 )
 def edges_for_weights(seed: int, fast: bool) -> float:
+    """A function has an implicit parameter: drawing it adds one edge for each block that has weights.
+
+    Measures: edges more with weights than without, less the number of such blocks, in 20 random graphs.
+    """
     return sum(abs(edges_of_weights(s)) for s in range(20 * seed, 20 * seed + 20))
 
 
@@ -256,73 +260,75 @@ def wrong_of_figure_2(diagram: Diagram) -> float:
 
 @row(
     "L18",
-    says="The loss is the average over samples, each through a copy of the model, all with one w",
-    measures="nodes and edges of the drawing of four samples that are missing or too many",
-    criterion=Equals(0),
+    Equals(0),
     wrong={
         "w is not drawn": lambda seed, fast: wrong_of_figure_2(without(PICTURES["figure_2"].make(), "w G")),
         "each copy has its own w": lambda seed, fast: wrong_of_figure_2(own_weights(PICTURES["figure_2"].make())),
     },
 )
 def figure_of_samples(seed: int, fast: bool) -> float:
+    """The loss is the average over samples, each through a copy of the model, all with one w.
+
+    Measures: nodes and edges of the drawing of four samples that are missing or too many.
+    """
     return wrong_of_figure_2(PICTURES["figure_2"].make())
 
 
 @row(
     "L56",
-    says="A network of 6, 3 and 2 units has 18 and 6 weights",
-    measures="boxes of weights drawn",
-    criterion=Equals(24),
+    Equals(24),
     wrong={"weights are not drawn": lambda seed, fast: units_diagram(network(), params=False).count("weight")},
 )
 def boxes_of_weights(seed: int, fast: bool) -> float:
+    """A network of 6, 3 and 2 units has 18 and 6 weights.
+
+    Measures: boxes of weights drawn.
+    """
     return units_diagram(network()).count("weight")
 
 
 @row(
-    "L56",
-    says="Counted in pairs of a linear and a pointwise block it has two layers",
-    measures="layers in pairs",
-    criterion=Equals(2),
-    wrong={"variables are counted": lambda seed, fast: diagrams.count_layers(network(), "variables")},
+    "L56", Equals(2), wrong={"variables are counted": lambda seed, fast: diagrams.count_layers(network(), "variables")}
 )
 def layers_in_pairs(seed: int, fast: bool) -> float:
+    """Counted in pairs of a linear and a pointwise block it has two layers.
+
+    Measures: layers in pairs.
+    """
     return diagrams.count_layers(network(), "pairs")
 
 
-@row(
-    "L56",
-    says="Counted in variables it has three",
-    measures="layers in variables",
-    criterion=Equals(3),
-    wrong={"pairs are counted": lambda seed, fast: diagrams.count_layers(network(), "pairs")},
-)
+@row("L56", Equals(3), wrong={"pairs are counted": lambda seed, fast: diagrams.count_layers(network(), "pairs")})
 def layers_in_variables(seed: int, fast: bool) -> float:
+    """Counted in variables it has three.
+
+    Measures: layers in variables.
+    """
     return diagrams.count_layers(network(), "variables")
 
 
 @row(
     "L58",
-    says="A unit's sum runs over the units it reads, each times its own weight",
-    measures="largest difference of sums along drawn edges, and of the graph's, to a masked matrix product",
-    criterion=AtMost(1e-12),
+    AtMost(1e-12),
     wrong={
         "an edge is left out": lambda seed, fast: along_edges(seed, change=drop_a_weight),
         "the functions are left out": lambda seed, fast: along_edges(seed, change=flat),
     },
 )
 def sums_along_edges(seed: int, fast: bool) -> float:
+    """A unit's sum runs over the units it reads, each times its own weight.
+
+    Measures: largest difference of sums along drawn edges, and of the graph's, to a masked matrix product.
+    """
     return along_edges(seed)
 
 
-@row(
-    "L59",
-    says="A unit's state is f of its sum",
-    measures="largest difference of states along drawn edges, and of the graph's, to a masked matrix product",
-    criterion=AtMost(1e-12),
-    wrong={"f is left out": lambda seed, fast: along_edges(seed, of="z", change=flat)},
-)
+@row("L59", AtMost(1e-12), wrong={"f is left out": lambda seed, fast: along_edges(seed, of="z", change=flat)})
 def states_along_edges(seed: int, fast: bool) -> float:
+    """A unit's state is f of its sum.
+
+    Measures: largest difference of states along drawn edges, and of the graph's, to a masked matrix product.
+    """
     return along_edges(seed, of="z")
 
 
@@ -344,32 +350,37 @@ def wrong_of_twin(diagram: Diagram, edges: str) -> float:
 
 @row(
     "L60",
-    says="Beside one h stands its twin: 1 is fed at the top, then × h′(s); the rest is a black box",
-    measures="edges of the drawn derivative network that are missing or too many",
-    criterion=Equals(0),
+    Equals(0),
     wrong={"h is not multiplied by": lambda seed, fast: wrong_of_twin(without(figure_6(), "*dh/ds"), TWIN_6)},
 )
 def figure_of_one_function(seed: int, fast: bool) -> float:
+    """Beside one h stands its twin: 1 is fed at the top, then × h′(s); the rest is a black box.
+
+    Measures: edges of the drawn derivative network that are missing or too many.
+    """
     return wrong_of_twin(figure_6(), TWIN_6)
 
 
 @row(
     "L69",
-    says="A network is a chain of blocks: 5 blocks, 6 variables, 3 weights",
-    measures="nodes of the drawing that are missing or too many",
-    criterion=Equals(0),
-    wrong={"weights are not drawn": lambda seed, fast: miscounted(
-        without(block_chain(), "w linear0", "w linear1", "w linear2"), PICTURES["chain"].counts)},
-)  # fmt: skip
+    Equals(0),
+    wrong={
+        "weights are not drawn": lambda seed, fast: miscounted(
+            without(block_chain(), "w linear0", "w linear1", "w linear2"), PICTURES["chain"].counts
+        )
+    },
+)
 def figure_of_the_chain(seed: int, fast: bool) -> float:
+    """A network is a chain of blocks: 5 blocks, 6 variables, 3 weights.
+
+    Measures: nodes of the drawing that are missing or too many.
+    """
     return miscounted(block_chain(), PICTURES["chain"].counts)
 
 
 @row(
     "L80",
-    says="The twin of two modules multiplies by four Jacobians and yields the gradients of x, y and both weights",
-    measures="edges of the drawn derivative network that are missing or too many",
-    criterion=Equals(0),
+    Equals(0),
     wrong={
         "no gradient of weights": lambda seed, fast: wrong_of_twin(
             graph_diagram(stack(("f", "g"), ("x", "z_f", "z_g")), backward=True), TWIN_8
@@ -377,14 +388,16 @@ def figure_of_the_chain(seed: int, fast: bool) -> float:
     },
 )
 def figure_of_two_modules(seed: int, fast: bool) -> float:
+    """The twin of two modules multiplies by four Jacobians and yields the gradients of x, y and both weights.
+
+    Measures: edges of the drawn derivative network that are missing or too many.
+    """
     return wrong_of_twin(figure_8(), TWIN_8)
 
 
 @row(
     "L81",
-    says="A stack of K modules, K = 2 to 20, has a twin of two multiplications a module",
-    measures="largest difference of the number of multiplications to 2 K",
-    criterion=Equals(0),
+    Equals(0),
     wrong={
         "states alone": lambda seed, fast: abs(
             graph_diagram(stack(("f0", "f1"), ("z0", "z1", "z2")), backward=True).count("multiplier") - 4
@@ -392,6 +405,10 @@ def figure_of_two_modules(seed: int, fast: bool) -> float:
     },
 )
 def multiplications_of_stacks(seed: int, fast: bool) -> float:
+    """A stack of K modules, K = 2 to 20, has a twin of two multiplications a module.
+
+    Measures: largest difference of the number of multiplications to 2 K.
+    """
     return largest(*(abs(figure_9(k).count("multiplier") - 2 * k) for k in range(2, 21)))
 
 

@@ -169,9 +169,7 @@ def run(job: Job, record: Record) -> None:
 
 @row(
     "L79",
-    says="Multiplying Jacobians from the cost downwards gives the gradients of all internal variables",
-    measures="largest relative difference of explicit products to the sweep, over all variables and weights",
-    criterion=AtMost(1e-10),
+    AtMost(1e-10),
     wrong={
         "Jacobians multiplied in the other order": lambda seed, fast: difference(
             12, Key(seed), chain=lambda above, below: below @ above
@@ -187,17 +185,21 @@ def run(job: Job, record: Record) -> None:
     },
 )
 def products_against_the_sweep(seed: int, fast: bool) -> float:
+    """Multiplying Jacobians from the cost downwards gives the gradients of all internal variables.
+
+    Measures: largest relative difference of explicit products to the sweep, over all variables and weights.
+    """
     return largest(*(difference(width, Key(seed)) for width in (8, 12, 32)))
 
 
 @row(
-    "L79",
-    says="The Jacobian of a layer by its weights is large: 60 × 36,060 for 600 inputs and 60 outputs",
-    measures="numbers in it",
-    criterion=Equals(60 * 36_060),
-    wrong={"bias forgotten": lambda seed, fast: jacobian_by_weights(seed).numel() - 60 * 60},
+    "L79", Equals(60 * 36_060), wrong={"bias forgotten": lambda seed, fast: jacobian_by_weights(seed).numel() - 60 * 60}
 )
 def size_of_a_jacobian_by_weights(seed: int, fast: bool) -> float:
+    """The Jacobian of a layer by its weights is large: 60 × 36,060 for 600 inputs and 60 outputs.
+
+    Measures: numbers in it.
+    """
     return jacobian_by_weights(seed).numel()
 
 

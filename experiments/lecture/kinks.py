@@ -21,7 +21,7 @@ from typing import Any, Self
 from experiments.common.acceptance import Equals, largest, row
 from experiments.common.data import Data, digits
 from experiments.common.frame import Flags, Judge, half_width, main, values
-from experiments.lecture.rows.draws import predict
+from experiments.lecture.draws import predict
 from experiments.lecture.stacks import layers_of, stack
 
 import numpy as np
@@ -175,35 +175,37 @@ def apart(setting: str, seed: int, fast: bool) -> float:
 
 @row(
     "L23",
-    says="It is enough that a function is differentiable almost everywhere: kinks are not hit",
-    measures="exact zeros among a million random pre-activations (a tenth of it if fast)",
-    criterion=Equals(0),
+    Equals(0),
     wrong={"inputs and biases 0": lambda seed, fast: drawn(torch.float64, Key(seed), DRAWN // 10, zero=True)},
-    note="With a bias of 0 an input of 0 is always at the kink.",
 )
 def hits_of_random_preactivations(seed: int, fast: bool) -> float:
+    """It is enough that a function is differentiable almost everywhere: kinks are not hit.
+
+    Measures: exact zeros among a million random pre-activations (a tenth of it if fast).
+    Note: With a bias of 0 an input of 0 is always at the kink.
+    """
     return drawn(torch.float64, Key(seed), DRAWN // 10 if fast else DRAWN)
 
 
-@row(
-    "L23",
-    says="So networks learn the same whatever slope their kinks are given",
-    measures="largest difference between weights trained on digits with h′(0) = 0, ½ and 1",
-    criterion=Equals(0),
-    wrong={"blank images, biases 0": lambda seed, fast: apart("blank images", seed, fast)},
-)
+@row("L23", Equals(0), wrong={"blank images, biases 0": lambda seed, fast: apart("blank images", seed, fast)})
 def weights_apart(seed: int, fast: bool) -> float:
+    """So networks learn the same whatever slope their kinks are given.
+
+    Measures: largest difference between weights trained on digits with h′(0) = 0, ½ and 1.
+    """
     return apart("drawn biases", seed, fast)
 
 
 @row(
     "T5",
-    says="At a kink any slope between those of both sides is a subgradient",
-    measures="of 1,000 t and five slopes g from 0 to 1, those with h(t) < h(0) + g t",
-    criterion=Equals(0),
+    Equals(0),
     wrong={f"a slope of {g}": lambda seed, fast, g=g: violations(Counted(g), seed) for g in (1.5, -0.5)},
 )
 def violated_subgradients(seed: int, fast: bool) -> float:
+    """At a kink any slope between those of both sides is a subgradient.
+
+    Measures: of 1,000 t and five slopes g from 0 to 1, those with h(t) < h(0) + g t.
+    """
     return sum(violations(bp.ReLU(slope_at_zero=g), seed) for g in (0.0, 0.25, 0.5, 0.75, 1.0))
 
 

@@ -191,34 +191,36 @@ def figure(records: list[Record], config: Config) -> Path:
 
 @row(
     "L20",
-    says="Minimising is not all there is: in a game, descent of both players spirals away from the equilibrium",
-    measures="largest relative difference of the radius on f = xy from (1 + η²)^(T/2), 200 steps",
-    criterion=AtMost(1e-9),
+    AtMost(1e-9),
     wrong={"one after the other": lambda seed, fast: relative_error(seed, "alternating", 200, "simultaneous")},
 )
 def spiral(seed: int, fast: bool) -> float:
+    """Minimising is not all there is: in a game, descent of both players spirals away from the equilibrium.
+
+    Measures: largest relative difference of the radius on f = xy from (1 + η²)^(T/2), 200 steps.
+    """
     return relative_error(seed, "simultaneous", 200)
 
 
 @row(
     "L20",
-    says="Looking ahead, the same gradients lead to the Nash equilibrium",
-    measures="distance after 400 steps of extragradient on f = xy, from 1",
-    criterion=AtMost(1e-3),
+    AtMost(1e-3),
     wrong={"without looking ahead": lambda seed, fast: float(play("bilinear", "simultaneous", seed, 400)[-1].norm())},
 )
 def inward(seed: int, fast: bool) -> float:
+    """Looking ahead, the same gradients lead to the Nash equilibrium.
+
+    Measures: distance after 400 steps of extragradient on f = xy, from 1.
+    """
     return float(play("bilinear", "extragradient", seed, 400)[-1].norm())
 
 
-@row(
-    "L20",
-    says="So it is for the smallest GAN",
-    measures="distance after 400 steps, simultaneous over extragradient",
-    criterion=AtLeast(10.0),
-    wrong={"with curvature of their own": lambda seed, fast: _ratio("curved", seed, 20)},
-)
+@row("L20", AtLeast(10.0), wrong={"with curvature of their own": lambda seed, fast: _ratio("curved", seed, 20)})
 def smallest_gan(seed: int, fast: bool) -> float:
+    """So it is for the smallest GAN.
+
+    Measures: distance after 400 steps, simultaneous over extragradient.
+    """
     return _ratio("one-point GAN", seed, 400)
 
 

@@ -192,28 +192,27 @@ WRONG = {
 }
 
 
-@row(
-    "L9",
-    says="A model whose answer is a minimisation, with no gradient, can be trained with values only, or relaxed",
-    measures="points of accuracy on digits that either way of learning ten prototypes gains on the start, at least",
-    criterion=AtLeast(100 * GAIN),
-    seeds="median",
-    wrong=WRONG,
-)
+@row("L9", AtLeast(100 * GAIN), wrong=WRONG, seeds="median")
 def gain_on_the_start(seed: int, fast: bool) -> float:
+    """A model whose answer is a minimisation, with no gradient, can be trained with values only, or relaxed.
+
+    Measures: points of accuracy on digits that either way of learning ten prototypes gains on the start, at least.
+    """
     return gain(seed, fast, "start")
 
 
 @row(
     "L9",
-    says="Either way learns better prototypes than the mean image of each class",
-    measures="points of accuracy that either gains on the class means, at least",
-    criterion=AtLeast(0),
-    seeds="median",
+    AtLeast(0),
     wrong={"labels shuffled": lambda seed, fast: gain(seed, fast, "means", wrong_labels=True)},
-    note="With values only single seeds may stay below: a prototype that wins no image has nothing to follow.",
+    seeds="median",
 )
 def gain_on_the_means(seed: int, fast: bool) -> float:
+    """Either way learns better prototypes than the mean image of each class.
+
+    Measures: points of accuracy that either gains on the class means, at least.
+    Note: With values only single seeds may stay below: a prototype that wins no image has nothing to follow.
+    """
     return gain(seed, fast, "means")
 
 

@@ -326,37 +326,38 @@ def _slope_of(seed: int, fast: bool, numerator: str | None, denominator: str, co
 
 @row(
     "L49",
-    says="With redundant samples stochastic descent is much faster than batch: the more copies, the more so",
-    measures="log-log slope of batch/stochastic sample-gradients in the number of copies",
-    criterion=Within(0.9, 1.1),
-    seeds="median",
+    Within(0.9, 1.1),
     wrong={"steps counted instead": lambda seed, fast: _slope_of(seed, fast, "batch", "stochastic", True)},
+    seeds="median",
 )
 def gain_of_copies(seed: int, fast: bool) -> float:
+    """With redundant samples stochastic descent is much faster than batch: the more copies, the more so.
+
+    Measures: log-log slope of batch/stochastic sample-gradients in the number of copies.
+    """
     return _slope_of(seed, fast, "batch", "stochastic")
 
 
-@row(
-    "L49",
-    says="Stochastic descent does not notice copies",
-    measures="log-log slope of its sample-gradients in the number of copies",
-    criterion=Within(-0.1, 0.1),
-    seeds="median",
-    wrong={"batch": lambda seed, fast: _slope_of(seed, fast, None, "batch")},
-)
+@row("L49", Within(-0.1, 0.1), wrong={"batch": lambda seed, fast: _slope_of(seed, fast, None, "batch")}, seeds="median")
 def stochastic_and_copies(seed: int, fast: bool) -> float:
+    """Stochastic descent does not notice copies.
+
+    Measures: log-log slope of its sample-gradients in the number of copies.
+    """
     return _slope_of(seed, fast, None, "stochastic")
 
 
 @row(
     "T1",
-    says="With every sample there 100 times, stochastic descent is at least 100 times cheaper",
-    measures="batch/stochastic sample-gradients at 100 copies",
-    criterion=AtLeast(100.0),
+    AtLeast(100.0),
     wrong={"no copies": lambda seed, fast: until_learned("batch", 1, seed) / until_learned("stochastic", 1, seed)},
-    note="about ten times of it at a single copy already: digits resemble each other",
 )
 def gain_of_a_hundred_copies(seed: int, fast: bool) -> float:
+    """With every sample there 100 times, stochastic descent is at least 100 times cheaper.
+
+    Measures: batch/stochastic sample-gradients at 100 copies.
+    Note: about ten times of it at a single copy already: digits resemble each other.
+    """
     return until_learned("batch", 100, seed) / until_learned("stochastic", 100, seed)
 
 

@@ -289,58 +289,48 @@ def arrow(ax: Axes, at: list[float], by: np.ndarray, color: str, width: float) -
     )
 
 
-@row(
-    "L46",
-    says="The stochastic path is a noisy zigzag",
-    measures="length of the way over its net displacement, 200 steps",
-    criterion=AtLeast(3.0),
-    wrong={"batch": lambda seed, fast: detour(descend("batch", seed, 200))},
-)
+@row("L46", AtLeast(3.0), wrong={"batch": lambda seed, fast: detour(descend("batch", seed, 200))})
 def detour_of_stochastic(seed: int, fast: bool) -> float:
+    """The stochastic path is a noisy zigzag.
+
+    Measures: length of the way over its net displacement, 200 steps.
+    """
     return detour(descend("stochastic", seed, 200))
 
 
-@row(
-    "L46",
-    says="The batch's path is nearly straight",
-    measures="length of the way over its net displacement, 200 steps",
-    criterion=AtMost(1.5),
-    wrong={"a sample at a time": lambda seed, fast: detour(descend("stochastic", seed, 200))},
-)
+@row("L46", AtMost(1.5), wrong={"a sample at a time": lambda seed, fast: detour(descend("stochastic", seed, 200))})
 def detour_of_batch(seed: int, fast: bool) -> float:
+    """The batch's path is nearly straight.
+
+    Measures: length of the way over its net displacement, 200 steps.
+    """
     return detour(descend("batch", seed, 200))
 
 
-@row(
-    "L46",
-    says="Many stochastic steps go uphill on the loss of all samples",
-    measures="share of steps that raise it",
-    criterion=AtLeast(0.15),
-    wrong={"batch": lambda seed, fast: uphill(descend("batch", seed, 200))},
-)
+@row("L46", AtLeast(0.15), wrong={"batch": lambda seed, fast: uphill(descend("batch", seed, 200))})
 def uphill_of_stochastic(seed: int, fast: bool) -> float:
+    """Many stochastic steps go uphill on the loss of all samples.
+
+    Measures: share of steps that raise it.
+    """
     return uphill(descend("stochastic", seed, 200))
 
 
-@row(
-    "L46",
-    says="No batch step goes uphill",
-    measures="share of steps that raise the loss",
-    criterion=Equals(0.0),
-    wrong={"a step beyond 2/λ": lambda seed, fast: uphill(descend("batch", seed, 50, eta=0.8))},
-)
+@row("L46", Equals(0.0), wrong={"a step beyond 2/λ": lambda seed, fast: uphill(descend("batch", seed, 50, eta=0.8))})
 def uphill_of_batch(seed: int, fast: bool) -> float:
+    """No batch step goes uphill.
+
+    Measures: share of steps that raise the loss.
+    """
     return uphill(descend("batch", seed, 200))
 
 
-@row(
-    "L47",
-    says="Each sample pulls somewhere else",
-    measures="share of pairs of samples whose gradients are more than 90° apart at the minimum",
-    criterion=AtLeast(0.2),
-    wrong={"far from it": lambda seed, fast: disagreement(far_away(seed))[0]},
-)
+@row("L47", AtLeast(0.2), wrong={"far from it": lambda seed, fast: disagreement(far_away(seed))[0]})
 def opposed_samples(seed: int, fast: bool) -> float:
+    """Each sample pulls somewhere else.
+
+    Measures: share of pairs of samples whose gradients are more than 90° apart at the minimum.
+    """
     graph, samples, best = problem(seed)
     return disagreement(of_each_sample(graph, samples, best))[0]
 
@@ -352,12 +342,14 @@ def far_away(seed: int) -> Tensor:
 
 @row(
     ("L47", "L48"),
-    says="The pulls cancel at the minimum of the average",
-    measures="length of the mean gradient over the mean length, at the minimum",
-    criterion=AtMost(1e-10),
+    AtMost(1e-10),
     wrong={"at the minimum of half the samples": lambda seed, fast: disagreement(at_half(seed))[1]},
 )
 def cancelling_samples(seed: int, fast: bool) -> float:
+    """The pulls cancel at the minimum of the average.
+
+    Measures: length of the mean gradient over the mean length, at the minimum.
+    """
     graph, samples, best = problem(seed)
     return disagreement(of_each_sample(graph, samples, best))[1]
 
@@ -371,23 +363,27 @@ def at_half(seed: int) -> Tensor:
 
 @row(
     "L48",
-    says="The average of many stochastic steps ends at the minimum of the average",
-    measures="|z| of the long-run mean of w against the minimum, from 25 blocks",
-    criterion=AtMost(5.0),
+    AtMost(5.0),
     wrong={"a quarter of the samples": lambda seed, fast: long_run(seed, 2000, slice(SAMPLES // 4))[1]},
 )
 def long_run_mean(seed: int, fast: bool) -> float:
+    """The average of many stochastic steps ends at the minimum of the average.
+
+    Measures: |z| of the long-run mean of w against the minimum, from 25 blocks.
+    """
     return long_run(seed, 1200 if fast else LONG_RUN)[1]
 
 
 @row(
     "T3",
-    says="The gradient is orthogonal to the lines of equal cost",
-    measures="largest |cos| between it and the line through the same point, found from costs alone",
-    criterion=AtMost(1e-3),
+    AtMost(1e-3),
     wrong={"preconditioned": lambda seed, fast: to_the_line(seed, torch.diag(torch.tensor([1.0, 3.0]).double()))},
 )
 def gradient_and_line(seed: int, fast: bool) -> float:
+    """The gradient is orthogonal to the lines of equal cost.
+
+    Measures: largest |cos| between it and the line through the same point, found from costs alone.
+    """
     return to_the_line(seed)
 
 

@@ -38,7 +38,7 @@ def test_the_bowl_has_its_condition_and_its_minimum_at_zero():
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_worst_start_meets_the_bound_of_kantorovich(seed):
-    assert matrices._cos_to_minimum(seed) == pytest.approx(2 * math.sqrt(100) / 101)
+    assert matrices.way_to_the_minimum(seed, fast=False) == pytest.approx(2 * math.sqrt(100) / 101)
     h, _ = matrix_step.worst_start(seed)
     turned = torch.nn.functional.normalize(torch.randn(500, 2, generator=Key(seed).generator(), dtype=DTYPE), dim=1)
     g = turned @ h
