@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.acceptance import AtMost, largest, row
+from experiments.common.drawing import GUIDE, line
 from experiments.common.frame import Flags, Judge, main, values
 from experiments.common.random_graphs import positive, random_graph
+from experiments.lecture.draws import LIKE, normal
 from experiments.lecture.wrong_rules import MUTANTS, under, wrong
 
 import numpy as np
@@ -77,8 +79,7 @@ def with_gradients() -> set[str]:
 
 def states_for(module: bp.Module, width: int, key: Key) -> tuple[Tensor, ...]:
     """Draw what a module reads, sample first; classes for a cross-entropy."""
-    like = torch.empty(0, dtype=torch.float64)
-    drawn = [standard_normal((SAMPLES, width), key.child("z", k), like) for k in range(module.inputs)]
+    drawn = [standard_normal((SAMPLES, width), key.child("z", k), LIKE) for k in range(module.inputs)]
     if isinstance(module, bp.CrossEntropy):
         drawn[1] = torch.from_numpy(np.random.default_rng(key.integer()).integers(width, size=SAMPLES))
     return tuple(drawn)
@@ -102,7 +103,7 @@ def module_errors(module: bp.Module, width: int, key: Key) -> dict[str, float]:
     w = module.initial(key) if module.size else None
     z = zs if module.inputs > 1 else zs[0]
     y = module.forward(z, w)
-    v = standard_normal(tuple(joined(module, y).shape), key.child("v"), zs[0])
+    v = normal(key, "v", *joined(module, y).shape)
     parts = v.split([t[0].numel() for t in y], 1) if module.outputs > 1 else (v,)
     shaped = [p.reshape(t.shape) for p, t in zip(parts, y if module.outputs > 1 else (y,), strict=True)]
     vector = tuple(shaped) if module.outputs > 1 else shaped[0]
@@ -257,10 +258,11 @@ def figure(records: list[Record], config: Config) -> Path:
         for engine, tolerance, how in zip(("autograd", "differences"), TOLERANCES, looks, strict=True):
             errors = np.sort(np.maximum(values(records, engine, part="graph"), LEAST))
             share = np.arange(1, len(errors) + 1) / len(errors)
-            axes[1].semilogx(errors, share, color=how.color, linestyle=how.linestyle, label=f"to {engine}")
-            axes[1].axvline(tolerance, color=how.color, linewidth=0.9, linestyle=(0, (2, 2)))
-        axes[1].set(xlabel="largest relative difference; left edge: none", ylabel="share of graphs with at most that",
-                    title=f"{len(errors)} random graphs; vertical: allowed", xlim=(1e-17, 1e-4))  # fmt: skip
+            axes[1].semilogx(errors, share, label=f"to {engine}", **line(how))
+            axes[1].axvline(tolerance, **{**GUIDE, "color": how.color})
+        axes[1].set(xlabel="largest relative difference; left edge: none", xlim=(1e-17, 1e-4))
+        axes[1].set_ylabel("share of graphs with at most that")
+        axes[1].set_title(f"{len(errors)} random graphs; vertical: allowed")
         axes[1].legend(loc="lower left")
         names, caught = zip(*sorted(shares(records), key=lambda pair: pair[1]), strict=True)
         axes[2].barh(range(len(names)), 100 * np.array(caught), color=plots.SKY)

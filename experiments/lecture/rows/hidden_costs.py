@@ -63,7 +63,11 @@ def backprop_against_all(seed: int, fast: bool) -> float:
     return least(*(over_backprop(name, seed) for name in ("smoothing at the output", "score at the output", "critic")))
 
 
-@row("L38", AtLeast(1.2), wrong={"from right or wrong to revealed": lambda seed, fast: 1 / price_of_ignorance(seed, fast)})
+@row(
+    "L38",
+    AtLeast(1.2),
+    wrong={"from right or wrong to revealed": lambda seed, fast: 1 / price_of_ignorance(seed, fast)},
+)
 def price_of_ignorance(seed: int, fast: bool) -> float:
     """Supervised learning knows its cost, reinforcement learning only values, or only whether it was right.
 

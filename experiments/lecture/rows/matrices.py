@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
 from experiments.lecture.draws import FLOAT64, LIKE, apart, normal
-from experiments.lecture.matrix_step import bowl as random_bowl
-from experiments.lecture.matrix_step import (
+from experiments.lecture.quadratics import bowl as random_bowl
+from experiments.lecture.quadratics import (
     degrees_between,
     descend,
     in_null_space,
