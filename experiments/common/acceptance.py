@@ -272,16 +272,17 @@ def row(
 
 def _version(measure: Callable[..., float], change: Measure | Mapping[str, object]) -> Measure:
     """Return a measure that is another function, or the same one with other arguments."""
-    if callable(change):
-        return change
-    return lambda seed, fast: measure(seed, **{"fast": fast, **change})
+    if isinstance(change, Mapping):
+        return lambda seed, fast: measure(seed, **{"fast": fast, **change})
+    return change
 
 
 def _described(measure: Measure) -> tuple[str, str, str]:
     """Return statement, what is measured, and the note, each on one line and without its full stop."""
     says, _, rest = (inspect.getdoc(measure) or "").partition("\n\nMeasures: ")
     measures, _, note = rest.partition("\n\n")[0].partition("\nNote: ")
-    return tuple(" ".join(text.split()).removesuffix(".") for text in (says, measures, note))
+    says, measures, note = (" ".join(text.split()).removesuffix(".") for text in (says, measures, note))
+    return says, measures, note
 
 
 def proofs(id: str, registry: Sequence[Row] | None = None) -> list[Row]:

@@ -150,7 +150,7 @@ def descend(depth: int, steps: int, key: Key) -> list[dict[str, Any]]:
     x = normal(key, "x", 200, SIDE)
     y = x @ normal(key, "map", SIDE, SIDE) / math.sqrt(SIDE)
     zero = y.square().sum(1).mean().item()
-    counted = {"sample_gradients": steps * len(x), "look": 20 * len(x), "stop": DOWN * zero / 10}
+    counted: dict[str, Any] = {"sample_gradients": steps * len(x), "look": 20 * len(x), "stop": DOWN * zero / 10}
     trace = bp.fit(graph, x, y, batch=None, eta=ETA, key=0, **counted)
     still = graph.backward(x, y, weights=torch.zeros_like(graph.weights)).weights
     moved = largest(*(dw.abs().max().item() for dw, _ in layers_of(graph, still)))

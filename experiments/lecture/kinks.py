@@ -126,7 +126,7 @@ def train(setting: Setting, slope: float, dtype: torch.dtype, epochs: float, key
             bias.zero_()
     x, spent = train.x.to(dtype), int(epochs * len(train))
     adam = partial(torch.optim.Adam, lr=RATE)
-    counted = {"sample_gradients": spent, "look": spent}
+    counted: dict[str, Any] = {"sample_gradients": spent, "look": spent}
     trace = bp.fit(graph, x, train.y, batch=BATCH, optimizer=adam, order="shuffled", key=key, **counted)
     right = predict(graph, test.x.to(dtype), weights=trace.weights).argmax(1) == test.y
     return Trained(trace.weights, right.double().mean().item(), relu.counts["slopes"], relu.counts["hits"])

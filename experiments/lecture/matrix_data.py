@@ -10,6 +10,7 @@ logistic regression algorithm", theorem 5.3.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from experiments.common import data
 from experiments.common.data import Data
@@ -82,7 +83,7 @@ def fit_diabetes(method: str, seed: int, budget: int, eta: float | None = None) 
     batch = 1 if method == "stochastic" else None
     budget = {"descent": 5 * budget, "newton": 2 * len(samples)}.get(method, budget)
     graph = bp.mlp((10, 1), "squared_distance", key=Key(seed).child("weights"), dtype=torch.float64)
-    counted = {"sample_gradients": budget, "look": len(samples) if batch is None else 20}
+    counted: dict[str, Any] = {"sample_gradients": budget, "look": len(samples) if batch is None else 20}
     trace = bp.fit(graph, samples.x, samples.y, batch=batch, key=seed, **counted, **steps[method]())
     least = float((x @ least_squares(samples.x, samples.y) - samples.y).square().mean())
     trace.losses = [(loss - least) / (trace.losses[0] - least) for loss in trace.losses]

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from experiments.common.drawing import GUIDE, every_seed, legends_below, line, look
 from experiments.common.frame import Judge, main, values
@@ -257,7 +257,7 @@ def rises(ax: Axes, records: list[Record]) -> None:
     """Draw the share of steps that raise f against the step size; hollow where nothing moves."""
     for kind, method in zip(KINDS, ("numbers", "diagonal", "stochastic", "lbfgs"), strict=True):
         still = kind == "null space"
-        hollow = {"markerfacecolor": "none", "markersize": 9} if still else {}
+        hollow: dict[str, Any] = {"markerfacecolor": "none", "markersize": 9} if still else {}
         label = KINDS[kind] + ": it stays" * still
         ax.plot(FACTORS, 100 * risen(records, kind), label=label, **look(STYLES[method]), **hollow)
     ax.axvline(1, **GUIDE)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, row
@@ -253,7 +253,7 @@ def figure(records: list[Record], config: Config) -> Path:
             each, name = variances(records, order) / one, f"with{'out' * (order == 'shuffled')} replacement"
             middle = np.median(each, 0)
             spread = np.abs(np.stack([each.min(0), each.max(0)]) - middle)
-            marks = {"color": how.color, "fmt": how.marker, "capsize": 2}
+            marks: dict[str, Any] = {"color": how.color, "fmt": how.marker, "capsize": 2}
             axes[3].errorbar(DRAWN, middle, spread, label=f"{name}, measured", **marks)
             law = np.median(variances(records, order, "law") / one, 0)
             axes[3].loglog(DRAWN, law, label=f"{name}, law", **line(how))

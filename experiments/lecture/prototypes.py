@@ -23,7 +23,7 @@ from typing import Self
 
 from experiments.common.acceptance import AtLeast, least, row
 from experiments.common.data import Data, digits
-from experiments.common.drawing import GREY, by_seed, every_seed, legends_below
+from experiments.common.drawing import GREY, by_seed, every_seed, legends_below, look
 from experiments.common.frame import Flags, Judge, main, values
 
 import numpy as np
@@ -260,8 +260,8 @@ def figure(records: list[Record], config: Config) -> Path:
     names = {"values only": "values only, the share of errors", "relaxed": "relaxed, by backpropagation"}
     lines = {"means": ("mean image of each class", plots.DASHDOT), "start": ("first image of each class", plots.DOTTED)}
     with plots.style():
-        for method, look in METHODS.items():
-            how, (at, accuracy) = styles[look], paths(records, method)
+        for method, estimator in METHODS.items():
+            how, (at, accuracy) = styles[estimator], paths(records, method)
             pairs = [(at + 1, 100 * y) for y in accuracy]
             every_seed(left, pairs, "", color=how.color, linewidth=0.7, alpha=0.35)
             left.semilogx(at + 1, 100 * np.median(accuracy, 0), markevery=6, label=names[method], **look(how))

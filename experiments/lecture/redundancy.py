@@ -24,7 +24,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, Within, row
@@ -55,7 +55,7 @@ COLUMNS = (2, 3, 8)  # of diabetes: body mass index, blood pressure, s5; their H
 CLOSE = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)  # ε, excess loss over that at the start
 CLOSE_ETAS = {"batch": (0.1, 0.2, 0.3, 0.4, 0.5), "stochastic": (0.1, 0.03, 0.01, 0.003, 0.001)}
 CLOSE_BUDGET = 8000
-PROPORTIONAL = {"color": GREY, "linewidth": 0.9, "linestyle": plots.DOTTED}
+PROPORTIONAL: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": plots.DOTTED}
 STYLES = {
     "batch": plots.MethodStyle(plots.BLACK, plots.SOLID, "s"),
     "stochastic": plots.MethodStyle(plots.VERMILLION, plots.DASHED, "o"),
@@ -170,7 +170,7 @@ def until_close(method: str, eta: float, seed: int) -> dict[float, float]:
     least = left.square().mean().item()
     graph = bp.mlp((len(COLUMNS), 1), "squared_distance", key=Key(seed).child("weights"), dtype=torch.float64)
     batch = None if method == "batch" else 1
-    counted = {"sample_gradients": CLOSE_BUDGET, "look": 10}
+    counted: dict[str, Any] = {"sample_gradients": CLOSE_BUDGET, "look": 10}
     trace = bp.fit(graph, samples.x, samples.y, batch=batch, eta=eta, key=seed, **counted)
     start = trace.losses[0] - least
     reached = {epsilon: trace.reached(least + epsilon * start) for epsilon in CLOSE}
@@ -259,7 +259,7 @@ def figure(records: list[Record], config: Config) -> Path:
             draw(axes[0], r, np.stack([counts(records, method, n) for n in r]), method, label)
         each = np.stack([values(records, "count", part="sorted", copies=n) for n in config.sorted_copies])
         draw(axes[0], config.sorted_copies, each, "sorted", "stochastic, class by class", MOST["sorted"])
-        hollow = {"color": STYLES["sorted"].color, "markerfacecolor": "none"}
+        hollow: dict[str, Any] = {"color": STYLES["sorted"].color, "markerfacecolor": "none"}
         axes[0].plot([], [], "^", label="most seeds did not arrive", **hollow)
         axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}", title="Price")
         for noise in config.wrong_labels:

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
@@ -74,7 +74,7 @@ def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
     """Return the path of every step."""
     graph, samples, _ = problem(seed)
     size = BATCHES[method] or SAMPLES
-    counted = {"sample_gradients": steps * size, "look": size}
+    counted: dict[str, Any] = {"sample_gradients": steps * size, "look": size}
     return bp.fit(graph, samples.x, samples.y, batch=BATCHES[method], eta=eta, key=seed, keep_path=True, **counted)
 
 
@@ -112,7 +112,7 @@ def long_run(seed: int, steps: int, only: slice = ALL) -> tuple[Tensor, float]:
     """
     graph, samples, best = problem(seed)
     picked = samples.take(samples.x[:, 0].argsort()[only])
-    unseen = {"look": 1, "on": (picked.x[:1], picked.y[:1])}  # losses are not read
+    unseen: dict[str, Any] = {"look": 1, "on": (picked.x[:1], picked.y[:1])}  # losses are not read
     key = Key(seed).child("long run")
     trace = bp.fit(graph, picked.x, picked.y, eta=ETA, sample_gradients=steps, key=key, keep_path=True, **unseen)
     assert trace.path is not None
