@@ -173,25 +173,21 @@ def fitted_cosine(seed: int, fast: bool, shown: int, labels: str = "true") -> fl
     return compared(state.gradient(at), waves.gradient(at))[0]
 
 
-@row(
-    "L42",
-    says="A critic is a second cost, known, trainable and differentiable: after training its gradient is the cost's",
-    measures="median cosine of ∇ĉ to ∇f at held-out points after 1,000 evaluations (5 dimensions)",
-    criterion=AtLeast(0.9),
-    wrong={"costs shuffled": lambda seed, fast: fitted_cosine(seed, fast, 1000, "shuffled")},
-)
+@row("L42", AtLeast(0.9), wrong={"costs shuffled": lambda seed, fast: fitted_cosine(seed, fast, 1000, "shuffled")})
 def cosine_after_training(seed: int, fast: bool) -> float:
+    """A critic is a second cost, known, trainable and differentiable: after training its gradient is the cost's.
+
+    Measures: median cosine of ∇ĉ to ∇f at held-out points after 1,000 evaluations (5 dimensions).
+    """
     return fitted_cosine(seed, fast, 1000)
 
 
-@row(
-    "L42",
-    says="Before training its gradient knows nothing of the cost",
-    measures="|mean| of the median cosine of ∇ĉ to ∇f, of 20 critics before training",
-    criterion=AtMost(0.3),
-    wrong={"a trained critic": lambda seed, fast: cosine_after_training(seed, fast)},
-)
+@row("L42", AtMost(0.3), wrong={"a trained critic": lambda seed, fast: cosine_after_training(seed, fast)})
 def cosine_before_training(seed: int, fast: bool) -> float:
+    """Before training its gradient knows nothing of the cost.
+
+    Measures: |mean| of the median cosine of ∇ĉ to ∇f, of 20 critics before training.
+    """
     return abs(float(np.mean([fitted_cosine(1000 * seed + i, fast, 0) for i in range(20)])))
 
 

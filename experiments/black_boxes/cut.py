@@ -173,14 +173,12 @@ def by_width(records: list[Record], what: str, x: str = "weights", **wanted: obj
     return values(records[:1], x, **wanted).astype(int), by_seed(records, what, **wanted)
 
 
-@row(
-    "L37",
-    says="The cost may be a black box while the network is not: only the cost's own gradient is estimated",
-    measures="relative error at the weights over that at the output, one pair of evaluations a sample",
-    criterion=AtLeast(50),
-    wrong={"cut at the weights both times": lambda seed, fast: gain(seed, fast, "weights")},
-)
+@row("L37", AtLeast(50), wrong={"cut at the weights both times": lambda seed, fast: gain(seed, fast, "weights")})
 def gain_of_the_cut(seed: int, fast: bool) -> float:
+    """The cost may be a black box while the network is not: only the cost's own gradient is estimated.
+
+    Measures: relative error at the weights over that at the output, one pair of evaluations a sample.
+    """
     return gain(seed, fast, "output")
 
 
@@ -208,14 +206,12 @@ def departure(seed: int, drawn_anew: bool = False) -> float:
     return float((ours - truth).abs().max() / truth.abs().max())
 
 
-@row(
-    "L37",
-    says="The gradient of the weights is the exact Jacobian of the network times that very estimate",
-    measures="largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev",
-    criterion=AtMost(1e-10),
-    wrong={"another estimate": lambda seed, fast: departure(seed, drawn_anew=True)},
-)
+@row("L37", AtMost(1e-10), wrong={"another estimate": lambda seed, fast: departure(seed, drawn_anew=True)})
 def jacobian_times_the_estimate(seed: int, fast: bool) -> float:
+    """The gradient of the weights is the exact Jacobian of the network times that very estimate.
+
+    Measures: largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev.
+    """
     return departure(seed)
 
 

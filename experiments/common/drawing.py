@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,17 @@ def look(how: MethodStyle, **more: Any) -> dict[str, Any]:
     return {"color": how.color, "linestyle": how.linestyle, "marker": how.marker, **more}
 
 
+def line(how: MethodStyle, **more: Any) -> dict[str, Any]:
+    """Return colour and line alone as keyword arguments of matplotlib, for curves of many points."""
+    return {"color": how.color, "linestyle": how.linestyle, **more}
+
+
+def every_seed(ax: Axes, pairs: Iterable[tuple[np.ndarray, np.ndarray]], label: str, **more: Any) -> None:
+    """Draw one thin line a seed, all of one look and with one label."""
+    for k, (x, y) in enumerate(pairs):
+        ax.plot(x, y, label=None if k else label, **{"linewidth": 1, **more})
+
+
 def band(
     ax: Axes,
     x: ArrayLike,
@@ -41,6 +52,12 @@ def band(
 def legend_below(ax: Axes, columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
     """Put the legend of one panel below it."""
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **{"fontsize": 8, **more})
+
+
+def legends_below(axes: Iterable[Axes], columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
+    """Put the legend of every panel below it."""
+    for ax in axes:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **more)
 
 
 def shared_legend(drawing: Figure, ax: Axes, columns: int, **more: Any) -> None:

@@ -81,7 +81,7 @@ class Judge:
     def __init__(self) -> None:
         self.verdicts: list[bool] = []
 
-    def __call__(self, holds: bool | np.bool_, text: str) -> None:
+    def __call__(self, holds: bool | np.bool_ | np.ndarray, text: str) -> None:
         """Print one claim; `text` holds what was measured, and in brackets what it takes."""
         self.verdicts.append(bool(holds))
         print(f"  {'holds' if holds else 'FAILS'}  {text}")
