@@ -65,12 +65,9 @@ class MethodStyle:
 
 METHODS = {
     "evolution": MethodStyle(BLUE, SOLID, "o"),
-    "ars": MethodStyle(SKY, DASHED, "v"),
     "reinforce": MethodStyle(ORANGE, DASHED, "s"),
-    "ppo": MethodStyle(PURPLE, DOTTED, "D"),
     "td3": MethodStyle(VERMILLION, DASHDOT, "^"),
     "sac": MethodStyle(GREEN, DASHED, "P"),
-    "crossq": MethodStyle(BLACK, DOTTED, "X"),
     "backprop": MethodStyle(BLACK, SOLID, "X"),
     "forward-difference": MethodStyle(PURPLE, DASHED, "^"),
     "central-difference": MethodStyle(VERMILLION, SOLID, "s"),
