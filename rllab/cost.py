@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 Request = Literal["value", "gradient", "value_and_gradient", "jvp", "complex"]  # what may be asked at a point
-Spending = Literal["value", "gradient", "jvp", "complex", "steps"]  # under what name it is counted
+Spending = Literal["value", "gradient", "jvp", "complex"]  # under what name it is counted
 
 
 class BudgetExceeded(RuntimeError):
@@ -48,8 +48,7 @@ class Cost:
             finite always raise.
 
     Attributes:
-        spent: evaluations so far by kind: "value", "gradient", "jvp", "complex", and "steps" of a simulator if it
-            reports them.
+        spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex".
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Cost:
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
         self.relaxed, self.nonfinite = relaxed, nonfinite
-        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "steps": 0}
+        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0}
         self._gradient, self._jvp = gradient, jvp
 
     @property
@@ -99,7 +98,7 @@ class Cost:
         """
         if self.budget is None:
             return
-        used = sum(count for kind, count in self.spent.items() if kind != "steps")
+        used = sum(self.spent.values())
         if what == "value_and_gradient" and self.value_is_extra:
             n *= 2
         if used + n > self.budget:
@@ -184,9 +183,7 @@ class Cost:
         y = self._checked(y, points, first)
         return y, _checked_derivative("jvp", dy.to(points), y.shape, points, first)
 
-    def _charge(
-        self, what: Literal["value", "gradient", "jvp", "complex"], points: Tensor, seeds: Tensor | None
-    ) -> int:
+    def _charge(self, what: Spending, points: Tensor, seeds: Tensor | None) -> int:
         if points.ndim != 2:
             raise ValueError(f"Cost: points must be (n, d), got {tuple(points.shape)}")
         n = points.shape[0]

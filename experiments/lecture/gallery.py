@@ -135,7 +135,7 @@ def page() -> str:
             caption = (
                 "Figure 3. Stochastic descent zigzags where the batch goes straight (`experiments/lecture/zigzag.py`)."
             )
-            lines += ["", f"![{caption}](figures/zigzag.svg)", "", caption]
+            lines += ["", f"![{caption}](figures/zigzag.png)", "", caption]
     return "\n".join(lines) + "\n"
 
 

@@ -24,4 +24,4 @@ def test_a_picture_is_clean_and_drawn(name):
     layout = laid_out(PICTURES[name].make(), text_measure(), PICTURES[name].direction)
     assert not faults(layout) and max(gaps(layout)) <= 1e-6
     assert layout.crossings <= CROSSINGS.get(name, 0)
-    assert all((DOCS / f"figures/gallery/{name}.{suffix}").stat().st_size for suffix in ("svg", "png"))
+    assert (DOCS / f"figures/gallery/{name}.svg").stat().st_size
