@@ -1,6 +1,6 @@
 """Query: what an estimator asks for, a recipe for points; with the blocks it falls into and the plan they follow.
 
-Letters used throughout: d parameters, a batch of B, n points, m units (a pair, a sample, a coordinate: what an
+Letters used throughout: d parameters, B in a batch, n points, m units (a pair, a sample, a coordinate: what an
 estimator averages over), K samples of a distribution.
 """
 

@@ -1,4 +1,4 @@
-"""Surrogate: c_φ, a network of one hidden layer with weights of its own for each of a batch of B, and its slope.
+"""Surrogate: c_φ, a network of one hidden layer with weights of its own for each of a batch, and its slope.
 
     c(y) = v·t + c₀,   t = tanh(W y + a)            ∂c/∂y = Wᵀ (v ⊙ (1 − t²))
 

@@ -80,7 +80,7 @@ class MeasureValued(Estimator):
                 for name, c in block.noise.items():
                     size = c[0].numel() if batch else c.numel()
                     plus, minus = f[:, start : start + size], f[:, start + size : start + 2 * size]
-                    # c_i (f(x⁺_i) − f(x⁻_i)), batch before parameters
+                    # c_i (f(x⁺_i) − f(x⁻_i)), the batch before parameters
                     parts[name] = c * (plus - minus).movedim(1, -1).reshape(-1, *c.shape)
                     start += 2 * size
                 yield parts, None

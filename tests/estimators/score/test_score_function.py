@@ -259,7 +259,7 @@ def test_the_moving_baseline_is_the_mean_of_earlier_costs_and_leaves_the_mean_al
     ("state", "message"),
     [
         (0.3, "ScoreFunction: state must be that of an earlier estimate, or None, got float"),
-        (MovingMean(torch.zeros(2), 1.0), r"state must be that of an estimate of problems \(\), got one of \(2,\)"),
+        (MovingMean(torch.zeros(2), 1.0), r"state must be that of an estimate of batch shape \(\), got one of \(2,\)"),
     ],
 )
 def test_a_state_of_something_else_is_refused_before_anything_is_spent(state, message):
