@@ -7,7 +7,7 @@ from rllab.agents.actor import Actor
 from rllab.agents.policy import Policy
 from rllab.agents.twin_critics import TwinCritics
 
-OBSERVED, K, N = 3, 2, 7
+WIDTH, K, N = 3, 2, 7
 
 
 def normal(*shape, key):
@@ -15,9 +15,9 @@ def normal(*shape, key):
 
 
 def make():
-    critics = TwinCritics(OBSERVED, K, (6, 5), key=Key(1), lr=0.01)
+    critics = TwinCritics(WIDTH, K, (6, 5), key=Key(1), lr=0.01)
     critics.targets.copy_(normal(*critics.targets.shape, key=2))
-    return critics, normal(N, OBSERVED, key=3), normal(N, K, key=4).tanh()
+    return critics, normal(N, WIDTH, key=3), normal(N, K, key=4).tanh()
 
 
 def both(critics, weights, o, a):
@@ -65,8 +65,8 @@ def test_targets_follow_by_a_fraction_and_a_start_moves_last_biases_alone():
 
 
 def test_an_actor_backpropagates_a_slope_to_its_weights():
-    policy = Policy(scale=(1.0,) * OBSERVED, hidden=(6,), low=(-1.0,) * K, high=(1.0,) * K)
-    actor, o, slope = Actor(policy, policy.initial(0), lr=0.1), normal(N, OBSERVED, key=6), normal(N, K, key=7)
+    policy = Policy(scale=(1.0,) * WIDTH, hidden=(6,), low=(-1.0,) * K, high=(1.0,) * K)
+    actor, o, slope = Actor(policy, policy.initial(0), lr=0.1), normal(N, WIDTH, key=6), normal(N, K, key=7)
     w = actor.weights.clone().requires_grad_()
     expected_actions = policy(w, o)
     (expected,) = torch.autograd.grad(expected_actions, w, slope)
