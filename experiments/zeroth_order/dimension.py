@@ -256,7 +256,7 @@ def _judge_needed(records: list[Record], dimensions: list[int], judge: Judge) ->
     last = dimensions[-1]
     for law in LAWS:
         counts = [values(records, "evaluations", part="needed", law=law, d=d).mean() for d in dimensions]
-        power, ratio = slopes(dimensions, counts), counts[-1] / (2 * needed(law, last))
+        power, ratio = float(slopes(dimensions, counts)), counts[-1] / (2 * needed(law, last))
         judge(
             0.9 < power < 1.1 and 0.9 < ratio < 1.1,
             f"(b) {NAMES[law]}: evaluations for a cosine of {GOOD} grow as d^{power:.3f} (needs 0.9 to 1.1), to "
@@ -273,7 +273,7 @@ def _judge_needed(records: list[Record], dimensions: list[int], judge: Judge) ->
 def _judge_backpropagation(records: list[Record], judge: Judge) -> None:
     sizes = sizes_timed(records)
     ratios = [float(np.median(values(records, "ratio", part="time", d=d))) for d in sizes]
-    power, shown = slopes(sizes, ratios), ", ".join(f"{r:.1f}" for r in ratios)
+    power, shown = float(slopes(sizes, ratios)), ", ".join(f"{r:.1f}" for r in ratios)
     # 5: Baur & Strassen (1983), "The complexity of partial derivatives", in operations
     judge(
         np.median(ratios) <= 5 and power <= 0.1,
@@ -284,7 +284,10 @@ def _judge_backpropagation(records: list[Record], judge: Judge) -> None:
 
 def _judge_descent(records: list[Record], dimensions: list[int], judge: Judge) -> None:
     counts = [values(records, "evaluations", part="descent", d=d, pace=1.0).mean() for d in dimensions]
-    power, ratios = slopes(dimensions, counts), [c / descent_law(d) for c, d in zip(counts, dimensions, strict=True)]
+    power, ratios = (
+        float(slopes(dimensions, counts)),
+        [c / descent_law(d) for c, d in zip(counts, dimensions, strict=True)],
+    )
     judge(
         0.9 < power < 1.1 and all(0.85 < r < 1.15 for r in ratios),
         f"(d) evaluations of descent grow as d^{power:.3f}, d = {dimensions[0]} to {dimensions[-1]} (needs 0.9 to "
