@@ -124,7 +124,7 @@ def seconds_a_sample(graph: bp.Graph, samples: Data, batch: int, repeats: int = 
         rounds, start = max(1, 500 // batch), time.process_time()
         for _ in range(rounds):
             for part in chosen:
-                last = graph.backward(part.x, part.y, weights_only=True, reuse=last)
+                last = graph.backward(part.x, part.y, out=last)
         taken.append((time.process_time() - start) / (rounds * batch))
     return float(np.median(taken[1:]))
 
@@ -132,7 +132,7 @@ def seconds_a_sample(graph: bp.Graph, samples: Data, batch: int, repeats: int = 
 def each_gradient(graph: bp.Graph, samples: Data) -> Tensor:
     """Return the gradient of each sample alone, one after the other, (P, d)."""
     one = (samples.take(slice(p, p + 1)) for p in range(len(samples)))
-    return torch.stack([graph.backward(s.x, s.y, weights_only=True).weights.clone() for s in one])
+    return torch.stack([graph.backward(s.x, s.y).weights for s in one])
 
 
 class Spread:

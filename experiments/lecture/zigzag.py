@@ -94,7 +94,7 @@ def of_each_sample(graph: bp.Graph, samples: Data, w: Tensor) -> Tensor:
     gradients = []
     for p in range(len(samples)):
         one = samples.take(slice(p, p + 1))
-        gradients.append(graph.backward(one.x, one.y, weights=w, weights_only=True).weights.clone())
+        gradients.append(graph.backward(one.x, one.y, weights=w).weights.clone())
     return torch.stack(gradients)
 
 
@@ -161,7 +161,7 @@ def to_the_line(seed: int, matrix: Tensor | None = None) -> float:
 
     worst = 0.0
     for w in 10 * torch.rand(5, 2, generator=Key(seed).child("points").generator(), dtype=torch.float64) - 3:
-        g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
+        g = graph.backward(samples.x, samples.y, weights=w).weights
         g = g if matrix is None else matrix @ g
         worst = largest(worst, float((tangent(loss, w) @ g / g.norm()).abs()))
     return worst

@@ -30,7 +30,7 @@ from rllab.agents.replay import Batch, Replay
 from rllab.agents.rollouts import make_environment
 from rllab.backprop import Chain, Tanh
 from rllab.backprop.module import Weights
-from rllab.backprop.replay.operations import Recorded
+from rllab.backprop.replay import Recorded
 from rllab.estimate import Estimate, Target
 from rllab.keys import Key
 

@@ -10,7 +10,7 @@ from rllab.backprop.descent import extragradient as extragradient
 from rllab.backprop.descent import fit as fit
 from rllab.backprop.descent import minibatches as minibatches
 from rllab.backprop.descent import step as step
-from rllab.backprop.graph import Gradients as Gradients
+from rllab.backprop.gradients import Gradients as Gradients
 from rllab.backprop.graph import Graph as Graph
 from rllab.backprop.joins import Add as Add
 from rllab.backprop.joins import Concatenate as Concatenate

@@ -53,16 +53,16 @@ class Chain:
             y[k] = x = f(x, w[k], x if in_place else y[k])
         return x
 
-    def backward(self, v: Tensor, into: Sequence[Weights] | None = None, *, to_input: bool = True) -> Tensor | None:
+    def backward(self, v: Tensor, out: Sequence[Weights] | None = None, *, to_input: bool = True) -> Tensor | None:
         """Return v · ∂z_K/∂x after `forward`, for v shaped as what it returned; None without `to_input`.
 
         Args:
-            into: where v · ∂z_K/∂w_k is written, for each module; None leaves those products out.
+            out: where v · ∂z_K/∂w_k is written, for each module; None leaves those products out.
         """
         for k, f, weighted in self._back:
             z, y = self._y[k - 1] if k else self._x, self._y[k]
-            if weighted and into is not None:
-                f._vjp_weights(v, z, self._w[k], y, into[k])
+            if weighted and out is not None:
+                f._vjp_weights(v, z, self._w[k], y, out[k])
             if k == 0 and not to_input:
                 return None
             self._g[k] = v = f._vjp_state(v, z, self._w[k], y, self._g[k])

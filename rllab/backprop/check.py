@@ -44,7 +44,7 @@ def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float]
     """
     inputs = [t.double() if t.is_floating_point() else t for t in observed]
     explicit, *others = (
-        graph.backward(*inputs, engine=engine, weights=graph.weights.double())
+        graph.backward(*inputs, weights=graph.weights.double(), variables=graph.continuous, engine=engine)
         for engine in ("explicit", "autograd", "differences")
     )
     floors = (1e-12, 1e-5 * max(1.0, abs(float(explicit.loss))))

@@ -21,7 +21,8 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from rllab.backprop.graph import Gradients, Graph
+from rllab.backprop.gradients import Gradients
+from rllab.backprop.graph import Graph
 from rllab.keys import Key, as_key
 
 Eta = float | Tensor | Callable[[Tensor], Tensor]
@@ -180,7 +181,7 @@ def fit(
         if trace.sample_gradients + n > sample_gradients:
             raise _BudgetSpent
         trace.sample_gradients += n
-        last[n] = graph.backward(*chosen, weights=w, weights_only=True, reuse=last.get(n))
+        last[n] = graph.backward(*chosen, weights=w, out=last.get(n))
         return last[n]
 
     def closure() -> float:

@@ -149,7 +149,7 @@ class Critic(Estimator):
                 miss = (net.value(w, x) - y).view(-1, 2)
                 gap = miss[:, :1] - miss[:, 1:]
                 v = 2 * (miss + 2 * self.slopes * torch.cat((gap, -gap), 1))
-                answer = made[i] = net.pull(w, x, v.flatten(), made[i])
+                answer = made[i] = net.pull(w, x, v.flatten(), out=made[i])
                 weights.grad[i] = answer.weights
             adam.step()
         return replace(state, weights=weights.detach(), scales=scales, optimizer=adam.state_dict(), fits=state.fits + 1)

@@ -42,11 +42,11 @@ class Network:
     def slope(self, w: Tensor, z: Tensor) -> Tensor:
         """Return ∂N/∂z of each row, (n, d)."""
         v = z.new_full((len(z), 1), float(len(z)))  # the loss is a mean
-        return self._graph.backward(z, v, weights=w).by_variable["x"]
+        return self._graph.backward(z, v, weights=w, variables="x").by_variable["x"]
 
-    def pull(self, w: Tensor, z: Tensor, v: Tensor, reuse: bp.Gradients | None = None) -> bp.Gradients:
+    def pull(self, w: Tensor, z: Tensor, v: Tensor, out: bp.Gradients | None = None) -> bp.Gradients:
         """Return (1/n) Σ_p v_p ∂N_p/∂w as `weights`, (size,), in the tensors of an earlier answer if one is given."""
-        return self._graph.backward(z, v[:, None], weights=w, weights_only=True, reuse=reuse)
+        return self._graph.backward(z, v[:, None], weights=w, out=out)
 
 
 @lru_cache(maxsize=16)

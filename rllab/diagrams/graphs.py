@@ -81,7 +81,7 @@ def graph_diagram(
     else:
         diagram = diagram_of(graph, params=params)
     if backward:
-        graph.check_passable(weights_only=False)
+        graph.wiring.check_passable(graph.continuous)
         pointwise = [block for block in graph.blocks if isinstance(block.module, Pointwise)]
         slopes = {b.name: _slope(b.name, b.reads[0]) for b in pointwise if samples is None}
         alone = len(graph.costs) == 1 and samples is None

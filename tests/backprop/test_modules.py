@@ -270,14 +270,14 @@ def test_a_wrapped_module_put_into_training_mode_is_refused_in_a_pass_made_again
         bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",)),
     ]
     graph = bp.Graph(blocks, {"x": False, "y": False}, output="z", cost="C", key=0, dtype=torch.float64)
-    x, reused = states(4), None
-    for _ in range(4):
-        reused = graph.backward(x, x, reuse=reused)
+    x = states(4)
+    for _ in range(5):
+        graph.backward(x, x)
     dropout.train()
     with pytest.raises(
         ValueError, match=r"block 'torch' \(Wrapped\) cannot compute .*Dropout must be in evaluation mode"
     ):
-        graph.backward(x, x, reuse=reused)
+        graph.backward(x, x)
 
 
 def wrapped_graph(module):

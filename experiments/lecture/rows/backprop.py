@@ -43,7 +43,8 @@ def differences(f: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
 def _isolated(seed: int, slope: bool) -> float:
     graph = bp.mlp((4, 5, 3), "squared_distance", activation="tanh", key=seed, dtype=FLOAT64)
     x, y = normal(seed, "x", 2, 4), normal(seed, "y", 2, 3)
-    values, g = values_of(graph, (x, y)), graph.backward(x, y).by_variable
+    values = values_of(graph, (x, y))
+    g = graph.backward(x, y, variables=("x", "y", "s1")).by_variable
     above = differences(graph.rest("z1", x, y), values["z1"])
     # ∂c/∂s = ∂c/∂z h'(s)
     rule = bp.Tanh().vjp_state(above, values["s1"]) if slope else above
@@ -154,7 +155,10 @@ def _perturbed(seed: int, h: bp.Pointwise) -> float:
     inputs = {"x": False, "y": False}
     graph = bp.Graph(blocks, inputs, output="out", cost="C", key=seed, dtype=FLOAT64)
     x, y = normal(seed, "x", 3, 4), normal(seed, "y", 3, 2)
-    explicit, moved = (graph.backward(x, y, engine=e).by_variable for e in ("explicit", "differences"))
+    explicit, moved = (
+        graph.backward(x, y, variables=graph.continuous, engine=engine).by_variable
+        for engine in ("explicit", "differences")
+    )
     return largest(*(relative(explicit[name], moved[name]) for name in explicit))
 
 
@@ -196,7 +200,8 @@ def _three_branches(seed: int, summed: int) -> float:
     blocks.append(bp.Block("sum", bp.Add(3), ("s0", "s1", "s2"), ("out",)))
     blocks.append(bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)))
     graph = bp.Graph(blocks, {"x": False, "y": False}, output="out", cost="C", key=seed, dtype=FLOAT64)
-    g = graph.backward(normal(seed, "x", 2, 3), normal(seed, "y", 2, 3)).by_variable
+    x, y = normal(seed, "x", 2, 3), normal(seed, "y", 2, 3)
+    g = graph.backward(x, y, variables=graph.continuous).by_variable
     parts = [g[f"s{k}"] @ graph.weights_of(f"branch{k}")["weight"] for k in range(summed)]
     return relative(torch.stack(parts).sum(0), g["z"])
 
@@ -216,8 +221,8 @@ def _rows_times_jacobian(seed: int, transposed: bool) -> float:
     """Return the worst relative error of [1 × d_f] = [1 × d_g][d_g × d_f]; infinite where shapes do not fit."""
     graph = bp.mlp((4, 6, 3), "squared_distance", activation="tanh", key=seed, dtype=FLOAT64)
     x, y = normal(seed, "x", 1, 4), normal(seed, "y", 1, 3)
-    g, values, worst = graph.backward(x, y), values_of(graph, (x, y)), 0.0
-    truth = graph.backward(x, y, engine="autograd").by_variable
+    g, values, worst = graph.backward(x, y, variables=graph.continuous), values_of(graph, (x, y)), 0.0
+    truth = graph.backward(x, y, variables=graph.continuous, engine="autograd").by_variable
     for block in graph.blocks[:-1]:
         below, above = block.reads[0], block.computes[0]
         w = torch.cat([t.flatten() for t in graph.weights_of(block.name).values()]) if block.module.size else None
@@ -245,7 +250,7 @@ def _misshapen(seed: int, fast: bool, rows: bool) -> float:
     count = 0
     for k in range(3 if fast else 20):
         graph, observed = random_graph(100 * seed + k)
-        g, values = graph.backward(*observed), values_of(graph, observed)
+        g, values = graph.backward(*observed, variables=graph.continuous), values_of(graph, observed)
         shapes = {name: t.shape for name, t in values.items() if not graph.variables[name].discrete}
         count += sum((g.row_grad(name) if rows else g.by_variable[name]).shape != shapes[name] for name in shapes)
         count += g.weights.shape != graph.weights.shape

@@ -63,7 +63,7 @@ def function_of_input_and_weights(seed: int, fast: bool) -> float:
 
 def _slots(seed: int, factor: float) -> float:
     graph, x, y = regression(seed)
-    got, truth = (graph.backward(x, y, engine=e).by_variable for e in ("explicit", "differences"))
+    got, truth = (graph.backward(x, y, variables="x", engine=e).by_variable for e in ("explicit", "differences"))
     return largest(
         relative(got["x"], truth["x"]), *(relative(factor * got[w], truth[w]) for w in ("linear1", "linear2"))
     )
@@ -85,7 +85,7 @@ def _descend_on_x(seed: int, rate: float) -> float:
     y = predict(graph, normal(seed, "another x", *x.shape))  # within reach
     start = float(graph.loss_per_sample(x, y).mean())
     for _ in range(100):
-        x = x - rate * len(x) * graph.backward(x, y).by_variable["x"]
+        x = x - rate * len(x) * graph.backward(x, y, variables="x").by_variable["x"]
     return float(graph.loss_per_sample(x, y).mean()) / start
 
 
@@ -207,7 +207,7 @@ def _regress(seed: int, fast: bool, pace: float) -> float:
     eta = pace * 2 / (max(2.0, float(curvature[-1])) + float(curvature[0]))
     w = graph.weights
     for _ in range(120 if fast else 5_000):
-        w = w - eta * graph.backward(x, y, weights=w, weights_only=True).weights
+        w = w - eta * graph.backward(x, y, weights=w).weights
     return relative(w[:-1], torch.linalg.lstsq(x, y).solution[:, 0])
 
 
@@ -295,7 +295,7 @@ def _kinds(seed: int, module: bp.NearestRow) -> float:
     wanted = {"x": (True, False), "y": (True, True), "k": (False, True), "C": (False, False)}
     mistakes = sum(found[name] != wanted[name] for name in wanted)
     try:
-        graph.backward(normal(seed, "x", 4, 2), classes(seed, "y", 4, 3))
+        graph.backward(normal(seed, "x", 4, 2), classes(seed, "y", 4, 3), variables="x")
     except ValueError as error:
         return float(mistakes + (not all(f"'{name}'" in str(error) for name in ("choose", "x"))))
     return mistakes + 1.0
@@ -364,7 +364,7 @@ def calls_to_invert(seed: int, fast: bool) -> float:
     graph = bp.mlp((64, 30, 10), "squared_distance", activation="tanh", key=seed, dtype=FLOAT64)
     wanted, x = predict(graph, 0.5 * normal(seed, "x", 1, 64)), torch.zeros(1, 64, dtype=FLOAT64)
     for calls in range(1, 20_000):
-        g = graph.backward(x, wanted)
+        g = graph.backward(x, wanted, variables="x")
         if float(g.loss) <= 1e-12:
             return float(calls)
         if not g.loss.isfinite():

@@ -47,7 +47,7 @@ def gated(seed: int) -> float:
     ]
     graph = bp.Graph(blocks, {"x": False, "y": False}, output="out", cost="C", key=seed, dtype=FLOAT64)
     x, y = normal(seed, "x", N, WIDTH), normal(seed, "y", N, WIDTH)
-    ours = graph.backward(x, y)
+    ours = graph.backward(x, y, variables="x")
     leaf, (w, v) = x.clone().requires_grad_(), split(graph.weights, square, square)
     (a, a0), (c, c0) = square.views(w), square.views(v)
     z = leaf + torch.sigmoid(leaf @ c.t() + c0) * torch.tanh(leaf @ a.t() + a0)
@@ -113,7 +113,7 @@ def program(seed: int) -> float:
     graph = bp.Graph(blocks, {"x": False, "y": False}, output="out", cost="C", key=seed, dtype=FLOAT64)
     graph.weights = 3 * graph.weights  # so that samples of either branch come out of the loop
     x, y = normal(seed, "x", samples, WIDTH), normal(seed, "y", samples, WIDTH)
-    ours = graph.backward(x, y)
+    ours = graph.backward(x, y, variables="x")
     leaf, (w, w0, w1) = x.clone().requires_grad_(), split(graph.weights, once, one, other)
     taken, costs = set(), []
     for p in range(samples):

@@ -44,8 +44,8 @@ def _against_torch(seed: int, scale: float = 1.0) -> float:
 def _gradients(seed: int) -> tuple[Tensor, Tensor]:
     """Return each sample's gradient and that of the batch."""
     graph, s = small_net(seed)
-    one = [graph.backward(s.x[p : p + 1], s.y[p : p + 1], weights_only=True).weights.clone() for p in range(len(s))]
-    return torch.stack(one), graph.backward(s.x, s.y, weights_only=True).weights
+    one = [graph.backward(s.x[p : p + 1], s.y[p : p + 1]).weights.clone() for p in range(len(s))]
+    return torch.stack(one), graph.backward(s.x, s.y).weights
 
 
 def _pick_p(seed: int, fast: bool, samples: int = 50, most: int = 50) -> float:
@@ -123,7 +123,7 @@ def _by_vmap(graph: bp.Graph, samples: Data) -> Tensor:
 def _difference(seed: int, other: Callable[[bp.Graph, Data], Tensor]) -> float:
     graph, samples = problem(seed)
     batch = samples.take(slice(32))
-    together = graph.backward(batch.x, batch.y, weights_only=True).weights
+    together = graph.backward(batch.x, batch.y).weights
     return float((together - other(graph, batch)).abs().max())
 
 

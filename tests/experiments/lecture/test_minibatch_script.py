@@ -45,7 +45,7 @@ def test_the_gradients_of_samples_average_to_that_of_the_batch():
     graph, samples = minibatch.problem(2)
     some = samples.take(slice(9))
     mean = minibatch.each_gradient(graph, some).mean(0)
-    torch.testing.assert_close(mean, graph.backward(some.x, some.y, weights_only=True).weights, rtol=0, atol=1e-14)
+    torch.testing.assert_close(mean, graph.backward(some.x, some.y).weights, rtol=0, atol=1e-14)
 
 
 @pytest.fixture
