@@ -69,7 +69,7 @@ def problem(seed: int) -> tuple[bp.Graph, Data, Tensor]:
     return graph, Data(x, y), torch.linalg.lstsq(features, y).solution[:, 0]
 
 
-def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
+def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.FitHistory:
     """Return the path of every step."""
     graph, samples, _ = problem(seed)
     size = BATCHES[method] or SAMPLES
@@ -77,13 +77,13 @@ def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
                   key=seed, keep_path=True)  # fmt: skip
 
 
-def detour(trace: bp.Trace) -> float:
+def detour(trace: bp.FitHistory) -> float:
     """Return the length of the way over the distance from its start to its end."""
     assert trace.path is not None
     return float(trace.path.diff(dim=0).norm(dim=1).sum() / (trace.path[-1] - trace.path[0]).norm())
 
 
-def uphill(trace: bp.Trace) -> float:
+def uphill(trace: bp.FitHistory) -> float:
     """Return the share of steps that raise the loss over all samples."""
     rise = np.diff(trace.losses)
     return float(np.where(np.isnan(rise), np.nan, rise > 0).mean())

@@ -1,12 +1,4 @@
-"""Chain: modules one after the other, with buffers of its own: forward, then back to the weights and to the input.
-
-    z_k = f_k(z_k−1, w_k)            g_k−1 = g_k ∂f_k/∂z_k−1            g_wk = g_k ∂f_k/∂w_k                   (L81–L83)
-
-A graph asks what reads what; a chain knows, and does nothing but call its modules. Learners that make the same small
-step a million times, backpropagating through a critic to its input, use it.
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Chain: modules one after the other, with buffers of its own: forward, then back to the weights and to the input."""
 
 from __future__ import annotations
 
@@ -20,10 +12,25 @@ from rllab.backprop.module import Module, Weights
 class Chain:
     """Modules of one state in and one out.
 
-    What `forward` and `backward` return is written over by their next call with states of the same shape.
+        z_k = f_k(z_k−1, w_k)            g_k−1 = g_k ∂f_k/∂z_k−1            g_wk = g_k ∂f_k/∂w_k               (L81–L83)
+
+    A graph asks what reads what; a chain knows, and does nothing but call its modules. Learners that make the same
+    small step a million times, backpropagating through a critic to its input, use it. What `forward` and `backward`
+    return is written over by their next call with states of the same shape.
 
     Raises:
         ValueError: a module has several states, or no gradient.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        chain, layer = bp.Chain([bp.Linear(3, 2), bp.Tanh()]), bp.Linear(3, 2)
+        w = [layer.views(layer.initial(0)), ()]
+        y = chain.forward(torch.ones(5, 3).double(), w)
+        print(y, chain.backward(torch.ones_like(y)))
     """
 
     def __init__(self, modules: Sequence[Module]):

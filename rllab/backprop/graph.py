@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
@@ -15,7 +15,8 @@ from rllab.backprop.gradients import Gradients
 from rllab.backprop.module import Weights
 from rllab.backprop.order import Block, Variable, needed_for
 from rllab.backprop.replay import Kept
-from rllab.backprop.wiring import Wiring, wired
+from rllab.backprop.wiring import wired
+from rllab.checks import check_one_of
 from rllab.keys import Key, as_key
 
 Engine = Literal["explicit", "autograd", "differences"]
@@ -25,7 +26,8 @@ KINDS = 2  # of call whose passes are kept: those of whole batches, and of what 
 class Graph:
     """Blocks, in whatever order, between variables; the blocks must not depend on each other in a circle.
 
-        L(S, w) = (1/n) Σ_p C_p        ∂L/∂z = Σ_k ∂L/∂f_k ∂f_k/∂z   over all blocks k that read z     (L16, L17, L68, L83)
+        L(S, w) = (1/n) Σ_p C_p                                                                          (L16, L17)
+        ∂L/∂z = Σ_k ∂L/∂f_k ∂f_k/∂z   over all blocks k that read z                                      (L68, L83)
 
     with C the sum of the costs if there are several.
 
@@ -169,9 +171,10 @@ class Graph:
         """
         flat, asked = self._or_own(weights), (variables,) if isinstance(variables, str) else tuple(variables)
         if engine == "explicit":
-            return self._backward(asked, observed, flat) if out is None else self._backward_into(out, asked, observed, flat)
-        if engine not in ("autograd", "differences"):
-            raise ValueError(f"Graph.backward: engine must be explicit, autograd or differences, got {engine!r}")
+            if out is None:
+                return self._backward(asked, observed, flat)
+            return self._backward_into(out, asked, observed, flat)
+        check_one_of("Graph.backward", get_args(Engine), engine=engine)
         if out is not None:
             raise ValueError(f"Graph.backward: out must be None for engine {engine!r}, got {out!r}")
         self.wiring.observe(observed)
@@ -188,10 +191,11 @@ class Graph:
             made = self._pass(asked, observed, flat)
         else:
             made(observed, flat)
-        self._kept.put(call, made if seen else None)
         loss, g = (made.loss.clone(), made.gradient.clone()) if seen else (made.loss, made.gradient)
         # a variable's gradient may be a view of another's
-        return Gradients(loss, g, {name: made.gradients[name].clone() for name in asked}, self.wiring, kind)
+        found = Gradients(loss, g, {name: made.gradients[name].clone() for name in asked}, self.wiring, kind)
+        self._kept.put(call, made if seen else None)  # from here on another thread may write over it
+        return found
 
     def _backward_into(
         self, out: Gradients, asked: tuple[str, ...], observed: tuple[Tensor, ...], flat: Tensor

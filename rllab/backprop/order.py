@@ -1,8 +1,4 @@
-"""Order: what can be read off a graph's wiring alone, before there is any number.
-
-A block comes after those whose variables it reads; the cost reaches back over all blocks it depends on; a gradient is
-wanted where something that it is asked for, weights or a continuous variable, lies below.
-"""
+"""Order: blocks between variables, each after those whose variables it reads, and what can be read off that alone."""
 
 from __future__ import annotations
 

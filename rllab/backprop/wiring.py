@@ -1,4 +1,4 @@
-"""Wiring: a graph without its weights, frozen: blocks in order, inputs, outputs, costs, and what a pass over them does."""
+"""Wiring: a graph without its weights, frozen: blocks in order, inputs, outputs, costs, and the plan of a pass."""
 
 from __future__ import annotations
 

@@ -55,10 +55,14 @@ def test_a_wrong_out_is_named():
         graph.backward(X2.double(), Y2, weights=graph.weights.double()),
         graph.backward(X2, Y2, engine="autograd"),
     ):
-        with pytest.raises(ValueError, match="Graph.backward: out must be what this graph's explicit engine returned"):
+        with pytest.raises(
+            ValueError, match=r"Graph\.backward: out must be what this graph's explicit engine returned"
+        ):
             graph.backward(X2, Y2, out=out)
     for engine in ENGINES[1:]:
-        with pytest.raises(ValueError, match=f"Graph.backward: out must be None for engine '{engine}', got Gradients"):
+        with pytest.raises(
+            ValueError, match=rf"Graph\.backward: out must be None for engine '{engine}', got Gradients"
+        ):
             graph.backward(X2 + 1, Y2, engine=engine, out=mine)
     assert torch.equal(mine.weights, kept)
 
@@ -185,7 +189,7 @@ def test_labels_that_were_handed_on_are_labels():
         (lambda: bp.mlp((2, 3)).backward(X2), r"inputs must be \('x', 'y'\), got 1 tensors"),
         (lambda: bp.mlp((2, 3)).backward(X2, Y2 + 1), r"block 'cross_entropy' .* from 's1' .* 'y' \(3,\)"),
         (lambda: bp.mlp((2, 3)).backward(X2, Y2, weights=torch.zeros(3)), r"weights must be \(9,\), got \(3,\)"),
-        (lambda: bp.mlp((2, 3)).backward(X2, Y2, engine="magic"), "engine must be explicit, autograd or differences"),
+        (lambda: bp.mlp((2, 3)).backward(X2, Y2, engine="magic"), "engine must be one of .*, got 'magic'"),
         (lambda: bp.mlp((2, 3)).weights_of("nothing"), "block must be one of .* got 'nothing'"),
         (lambda: bp.mlp((2,)), r"mlp: got sizes \(2,\)"),
     ],

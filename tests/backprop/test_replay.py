@@ -3,7 +3,9 @@
 import copy
 import itertools
 import pickle
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from experiments.common.random_graphs import random_graph
 
@@ -15,6 +17,8 @@ from rllab import backprop as bp
 from rllab.backprop.replay import Recorded, Tape
 from tests.proofs.modules import CASES
 from tests.proofs.small_graphs import X2, Y2
+
+ROOT = Path(__file__).parents[2]
 
 
 def anew(graph, *observed, **how):
@@ -95,6 +99,16 @@ def test_without_the_recorder_every_bit_is_the_same(seed, monkeypatch):
     assert any(begun)  # it would have been recorded
 
 
+def test_the_recorder_is_reached_through_its_face_and_by_few():
+    importers = set()
+    for path in ROOT.glob("rllab/**/*.py"):
+        text = path.read_text()
+        if path.parent.name != "replay" and "backprop.replay" in text:
+            assert "backprop.replay." not in text, f"{path} reaches into the recorder"
+            importers.add(path.relative_to(ROOT / "rllab").parts[0])
+    assert importers <= {"backprop", "agents"}
+
+
 def test_a_recorded_function_writes_what_it_writes_when_it_is_called():
     def descend(w, g):
         torch.mul(g, 0.5, out=g)
@@ -122,6 +136,15 @@ def test_one_call_keeps_nothing_and_copies_of_a_graph_keep_nothing():
         assert_same(other.backward(X2, Y2), g)
 
 
+@pytest.fixture
+def threads_that_take_turns_often():
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(usual)
+
+
+@pytest.mark.usefixtures("threads_that_take_turns_often")
 def test_threads_get_results_of_their_own():
     graph = bp.mlp((2, 40, 3))
     inputs = [X2 + 0.01 * k for k in range(200)]
