@@ -60,7 +60,7 @@ def regression(key: Key | int, sizes: tuple[int, ...] = (5, 6, 3), samples: int 
 def each_gradient(graph: bp.Graph, x: Tensor, y: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the gradient of each sample alone, one after the other, (P, d)."""
     pairs = zip(x.split(1), y.split(1), strict=True)
-    return torch.stack([graph.backward(*pair, weights=weights, weights_only=True).weights.clone() for pair in pairs])
+    return torch.stack([graph.backward(*pair, weights=weights).weights for pair in pairs])
 
 
 def with_ones(x: Tensor) -> Tensor:

@@ -121,7 +121,8 @@ def explicit(
 def difference(width: int, key: Key, chain: Chain = torch.matmul) -> float:
     """Return the largest difference of explicit products from the sweep, relative to each variable's largest entry."""
     graph, x, y = network(width, key)
-    product, sweep = explicit(graph, x, y, chain=chain).gradients, graph.backward(x, y).by_variable
+    product = explicit(graph, x, y, chain=chain).gradients
+    sweep = graph.backward(x, y, variables=graph.continuous).by_variable
     if set(product) != set(sweep):
         raise RuntimeError(f"the product knows {sorted(product)}, the sweep {sorted(sweep)}")
     return largest(*(relative(product[name], g) for name, g in sweep.items()))
@@ -150,9 +151,9 @@ def run(job: Job, record: Record) -> None:
         graph, x, y = network(width, key)
         formed = width <= FORMED
         product = explicit(graph, x, y, by_weights=formed)
-        sweep = graph.backward(x, y)
+        sweep = graph.backward(x, y, variables=graph.continuous)
         held = sum(g.numel() for g in sweep.by_variable.values())
-        seconds = cpu_time(lambda graph=graph, x=x, y=y: graph.backward(x, y))
+        seconds = cpu_time(lambda graph=graph, x=x, y=y: graph.backward(x, y, variables=graph.continuous))
         row = {"width": width, "weights": graph.weights.numel(), "held": held, "states": product.states}
         row |= {"seconds": seconds, "formed": formed}
         row["states seconds"] = cpu_time(lambda graph=graph, x=x, y=y: explicit(graph, x, y, by_weights=False))

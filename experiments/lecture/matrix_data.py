@@ -52,7 +52,7 @@ def preconditioner(samples: Data, kind: str) -> Tensor:
     return m if kind == "matrix" else m.diagonal().clone()
 
 
-def fit_cancer(method: str, seed: int, eta: float | None = None) -> bp.Trace:
+def fit_cancer(method: str, seed: int, eta: float | None = None) -> bp.FitHistory:
     """Fit raw measurements of 400 patients by batches, from zero weights."""
     samples = data.breast_cancer().draw(400, Key(seed))
     graph = bp.mlp((30, 2), key=0, dtype=torch.float64)
@@ -68,7 +68,7 @@ def fit_cancer(method: str, seed: int, eta: float | None = None) -> bp.Trace:
     return bp.fit(graph, samples.x, samples.y, batch=None, sample_gradients=budget, key=seed, **steps[method]())
 
 
-def fit_diabetes(method: str, seed: int, budget: int, eta: float | None = None) -> bp.Trace:
+def fit_diabetes(method: str, seed: int, budget: int, eta: float | None = None) -> bp.FitHistory:
     """Fit 400 patients; losses are excess losses, relative to the start. Newton's Hessian is known, and not charged."""
     samples = data.diabetes().draw(400, Key(seed)).standardised()
     x = with_ones(samples.x)

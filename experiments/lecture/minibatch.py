@@ -128,7 +128,7 @@ def seconds_a_sample(graph: bp.Graph, samples: Data, batch: int, repeats: int = 
         rounds, start = max(1, 500 // batch), time.process_time()
         for _ in range(rounds):
             for part in chosen:
-                last = graph.backward(part.x, part.y, weights_only=True, reuse=last)
+                last = graph.backward(part.x, part.y, out=last)
         taken.append((time.process_time() - start) / (rounds * batch))
     return float(np.median(taken[1:]))
 

@@ -103,13 +103,14 @@ def fan_out(key: Key) -> tuple[bp.Graph, Points]:
 
 def through_derivatives(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
     """Return ∂C/∂z of each point; the engine's is that of the mean cost."""
-    return len(z) * graph.backward(z, y).by_variable["z" if "z" in graph.inputs else "s"]
+    name = "z" if "z" in graph.inputs else "s"
+    return len(z) * graph.backward(z, y, variables=name).by_variable[name]
 
 
 def paths(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
     """Return w_k ∂C/∂s_k of each of the three paths, (points, 3): what dC/dz adds up."""
     w, _ = graph.blocks[0].module.views(graph.weights[:6])
-    return len(z) * graph.backward(z, y).by_variable["s"] * w[:, 0]
+    return len(z) * graph.backward(z, y, variables="s").by_variable["s"] * w[:, 0]
 
 
 def all_paths(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def problem(seed: int) -> tuple[bp.Graph, Data, Tensor]:
     return graph, Data(x, y), least_squares(x, y)[:, 0]
 
 
-def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
+def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.FitHistory:
     """Return the path of every step."""
     graph, samples, _ = problem(seed)
     size = BATCHES[method] or SAMPLES
@@ -78,13 +78,13 @@ def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
     return bp.fit(graph, samples.x, samples.y, batch=BATCHES[method], eta=eta, key=seed, keep_path=True, **counted)
 
 
-def detour(trace: bp.Trace) -> float:
+def detour(trace: bp.FitHistory) -> float:
     """Return the length of the way over the distance from its start to its end."""
     assert trace.path is not None
     return float(trace.path.diff(dim=0).norm(dim=1).sum() / (trace.path[-1] - trace.path[0]).norm())
 
 
-def uphill(trace: bp.Trace) -> float:
+def uphill(trace: bp.FitHistory) -> float:
     """Return the share of steps that raise the loss over all samples."""
     rise = np.diff(trace.losses)
     return float(np.where(np.isnan(rise), np.nan, rise > 0).mean())
@@ -154,7 +154,7 @@ def to_the_line(seed: int, matrix: Tensor | None = None) -> float:
 
     worst = 0.0
     for w in 10 * torch.rand(5, 2, generator=Key(seed).child("points").generator(), dtype=torch.float64) - 3:
-        g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
+        g = graph.backward(samples.x, samples.y, weights=w).weights
         g = g if matrix is None else matrix @ g
         worst = largest(worst, float((tangent(loss, w) @ g / g.norm()).abs()))
     return worst

@@ -196,7 +196,9 @@ def test_a_black_box_hands_its_critic_what_else_a_cost_depends_on():
 @pytest.mark.parametrize("critic", [SMALL, ThroughCritic(critic=SMALL)])
 def test_the_contract_is_kept_but_for_what_a_critic_is_about(critic):
     rllab.testing.check_estimator(critic, rules=[rule for rule in RULES if rule != "batch members apart"])
-    with pytest.raises(AssertionError, match="one of a batch must not feel its neighbours"):  # they share what is learned
+    with pytest.raises(
+        AssertionError, match="one of a batch must not feel its neighbours"
+    ):  # they share what is learned
         rllab.testing.check_estimator(critic, rules=["batch members apart"])
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from rllab.diagrams.layout import laid_out
 from rllab.diagrams.painting import text_measure
-from tests.diagrams.test_draw import faults, gaps
+from tests.proofs.layouts import faults, gaps
 
 DOCS = Path(__file__).parents[2] / "docs"
 CROSSINGS = {"figure_4": 48, "figure_5": 1}  # 45 = C(6, 2) C(3, 2) and 3 = C(3, 2) C(2, 2) for all on all; else none

@@ -42,7 +42,7 @@ def one_function_in_a_black_box(seed: int, fast: bool, slope: bool = True) -> fl
     Measures: worst relative error of ∂c/∂s by that rule, the rest by differences, and of ∂c/∂x, ∂c/∂y.
     """
     graph, x, y = regression(seed, (4, 5, 3), samples=2)
-    values, g = values_of(graph, (x, y)), graph.backward(x, y).by_variable
+    values, g = values_of(graph, (x, y)), graph.backward(x, y, variables=("x", "y", "s1")).by_variable
     above = differences(graph.rest("z1", x, y), values["z1"])
     # ∂c/∂s = ∂c/∂z h'(s)
     rule = bp.Tanh().vjp_state(above, values["s1"]) if slope else above
@@ -122,7 +122,10 @@ def perturbation_and_chain_rule(seed: int, fast: bool, h: bp.Module = ACTIVATION
     second = bp.Block("second", bp.Linear(5, 2), ("z",), ("out",))
     graph = judged([first, bp.Block("h", h, ("s",), ("z",)), second], seed)
     x, y = normal(seed, "x", 3, 4), normal(seed, "y", 3, 2)
-    explicit, moved = (graph.backward(x, y, engine=e).by_variable for e in ("explicit", "differences"))
+    explicit, moved = (
+        graph.backward(x, y, variables=graph.continuous, engine=engine).by_variable
+        for engine in ("explicit", "differences")
+    )
     return largest(*(relative(explicit[name], moved[name]) for name in explicit))
 
 
@@ -150,7 +153,8 @@ def branches_add_up(seed: int, fast: bool, summed: int = 3) -> float:
     blocks += [bp.Block(f"branch{k}", bp.Linear(3, 3), ("z",), (f"s{k}",)) for k in range(3)]
     blocks.append(bp.Block("sum", bp.Add(3), ("s0", "s1", "s2"), ("out",)))
     graph = judged(blocks, seed)
-    g = graph.backward(normal(seed, "x", 2, 3), normal(seed, "y", 2, 3)).by_variable
+    x, y = normal(seed, "x", 2, 3), normal(seed, "y", 2, 3)
+    g = graph.backward(x, y, variables=graph.continuous).by_variable
     parts = [g[f"s{k}"] @ graph.weights_of(f"branch{k}")["weight"] for k in range(summed)]
     return relative(torch.stack(parts).sum(0), g["z"])
 
@@ -162,8 +166,8 @@ def row_vector_times_jacobian(seed: int, fast: bool, transposed: bool = False) -
     Measures: worst relative error of that product, block by block, against torch's gradients laid down as rows.
     """
     graph, x, y = regression(seed, (4, 6, 3), samples=1)
-    g, values, worst = graph.backward(x, y), values_of(graph, (x, y)), 0.0
-    truth = graph.backward(x, y, engine="autograd").by_variable
+    g, values, worst = graph.backward(x, y, variables=graph.continuous), values_of(graph, (x, y)), 0.0
+    truth = graph.backward(x, y, variables=graph.continuous, engine="autograd").by_variable
     for block in graph.blocks[:-1]:
         below, above = block.reads[0], block.computes[0]
         w = torch.cat([t.flatten() for t in graph.weights_of(block.name).values()]) if block.module.size else None
@@ -184,7 +188,7 @@ def size_of_a_gradient(seed: int, fast: bool, rows: bool = False) -> float:
     count = 0
     for k in range(3 if fast else 20):
         graph, observed = random_graph(100 * seed + k)
-        g, values = graph.backward(*observed), values_of(graph, observed)
+        g, values = graph.backward(*observed, variables=graph.continuous), values_of(graph, observed)
         shapes = {name: t.shape for name, t in values.items() if not graph.variables[name].discrete}
         count += sum((g.row_grad(name) if rows else g.by_variable[name]).shape != shapes[name] for name in shapes)
         count += g.weights.shape != graph.weights.shape

@@ -84,7 +84,7 @@ def training_lowers_the_loss(seed: int, fast: bool, rate: float = 0.5) -> float:
     graph = bp.mlp((13, 8, 3), activation="tanh", key=seed, dtype=FLOAT64)
     losses = []
     for _ in range(60):
-        g = graph.backward(samples.x, samples.y, weights_only=True)
+        g = graph.backward(samples.x, samples.y)
         losses.append(float(g.loss))
         graph.weights = graph.weights - rate * g.weights
     return losses[-1] / losses[0]

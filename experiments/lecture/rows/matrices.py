@@ -58,7 +58,7 @@ def looking_around(seed: int, fast: bool, matrix: Tensor | None = None) -> float
     x, y = samples.x[:, 0], samples.y[:, 0]
     up, down = (((w + s * h * u) @ torch.stack([x, x * 0 + 1]) - y).square().mean(1) for s in (1, -1))
     steepest = u[((up - down) / (2 * h)).argmin()]
-    g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
+    g = graph.backward(samples.x, samples.y, weights=w).weights
     g = g if matrix is None else matrix @ g
     return degrees_between(-steepest, g)
 

@@ -56,7 +56,7 @@ def one_sweep_for_both(seed: int, fast: bool, factor: float = 1.0) -> float:
     Measures: largest relative error of the gradients with respect to x and to each layer's w, against differences.
     """
     graph, x, y = regression(seed)
-    got, truth = (graph.backward(x, y, engine=e).by_variable for e in ("explicit", "differences"))
+    got, truth = (graph.backward(x, y, variables="x", engine=e).by_variable for e in ("explicit", "differences"))
     of_weights = [relative(factor * got[w], truth[w]) for w in ("linear1", "linear2")]
     return largest(relative(got["x"], truth["x"]), *of_weights)
 
@@ -71,7 +71,7 @@ def descent_on_the_input(seed: int, fast: bool, rate: float = 0.5) -> float:
     y = predict(graph, normal(seed, "another x", *x.shape))  # within reach
     start = float(graph.loss_per_sample(x, y).mean())
     for _ in range(100):
-        x = x - rate * len(x) * graph.backward(x, y).by_variable["x"]
+        x = x - rate * len(x) * graph.backward(x, y, variables="x").by_variable["x"]
     return float(graph.loss_per_sample(x, y).mean()) / start
 
 
@@ -152,7 +152,7 @@ def descent_solves_least_squares(seed: int, fast: bool, pace: float = 1.0) -> fl
     eta = pace * 2 / (max(2.0, float(curvature[-1])) + float(curvature[0]))
     w = graph.weights
     for _ in range(120 if fast else 5_000):
-        w = w - eta * graph.backward(x, y, weights=w, weights_only=True).weights
+        w = w - eta * graph.backward(x, y, weights=w).weights
     return relative(w[:-1], torch.linalg.lstsq(x, y).solution[:, 0])
 
 
@@ -224,7 +224,7 @@ def kinds_of_variables(seed: int, fast: bool, module: bp.NearestRow = NEAREST) -
     wanted = {"x": (True, False), "y": (True, True), "k": (False, True), "C": (False, False)}
     mistakes = sum(found[name] != wanted[name] for name in wanted)
     try:
-        graph.backward(normal(seed, "x", 4, 2), classes(seed, "y", 4, 3))
+        graph.backward(normal(seed, "x", 4, 2), classes(seed, "y", 4, 3), variables="x")
     except ValueError as error:
         return float(mistakes + (not all(f"'{name}'" in str(error) for name in ("choose", "x"))))
     return mistakes + 1.0
@@ -280,7 +280,7 @@ def calls_to_invert(seed: int, fast: bool) -> float:
     graph = bp.mlp((64, 30, 10), "squared_distance", activation="tanh", key=seed, dtype=FLOAT64)
     wanted, x = predict(graph, 0.5 * normal(seed, "x", 1, 64)), torch.zeros(1, 64, dtype=FLOAT64)
     for calls in range(1, 20_000):
-        g = graph.backward(x, wanted)
+        g = graph.backward(x, wanted, variables="x")
         if float(g.loss) <= 1e-12:
             return float(calls)
         if not g.loss.isfinite():

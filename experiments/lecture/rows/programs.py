@@ -41,7 +41,7 @@ def residual_layer_with_a_gate(seed: int, fast: bool, mistake: str | None = None
     graph = judged(blocks, seed)
     x, y = normal(seed, "x", N, WIDTH), normal(seed, "y", N, WIDTH)
     with wrong(mistake):
-        ours = graph.backward(x, y)
+        ours = graph.backward(x, y, variables="x")
     leaf, (w, v) = x.clone().requires_grad_(), split(graph.weights, square, square)
     (a, a0), (c, c0) = square.views(w), square.views(v)
     z = leaf + torch.sigmoid(leaf @ c.t() + c0) * torch.tanh(leaf @ a.t() + a0)
@@ -88,7 +88,7 @@ def a_condition_and_a_loop(seed: int, fast: bool, mistake: str | None = None) ->
     graph.weights = 3 * graph.weights  # so that samples of either branch come out of the loop
     x, y = normal(seed, "x", samples, WIDTH), normal(seed, "y", samples, WIDTH)
     with wrong(mistake):
-        ours = graph.backward(x, y)
+        ours = graph.backward(x, y, variables="x")
     leaf, (w, w0, w1) = x.clone().requires_grad_(), split(graph.weights, once, one, other)
     taken, costs = set(), []
     for p in range(samples):

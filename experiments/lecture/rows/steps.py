@@ -50,7 +50,7 @@ def mean_of_single_gradients(seed: int, fast: bool, until: int | None = None) ->
     Measures: largest difference of the mean over all samples from the batch's gradient.
     """
     graph, s = small_net(seed)
-    all_of = graph.backward(s.x, s.y, weights_only=True).weights
+    all_of = graph.backward(s.x, s.y).weights
     return apart(each_gradient(graph, s.x, s.y)[:until].mean(0), all_of)
 
 
@@ -92,7 +92,7 @@ def batch_against_loop(seed: int, fast: bool, combine: Combine = lambda g: g.mea
     """
     graph, samples = problem(seed)
     x, y = samples.x[:32], samples.y[:32]
-    return apart(graph.backward(x, y, weights_only=True).weights, combine(each_gradient(graph, x, y)))
+    return apart(graph.backward(x, y).weights, combine(each_gradient(graph, x, y)))
 
 
 @row("L52", AtMost(1e-12))
@@ -108,7 +108,7 @@ def batch_against_vmap(seed: int, fast: bool) -> float:
         return graph.loss_per_sample(x[None], y[None], weights=w)[0]
 
     each = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))(graph.weights, x, y)
-    return apart(graph.backward(x, y, weights_only=True).weights, each.mean(0))
+    return apart(graph.backward(x, y).weights, each.mean(0))
 
 
 @row("L50", Within(-1.05, -0.95), wrong={"sum instead of mean": {"fast": True, "power": 0.0}})

@@ -46,7 +46,7 @@ def test_the_gradients_of_samples_average_to_that_of_the_batch():
     graph, samples = minibatch.problem(2)
     some = samples.take(slice(9))
     mean = each_gradient(graph, some.x, some.y).mean(0)
-    torch.testing.assert_close(mean, graph.backward(some.x, some.y, weights_only=True).weights, rtol=0, atol=1e-14)
+    torch.testing.assert_close(mean, graph.backward(some.x, some.y).weights, rtol=0, atol=1e-14)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ DTYPE = torch.float64
 
 
 def trace(path, losses):
-    return bp.Trace(torch.zeros(2), 0, 0, 0, [], losses, torch.tensor(path, dtype=DTYPE))
+    return bp.FitHistory(torch.zeros(2), 0, 0, 0, [], losses, torch.tensor(path, dtype=DTYPE))
 
 
 def test_a_detour_is_the_way_over_the_distance_and_uphill_the_share_of_steps_that_raise_the_loss():
