@@ -14,16 +14,7 @@ if TYPE_CHECKING:
     from rllab.blackbox import BlackBox as BlackBox
     from rllab.cost import BudgetExceeded as BudgetExceeded
     from rllab.cost import Cost as Cost
-    from rllab.distributions import Bernoulli as Bernoulli
-    from rllab.distributions import Beta as Beta
-    from rllab.distributions import Categorical as Categorical
-    from rllab.distributions import Dirichlet as Dirichlet
-    from rllab.distributions import FromTorch as FromTorch
-    from rllab.distributions import Gamma as Gamma
-    from rllab.distributions import Gaussian as Gaussian
-    from rllab.distributions import GaussianMixture as GaussianMixture
-    from rllab.distributions import Poisson as Poisson
-    from rllab.distributions import Product as Product
+    from rllab.distributions import *  # noqa: F403 - every distribution, as `__getattr__` finds them
     from rllab.estimate import Estimate as Estimate
     from rllab.estimate import Target as Target
     from rllab.estimators import Query as Query
@@ -34,21 +25,11 @@ if TYPE_CHECKING:
     from rllab.quality import measure_quality as measure_quality
 
 _HOME = {
-    "Bernoulli": "rllab.distributions",
-    "Beta": "rllab.distributions",
     "BlackBox": "rllab.blackbox",
     "BudgetExceeded": "rllab.cost",
-    "Categorical": "rllab.distributions",
     "Cost": "rllab.cost",
-    "Dirichlet": "rllab.distributions",
     "Estimate": "rllab.estimate",
-    "FromTorch": "rllab.distributions",
-    "Gamma": "rllab.distributions",
-    "Gaussian": "rllab.distributions",
-    "GaussianMixture": "rllab.distributions",
     "Key": "rllab.keys",
-    "Poisson": "rllab.distributions",
-    "Product": "rllab.distributions",
     "Query": "rllab.estimators",
     "SeedReplay": "rllab.optimize",
     "Target": "rllab.estimate",
@@ -77,8 +58,15 @@ def __getattr__(name: str) -> object:
         return getattr(import_module(_HOME[name]), name)
     if name in _MODULES:
         return import_module(f"rllab.{name}")
+    if name[:1].isupper() and name in (found := _distributions()):
+        return found[name]
     raise AttributeError(f"module 'rllab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOME, *_MODULES])
+    return sorted([*globals(), *_HOME, *_MODULES, *_distributions()])
+
+
+def _distributions() -> dict[str, type]:
+    """Return the classes that `rllab.distributions` shows: a new one is one line there."""
+    return {name: kind for name, kind in vars(import_module("rllab.distributions")).items() if isinstance(kind, type)}

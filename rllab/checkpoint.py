@@ -11,11 +11,16 @@ import torch
 
 from rllab.files import write_atomically
 
-FORMAT = 1
+FORMAT = 2  # 1 was of version 0.1, with other names of arguments
 
 
 def write_checkpoint(who: str, path: Path, content: dict[str, Any]) -> None:
     """Write tensors, numbers, strings and plain containers; an older file of that name is replaced whole or not at all.
+
+    Args:
+        who: the writer, for errors.
+        path: its folder is made if there is none.
+        content: with the key "arguments", which an error names.
 
     Raises:
         ValueError: the content holds something else, which `read_checkpoint` would refuse; in the name of `who`.
@@ -36,6 +41,9 @@ def write_checkpoint(who: str, path: Path, content: dict[str, Any]) -> None:
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are taken from it, so a hostile file runs nothing.
+
+    Returns:
+        What was written, with its format; tensors are on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.

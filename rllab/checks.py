@@ -39,6 +39,14 @@ def check_not_negative(who: str, **values: object) -> None:
     _check(who, values, ">= 0 and finite", lambda value: value >= 0)
 
 
+def check_fraction(who: str, *, below: bool = False, **values: object) -> None:
+    """Raise an error unless every value is a real number in (0, 1], or, if it must be `below` 1, in (0, 1)."""
+    if below:
+        _check(who, values, "in (0, 1)", lambda value: 0 < value < 1)
+    else:
+        _check(who, values, "in (0, 1]", lambda value: 0 < value <= 1)
+
+
 def check_count(who: str, least: int = 1, **values: object) -> None:
     """Raise an error unless every value is an integer >= `least`: TypeError for another type, else ValueError."""
     for name, value in values.items():
@@ -57,9 +65,10 @@ def as_count(who: str, name: str, value: object, least: int = 1) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(f"{who}: {name} must be an integer >= {least}, got {value!r}")
-    if not math.isfinite(value) or value != int(value) or value < least:
+    number = float(value)
+    if not math.isfinite(number) or number != math.floor(number) or number < least:
         raise ValueError(f"{who}: {name} must be an integer >= {least}, got {value!r}")
-    return int(value)
+    return operator.index(value) if hasattr(value, "__index__") else int(number)  # type: ignore[arg-type] - it has one
 
 
 def check_seed(who: str, seed: object) -> int:

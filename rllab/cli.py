@@ -72,18 +72,19 @@ class Estimators:
             raise ValueError(f"rllab estimators: dimension must be >= 1, got {self.dimension}")
         import torch
 
-        from rllab.testing import accepted_places, exported_estimators
+        from rllab import critics
+        from rllab.testing import accepted_kinds, exported_estimators
 
         head = ["estimator", "at", "target", "unbiased", "needs", f"evaluations, d = {self.dimension}", "source"]
         lines = []
-        for cls in exported_estimators():
-            estimator, places = cls(), accepted_places(cls())
-            least = estimator.minimum(next(iter(places.values()))(torch.zeros(self.dimension)))
+        for cls in (*exported_estimators(), *exported_estimators(critics)):
+            estimator, kinds = cls(), accepted_kinds(cls())
+            least = estimator.minimum(next(iter(kinds.values()))(torch.zeros(self.dimension)))
             evaluations = f"{least:,}" if least < 10**9 else f"10^{math.log10(least):.0f}"
             unbiased = "yes" if estimator.unbiased else "no" if estimator.order is None else f"O(h^{estimator.order})"
             source = "; ".join(text.strip() for text in re.findall(r"[^;]+?\(\d{4}\)", estimator.source))
             needs, target = ", ".join(sorted(estimator.needs)), _short(str(estimator.target), 40)
-            lines.append([cls.__name__, "|".join(places), target, unbiased, needs, evaluations, source])
+            lines.append([cls.__name__, "|".join(kinds), target, unbiased, needs, evaluations, source])
         print(table(head, lines))
 
 

@@ -26,7 +26,7 @@ from rllab.batches import as_numbers, check_rows_apart, cure_for
 from rllab.checks import as_count
 
 Request = Literal["value", "gradient", "value_and_gradient", "jvp", "complex"]  # what may be asked at a point
-Spending = Literal["value", "gradient", "jvp", "complex", "check"]  # under what name it is counted
+Spending = Literal["value", "gradient", "jvp", "complex"]  # under what name it is counted
 
 
 class BudgetExceeded(RuntimeError):
@@ -54,8 +54,8 @@ class Cost:
             depend on each other (a mean over the batch, `c @ w`) is refused.
 
     Attributes:
-        spent: evaluations so far by kind: "value", "gradient", "jvp", "complex", and "check", of the function itself,
-            which is counted and not taken from the budget.
+        spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex".
+        checks: evaluations of the look at its rows, and of tries at one point; counted apart, and not in the budget.
     """
 
     def __init__(
@@ -80,8 +80,9 @@ class Cost:
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
         self.relaxed, self.nonfinite = relaxed, nonfinite
-        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0, "check": 0}
+        self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0}
         self._gradient, self._jvp = gradient, jvp
+        self.checks = 0
         self._is_new = batched  # until the first batch has been looked at
         self._check_rows = check_rows and not noisy
 
@@ -97,8 +98,8 @@ class Cost:
 
     @property
     def evaluated(self) -> int:
-        """How many evaluations of all kinds were made so far, but for checks of the function itself."""
-        return sum(count for kind, count in self.spent.items() if kind != "check")
+        """How many evaluations of all kinds were made so far."""
+        return sum(self.spent.values())
 
     def over(self, function: Callable[..., object], *, seeded: bool | None = None) -> Cost:
         """Return a batched cost of another function that is counted in, and limited by, the same ledger as this one."""
@@ -204,9 +205,7 @@ class Cost:
         y = self._checked(y, points, first)
         return y, _checked_derivative("jvp", dy.to(points), y.shape, points, first)
 
-    def _charge(
-        self, what: Literal["value", "gradient", "jvp", "complex"], points: Tensor, seeds: Tensor | None
-    ) -> int:
+    def _charge(self, what: Spending, points: Tensor, seeds: Tensor | None) -> int:
         if points.ndim != 2:
             raise ValueError(f"Cost: points must be (n, d), got {tuple(points.shape)}")
         n = points.shape[0]
@@ -233,7 +232,7 @@ class Cost:
             raise
         except Exception as error:
             tried, cure = cure_for(self.function, kept, seeds)
-            self.spent["check"] += tried
+            self.checks += tried
             if not cure:
                 raise
             raise TypeError(f"Cost: function must map {tuple(kept.shape)} points to costs: {cure}") from error
@@ -245,7 +244,7 @@ class Cost:
         if len(points) > 1:
             self._is_new = False
             if self._check_rows:
-                self.spent["check"] += 1
+                self.checks += 1
                 seed = None if seeds is None else seeds[-1:]
                 check_rows_apart("Cost", y[-1:], lambda: self._evaluate(points[-1:], seed))
 

@@ -90,7 +90,7 @@ class Target:
 
 @dataclass(slots=True, eq=False)
 class Estimate:
-    """A gradient estimate: the vector, what it estimates, what it cost, how sure it is. Everything is detached.
+    """A gradient estimate: the vector, what it estimates, what it cost, and its standard error. Everything is detached.
 
     Args:
         gradient: shaped like the parameters: (d,), (B, d), or a dict by parameter name for a distribution.
@@ -98,7 +98,7 @@ class Estimate:
         evaluations: evaluations made, per problem, each of what `kind` says.
         target: what `gradient` is an estimate of.
         standard_error: of `gradient`, elementwise, over independent units; None where there is only one.
-        rows: (m, …) contributions whose mean is `gradient`, if asked for.
+        per_unit: (m, …) the contribution of each unit, whose mean is `gradient`, if asked for.
         state: what the estimator wants to be given next time (a moving baseline, a critic), or has to say beside the
             gradient (the effective sample size of `ImportanceWeighted`, which takes none back); None for most.
         kind: what one evaluation was: a value, a gradient, …, see `Query`.
@@ -109,6 +109,6 @@ class Estimate:
     evaluations: int
     target: Target
     standard_error: Gradient | None = None
-    rows: Gradient | None = None
+    per_unit: Gradient | None = None
     state: Any = None
     kind: Request = "value"

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import operator
 from hashlib import blake2b, shake_128
-from typing import Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,10 +58,11 @@ class Key:
         """Start a fresh torch generator at the beginning of this stream."""
         return torch.Generator(device).manual_seed(self.integer())
 
-    def given(self, law: Literal["normal", "sign"], shape: tuple[int, ...]) -> Tensor | None:
+    def given(self, law: str, shape: tuple[int, ...]) -> Any:
         """Return numbers laid down for this stream, to be used instead of drawn ones; None if there are none.
 
-        A hook for subclasses: integrating over an estimator's noise means to prescribe it.
+        A hook for subclasses: integrating over an estimator's noise means to prescribe it. Whatever draws asks for it
+        by the name of what it draws: "normal", "sign", "uniform", "logistic", "gumbel", "sphere", ….
         """
         return None
 

@@ -142,8 +142,12 @@ class SeedReplay:
     passes", algorithm 1. It restores and updates in two moves; here they are one, with one rounding.
 
     Example:
+        import torch
+        from rllab import SeedReplay
+
+        net, x = torch.nn.Linear(3, 1), torch.ones(8, 3)
         optimizer = SeedReplay(net, lr=1e-3, key=0)
-        value = optimizer.step(lambda: criterion(net(x), y))
+        value = optimizer.step(lambda: net(x).square().mean())
 
     Args:
         parameters: a module, a tensor, or several tensors; contiguous, and changed in place. An `nn.Parameter` that

@@ -14,6 +14,8 @@ def test_what_is_right_passes():
     checks.check_finite("W", a=-1.5)
     checks.check_positive("W", a=1e-300, b=3)
     checks.check_not_negative("W", a=0)
+    checks.check_fraction("W", a=1, b=1e-300)
+    checks.check_fraction("W", below=True, a=0.999)
     checks.check_count("W", a=1, b=np.int64(7))
     checks.check_count("W", least=0, a=0)
     checks.check_widths("W", hidden=())
@@ -32,6 +34,9 @@ def test_what_is_right_passes():
         (lambda: checks.check_positive("W", a=1, b=0), ValueError, "W: b must be positive and finite, got 0"),
         (lambda: checks.check_positive("W", a=math.nan), ValueError, "W: a must be positive and finite, got nan"),
         (lambda: checks.check_not_negative("W", a=-1e-9), ValueError, "W: a must be >= 0 and finite, got -1e-09"),
+        (lambda: checks.check_fraction("W", a=0.5, b=1.5), ValueError, r"W: b must be in \(0, 1\], got 1.5"),
+        (lambda: checks.check_fraction("W", a=0), ValueError, r"W: a must be in \(0, 1\], got 0"),
+        (lambda: checks.check_fraction("W", below=True, a=1.0), ValueError, r"W: a must be in \(0, 1\), got 1.0"),
         (lambda: checks.check_count("W", a=0), ValueError, "W: a must be an integer >= 1, got 0"),
         (lambda: checks.check_count("W", least=2, a=1.5), TypeError, "W: a must be an integer >= 2, got 1.5"),
         (lambda: checks.check_count("W", a=True), TypeError, "W: a must be an integer >= 1, got True"),

@@ -7,6 +7,7 @@ import sys
 import pytest
 from PIL import Image
 
+from rllab import critics
 from rllab.cli import main
 from rllab.runs import Record
 from rllab.tables import table
@@ -101,7 +102,9 @@ def test_estimators_are_listed_with_what_they_estimate_and_their_price(capsys):
     main(["estimators", "--dimension", "6"])
     head, *lines = capsys.readouterr().out.splitlines()
     assert head.split()[:5] == ["estimator", "at", "target", "unbiased", "needs"] and "evaluations, d = 6" in head
-    assert [line.split()[0] for line in lines] == [cls.__name__ for cls in exported_estimators()]
+    classes = [*exported_estimators(), *exported_estimators(critics)]
+    assert [line.split()[0] for line in lines] == [cls.__name__ for cls in classes]
+    assert {"Rebar", "Lax", "Critic", "Residual", "ThroughCritic"} < {cls.__name__ for cls in classes}
     start = head.index("evaluations, d = 6")
     price = {line.split()[0]: line[start:].split()[0] for line in lines}
     assert price["CentralDifference"] == "12" and price["ForwardDifference"] == "7" and price["SPSA"] == "2"

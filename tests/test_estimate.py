@@ -77,7 +77,7 @@ class Echo(Estimator):
             points = points.to(torch.complex128)
         return Block(slice(a, b), points, tangents=torch.ones_like(points) if self.kind == "jvp" else None)
 
-    def _fold(self, query, answered, rows, errors):
+    def _fold(self, query, answered, per_unit, errors):
         parts = [y if isinstance(y, tuple) else (y,) for _, y in answered]
         told = tuple(torch.cat(column).mean(0) for column in zip(*parts, strict=True))
         return Estimate(told, None, query.evaluations, self.target, kind=query.kind)

@@ -1,6 +1,7 @@
 """Plots: the lines hold the data of the records, a method looks the same everywhere, files are whole and repeatable."""
 
 import math
+from io import BytesIO
 
 import matplotlib as mpl
 import numpy as np
@@ -177,10 +178,26 @@ def test_a_figure_is_written_twice_whole_and_with_the_same_bytes(tmp_path):
     assert b"<dc:date>" not in written[0][1]
     assert dict(mpl.rcParams) == before
     with Image.open(path) as image:
+        assert image.mode == "P"  # 8 bits a pixel
         grey = np.asarray(image.convert("L"))
     assert min(grey.shape) > 300 and grey.min() < 50 and np.median(grey) == 255
     with pytest.raises(ValueError, match=r"save: path must end in \.png or \.svg, both are written, got 'a\.pdf'"):
         plots.save(figure, tmp_path / "a.pdf")
+
+
+def test_a_palette_keeps_every_colour_and_makes_the_file_small():
+    with plots.style():
+        figure, (ax,) = plots.panels()
+        for i, color in enumerate(plots.COLOURS):  # thin lines, and bands that mix with white and with one another
+            ax.plot([0, 1], [i, i + 2], color=color, lw=0.7)
+            ax.fill_between([0, 1], i, i + 2, color=color, alpha=0.2, lw=0)
+        full = BytesIO()
+        figure.savefig(full, format="png")
+    small = plots.styles.with_palette(full)
+    assert len(small) < 0.6 * len(full.getvalue())
+    with Image.open(full) as wanted, Image.open(BytesIO(small)) as image:
+        off = np.asarray(image.convert("RGB")).astype(int) - np.asarray(wanted.convert("RGB"))
+    assert np.abs(off).max() <= 24  # of 255
 
 
 def test_panels_come_row_by_row_and_open_no_window():

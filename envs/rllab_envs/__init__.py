@@ -5,18 +5,18 @@
 
 The part before the colon makes Gymnasium import this package first. Arguments of an environment are given by keyword
 to either call: `make_vec(..., num_envs=64, cap=500)`. An environment's own code is loaded when it is made.
+
+A new environment is one folder and one line in ENVIRONMENTS, which the contract test goes through. The folder holds a
+`Task`, pure functions over a batch, and its two thin forms, `TaskEnv` and `TaskVectorEnv`.
 """
 
 from gymnasium.envs.registration import register, registry
 
-# id: (entry point, vector entry point)
+# id: where "...Env" and "...VectorEnv" are found
 ENVIRONMENTS = {
-    "rllab/BicycleBalance-v0": (
-        "rllab_envs.bicycle.env:BicycleBalanceEnv",
-        "rllab_envs.bicycle.vector:BicycleBalanceVectorEnv",
-    ),
+    "rllab/BicycleBalance-v0": "rllab_envs.bicycle:BicycleBalance",
 }
 
-for _id, (_single, _vector) in ENVIRONMENTS.items():
+for _id, _found in ENVIRONMENTS.items():
     if _id not in registry:  # Gymnasium warns about a second registration
-        register(_id, entry_point=_single, vector_entry_point=_vector)
+        register(_id, entry_point=f"{_found}Env", vector_entry_point=f"{_found}VectorEnv")

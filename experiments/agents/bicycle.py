@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from experiments.agents.flat_cost import flatness
-from experiments.agents.ride import draw_ride
+from experiments.agents.ride import draw_ride, store_ride
+from experiments.common.drawing import REFERENCE
 from experiments.common.frame import Flags, Judge, column, main
 
 import numpy as np
@@ -34,14 +35,15 @@ SCALE = (0.1, 0.3, 0.3, 3.0)  # rad, rad/s, rad, rad/s: round numbers near what 
 TUNING_SEEDS = (100, 101, 102)
 NAMES = {"evolution": "evolution", "reinforce": "reinforce", "td3": "TD3"}
 TUNING_STEPS = {"evolution": 500_000, "reinforce": 500_000, "td3": 15_000}  # some ten seconds or more of each
-FAST_STEPS = {"evolution": 400_000, "reinforce": 300_000, "td3": 1_200}  # of linear policies, for --fast
+FAST_STEPS = {"evolution": 100_000, "reinforce": 260_000, "td3": 1_100}  # of linear policies, for --fast
 HIDDEN = {"mlp": (64, 64), "linear": ()}
+SHOWN = ("evolution", "linear")  # the learner whose first seed rides in the GIF
 
 # The best of TRIALS with the default policy, from the table that `--tune` prints; linear policies use the same.
 SETTINGS: dict[str, dict[str, Any]] = {
     "evolution": {"sigma": 0.1, "population": 32, "lr": 0.05},
-    "reinforce": {"batch": 32, "lr": 0.03, "std": 0.25},
-    "td3": {"tau": 0.05, "exploration": 0.4, "discount": 0.99},
+    "reinforce": {"episodes": 32, "lr": 0.03, "std": 0.25},
+    "td3": {"tau": 0.05, "action_noise": 0.4, "gamma": 0.99},
 }
 TRIALS: dict[str, list[dict[str, Any]]] = {
     "evolution": [
@@ -56,8 +58,8 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "reinforce": [
-        {"batch": batch, "lr": lr, "std": std}
-        for batch, lr, std in (
+        {"episodes": episodes, "lr": lr, "std": std}
+        for episodes, lr, std in (
             (64, 0.01, 0.5),
             (32, 0.01, 0.5),
             (64, 0.03, 0.5),
@@ -67,8 +69,8 @@ TRIALS: dict[str, list[dict[str, Any]]] = {
         )
     ],
     "td3": [
-        {"tau": tau, "exploration": exploration, "discount": discount}
-        for tau, exploration, discount in (
+        {"tau": tau, "action_noise": action_noise, "gamma": gamma}
+        for tau, action_noise, gamma in (
             (0.005, 0.1, 0.99),
             (0.02, 0.1, 0.99),
             (0.02, 0.4, 0.97),
@@ -93,8 +95,6 @@ class Config(Flags):
     """Wall seconds each run may use to learn; whichever ends first."""
     policy: Literal["mlp", "linear"] = "mlp"
     """Two hidden layers of 64 and, as a fourth learner, evolution of a linear policy; or linear policies only."""
-    out: Path = Path("results/bicycle")
-    """Folder of records and figures."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials instead, on seeds that are never reported."""
 
@@ -122,7 +122,13 @@ def jobs_of(config: Config) -> Iterator[Job]:
 def _job(config: Config, method: str, policy: str, seed: int, settings: dict[str, Any], name: str) -> Job:
     steps = FAST_STEPS[method] if config.fast else TUNING_STEPS[method] if config.tune else config.steps
     limits = {"steps": steps, "seconds": config.seconds, "long": CAP if config.fast or config.tune else LONG}
-    return Job(name, {"method": method, "policy": policy, **limits, "settings": settings}, seed)
+    ride = 1.0 if config.fast else 5.0  # seconds shown of the one learner whose rides are
+    return Job(name, {"method": method, "policy": policy, **limits, "settings": settings, "ride": ride}, seed)
+
+
+def is_shown(config: dict[str, Any], seed: int) -> bool:
+    """Whether a learner's rides are stored and drawn; seeds of trials never are."""
+    return (config["method"], config["policy"]) == SHOWN and seed == Config.first_seed
 
 
 def make_agent(job: Job) -> agents.Agent:
@@ -137,7 +143,7 @@ def make_agent(job: Job) -> agents.Agent:
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
-    """Train one learner, evaluating each time its steps have grown by a tenth; the agent is saved beside its rows."""
+    """Train one learner, evaluating each time its steps have grown by a tenth; save the agent, and the ride shown."""
     if job.config["method"] == "flatness":
         return flatness(ENVIRONMENT, SCALE, policies=job.config["policies"], key=job.seed)
     agent = make_agent(job)
@@ -162,6 +168,10 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     if row["steps"] > 0 and row["steps"] != record.rows[-1]["steps"]:
         evaluate(row)
     agent.save(record.folder / "agent.pt")
+    if is_shown(job.config, job.seed):
+        untrained = agents.load(record.folder / "untrained.pt")
+        trained = agents.load(record.folder / "agent.pt")
+        store_ride(untrained, trained, record.folder, seconds=job.config["ride"])
     ridden = agent.evaluate(50)
     far = agent.evaluate(10, environment_arguments={"cap": job.config["long"]})
     return {
@@ -235,13 +245,13 @@ def _number(value: float, digits: int = 0) -> str:
 
 
 def figure(records: list[Record], config: Config) -> Path:
-    """Draw steps upright against steps and against seconds, PNG and SVG, and a ride beside a fall, GIF."""
+    """Draw steps upright against steps and against seconds, PNG and SVG, and a stored ride beside a fall, GIF."""
     runs = [record for group in learners_of(records).values() for record in group]
     drawing, axes = plots.panels(2, 1, width=6.4, height=4.6)
     for ax, x in zip(axes, ("steps", "seconds"), strict=True):
         plots.curves(ax, runs, x, "evaluation", label="steps upright, mean of 20 rides", names=NAMES, log=True)
         for level, text in ((CAP, f"cap of {CAP:,} steps: 10 s"), (NO_CONTROL, f"no control: {NO_CONTROL}")):
-            ax.axhline(level, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
+            ax.axhline(level, **REFERENCE, zorder=1)
             ax.annotate(
                 text, (0.01, level), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points",
                 va="bottom", color="#444444", fontsize=8,
@@ -249,17 +259,19 @@ def figure(records: list[Record], config: Config) -> Path:
         ax.set_ylim(0, 1.1 * CAP)
     axes[0].set_title("Against environment steps used to learn")
     axes[1].set_title("Against seconds of learning on one core")
-    shown = learners_of(records)["evolution", "linear"][0]
-    draw_ride(shown.folder, config.out / "bicycle.gif", seconds=1.0 if config.fast else 5.0)
+    for record in runs:
+        if is_shown(record.config, record.seed):
+            draw_ride(record.folder, config.out / "bicycle.gif")
     return plots.save(drawing, config.out / "bicycle.png")
 
 
 def tuning_table(records: list[Record], config: Config) -> str:
     """Return the trials as Markdown, best first: most seeds that balance, then the fewest steps to it."""
+    firsts = [next(record for record in records if record.config["method"] == method) for method in TRIALS]
     lines = [
         f"Trials of `python experiments/agents/bicycle.py --tune --policy {config.policy}`: seeds "
         f"{', '.join(map(str, TUNING_SEEDS))}, none of which is reported elsewhere; steps each: "
-        + ", ".join(f"{method} {steps:,}" for method, steps in TUNING_STEPS.items())
+        + ", ".join(f"{record.config['method']} {record.config['steps']:,}" for record in firsts)
         + ".",
         "Best first: most seeds that balance (all 20 rides reach the cap), then the median of the steps to the first "
         "time, then the score: steps upright, mean over the later half of the evaluations.",

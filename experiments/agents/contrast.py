@@ -28,6 +28,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Self
 
+from experiments.common.drawing import legend_below, look
 from experiments.common.frame import Flags, Judge, main
 
 import numpy as np
@@ -37,7 +38,7 @@ from torch.nn.functional import cosine_similarity
 
 from rllab import Key, plots
 from rllab import estimators as est
-from rllab.critics.network import network_of
+from rllab.critics.network import ScalarNetwork
 from rllab.problems import LQR
 from rllab.problems.lqr import Trajectories
 from rllab.runs import Job, Record
@@ -88,8 +89,6 @@ class Config(Flags):
 
     repeats: int = 3
     """Estimates of each method at each policy and number of steps, for each seed."""
-    out: Path = Path("results/contrast")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=2, repeats=1, processes=1)
@@ -100,13 +99,15 @@ def jobs_of(config: Config) -> Iterator[Job]:
         yield Job(f"contrast-{seed}", {"repeats": config.repeats, "fast": config.fast}, seed)
 
 
-def run(job: Job, record: Record) -> None:
-    """Estimate the gradient of every policy by every method, and hold it to the exact one."""
+def run(job: Job, record: Record) -> dict[str, Any]:
+    """Estimate the gradient of every policy by every method, and compare it with the exact one."""
+    exact: list[list[float]] = []
     problem, key, fast = task(), Key(job.seed), job.config["fast"]
     for p, gains in enumerate(policies()):
         if fast and p % 5:
             continue
         truth = problem.gradient(gains[None])[0]
+        exact.append(truth.tolist())
         for steps in STEPS[: 2 if fast else None]:
             for repeat in range(job.config["repeats"]):
                 here = key.child(p, steps, repeat)
@@ -115,6 +116,7 @@ def run(job: Job, record: Record) -> None:
                     cosine = float(cosine_similarity(g, truth, 0))
                     record.append({"policy": p, "steps": steps, "method": method, "cosine": cosine, "error": error,
                                    **{f"g{i}": x for i, x in enumerate(g.tolist())}})  # fmt: skip
+    return {"exact": exact}
 
 
 def estimates(problem: LQR, gains: Tensor, steps: int, key: Key) -> Iterator[tuple[str, Tensor]]:
@@ -211,15 +213,13 @@ def through_net(problem: LQR, runs: Trajectories, to_go: Tensor, key: Key, fits:
     rows, y = z.flatten(0, 1), to_go.flatten()
     m_z, s_z, m_y, s_y = rows.mean(0), rows.std(0), y.mean(), y.std()
     rows, y = (rows - m_z) / s_z, (y - m_y) / s_y
-    net = network_of(rows.shape[1], (64, 64), torch.float64)
+    net = ScalarNetwork(rows.shape[1], (64, 64), torch.float64)
     w = net.initial(key.child("weights")).requires_grad_()
     adam, picks = torch.optim.Adam([w], lr=3e-3, fused=True), key.child("minibatch").generator()
-    flat, made = w.detach(), None
+    flat, w.grad = w.detach(), torch.empty_like(w)
     for _ in range(fits):
         chosen = torch.randint(len(rows), (256,), generator=picks)
-        v = 2 * (net.value(flat, rows[chosen]) - y[chosen])
-        made = net.pull(flat, rows[chosen], v, made)
-        w.grad = made.weights
+        net.backward(2 * (net.forward(flat, rows[chosen]) - y[chosen]), w.grad)
         adam.step()
 
     def slope(x: Tensor, u: Tensor) -> Tensor:
@@ -242,13 +242,11 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     mean = {(m, s): float(table(records, "cosine", m, s).mean()) for m in STYLES for s in all_steps}
     for s in all_steps:
         judge.note(f"{s:,} steps: mean cosine " + ", ".join(f"{m} {mean[m, s]:.3f}" for m in STYLES))
-    exact = [task().gradient(k[None])[0].numpy() for k in policies()]
-    shown = sorted({row["policy"] for row in records[0].rows})
+    truth = np.array((records[0].summary or {})["exact"])  # (policies, 8)
     for method in ("score", "score, baseline", "exact critic"):
         worst = 0.0
         for s in all_steps:
             g = np.stack([table(records, f"g{i}", method, s) for i in range(8)], -1)
-            truth = np.array([exact[p] for p in shown])
             z = (g.mean(1) - truth) / (g.std(1, ddof=1) / np.sqrt(g.shape[1]))
             worst = float(np.maximum(worst, np.abs(z).max()))  # a NaN stays one
         if not config.fast:
@@ -291,19 +289,14 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         for i, (method, name) in enumerate(STYLES.items()):
             how, off = plots.METHODS[name], 1.04 ** (i - 2)
-            look: dict[str, Any] = {
-                "color": how.color,
-                "linestyle": how.linestyle,
-                "marker": how.marker,
-                "label": method,
-            }
+            style = look(how, label=method)
             for ax, what in zip(axes, ("cosine", "error"), strict=False):
                 each = [table(records, what, method, s).ravel() for s in all_steps]
                 middle = np.array([np.median(e) for e in each])
                 spread = np.abs([np.quantile(e, (0.1, 0.9)) - m for e, m in zip(each, middle, strict=True)]).T
-                ax.errorbar(np.array(all_steps) * off, middle, spread, capsize=2, **look)
+                ax.errorbar(np.array(all_steps) * off, middle, spread, capsize=2, **style)
             along = table(records, "cosine", method, all_steps[0])
-            axes[2].plot(shown, np.median(along, 1), **look)
+            axes[2].plot(shown, np.median(along, 1), **style)
             axes[2].fill_between(shown, *np.quantile(along, (0.25, 0.75), axis=1), color=how.color, alpha=0.12, lw=0)
         for ax in axes[:2]:
             ax.set(xscale="log", xlabel="fresh steps of the environment")
@@ -312,7 +305,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[2].set(xlabel="policy, from K = 0 towards the optimum", ylabel="cosine to the exact gradient")
         axes[2].set_title(f"{all_steps[0]:,} steps: median and quartiles")
         for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+            legend_below(ax)
         repeats = config.seeds * config.repeats
         drawing.suptitle(f"Policy gradients of an LQR, {len(shown)} frozen policies, {repeats} repeats each")
     return plots.save(drawing, config.out / "contrast.png")

@@ -28,12 +28,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.drawing import band, shared_legend
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, slopes
 
 import numpy as np
 import torch
 from scipy.linalg import solve_discrete_lyapunov
-from scipy.stats import t as student
 from torch import Tensor
 
 from rllab import Key, plots
@@ -66,10 +66,8 @@ LETTERS = (
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/horizon")
-    """Folder of records and figures."""
     units: int = 4000
-    """Pairs or episodes at each place, of each seed."""
+    """Pairs or episodes in each setting, for each seed."""
 
     def faster(self) -> Self:
         return replace(super().faster(), units=1500)
@@ -138,12 +136,12 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
     """Yield each method's variance times steps over ‖∇J‖², and how many standard errors it is off along ∇J."""
     problem, at = problem_of(k, horizon)
     truth = problem.gradient(at[None])[0]
-    e = est.GaussianSmoothing(SIGMA)(problem.cost(), at, evaluations=2 * n, key=key.child("smoothing"), rows=True)
-    assert isinstance(e.rows, Tensor)
+    e = est.GaussianSmoothing(SIGMA)(problem.cost(), at, evaluations=2 * n, key=key.child("smoothing"), per_unit=True)
+    assert isinstance(e.per_unit, Tensor)
     slopes = problem.sample_gradient(at.expand(n, -1), seeds_for(np.arange(n), key.child("slopes")))
     square = (truth @ truth).item()
     predicted = (problem.dimension + 2) * slopes.square().sum(-1).mean().item() / square - 1
-    for method, g in {"smoothing": e.rows, **scores(problem, at, n, key.child("score"))}.items():
+    for method, g in {"smoothing": e.per_unit, **scores(problem, at, n, key.child("score"))}.items():
         along = g @ truth
         steps = (2 if method == "smoothing" else 1) * horizon
         yield {
@@ -156,18 +154,18 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
 
 
 def table(records: list[Record], sweep: str, method: str, name: str = "variance") -> np.ndarray:
-    """Return a number of each seed and place, (seeds, places)."""
-    return np.array([[r[name] for r in rec.rows if (r["sweep"], r["method"]) == (sweep, method)] for rec in records])
+    """Return a number of each seed and setting, (seeds, settings)."""
+    return by_seed(records, name, sweep=sweep, method=method)
 
 
 def slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, places)."""
-    each = np.polyfit(np.log(x), np.log(y).T, 1)[0]
-    return float(each.mean()), float(student.ppf(0.975, len(each) - 1) * each.std(ddof=1) / math.sqrt(len(each)))
+    """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, settings)."""
+    each = slopes(x, y)
+    return float(each.mean()), float(half_width(each))
 
 
 def crossing(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
-    """Return where log a − log b, linear between places in log x, first turns from + to − or back; NaN if nowhere."""
+    """Return where log a − log b, linear between settings in log x, first turns from + to − or back; NaN if nowhere."""
     difference = np.log(a / b)
     for i in range(len(x) - 1):
         if difference[i] * difference[i + 1] <= 0 and difference[i] != difference[i + 1]:
@@ -190,11 +188,11 @@ SLOPES: dict[tuple[str, str], tuple[float, float, str]] = {
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    places = {"horizon": np.array(HORIZONS), "systems": np.array(SYSTEMS)}
+    settings = {"horizon": np.array(HORIZONS), "systems": np.array(SYSTEMS)}
     off = np.array([[row["off"] for row in record.rows] for record in records])
     pooled = np.abs(off.sum(0)).max() / math.sqrt(len(records))
-    judge(pooled <= 6, f"bias along ∇J: at most {pooled:.1f} standard errors in {off.shape[1]} places (needs <= 6)")
-    for sweep in places:
+    judge(pooled <= 6, f"bias along ∇J: at most {pooled:.1f} standard errors in {off.shape[1]} settings (needs <= 6)")
+    for sweep in settings:
         ratio = table(records, sweep, "smoothing").mean(0) / table(records, sweep, "smoothing", "predicted").mean(0)
         judge(
             np.abs(ratio - 1).max() <= 0.15,
@@ -202,7 +200,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{ratio.max():.3f} (needs within 0.15)",
         )
     for (sweep, method), (least, most, theory) in SLOPES.items():
-        x, y = places[sweep], table(records, sweep, method)
+        x, y = settings[sweep], table(records, sweep, method)
         if sweep == "horizon":
             x, y = x[x >= LONG], y[:, x >= LONG]
         value, half = slope(x, y)
@@ -215,7 +213,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         last, spread = slope(x[-2:], y[:, -2:])
         judge.note(f"between the last two {letter}: {last:.2f} ± {spread:.2f}; at {letter} = {x[0]} and {x[-1]}: "
                    f"{y.mean(0)[0]:.3g} and {y.mean(0)[-1]:.3g}")  # fmt: skip
-    for sweep, x in places.items():
+    for sweep, x in settings.items():
         for method in ("score", "score, V"):
             a, b = table(records, sweep, "smoothing").mean(0), table(records, sweep, method).mean(0)
             where = crossing(x, a, b)
@@ -230,21 +228,17 @@ def figure(records: list[Record], config: Config) -> Path:
     axes[1].sharey(axes[0])
     with plots.style():
         for ax, sweep, x in zip(axes, ("horizon", "systems"), (HORIZONS, SYSTEMS), strict=True):
+            ax.set(xscale="log", yscale="log")
             for method, how in METHODS.items():
-                y = table(records, sweep, method)
-                ax.fill_between(x, y.min(0), y.max(0), color=how.color, alpha=0.25, lw=0)
-                ax.loglog(
-                    x, y.mean(0), color=how.color, linestyle=how.linestyle, marker=how.marker, label=NAMES[method]
-                )
+                band(ax, x, table(records, sweep, method), how, middle=np.mean, alpha=0.25, label=NAMES[method])
             predicted = table(records, sweep, "smoothing", "predicted").mean(0)
             ax.loglog(x, predicted, "k+", markersize=11, label=EXACT)
             ax.set_xticks(x, [str(i) for i in x])
             ax.minorticks_off()
-            ax.set_ylabel("variance of ĝ/‖∇J‖² × environment steps")
+            ax.set(ylabel="variance of ĝ/‖∇J‖² × environment steps")
         axes[0].set(xlabel="horizon T, steps of an episode", title="Longer episodes: 1 integrator, d = 2 gains")
         axes[1].set(xlabel="double integrators k, d = 2k² gains", title=f"More gains: T = {FIXED_HORIZON} steps")
-        handles, labels = axes[0].get_legend_handles_labels()
-        drawing.legend(handles, labels, title=LETTERS, alignment="left", loc="outside lower center", ncols=2)
+        shared_legend(drawing, axes[0], 2, title=LETTERS, alignment="left")
         drawing.suptitle(
             "Linear-quadratic control by u = −Kx + noise: how noisy is a policy gradient, for the steps it takes?\n"
             f"Variance: trace of the covariance of ĝ, an estimate of ∇J(K). Means of {len(records)} seeds; bands: all"

@@ -1,4 +1,4 @@
-"""What does a learned ride look like beside a fall? One GIF from a run's saved agents, before and after learning."""
+"""What does a learned ride look like beside a fall? Two rides played and stored by a run, and one GIF of them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from rllab import agents
 from rllab.files import write_atomically
 
 EVERY = 8  # steps from one picture to the next: 0.08 s
+FILE = "ride.npz"  # in the run's folder
 
 
-def pictures(agent: agents.Agent, steps: int, seed: int) -> list[np.ndarray]:
-    """Play one episode and return every EVERY-th picture; after a fall its last one stays."""
+def pictures(agent: agents.Agent, steps: int, seed: int) -> np.ndarray:
+    """Play one episode and return every EVERY-th picture, (pictures, height, width, 3); after a fall its last stays."""
     env = gymnasium.make(agent.environment, render_mode="rgb_array", **agent.environment_arguments)
     o, _ = env.reset(seed=seed)
     shown: list[np.ndarray] = []
@@ -28,12 +29,21 @@ def pictures(agent: agents.Agent, steps: int, seed: int) -> list[np.ndarray]:
         if step % EVERY == 0:
             shown.append(shown[-1] if fallen and step % (4 * EVERY) and shown else np.asarray(env.render()))
     env.close()
-    return shown
+    return np.stack(shown)
 
 
-def draw_ride(run: Path, path: Path, *, seconds: float, seed: int = 0) -> Path:
-    """Write the GIF of a run's untrained agent above its trained one, in the same noise; return its path."""
-    both = [pictures(agents.load(run / name), round(100 * seconds), seed) for name in ("untrained.pt", "agent.pt")]
+def store_ride(untrained: agents.Agent, trained: agents.Agent, run: Path, *, seconds: float, seed: int = 0) -> None:
+    """Play both agents in the same noise and write their pictures into the run's folder."""
+    steps = round(100 * seconds)
+    file = BytesIO()
+    np.savez_compressed(file, untrained=pictures(untrained, steps, seed), trained=pictures(trained, steps, seed))
+    write_atomically(run / FILE, file.getvalue())
+
+
+def draw_ride(run: Path, path: Path) -> Path:
+    """Write the GIF of a run's stored rides, the untrained agent above the trained one; return its path."""
+    with np.load(run / FILE) as stored:
+        both = stored["untrained"], stored["trained"]
     frames = [
         Image.fromarray(np.concatenate(pair)).resize((640, 480), Image.Resampling.LANCZOS).quantize(64)
         for pair in zip(*both, strict=True)

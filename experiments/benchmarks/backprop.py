@@ -3,42 +3,40 @@
 One step is the average cross-entropy of a fully connected ReLU net on one batch and its gradient with respect to all
 weights, in float32. `autograd` is torch's, over `nn.Linear`s. `chain` is what one would write by hand for this very net
 and shapes: no modules, no graph, every buffer made beforehand; `products` are its matrix products alone, into
-buffers, the floor under all. `rllab` is `Graph.backward(x, y, weights_only=True, reuse=...)`; `rllab, new weights` the
-same with weights and inputs that are other tensors in every call; `rllab, new tensors` without `reuse`. CPU time of one
-thread; all take turns, and a ratio is the median over rounds of two times of one round, so that the machine's other
-work cancels.
+buffers, the floor under all. `rllab` is the default call, `graph.backward(x, y)`, whose result is a copy of its own;
+`rllab, x too` adds `variables="x"`; `rllab, new tensors` is the default call with weights and inputs that are other
+tensors every time; `rllab, out` is `graph.backward(x, y, out=g)`, which writes over an earlier result, and
+`rllab, out, new tensors` both. CPU time of one thread; all take turns, and a ratio is the median over rounds of two
+times of one round, so that the machine's other work cancels.
 
     python experiments/benchmarks/backprop.py                  prints, and writes backprop.md beside this file
     python experiments/benchmarks/backprop.py --rounds 51 --out other.md
 """
 
-import argparse
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 from itertools import cycle, pairwise
-from pathlib import Path
 
-import experiments  # noqa: F401 - limits threads
+from experiments.benchmarks.timing import Flags, Page, goal, main, make, microseconds, ratio, take_turns
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from rllab import backprop as bp
-from rllab.files import write_atomically
-from rllab.runs.versions import machine
 
 Step = Callable[[], Tensor]  # returns the gradient of all weights, flat
 SHAPES = [((784, 256, 256, 10), 128), ((784, 256, 256, 10), 1), ((4, 64, 64, 2), 32), ((256,) * 9, 256)]
-SECONDS = 0.03  # of CPU time for each candidate and round, or two calls
 # candidate, beside which other, widths and batch it is meant for, and at most what ratio
 WIDE = [SHAPES[0], SHAPES[3]]
 GOALS = [
-    ("rllab", "autograd", [SHAPES[0]], 0.80),
-    ("rllab", "autograd", SHAPES[1:3], 0.40),
-    ("rllab", "products", WIDE, 1.10),
-    ("rllab", "chain", SHAPES, 1.05),
+    ("rllab", "autograd", [SHAPES[0]], 1.00),
+    ("rllab", "autograd", [SHAPES[1]], 0.55),
+    ("rllab", "autograd", [SHAPES[2]], 0.45),
+    ("rllab, out", "autograd", [SHAPES[0]], 0.80),
+    ("rllab, out", "autograd", SHAPES[1:3], 0.40),
+    ("rllab, out", "products", WIDE, 1.10),
+    ("rllab, out", "chain", SHAPES, 1.05),
 ]
 
 
@@ -101,17 +99,26 @@ def chain(sizes: tuple[int, ...], n: int) -> Step:
     return step
 
 
-def rllab(reuse: bool, new_arguments: bool = False) -> Callable[[tuple[int, ...], int], Step]:
+def rllab(*, new: bool = False, written: bool = False, **how: str) -> Callable[[tuple[int, ...], int], Step]:
+    """Return what makes a step of the library.
+
+    Args:
+        new: weights and inputs are other tensors in every call.
+        written: the result is written over an earlier one.
+        how: of the call, as `Graph.backward` takes it.
+    """
+
     def make(sizes: tuple[int, ...], n: int) -> Step:
         graph, x, y = problem(sizes, n)
-        held = [graph.backward(x, y, weights_only=True)]
+        if not new and not written:
+            return lambda: graph.backward(x, y, **how).weights
+        out = graph.backward(x, y) if written else None
         copies = [(t, t.clone()) for t in (x, y, graph.weights)]
-        turns = cycle(list(zip(*copies, strict=True))[: 2 if new_arguments else 1])
+        turns = cycle(list(zip(*copies, strict=True))[: 2 if new else 1])
 
         def step() -> Tensor:
             x, y, w = next(turns)
-            held[0] = graph.backward(x, y, weights=w, weights_only=True, reuse=held[0] if reuse else None)
-            return held[0].weights
+            return graph.backward(x, y, weights=w, out=out).weights
 
         return step
 
@@ -135,9 +142,11 @@ def products(sizes: tuple[int, ...], n: int) -> Step:
 CANDIDATES = {
     "autograd": autograd,
     "chain": chain,
-    "rllab": rllab(True),
-    "rllab, new weights": rllab(True, new_arguments=True),
-    "rllab, new tensors": rllab(False),
+    "rllab": rllab(),
+    "rllab, x too": rllab(variables="x"),
+    "rllab, new tensors": rllab(new=True),
+    "rllab, out": rllab(written=True),
+    "rllab, out, new tensors": rllab(new=True, written=True),
     "products": products,
 }
 
@@ -146,67 +155,27 @@ def check(sizes: tuple[int, ...], n: int, steps: dict[str, Step]) -> None:
     """Refuse to time what does not agree."""
     steps["autograd"]()
     truth = steps["autograd"].gradient()  # type: ignore[attr-defined]
-    for name in set(steps) - {"autograd", "products"}:
+    for name in steps.keys() - {"autograd", "products"}:
         torch.testing.assert_close(steps[name](), truth, rtol=1e-4, atol=1e-6, msg=f"{name} at {sizes}, {n}")
 
 
-def cpu_seconds(step: Step) -> float:
-    start, calls = time.process_time(), 0
-    while calls < 2 or time.process_time() - start < SECONDS:
-        step()
-        calls += 1
-    return (time.process_time() - start) / calls
-
-
-def measure(sizes: tuple[int, ...], n: int, rounds: int) -> dict[str, list[float]]:
-    steps = {name: make(sizes, n) for name, make in CANDIDATES.items()}
-    check(sizes, n, steps)
-    for step in steps.values():
-        cpu_seconds(step)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for r in range(rounds):
-        order = list(steps.items())
-        for name, step in order[r % len(order) :] + order[: r % len(order)]:
-            times[name].append(cpu_seconds(step))
-    return times
-
-
-def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
-    return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
-
-
-def report(rounds: int) -> str:
-    others = [name for name in CANDIDATES if name != "autograd"]
-    lines = ["| net, batch | autograd | " + " | ".join(others) + " |", "|" + " --- |" * (len(others) + 2)]
-    goals = []
-    for sizes, n in SHAPES:
-        times = measure(sizes, n, rounds)
+def measure(flags: Flags) -> Page:
+    page, names = Page(), flags.chosen(CANDIDATES)
+    page.head("net, batch", *names)
+    for sizes, n in SHAPES[2:3] if flags.fast else SHAPES:
+        steps, _ = make({name: partial(CANDIDATES[name], sizes, n) for name in names})
+        check(sizes, n, steps)
+        times = take_turns(steps, flags)
         title = f"{'-'.join(map(str, sizes)) if len(sizes) < 9 else '8 layers of 256'}, {n}"
-        cells = [f"{ratio(times, name, 'autograd'):.2f}" for name in others]
-        lines.append(f"| {title} | {statistics.median(times['autograd']) * 1e6:,.0f} µs | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
+        cells = [f"{ratio(times, name, 'autograd'):.2f}" for name in names[1:]]
+        page.row(title, f"{microseconds(times, 'autograd'):,.0f} µs", *cells)
         for name, to, where, limit in GOALS:
-            if (sizes, n) in where:
+            if (sizes, n) in where and name in times and to in times:
                 got = ratio(times, name, to)
-                floor = ratio(times, "products", to)
-                met = "met" if got <= limit else f"**missed**; the products alone: {floor:.2f}"
-                goals.append(f"| {name} / {to}, {title} | <= {limit:.2f} | {got:.2f} | {met} |")
-    about = (__doc__ or "").split("\n\n")[1].replace("\n", " ")
-    head = ["# Backprop: CPU time, in multiples of autograd's", "", about, ""]
-    written = [f"Written by `backprop.py`: {machine()}; {rounds} rounds.", ""]
-    return "\n".join([*head, *written, *lines, "", "| goal | limit | got | |", "| --- | --- | --- | --- |", *goals, ""])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=31)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    options = parser.parse_args()
-    print(machine())
-    text = report(options.rounds)
-    write_atomically(options.out, text)
-    print(text)
+                why = f"; the products alone: {ratio(times, 'products', to):.2f}" if "products" in times else ""
+                page.goals.append(goal(f"{name} / {to}, {title}", f"<= {limit:.2f}", f"{got:.2f}", got <= limit, why))
+    return page
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, "Backprop: CPU time, in multiples of autograd's", measure, rounds=31)

@@ -1,37 +1,34 @@
 """How many bicycle steps does one core take in a second of CPU time, ridden by a policy?
 
-Rows all ride, by the linear policy that never falls, computed by numpy within the time; noise is drawn within it too.
-Steps in float64, CPU time of one thread, the best of several rounds taken in turn. A step of a row that has fallen
-would cost as much and count for nothing, so the script fails if one falls. Seeding the rows is timed on its own: it is
-paid once an episode.
+All bicycles are ridden by the linear policy that never falls, computed by numpy within the time; noise is drawn within
+it too. Steps in float64, CPU time of one thread, the best of several rounds taken in turn. A step of a bicycle that
+has fallen would cost as much and count for nothing, so the script fails if one falls. Seeding is timed on its own: it
+is paid once an episode.
 
-    python experiments/benchmarks/rollout.py
+    python experiments/benchmarks/rollout.py                   prints, and writes rollout.md beside this file
 """
 
-import time
 from collections.abc import Callable
 
-import experiments  # noqa: F401 - limits threads
+from experiments.benchmarks.timing import Flags, Page, Step, goal, main, take_turns
 
 import gymnasium
 import numpy as np
 
-from rllab.runs.versions import machine
-
 ID = "rllab_envs:rllab/BicycleBalance-v0"
-ROWS = (64, 256, 2048)
-GOALS = {2048: ">= 10 M"}
-STEPS, ROUNDS = 2_000, 7
+SIZES = (1, 64, 256, 2048)
+GOALS = {2048: 10.0}  # million steps in a second of CPU time, at least
+STEPS = 2_000
 GAIN = np.array([71.04, 29.97, -21.60, -2.29]) / 2.0  # of ω, ω̇, θ, θ̇; 2 N·m is the action 1
 
 
 def many(n: int) -> tuple[Callable[[], object], Callable[[int], None]]:
-    """Return calls that seed n rows and that take steps in all of them; none may fall."""
+    """Return calls that seed n bicycles and that take steps with all of them; none may fall."""
     env = gymnasium.make_vec(ID, num_envs=n, cap=None, dtype=np.float64, autoreset_mode="DISABLED")
     actions, seen = np.zeros((n, 2)), np.zeros((n, 4))
 
     def seed() -> None:
-        seen[:] = env.reset(seed=0)[0]  # row i: seed i
+        seen[:] = env.reset(seed=0)[0]  # bicycle i: seed i
 
     def ride(steps: int) -> None:
         observations, terminated = seen, np.zeros(n, np.bool_)
@@ -39,8 +36,8 @@ def many(n: int) -> tuple[Callable[[], object], Callable[[int], None]]:
             np.matmul(observations, GAIN, out=actions[:, 0])
             observations, _, terminated, _, _ = env.step(actions)
         seen[:] = observations
-        if terminated.any():  # fallen rows stay so
-            raise RuntimeError(f"{terminated.sum()} of {n} rows fell: not every step was ridden")
+        if terminated.any():  # who has fallen stays so
+            raise RuntimeError(f"{terminated.sum()} of {n} bicycles fell: not every step was ridden")
 
     return seed, ride
 
@@ -65,29 +62,25 @@ def single() -> tuple[Callable[[], object], Callable[[int], None]]:
     return seed, ride
 
 
-def cpu_seconds(call: Callable[[], object]) -> float:
-    start = time.process_time()
-    call()
-    return time.process_time() - start
-
-
-def main() -> None:
-    print(machine())
-    riders = {"single": (1, *single())} | {f"{n} rows": (n, *many(n)) for n in ROWS}
-    seeding, riding = ({name: [] for name in riders} for _ in range(2))
-    for _ in range(ROUNDS):
-        for name, (_, seed, ride) in riders.items():
-            seeding[name].append(cpu_seconds(seed))
-            ride(100)
-            riding[name].append(cpu_seconds(lambda ride=ride: ride(STEPS)))
-    print(f"{'':>10}  {'steps / CPU s':>14}  {'µs a call':>9}  {'seeding a row':>13}  goal")
-    for name, (n, _, _) in riders.items():
-        call = min(riding[name]) / STEPS
-        print(
-            f"{name:>10}  {n / call / 1e6:>12.3f} M  {call * 1e6:>9.1f}  {min(seeding[name]) / n * 1e6:>10.1f} µs"
-            f"  {GOALS.get(n, '')}"
-        )
+def measure(flags: Flags) -> Page:
+    page, steps = Page(), 20 if flags.fast else STEPS
+    sizes = {("single" if n == 1 else f"{n} bicycles"): n for n in (SIZES[:2] if flags.fast else SIZES)}
+    calls: dict[str, Step] = {}
+    for name in flags.chosen(sizes):
+        seed, ride = single() if name == "single" else many(sizes[name])
+        seed()
+        ride(100)  # so that caches are filled
+        calls |= {f"{name}, seeding": seed, name: lambda ride=ride: ride(steps)}
+    times = take_turns(calls, flags)
+    page.head("environments", "steps / CPU s", "µs a call", "seeding one")
+    for name, n in sizes.items():
+        if name in times:
+            call, seeding = min(times[name]) / steps * 1e6, min(times[f"{name}, seeding"]) / n * 1e6
+            page.row(name, f"{n / call:.3f} M", f"{call:.1f}", f"{seeding:.1f} µs")
+            if n in GOALS:
+                page.goals.append(goal(name, f">= {GOALS[n]:g} M", f"{n / call:.1f} M", n / call >= GOALS[n]))
+    return page
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, "Rollouts: steps of the bicycle in a second of CPU time", measure, rounds=7)

@@ -12,21 +12,18 @@ included; its samples come from the global generator. Libraries that are not ins
     python experiments/benchmarks/score.py --only rllab --rounds 15 --out other.md
 """
 
-import argparse
 import importlib
 import logging
-import statistics
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
-from experiments.benchmarks.zeroth_order import Step, cpu_seconds, kept, ratio, sphere, verdict
+from experiments.benchmarks.timing import Flags, Page, Step, Times, goal, main, make, microseconds, ratio, take_turns
+from experiments.benchmarks.zeroth_order import sphere
 
 import torch
 
 from rllab import Categorical, Cost, Gaussian
 from rllab.estimators import ScoreFunction
-from rllab.files import write_atomically
-from rllab.runs.versions import machine
 
 GAUSSIAN = [(32, 10), (1_000, 10), (1_000, 1_000), (10_000, 100)]
 CATEGORICAL = [(32, 10), (1_000, 10), (1_000, 1_000), (100_000, 10), (10_000_000, 10)]
@@ -186,106 +183,56 @@ TIMES_AS_LONG = [
     ("Categorical", (10_000_000, 10), "floor", "rllab counts", 200.0),
 ]
 FEWER, MORE = (("Categorical", (n, 10)) for n in (100_000, 10_000_000))  # counts: O(d), whatever n
-Times = dict[str, list[float]]
-
-
-def measure(family: str, n: int, d: int, names: list[str], rounds: int) -> tuple[Times, dict[str, str]]:
-    """Return CPU seconds by candidate and round, and why the others did not run."""
-    steps: dict[str, Step] = {}
-    skipped: dict[str, str] = {}
-    for name in names:
-        try:
-            steps[name] = FAMILIES[family][1][name](n, d)
-            steps[name]()
-        except ModuleNotFoundError as error:
-            skipped[name] = f"{error.name} is not installed"
-        except NotImplementedError as error:
-            skipped[name] = str(error)
-    times: Times = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(cpu_seconds(step))
-    return times, skipped
 
 
 def goals(all_times: dict[tuple[str, tuple[int, int]], Times]) -> list[str]:
-    lines = []
+    rows = []
     for family, size, name, limit in AT_MOST_US:
         if name in (times := all_times[family, size]):
-            got = statistics.median(times[name]) * 1e6
-            lines.append(f"| {name}, {shown(family, size)} | <= {limit} µs | {got:.0f} µs | {verdict(got <= limit)} |")
+            got = microseconds(times, name)
+            rows.append(goal(f"{name}, {shown(family, size)}", f"<= {limit} µs", f"{got:.0f} µs", got <= limit))
     for family, size, name, limit in AT_MOST_FLOORS:
         if name in (times := all_times[family, size]):
             got = ratio(times, name, "floor")
-            lines.append(
-                f"| {name}, {shown(family, size)} | <= {limit} × floor | {got:.2f} | {verdict(got <= limit)} |"
-            )
+            rows.append(goal(f"{name}, {shown(family, size)}", f"<= {limit} × floor", f"{got:.2f}", got <= limit))
     for family, size, other, name, least in TIMES_AS_LONG:
         times = all_times[family, size]
         if name in times and other in times:
             got = ratio(times, other, name)
-            what = f"{other} / {name}, {shown(family, size)}"
-            lines.append(f"| {what} | >= {least:g} | {got:.1f} | {verdict(got >= least)} |")
+            rows.append(goal(f"{other} / {name}, {shown(family, size)}", f">= {least:g}", f"{got:.1f}", got >= least))
     if "rllab counts" in all_times[MORE]:
-        got = statistics.median(all_times[MORE]["rllab counts"]) / statistics.median(all_times[FEWER]["rllab counts"])
+        got = microseconds(all_times[MORE], "rllab counts") / microseconds(all_times[FEWER], "rllab counts")
         what = f"rllab counts, {shown(*MORE)} / {MORE[1][0] // FEWER[1][0]} times fewer samples"
-        lines.append(f"| {what} | <= 1.2 | {got:.2f} | {verdict(got <= 1.2)} |")
-    return lines
+        rows.append(goal(what, "<= 1.2", f"{got:.2f}", got <= 1.2))
+    return rows
 
 
 def shown(family: str, size: tuple[int, int]) -> str:
     return f"{family} {size[0]:,} × {size[1]:,}"
 
 
-def report(rounds: int, only: list[str] | None) -> str:
-    tables_: list[str] = []
+def measure(flags: Flags) -> Page:
+    page = Page(remark=" n samples × d dimensions, or choices.")
     all_times: dict[tuple[str, tuple[int, int]], Times] = {}
-    skipped_all: dict[str, list[str]] = {}
     for family, (sizes, candidates) in FAMILIES.items():
-        names = [n for n in candidates if not only or n == "floor" or any(n.startswith(o) for o in only)]
-        tables_ += ["", f"| {family} | " + " | ".join(names) + " |", "|" + " --- |" * (len(names) + 1)]
-        for n, d in sizes:
-            times, skipped = measure(family, n, d, names, rounds)
-            all_times[family, (n, d)] = times
-            for name, why in skipped.items():
-                skipped_all.setdefault(f"- {name}: {why}", []).append(shown(family, (n, d)))
+        names = flags.chosen(candidates)
+        page.tables += [""] if page.tables else []
+        page.head(family, *names)
+        for n, d in sizes[:1] if flags.fast else sizes:
+            steps, skipped = make({name: partial(candidates[name], n, d) for name in names})
+            page.skip(skipped, shown(family, (n, d)))
+            times = all_times[family, (n, d)] = take_turns(steps, flags)
             cells = [f"{ratio(times, name, 'floor'):.3g}" if name in times else "" for name in names[1:]]
-            microseconds = statistics.median(times["floor"]) * 1e6
-            tables_.append(f"| {n:,} × {d:,} | {microseconds:,.0f} µs | " + " | ".join(cells) + " |")
-            print(tables_[-1], flush=True)
-    notes = [f"{what} ({', '.join(where)})" for what, where in sorted(skipped_all.items())]
-    return "\n".join(
-        [
-            "# Score-function estimates: CPU time, in multiples of the floor",
-            "",
-            (__doc__ or "").split("\n\n")[1].replace("\n", " "),
-            "",
-            f"Written by `score.py`: {machine()}; {rounds} rounds. n samples × d dimensions, or choices.",
-            *tables_,
-            "",
-            "`rllab` is a plain call of `ScoreFunction`, with leave-one-out and standard errors; "
-            "`counts` draws how often each choice occurs.",
-            "",
-            "| goal | limit | got | |",
-            "| --- | --- | --- | --- |",
-            *goals(all_times),
-            *(["", "Not run:", *notes] if notes else []),
-            "",
-        ]
-    )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="*", help="beginnings of candidates' names; the floor is always kept")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    options = parser.parse_args()
-    print(machine())
-    text = report(options.rounds, options.only) + kept(options.out)
-    write_atomically(options.out, text)
-    print(text)
+            page.row(f"{n:,} × {d:,}", f"{microseconds(times, 'floor'):,.0f} µs", *cells)
+    page.tables += [
+        "",
+        "`rllab` is a plain call of `ScoreFunction`, with leave-one-out and standard errors; "
+        "`counts` draws how often each choice occurs.",
+    ]
+    if not flags.fast:
+        page.goals += goals(all_times)
+    return page
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, "Score-function estimates: CPU time, in multiples of the floor", measure)

@@ -10,27 +10,20 @@ is, then with an update that does nothing, then with an environment that does no
     python experiments/benchmarks/td3.py                       prints, and writes td3.md beside this file
 """
 
-import argparse
 import importlib
-import statistics
 import time
-from collections.abc import Callable
-from importlib import metadata
-from pathlib import Path
+from functools import partial
 
-import experiments  # noqa: F401 - limits threads
+from experiments.benchmarks.timing import Flags, Page, Step, goal, main, make, microseconds, ratio, take_turns
 
 import gymnasium
 import numpy as np
 import torch
 
 from rllab.agents import TD3
-from rllab.files import write_atomically
-from rllab.runs.versions import machine
 
-Step = Callable[[], object]
 ID = "rllab_envs:rllab/BicycleBalance-v0"
-STEPS, WARMUP, SECONDS = 2_000, 1_000, 0.05
+STEPS, LEARNING_STARTS = 2_000, 1_000
 SHAPES = [(256, 256), (64, 256), (64, 64)]  # width of both hidden layers, minibatch
 LOOP = 100  # µs of loop a step, at most
 GOALS = [("rllab", "products", (256, 256), 1.10, True), ("SB3", "rllab", (64, 256), 3.5, False)]
@@ -48,25 +41,31 @@ class Still(gymnasium.Env):
         return self.seen, 1.0, False, False, {}
 
 
-def learner(*, update: bool = True, environment: bool = True) -> TD3:
-    """Return an agent past its warm-up, one or both of its parts made to do nothing."""
-    agent = TD3(ID, hidden=(64, 64), critic_hidden=(64, 64), warmup=WARMUP)
-    agent.learn(WARMUP + STEPS)
+def learner(steps: int, *, update: bool = True, environment: bool = True) -> TD3:
+    """Return an agent that has started to learn, one or both of its parts made to do nothing."""
+    agent = TD3(ID, hidden=(64, 64), critic_hidden=(64, 64), learning_starts=LEARNING_STARTS)
+    agent.learn(LEARNING_STARTS + steps)
     if not update:
-        agent.update = lambda batch, smoothing: None
+        agent.update = lambda batch, noise: None
     if not environment:
-        agent.env = Still()
+        agent.collector.env = Still()
     return agent
 
 
 def rllab(width: int, n: int) -> Step:
-    agent = TD3("Pendulum-v1", hidden=(width, width), critic_hidden=(width, width), batch=n, warmup=WARMUP)
-    agent.learn(WARMUP)
-    picks, smoothing = torch.empty(n, dtype=torch.float64), torch.empty(n, 1)
+    agent = TD3(
+        "Pendulum-v1",
+        hidden=(width, width),
+        critic_hidden=(width, width),
+        batch_size=n,
+        learning_starts=LEARNING_STARTS,
+    )
+    agent.learn(LEARNING_STARTS)
+    picks, noise = torch.empty(n, dtype=torch.float64), torch.empty(n, 1)
     picked, normal = torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)
 
     def step() -> None:
-        agent.update(agent.replay.batch(picks.uniform_(generator=picked)), smoothing.normal_(generator=normal))
+        agent.update(agent.replay.batch(picks.uniform_(generator=picked)), noise.normal_(generator=normal))
 
     return step
 
@@ -106,79 +105,62 @@ def stable_baselines3(width: int, n: int) -> Step:
         gymnasium.make("Pendulum-v1"),
         policy_kwargs={"net_arch": [width, width]},
         buffer_size=10_000,
-        learning_starts=WARMUP,
+        learning_starts=LEARNING_STARTS,
         batch_size=n,
         seed=0,
     )
-    model.learn(WARMUP + 10)
+    model.learn(LEARNING_STARTS + 10)
     return lambda: model.train(gradient_steps=1, batch_size=n)
 
 
 CANDIDATES = {"products": products, "rllab": rllab, "SB3": stable_baselines3}
 
 
-def cpu_seconds(step: Step) -> float:
-    start, calls = time.process_time(), 0
-    while calls < 4 or time.process_time() - start < SECONDS:
+def twice(name: str, width: int, n: int) -> Step:
+    """Return two updates in a row, as every second one is of the actor too."""
+    step = CANDIDATES[name](width, n)
+
+    def both() -> None:
         step()
-        step()  # with and without the actor
-        calls += 2
-    return (time.process_time() - start) / calls
+        step()
+
+    return both
 
 
-def measure(width: int, n: int, rounds: int) -> dict[str, list[float]]:
-    steps = {}
-    for name, make in CANDIDATES.items():
-        try:
-            steps[name] = make(width, n)
-            cpu_seconds(steps[name])
-        except ModuleNotFoundError as error:
-            print(f"{name}: {error.name} is not installed")
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(cpu_seconds(step))
-    return times
-
-
-def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
-    return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
-
-
-def updates(rounds: int) -> list[str]:
-    lines = ["| width, minibatch | products | rllab / products | SB3 / products | SB3 / rllab |", "|" + " --- |" * 5]
-    goals = ["", "| goal | limit | got | |", "| --- | --- | --- | --- |"]
-    for width, n in SHAPES:
-        times = measure(width, n, rounds)
-        cells = [f"{statistics.median(times['products']) * 1e6:,.0f} µs"]
-        for name, to in (("rllab", "products"), ("SB3", "products"), ("SB3", "rllab")):
-            cells.append(f"{ratio(times, name, to):.2f}" if name in times else "")
-        lines.append(f"| {width} × {width}, {n} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-        for name, to, where, limit, at_most in GOALS:
-            if where == (width, n) and name in times:
+def measure(flags: Flags) -> Page:
+    page, names = Page(packages=("stable-baselines3",)), flags.chosen(CANDIDATES)
+    page.head("width, minibatch", "products", "rllab / products", "SB3 / products", "SB3 / rllab")
+    for width, n in SHAPES[-1:] if flags.fast else SHAPES:
+        steps, skipped = make({name: partial(twice, name, width, n) for name in names})
+        where = f"{width} × {width}, {n}"
+        page.skip(skipped, where)
+        times = take_turns(steps, flags)
+        pairs = (("rllab", "products"), ("SB3", "products"), ("SB3", "rllab"))
+        cells = [f"{ratio(times, a, b):.2f}" if a in times and b in times else "" for a, b in pairs]
+        page.row(where, f"{microseconds(times, 'products') / 2:,.0f} µs", *cells)
+        for name, to, shape, limit, at_most in GOALS:
+            if shape == (width, n) and name in times and to in times:
                 got = ratio(times, name, to)
                 met = got <= limit if at_most else got >= limit
-                goals.append(
-                    f"| {name} / {to}, {width} × {width}, {n} | {'<=' if at_most else '>='} {limit} | {got:.2f} "
-                    f"| {'met' if met else '**missed**'} |"
-                )
-    return lines + goals
+                sign = "<=" if at_most else ">="
+                page.goals.append(goal(f"{name} / {to}, {where}", f"{sign} {limit}", f"{got:.2f}", met))
+    page.more = parts(min(flags.rounds, 7), 100 if flags.fast else STEPS)
+    return page
 
 
-def parts(rounds: int) -> list[str]:
-    """A step of the environment and one update, split."""
-    agents = [learner(), learner(update=False), learner(update=False, environment=False)]
+def parts(rounds: int, steps: int) -> list[str]:
+    """Return the rows of a step of the environment and one update, split."""
+    agents = [learner(steps), learner(steps, update=False), learner(steps, update=False, environment=False)]
 
     def seconds(agent: TD3) -> float:
         start = time.process_time()
-        agent.learn(STEPS)
+        agent.learn(steps)
         return time.process_time() - start
 
     columns = zip(*([seconds(agent) for agent in agents] for _ in range(rounds)), strict=True)
-    whole, without_update, loop = (min(column) / STEPS * 1e6 for column in columns)
+    whole, without_update, loop = (min(column) / steps * 1e6 for column in columns)
     rows = [
-        f"A step on the bicycle, 64 × 64 wide, minibatches of {agents[0].batch}; CPU time, the least of {rounds}.",
+        f"A step on the bicycle, 64 × 64 wide, minibatches of {agents[0].batch_size}; CPU time, the least of {rounds}.",
         "",
         "| part | µs | share |",
         "| --- | --- | --- |",
@@ -193,26 +175,5 @@ def parts(rounds: int) -> list[str]:
     return rows
 
 
-def versions() -> str:
-    try:
-        return f", stable-baselines3 {metadata.version('stable-baselines3')}"
-    except metadata.PackageNotFoundError:
-        return ""
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    options = parser.parse_args()
-    print(machine())
-    about = (__doc__ or "").split("\n\n")[1].replace("\n", " ")
-    head = ["# TD3: CPU time of an update, in multiples of its matrix products", "", about, ""]
-    written = [f"Written by `td3.py`: {machine()}{versions()}; {options.rounds} rounds.", ""]
-    text = "\n".join([*head, *written, *updates(options.rounds), "", *parts(min(options.rounds, 7)), ""])
-    write_atomically(options.out, text)
-    print(text)
-
-
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, "TD3: CPU time of an update, in multiples of its matrix products", measure, rounds=15)

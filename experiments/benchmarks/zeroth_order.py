@@ -12,21 +12,17 @@ the process held before the call, in a process of its own.
     python experiments/benchmarks/zeroth_order.py --only rllab --rounds 15 --out other.md
 """
 
-import argparse
 import importlib
 import logging
-import math
 import os
-import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from importlib import metadata
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import experiments  # noqa: F401 - limits threads
+from experiments.benchmarks.timing import Flags, Page, Step, goal, main, make, microseconds, ratio, take_turns
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -36,27 +32,23 @@ import torch
 
 from rllab import Cost
 from rllab.estimators import SPSA, GaussianSmoothing
-from rllab.files import write_atomically
-from rllab.runs.versions import machine
 
-Step = Callable[[], object]
 SIZES = [(32, 10), (32, 1_000), (256, 10), (256, 1_000), (256, 100_000), (2048, 10), (2048, 1_000)]
 SIGMA = 0.1
-NOTES = "## Where the time goes"  # written by hand, and kept
-SECONDS = 0.05  # of CPU time for each candidate and round, or two calls
 
 # size, or "n d >= 2.5e5", and what it must cost
 GOALS = [
     ("rllab", lambda n, d: n * d >= 2.5e5, 0.45),
     ("rllab ±1", lambda n, d: n * d >= 2.5e5, 0.20),
 ]
-SMALL = ((32, 10), 60e-6)
-MEMORY = ((2048, 100_000), 32)
+SMALL = ((32, 10), 60)  # µs
+MEMORY = ((2048, 100_000), 32)  # MiB
 PEERS = [
     ("evotorch PGPE", lambda n, d: True, 7.0),
     ("evotorch PGPE functional", lambda n, d: True, 2.2),
     ("evosax OpenES", lambda n, d: d >= 1000, 2.0),
 ]
+PACKAGES = ("evotorch", "evosax", "jax", "nevergrad", "cma")
 
 
 def sphere(x: torch.Tensor) -> torch.Tensor:
@@ -172,41 +164,6 @@ CANDIDATES: dict[str, Callable[[int, int], Step]] = {
 }
 
 
-def cpu_seconds(step: Step) -> float:
-    calls = 2
-    while True:
-        start = time.process_time()
-        for _ in range(calls):  # without a look at the clock, which costs as much as a tenth of the smallest estimate
-            step()
-        spent = time.process_time() - start
-        if spent > 0.8 * SECONDS:
-            return spent / calls
-        calls = math.ceil(calls * min(100, SECONDS / spent))
-
-
-def measure(n: int, d: int, names: list[str], rounds: int) -> tuple[dict[str, list[float]], dict[str, str]]:
-    """Return CPU seconds by candidate and round, and why the others did not run."""
-    steps, skipped = {}, {}
-    for name in names:
-        try:
-            steps[name] = CANDIDATES[name](n, d)
-            for _ in range(2):  # compile, allocate, fill caches
-                steps[name]()
-        except ModuleNotFoundError as error:
-            skipped[name] = f"{error.name} is not installed"
-        except NotImplementedError as error:
-            skipped[name] = str(error)
-    times: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            times[name].append(cpu_seconds(step))
-    return times, skipped
-
-
-def ratio(times: dict[str, list[float]], name: str, to: str) -> float:
-    return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
-
-
 def resident_mib(field: str) -> float:
     """Return VmRSS (now) or VmHWM (peak since the last reset) of this process; Linux only."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(field))
@@ -223,96 +180,52 @@ def peak_mib(n: int, d: int) -> float:
     return resident_mib("VmHWM") - before
 
 
-def verdict(met: bool) -> str:
-    return "met" if met else "**missed**"
+def peak_in_a_process(n: int, d: int) -> float:
+    """Return `peak_mib` of a process of its own."""
+    code = f"from experiments.benchmarks.zeroth_order import peak_mib; print(peak_mib({n}, {d}))"
+    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
-def report(rounds: int, only: list[str] | None) -> str:
-    names = [name for name in CANDIDATES if not only or name == "floor" or any(name.startswith(o) for o in only)]
-    lines, goals = ["| n × d | floor | " + " | ".join(names[1:]) + " |", "|" + " --- |" * (len(names) + 1)], []
-    skipped_all: dict[str, set[str]] = {}
-    for n, d in SIZES:
-        times, skipped = measure(n, d, names, rounds)
-        for name, why in skipped.items():
-            skipped_all.setdefault(f"{name}: {why}", set()).add(f"{n} × {d}")
+def measure(flags: Flags) -> Page:
+    names = flags.chosen(CANDIDATES)
+    page = Page(packages=tuple(p for p in PACKAGES if p == "jax" or any(name.startswith(p) for name in names)))
+    page.head("n × d", "floor", *names[1:])
+    for n, d in SIZES[:1] if flags.fast else SIZES:
+        steps, skipped = make({name: partial(CANDIDATES[name], n, d) for name in names})
+        page.skip(skipped, f"{n} × {d}")
+        times = take_turns(steps, flags)
         cells = [f"{ratio(times, name, 'floor'):.3g}" if name in times else "" for name in names[1:]]
-        microseconds = statistics.median(times["floor"]) * 1e6
-        lines.append(f"| {n} × {d:,} | {microseconds:,.0f} µs | " + " | ".join(cells) + " |")
-        print(lines[-1], flush=True)
-        for name, applies, limit in GOALS:
-            for shown in (name, f"{name}, no errors"):
-                if shown in times and applies(n, d):
-                    got = ratio(times, shown, "floor")
-                    goals.append(f"| {shown}, {n} × {d:,} | <= {limit} × floor | {got:.2f} | {verdict(got <= limit)} |")
-        if (n, d) == SMALL[0]:
-            for shown in ("rllab", "rllab, no errors"):
-                if shown in times:
-                    got = statistics.median(times[shown])
-                    met = verdict(got <= SMALL[1])
-                    goals.append(f"| {shown}, {n} × {d} | <= {SMALL[1] * 1e6:.0f} µs | {got * 1e6:.0f} µs | {met} |")
-        for name, applies, least in PEERS:
-            if name in times and "rllab" in times and applies(n, d):
-                got = ratio(times, name, "rllab")
-                goals.append(f"| {name} / rllab, {n} × {d:,} | >= {least} | {got:.1f} | {verdict(got >= least)} |")
+        page.row(f"{n} × {d:,}", f"{microseconds(times, 'floor'):,.0f} µs", *cells)
+        page.goals += goals(times, n, d)
+    page.tables += [
+        "",
+        "`rllab` is a plain call of `GaussianSmoothing`, antithetic, standard errors included; `±1` is `SPSA`.",
+    ]
     (n, d), limit = MEMORY
-    command = [sys.executable, __file__, "--peak"]
-    peak = float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    goals.append(
-        f"| peak memory above the parameters, {n} × {d:,} | <= {limit} MiB | {peak:.1f} | {verdict(peak <= limit)} |"
-    )
-    notes = [f"- {what} ({', '.join(sorted(where))})" for what, where in sorted(skipped_all.items())]
-    return "\n".join(
-        [
-            "# Zeroth-order estimates: CPU time, in multiples of the floor",
-            "",
-            (__doc__ or "").split("\n\n")[1].replace("\n", " "),
-            "",
-            f"Written by `zeroth_order.py`: {machine()}{versions(names)}; {rounds} rounds.",
-            "",
-            *lines,
-            "",
-            "`rllab` is a plain call of `GaussianSmoothing`, antithetic, standard errors included; `±1` is `SPSA`.",
-            "",
-            "| goal | limit | got | |",
-            "| --- | --- | --- | --- |",
-            *goals,
-            *(["", "Not run:", *notes] if notes else []),
-            "",
-        ]
-    )
+    peak = peak_in_a_process(n, 1_000 if flags.fast else d)
+    what = f"peak memory above the parameters, {n} × {d:,}"
+    page.goals.append(goal(what, f"<= {limit} MiB", f"{peak:.1f}", peak <= limit))
+    return page
 
 
-def kept(path: Path) -> str:
-    _, heading, text = path.read_text().partition(NOTES) if path.exists() else ("", "", "")
-    return f"\n{heading}{text}" if heading else ""
-
-
-def versions(names: list[str]) -> str:
-    found = ""
-    for package in ("evotorch", "evosax", "jax", "nevergrad", "cma"):
-        try:
-            if package == "jax" or any(name.startswith(package) for name in names):
-                found += f", {package} {metadata.version(package)}"
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="*", help="beginnings of candidates' names; the floor is always kept")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".md"))
-    parser.add_argument("--peak", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.peak:
-        print(peak_mib(*MEMORY[0]))
-        return
-    print(machine())
-    text = report(options.rounds, options.only) + kept(options.out)
-    write_atomically(options.out, text)
-    print(text)
+def goals(times: dict[str, list[float]], n: int, d: int) -> list[str]:
+    rows = []
+    for name, applies, limit in GOALS:
+        for shown in (name, f"{name}, no errors"):
+            if shown in times and applies(n, d):
+                got = ratio(times, shown, "floor")
+                rows.append(goal(f"{shown}, {n} × {d:,}", f"<= {limit} × floor", f"{got:.2f}", got <= limit))
+    if (n, d) == SMALL[0]:
+        for shown in ("rllab", "rllab, no errors"):
+            if shown in times:
+                got = microseconds(times, shown)
+                rows.append(goal(f"{shown}, {n} × {d}", f"<= {SMALL[1]} µs", f"{got:.0f} µs", got <= SMALL[1]))
+    for name, applies, least in PEERS:
+        if name in times and "rllab" in times and applies(n, d):
+            got = ratio(times, name, "rllab")
+            rows.append(goal(f"{name} / rllab, {n} × {d:,}", f">= {least}", f"{got:.1f}", got >= least))
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    main(__file__, __doc__, "Zeroth-order estimates: CPU time, in multiples of the floor", measure)

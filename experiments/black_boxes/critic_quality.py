@@ -14,23 +14,23 @@ is right where the parameters were.
     python experiments/black_boxes/critic_quality.py --replot    claims and figure from disk
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.acceptance import AtLeast, AtMost, row
-from experiments.common.frame import Flags, Judge, main, select
+from experiments.common.drawing import REFERENCE, band, legend_below
+from experiments.common.frame import Flags, Judge, by_seed, main, select
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from rllab import Cost, Key, plots
 from rllab import estimators as est
-from rllab.critics import Critic, Fitted, Residual
+from rllab.critics import Critic, CriticState, Residual
 from rllab.runs import Job, Record
 
 SIGMA = 0.1  # of the smoothing: small beside the cost's waves
@@ -55,8 +55,6 @@ class Config(Flags):
 
     seeds: int = 5
     """Seeds, from the first on: repetitions of everything."""
-    out: Path = Path("results/critic_quality")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=1, processes=1)
@@ -92,15 +90,15 @@ class Waves:
     def cost(self, tau: float, key: Key) -> Cost:
         """Return the cost with independent noise of standard deviation τ in every value."""
         draws = key.generator()
-        return Cost(lambda x: self.value(x) + tau * torch.randn(len(x), generator=draws, dtype=x.dtype))
+        return Cost(lambda x: self.value(x) + tau * torch.randn(len(x), generator=draws, dtype=x.dtype), noisy=True)
 
 
 def learner(steps: int = 400) -> Critic:
-    return Critic(hidden=(64, 64), spread=1.0, steps=steps, batch=128, lr=3e-3)
+    return Critic(hidden=(64, 64), sigma=1.0, gradient_steps=steps, batch_size=128, lr=3e-3)
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
-    """Fit a critic to more and more evaluations, hold its gradient to the truth, and correct it with m pairs."""
+    """Fit a critic to more and more evaluations, compare its gradient with the truth, and correct it with m pairs."""
     fast = job.config["fast"]
     d, omega, tau = CASES[job.config["case"]]
     key = Key(job.seed)
@@ -108,10 +106,10 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     cost = waves.cost(tau, key.child("noise"))
     at = points(HELD_OUT, d, key.child("held out"))
     truth = waves.gradient(at)
-    state: Fitted | None = None
+    state: CriticState | None = None
     for n in SHOWN[: 2 if fast else None]:
-        state = taught(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
-        angle, error = held_to(state.gradient(at), truth)
+        state = fitted(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
+        angle, error = compared(state.gradient(at), truth)
         record.append({"part": "fit", "shown": n, "cosine": angle, "error": error, "held_out": state.held_out})
     assert state is not None
     for m in PAIRS:
@@ -122,7 +120,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
         ).gradient
         for method, g in (("smoothing", plain), ("critic", state.gradient(at)), ("residual", corrected)):
             assert isinstance(g, Tensor)
-            record.append({"part": "pairs", "method": method, "pairs": m, "error": held_to(g, truth)[1]})
+            record.append({"part": "pairs", "method": method, "pairs": m, "error": compared(g, truth)[1]})
     for every in REFITS:
         for i, gap in enumerate(actor(waves, cost, d, every, key.child("actor", every), 10 if fast else STEPS)):
             record.append({"part": "actor", "every": every, "step": i, "value": gap})
@@ -133,24 +131,26 @@ def points(n: int, d: int, key: Key) -> Tensor:
     return torch.randn(n, d, generator=key.generator(), dtype=torch.float64)
 
 
-def taught(critic: Critic, cost: Cost, d: int, total: int, key: Key, state: Fitted | None) -> Fitted:
+def fitted(critic: Critic, cost: Cost, d: int, total: int, key: Key, state: CriticState | None) -> CriticState:
     """Return the critic after `total` evaluations in all, in pairs around 0 as wide as the held-out points are."""
     spent = 0 if state is None else state.spent
     made = critic(cost, torch.zeros(d, dtype=torch.float64), evaluations=total - spent, key=key, state=state)
     return made.state
 
 
-def held_to(g: Tensor, truth: Tensor) -> tuple[float, float]:
+def compared(g: Tensor, truth: Tensor) -> tuple[float, float]:
     """Return the median cosine, and the mean squared error over the mean square of the truth."""
     error = (g - truth).square().sum() / truth.square().sum()
     return float(cosine_similarity(g, truth).median()), float(error)
 
 
 def actor(waves: Waves, cost: Cost, d: int, every: int, key: Key, steps: int) -> Iterator[float]:
-    """Yield the true cost along a descent through a critic that is fitted at every so-manieth step only."""
+    """Yield the true cost along a descent through a critic that is fitted at every n-th step only."""
     w = torch.full((d,), 2.0, dtype=torch.float64, requires_grad=True)
     adam, state = torch.optim.Adam([w], lr=0.05), None
-    critic = Critic(hidden=(32,), spread=0.3, steps=40, batch=64, lr=5e-3, every=every, capacity=400)
+    critic = Critic(
+        hidden=(32,), sigma=0.3, gradient_steps=40, batch_size=64, lr=5e-3, train_freq=every, buffer_size=400
+    )
     for step in range(steps):
         yield float(waves.value(w.detach()))
         e = critic(cost, w.detach(), evaluations=16, key=key.child(step), state=state)
@@ -165,39 +165,35 @@ def fitted_cosine(seed: int, fast: bool, shown: int, labels: str = "true") -> fl
     waves = Waves.drawn(d, 1.0, key.child("waves"))
     at = points(HELD_OUT, d, key.child("held out"))
     if shown == 0:
-        net = learner().begun(None).remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
+        net = learner().init().remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
         net = replace(net, weights=net.start(1, key), scales=net.normalised()[2])
-        return held_to(net.gradient(at), waves.gradient(at))[0]
-    cost = waves.cost(0.0, key) if labels == "true" else Cost(lambda x: waves.value(x.flip(0)))
-    state = taught(learner(150 if fast else 400), cost, d, shown, key.child("fresh"), None)
-    return held_to(state.gradient(at), waves.gradient(at))[0]
+        return compared(net.gradient(at), waves.gradient(at))[0]
+    cost = waves.cost(0.0, key) if labels == "true" else Cost(lambda x: waves.value(x.flip(0)), check_rows=False)
+    state = fitted(learner(150 if fast else 400), cost, d, shown, key.child("fresh"), None)
+    return compared(state.gradient(at), waves.gradient(at))[0]
 
 
-@row(
-    "L42",
-    says="A critic is a second cost, known, trainable and differentiable: after training its gradient is the cost's",
-    measures="median cosine of ∇ĉ to ∇f at held-out points after 1,000 evaluations (5 dimensions)",
-    criterion=AtLeast(0.9),
-    wrong={"costs shuffled": lambda seed, fast: fitted_cosine(seed, fast, 1000, "shuffled")},
-)
+@row("L42", AtLeast(0.9), wrong={"costs shuffled": lambda seed, fast: fitted_cosine(seed, fast, 1000, "shuffled")})
 def cosine_after_training(seed: int, fast: bool) -> float:
+    """A critic is a second cost, known, trainable and differentiable: after training its gradient is the cost's.
+
+    Measures: median cosine of ∇ĉ to ∇f at held-out points after 1,000 evaluations (5 dimensions).
+    """
     return fitted_cosine(seed, fast, 1000)
 
 
-@row(
-    "L42",
-    says="Before training its gradient knows nothing of the cost",
-    measures="|mean| of the median cosine of ∇ĉ to ∇f, of 20 critics before training",
-    criterion=AtMost(0.3),
-    wrong={"a trained critic": lambda seed, fast: cosine_after_training(seed, fast)},
-)
+@row("L42", AtMost(0.3), wrong={"a trained critic": lambda seed, fast: cosine_after_training(seed, fast)})
 def cosine_before_training(seed: int, fast: bool) -> float:
+    """Before training its gradient knows nothing of the cost.
+
+    Measures: |mean| of the median cosine of ∇ĉ to ∇f, of 20 critics before training.
+    """
     return abs(float(np.mean([fitted_cosine(1000 * seed + i, fast, 0) for i in range(20)])))
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for case in {record.config["case"]: None for record in records}:
-        cosines = [[r["cosine"] for r in record.rows if r["part"] == "fit"] for record in select(records, case=case)]
+        cosines = by_seed(select(records, case=case), "cosine", part="fit")
         said = ", ".join(f"{c:.2f} after {n:,}" for c, n in zip(np.median(cosines, 0), SHOWN, strict=False))
         judge.note(f"{case}: cosine of ∇ĉ to ∇f {said} evaluations; D = {middle(records, case, 'critic')[0]:.3g}")
         if CASES[case][2] == 0 and not config.fast:
@@ -239,8 +235,7 @@ def laws(records: list[Record], case: str, judge: Judge) -> None:
 
 def errors(records: list[Record], case: str, method: str) -> np.ndarray:
     """Return the errors of each seed at every number of pairs, (seeds, pairs)."""
-    rows = [[r["error"] for r in record.rows if r.get("method") == method] for record in select(records, case=case)]
-    return np.array(rows)
+    return by_seed(select(records, case=case), "error", method=method)
 
 
 def middle(records: list[Record], case: str, method: str) -> np.ndarray:
@@ -249,8 +244,7 @@ def middle(records: list[Record], case: str, method: str) -> np.ndarray:
 
 def values(records: list[Record], case: str, every: int) -> np.ndarray:
     """Return the true cost at every step of the actor, (seeds, steps)."""
-    rows = [[r["value"] for r in record.rows if r.get("every") == every] for record in select(records, case=case)]
-    return np.array(rows)
+    return by_seed(select(records, case=case), "value", every=every)
 
 
 def figure(records: list[Record], config: Config) -> Path:
@@ -262,33 +256,27 @@ def figure(records: list[Record], config: Config) -> Path:
         for ax, case in zip(axes, cases, strict=False):
             d, omega, tau = CASES[case]
             for method, name in METHODS.items():
-                band(ax, PAIRS, errors(records, case, method), styles[name], method)
-            ax.axvline(d + 1, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), label="m = d + 1")
+                band(ax, PAIRS, errors(records, case, method), styles[name], label=method)
+            ax.axvline(d + 1, **REFERENCE, label="m = d + 1")
             title = f"{case}: d = {d}, ω = {omega:g}, noise {tau:g}"
             ax.set(xscale="log", yscale="log", xlabel="antithetic pairs m at each point", ylabel="E‖ĝ − ∇f‖²/E‖∇f‖²")
             ax.set_title(title)
         for case, how in plots.method_styles(cases).items():
-            mine = select(records, case=case)
-            each = np.array([[r["cosine"] for r in record.rows if r["part"] == "fit"] for record in mine])
-            band(axes[4], SHOWN[: each.shape[1]], each, how, case)
+            each = by_seed(select(records, case=case), "cosine", part="fit")
+            band(axes[4], SHOWN[: each.shape[1]], each, how, label=case)
         axes[4].set(xscale="log", ylim=(-0.1, 1.02), xlabel="evaluations the critic is fitted to")
         axes[4].set(ylabel="median cosine of ∇ĉ to ∇f", title="At points it has not seen")
         for every, line, colour in zip(REFITS, plots.LINES, (plots.VERMILLION, plots.BLUE, plots.BLACK), strict=False):
             each = values(records, cases[0], every)
             label = {1: "at every step", 10: "at every 10th"}.get(every, "once")
             how = plots.MethodStyle(colour, line, "")
-            band(axes[5], range(each.shape[1]), each, how, f"fitted {label}")
+            band(axes[5], range(each.shape[1]), each, how, label=f"fitted {label}")
         axes[5].set(xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
         axes[5].set_title(f"Stale critics, {cases[0]}")
         for ax in axes[: len(cases)] + axes[4:]:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2, fontsize=8)
+            legend_below(ax, down=0.17)
         drawing.suptitle(f"Critics of 4 costs, held to the truth at {HELD_OUT} points; median and range of seeds")
     return plots.save(drawing, config.out / "critic_quality.png")
-
-
-def band(ax: Axes, x: Sequence[float], each: np.ndarray, how: plots.MethodStyle, label: str) -> None:
-    ax.fill_between(x, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
-    ax.plot(x, np.median(each, 0), color=how.color, linestyle=how.linestyle, marker=how.marker, label=label)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from typing import Any, Self
 
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.data import digits
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import band, legend_below
+from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
 
 import numpy as np
 import torch
@@ -48,8 +49,6 @@ class Config(Flags):
     """Hidden units of the nets; the number of weights grows with them, that of outputs does not."""
     repeats: int = 200
     """Estimates of each gradient."""
-    out: Path = Path("results/cut")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=1, repeats=40, widths=(10, 90), processes=1)
@@ -171,23 +170,15 @@ def prediction(below: nn.Module, above: nn.Module, x: Tensor, y: Tensor, truth: 
 
 def by_width(records: list[Record], what: str, x: str = "weights", **wanted: object) -> tuple[np.ndarray, np.ndarray]:
     """Return the number of weights, or another x, and a quantity of each seed (seeds, x)."""
-    rows = [[r for r in record.rows if all(r.get(k) == v for k, v in wanted.items())] for record in records]
-    return np.array([r[x] for r in rows[0]]), np.array([[r[what] for r in mine] for mine in rows])
+    return values(records[:1], x, **wanted).astype(int), by_seed(records, what, **wanted)
 
 
-def slope(x: np.ndarray, each: np.ndarray) -> np.ndarray:
-    """Return each seed's log-log slope."""
-    return np.polyfit(np.log(x), np.log(each).T, 1)[0]
-
-
-@row(
-    "L37",
-    says="The cost may be a black box while the network is not: only the cost's own gradient is estimated",
-    measures="relative error at the weights over that at the output, one pair of evaluations a sample",
-    criterion=AtLeast(50),
-    wrong={"cut at the weights both times": lambda seed, fast: gain(seed, fast, "weights")},
-)
+@row("L37", AtLeast(50), wrong={"cut at the weights both times": lambda seed, fast: gain(seed, fast, "weights")})
 def gain_of_the_cut(seed: int, fast: bool) -> float:
+    """The cost may be a black box while the network is not: only the cost's own gradient is estimated.
+
+    Measures: relative error at the weights over that at the output, one pair of evaluations a sample.
+    """
     return gain(seed, fast, "output")
 
 
@@ -215,14 +206,12 @@ def departure(seed: int, drawn_anew: bool = False) -> float:
     return float((ours - truth).abs().max() / truth.abs().max())
 
 
-@row(
-    "L37",
-    says="The gradient of the weights is the exact Jacobian of the network times that very estimate",
-    measures="largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev",
-    criterion=AtMost(1e-10),
-    wrong={"another estimate": lambda seed, fast: departure(seed, drawn_anew=True)},
-)
+@row("L37", AtMost(1e-10), wrong={"another estimate": lambda seed, fast: departure(seed, drawn_anew=True)})
 def jacobian_times_the_estimate(seed: int, fast: bool) -> float:
+    """The gradient of the weights is the exact Jacobian of the network times that very estimate.
+
+    Measures: largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev.
+    """
     return departure(seed)
 
 
@@ -236,16 +225,16 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         cosines = [np.median(by_width(records, "cosine", stage=stage, cut=cut)[1][:, -1]) for cut in CUTS]
         said = ", ".join(f"{c:.3f} at the {cut}" for c, cut in zip(cosines, CUTS, strict=True))
         judge.note(f"{stage}: cosine to the truth {said}")
-        band = 0.7 if config.fast else 0.35  # two widths and one seed say little of a slope
-        for cut, each, low, high in (("weights", at_weights, 0.9, 1.1), ("output", at_output, -band, band)):
-            power = np.median(slope(w, each))
+        most = 0.7 if config.fast else 0.35  # two widths and one seed say little of a slope
+        for cut, each, low, high in (("weights", at_weights, 0.9, 1.1), ("output", at_output, -most, most)):
+            power = np.median(slopes(w, each))
             judge(
                 low <= power <= high,
                 f"{stage}: at the {cut} the error grows as d_w^{power:.2f} (needs {low:g} to {high:g})",
             )
     d, errors = by_width(records, "error", x="outputs", stage="made-up targets")
     _, predicted = by_width(records, "predicted", x="outputs", stage="made-up targets")
-    powers = np.median(slope(d, errors)), np.median(slope(d, predicted))
+    powers = np.median(slopes(d, errors)), np.median(slopes(d, predicted))
     judge.note(f"made-up targets: at the output the error grows as d_y^{powers[0]:.2f}, predicted {powers[1]:.2f}")
     for cut in CUTS:
         off = values(records, "error", cut=cut) / values(records, "predicted", cut=cut)
@@ -270,25 +259,20 @@ def figure(records: list[Record], config: Config) -> Path:
                 how = styles[name]
                 for stage, fill in zip(STAGES, (how.color, "white"), strict=True):
                     w, each = by_width(records, what, stage=stage, cut=cut)
-                    ax.fill_between(w, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
-                    ax.loglog(w, np.median(each, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
-                              markerfacecolor=fill, label=f"at the {cut}, {stage}")  # fmt: skip
+                    band(ax, w, each, how, markerfacecolor=fill, label=f"at the {cut}, {stage}")
                     if what == "error":
                         predicted = np.median(by_width(records, "predicted", stage=stage, cut=cut)[1], 0)
                         ax.loglog(w, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
-            ax.set(xlabel="weights of the net, d_w", ylabel=label)
+            ax.set(xscale="log", yscale="log", xlabel="weights of the net, d_w", ylabel=label)
         axes[0].set_title("Error; dashes: predicted")
         axes[1].set_title("Angle")
         d, each = by_width(records, "error", x="outputs", stage="made-up targets")
-        how = styles[CUTS["output"]]
-        axes[2].fill_between(d, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
-        look = {"color": how.color, "linestyle": how.linestyle, "marker": how.marker}
-        axes[2].loglog(d, np.median(each, 0), **look, label="at the output")
+        band(axes[2], d, each, styles[CUTS["output"]], label="at the output")
         predicted = np.median(by_width(records, "predicted", x="outputs", stage="made-up targets")[1], 0)
         axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), label="predicted")
         axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²", title="More outputs, same hidden layer")
         for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=1, fontsize=8)
+            legend_below(ax, 1, down=0.2)
         drawing.suptitle(
             f"One antithetic pair of evaluations for each of {BATCH} digits; median of {len(records)} seeds, bands: all"
         )

@@ -13,19 +13,19 @@ way of getting a gradient pays for what it evaluates, forward passes and fits of
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from experiments.common.data import wine
-from experiments.common.frame import Flags, Judge, column, main, select
-from experiments.common.tuning import TUNING_SEEDS, Setting, calls_to_goal, choose, settings_of
+from experiments.common.drawing import REFERENCE, band, legend_below
+from experiments.common.frame import Judge, column, main, select
+from experiments.common.tuning import TUNING_SEEDS, TunedFlags, calls_to_goal, choose, settings_of
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -43,7 +43,7 @@ AT_WEIGHTS = "smoothing at the weights"
 
 
 def critic(sigma: float) -> Critic:
-    return Critic(hidden=(64,), spread=sigma, steps=10, batch=128, capacity=4096)
+    return Critic(hidden=(64,), sigma=sigma, gradient_steps=10, batch_size=128, buffer_size=4096)
 
 
 METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # style, estimator at radius σ
@@ -55,25 +55,21 @@ METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # s
 
 
 @dataclass(frozen=True)
-class Config(Flags):
+class Config(TunedFlags):
     """What is run; the flags of the script."""
 
-    seeds: int = 5
-    """Seeds, from the first on: repetitions of everything."""
     budget: int = 60_000
     """Calls of the forest a run may make."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Run the trials: each method the same grid, on seeds of their own; write what came out."""
-    methods: tuple[str, ...] = field(default_factory=lambda: tuple(METHODS))
+    methods: tuple[str, ...] = tuple(METHODS)
     """Which to run."""
-    out: Path = Path("results/learned_simulator")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=1, budget=2_000, processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
+    if not config.tune:
+        yield Job("flatness", {"method": "flatness"}, config.first_seed)
     for name in config.methods:
         if not config.tune:
             for seed in config.all_seeds:
@@ -117,7 +113,10 @@ def orders(n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
 
 def run(job: Job, record: Record) -> dict[str, Any]:
     """Train until the budget is spent; return the calls until the mean cost of fresh wines was at the goal."""
-    name, key, budget = job.config["method"], Key(job.seed), job.config["budget"]
+    name, key = job.config["method"], Key(job.seed)
+    if name == "flatness":
+        return {"flat": flatness(key)}
+    budget = job.config["budget"]
     net, ledger, picks = network(key.child("net")), Cost(cost_of), key.child("minibatch").generator()
     adam = torch.optim.Adam(net.parameters(), lr=job.config["lr"])
     step = learner(name, net, job.config["sigma"], ledger, key.child("gradient"))
@@ -178,20 +177,12 @@ def flatness(key: Key) -> float:
     return float(still.double().mean())
 
 
-def choose_settings(records: list[Record]) -> None:
-    trials: dict[str, dict[Setting, list[Record]]] = {}
-    for record in records:
-        setting = (("lr", record.config["lr"]), ("sigma", record.config["sigma"]))
-        trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
-    choose(trials, TUNED, lambda runs: max(0.0, float(np.mean(column(runs, "cost"))) - GOAL))
-
-
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     if config.tune:
-        choose_settings(records)
+        choose(records, TUNED, lambda runs: max(0.0, float(np.mean(column(runs, "cost"))) - GOAL))
         judge(True, f"{len(records)} trials; settings written to {TUNED.name}")
         return
-    flat = flatness(Key(config.first_seed))
+    flat = column(select(records, method="flatness"), "flat")[0]
     judge(flat >= 0.95, f"the forest is flat: {flat:.1%} of wines cost the same 10⁻⁶ away anywhere (needs 95 %)")
     calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
     for name, each in calls.items():
@@ -200,8 +191,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{name}: median {np.median(each):,.0f} calls to a mean cost of {GOAL:g} ({np.isfinite(each).sum()} of "
             f"{len(each)} seeds), {np.median(ends):.3f} at the end"
         )
-    if config.fast:
-        judge(all(len(record.rows) > 2 for record in records), "every method trains (a fast pass judges no more)")
+    if not config.compares:
+        runs = [record for name in config.methods for record in select(records, method=name)]
+        judge(all(len(run.rows) > 2 for run in runs), f"every method trains ({config.why_no_more})")
         return
     cut = [name for name in config.methods if name != AT_WEIGHTS]
     judge(
@@ -220,13 +212,11 @@ def figure(records: list[Record], config: Config) -> Path:
             mine, how = select(records, method=name), plots.METHODS[METHODS[name][0]]
             x = np.array([row["evaluations"] for row in mine[0].rows])
             each = np.array([[row["cost"] for row in record.rows][: len(x)] for record in mine])
-            ax.fill_between(x, each.min(0), each.max(0), color=how.color, alpha=0.15, lw=0)
-            ax.plot(x, np.median(each, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
-                    markevery=max(1, len(x) // 8), label=name)  # fmt: skip
-        ax.axhline(GOAL, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+            band(ax, x, each, how, markevery=max(1, len(x) // 8), label=name)
+        ax.axhline(GOAL, **REFERENCE)
         ax.set(xlabel="calls of the forest, all counted", ylabel="1 − P(grower asked for), fresh orders", ylim=(0, 0.8))
         ax.set_title(f"A net learns through a random forest; median and range of {config.seeds} seeds")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
+        legend_below(ax, down=0.14, fontsize=None)
     return plots.save(drawing, config.out / "learned_simulator.png")
 
 

@@ -17,18 +17,18 @@ forward passes and those a critic is fitted to included: calls are rows of one i
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from experiments.common.data import Data, digits
-from experiments.common.frame import Flags, Judge, column, main, select
-from experiments.common.tuning import TUNING_SEEDS, Setting, calls_to_goal, choose, settings_of
+from experiments.common.drawing import REFERENCE, legend_below, look
+from experiments.common.frame import Judge, column, main, select
+from experiments.common.tuning import TUNING_SEEDS, TunedFlags, calls_to_goal, choose, settings_of
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 
@@ -59,7 +59,7 @@ class Method:
 
 
 def critic(sigma: float) -> Critic:
-    return Critic(hidden=(64,), spread=sigma, steps=8, batch=128, capacity=4096)
+    return Critic(hidden=(64,), sigma=sigma, gradient_steps=8, batch_size=128, buffer_size=4096)
 
 
 def residual(sigma: float) -> Residual:
@@ -91,19 +91,13 @@ METHODS = {
 
 
 @dataclass(frozen=True)
-class Config(Flags):
+class Config(TunedFlags):
     """What is run; the flags of the script."""
 
-    seeds: int = 5
-    """Seeds, from the first on: repetitions of everything."""
     budget: int = 150_000
     """Calls of the cost a run may make."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Run the trials: each method the same grid, on seeds of their own; write what came out."""
-    methods: tuple[str, ...] = field(default_factory=lambda: tuple(METHODS))
+    methods: tuple[str, ...] = tuple(METHODS)
     """Which to run."""
-    out: Path = Path("results/revealed")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=1, budget=3_000, processes=1)
@@ -263,18 +257,9 @@ class Learner:
             p.grad = part.view(p.shape)
 
 
-def choose_settings(records: list[Record]) -> None:
-    """Write for each method the setting that needed the fewest calls."""
-    trials: dict[str, dict[Setting, list[Record]]] = {}
-    for record in records:
-        setting = (("lr", record.config["lr"]), ("sigma", record.config["sigma"]))
-        trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
-    choose(trials, TUNED, lambda runs: max(0.0, GOAL - float(np.mean(column(runs, "accuracy")))))
-
-
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     if config.tune:
-        choose_settings(records)
+        choose(records, TUNED, lambda runs: max(0.0, GOAL - float(np.mean(column(runs, "accuracy")))))
         judge(True, f"{len(records)} trials; settings written to {TUNED.name}")
         return
     calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
@@ -284,8 +269,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{METHODS[name].knows}, {name}: median {np.median(each):,.0f} calls to {GOAL:.0%} "
             f"({np.isfinite(each).sum()} of {len(each)} seeds), at the end {np.median(accuracy):.1%} right"
         )
-    if config.fast:
-        judge(all(len(record.rows) > 2 for record in records), "every method trains (a fast pass judges no more)")
+    if not config.compares:
+        judge(all(len(record.rows) > 2 for record in records), f"every method trains ({config.why_no_more})")
         return
     others = [name for name in config.methods if name != "backprop"]
     judge(
@@ -333,15 +318,14 @@ def figure(records: list[Record], config: Config) -> Path:
                 grid, each = grid[there], each[:, there]
                 middle, low, high = (np.nanquantile(each, q, axis=0) for q in (0.5, 0, 1))
                 ax.fill_between(grid, low, high, color=how.color, alpha=0.15, lw=0)
-                ax.plot(grid, middle, color=how.color, linestyle=how.linestyle, marker=how.marker, markevery=10,
-                        label=f"{name} ({METHODS[name].knows})")  # fmt: skip
+                ax.plot(grid, middle, **look(how, markevery=10, label=f"{name} ({METHODS[name].knows})"))
         for ax in axes:
             ax.set_xscale("log")
             ax.set_xlabel("calls of the cost, all counted")
-        axes[0].axhline(GOAL, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[0].axhline(GOAL, **REFERENCE)
         axes[0].set(ylabel="test images right", ylim=(0, 1), title="Learning digits")
         axes[1].set(ylabel="cosine to ∂C/∂ȳ of cross-entropy", title="The gradient at the output, mean of a batch")
-        axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8)
+        legend_below(axes[0], down=0.14)
         drawing.suptitle(f"Same net, data and batches of {BATCH}; median and range of {config.seeds} seeds")
     return plots.save(drawing, config.out / "revealed.png")
 

@@ -19,7 +19,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.drawing import GREY, legend_below
+from experiments.common.frame import Flags, Judge, by_seed, main
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ from rllab import BlackBox, Key, plots
 from rllab import estimators as est
 from rllab.runs import Job, Record
 
-PLACES = np.linspace(-1.45, 1.45, 30)  # of x, none on the jump
+POINTS = np.linspace(-1.45, 1.45, 30)  # of x, none on the jump
 TARGETS = (1.0, 0.3)
 SIGMAS = (0.1, 0.2, 0.5, 1.0)
 AT = -0.1  # where radii are compared
@@ -41,28 +42,26 @@ SMOOTH_SIGMAS = (0.05, 0.1, 0.2, 0.4)
 class Config(Flags):
     """What is run; the flags of the script."""
 
-    rows: int = 4_000
-    """Antithetic pairs at each place, for each seed."""
-    out: Path = Path("results/scope")
-    """Folder of records and figures."""
+    pairs: int = 4_000
+    """Antithetic pairs at each point, for each seed."""
 
     def faster(self) -> Self:
-        return replace(self, seeds=2, rows=2_000, processes=1)
+        return replace(self, seeds=2, pairs=2_000, processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
     for seed in config.all_seeds:
-        yield Job(f"scope-{seed}", {"rows": config.rows}, seed)
+        yield Job(f"scope-{seed}", {"pairs": config.pairs}, seed)
 
 
 def run(job: Job, record: Record) -> None:
     """Estimate both ways: along x, over radii, and for a smooth block."""
-    key, rows = Key(job.seed), job.config["rows"]
-    places = [("place", step, float(x), 0.5) for x in PLACES]
-    places += [("radius", step, AT, sigma) for sigma in SIGMAS] + [("radius", slope, AT, s) for s in SMOOTH_SIGMAS]
+    key, pairs = Key(job.seed), job.config["pairs"]
+    points = [("place", step, float(x), 0.5) for x in POINTS]
+    points += [("radius", step, AT, sigma) for sigma in SIGMAS] + [("radius", slope, AT, s) for s in SMOOTH_SIGMAS]
     for t in TARGETS:
-        for i, (part, block, x, sigma) in enumerate(places):
-            made = both(block, x, t, sigma, rows, key.child(repr(t), i))
+        for i, (part, block, x, sigma) in enumerate(points):
+            made = both(block, x, t, sigma, pairs, key.child(repr(t), i))
             record.append({"part": part, "block": block.__name__, "x": x, "t": t, "sigma": sigma, **made})
 
 
@@ -75,11 +74,11 @@ def slope(x: Tensor) -> Tensor:
     return torch.sigmoid(2 * x)
 
 
-def both(f: Callable[[Tensor], Tensor], x: float, t: float, sigma: float, rows: int, key: Key) -> dict[str, float]:
+def both(f: Callable[[Tensor], Tensor], x: float, t: float, sigma: float, pairs: int, key: Key) -> dict[str, float]:
     """Return the means of both kinds of estimates, and their standard errors."""
     made = {}
     for name in ("local", "to cost"):
-        at = torch.full((rows, 1), x, dtype=torch.float64, requires_grad=True)
+        at = torch.full((pairs, 1), x, dtype=torch.float64, requires_grad=True)
         smoothing = est.GaussianSmoothing(sigma)
         if name == "local":  # a step is declared smooth, which it is not
             box = BlackBox(f, smoothing, 2, smooth=True, check_rows=False, key=key)
@@ -88,7 +87,7 @@ def both(f: Callable[[Tensor], Tensor], x: float, t: float, sigma: float, rows: 
             box = BlackBox(f, smoothing, 2, downstream=lambda y: (y[:, 0] - t) ** 2, check_rows=False, key=key)
             box(at).sum().backward()
         assert at.grad is not None
-        made |= {name: at.grad.mean().item(), f"{name} error": at.grad.std().item() / rows**0.5}
+        made |= {name: at.grad.mean().item(), f"{name} error": at.grad.std().item() / pairs**0.5}
     return made
 
 
@@ -104,15 +103,14 @@ def exact_slope(x: float, t: float) -> float:
 
 def mean(records: list[Record], name: str, **wanted: object) -> tuple[np.ndarray, np.ndarray]:
     """Return the mean over seeds of a kind of estimate, row by row, and its standard error."""
-    rows = [[r for r in record.rows if all(r[k] == v for k, v in wanted.items())] for record in records]
-    each, errors = (np.array([[r[what] for r in mine] for mine in rows]) for what in (name, f"{name} error"))
-    return each.mean(0), np.sqrt((errors**2).sum(0)) / len(rows)
+    each, errors = (by_seed(records, what, **wanted) for what in (name, f"{name} error"))
+    return each.mean(0), np.sqrt((errors**2).sum(0)) / len(records)
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for t in TARGETS:
         got, error = mean(records, "to cost", part="place", t=t)
-        worst = (np.abs(got - exact(PLACES, t, 0.5)) / np.maximum(error, 1e-9)).max()
+        worst = (np.abs(got - exact(POINTS, t, 0.5)) / np.maximum(error, 1e-9)).max()
         judge(
             worst <= 6.5, f"t = {t}: to the cost, at most {worst:.1f} standard errors off the exact slope (needs 6.5)"
         )
@@ -127,9 +125,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         off = abs(got[0] / exact_slope(AT, t) - 1)
         judge(off <= 0.1, f"t = {t}: for a smooth block it is off by {off:.1%} at σ = {SMOOTH_SIGMAS[0]} (needs 10 %)")
     got, _ = mean(records, "local", part="place", t=0.3)
-    near = (PLACES < 0) & (PLACES > -0.6)
-    opposite = (got[near] * exact(PLACES[near], 0.3, 0.5) < 0).mean()
-    judge(opposite == 1, f"t = 0.3: just before the jump the local form has the wrong sign at {opposite:.0%} of places")
+    near = (POINTS < 0) & (POINTS > -0.6)
+    opposite = (got[near] * exact(POINTS[near], 0.3, 0.5) < 0).mean()
+    judge(opposite == 1, f"t = 0.3: just before the jump the local form has the wrong sign at {opposite:.0%} of points")
 
 
 def figure(records: list[Record], config: Config) -> Path:
@@ -142,10 +140,10 @@ def figure(records: list[Record], config: Config) -> Path:
             for name, (colour, marker) in looks.items():
                 got, error = mean(records, name, part="place", t=t)
                 ax.errorbar(
-                    PLACES, got, 2 * error, color=colour, marker=marker, linestyle="", label=f"estimated, {name}"
+                    POINTS, got, 2 * error, color=colour, marker=marker, linestyle="", label=f"estimated, {name}"
                 )
             ax.plot(fine, exact(fine, t, 0.5), color="#000000", label="exact slope of E (f(x + σu) − t)²")
-            ax.axhline(0, color="#666666", linewidth=0.8)
+            ax.axhline(0, color=GREY, linewidth=0.8)
             ax.set(xlabel="x; the step is at 0", ylabel="slope of the cost", title=f"Step, cost (f − {t:g})², σ = 0.5")
         for block, sigmas, fill in (("step", SIGMAS, True), ("slope", SMOOTH_SIGMAS, False)):
             for name, (colour, marker) in looks.items():
@@ -157,12 +155,12 @@ def figure(records: list[Record], config: Config) -> Path:
                                  linestyle=plots.SOLID if fill else plots.DASHED,
                                  markerfacecolor=colour if fill else "white", label=f"{block}, {name}")  # fmt: skip
         axes[2].axhline(1, color="#000000", linewidth=0.9)
-        axes[2].axhline(0, color="#666666", linewidth=0.8)
+        axes[2].axhline(0, color=GREY, linewidth=0.8)
         axes[2].set(
             xscale="log", xlabel="smoothing radius σ", ylabel="estimate/exact slope", title=f"x = {AT:g}, t = 0.3"
         )
         for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.17), fontsize=8)
+            legend_below(ax, 1, down=0.17)
         drawing.suptitle(
             f"A block that jumps, estimated alone or with what follows; {config.seeds} seeds, bars: 2 s.e."
         )

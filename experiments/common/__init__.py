@@ -1,1 +1,1 @@
-"""What experiments share: the frame, rows of the lecture, data sets, tuning, bounds and random graphs."""
+"""What experiments share: the frame, claims, drawing, rows of the lecture, data sets, tuning, bounds, random graphs."""

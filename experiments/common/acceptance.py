@@ -3,14 +3,15 @@
 A statement is a row, L1 … L83 as the lecture makes them in order, T1 … T7 what its spoken version adds. A function that
 measures it stands in the file that proves it and registers itself:
 
-    @row(
-        "L50",
-        says="A mini-batch is an average of gradients, so its variance falls with its size",
-        measures="log-log slope of the variance in the size",
-        criterion=Within(-1.05, -0.95),
-        wrong={"the sum instead of the mean": lambda seed, fast: ...},
-    )
-    def variance_of_batches(seed: int, fast: bool) -> float: ...
+    @row("L50", Within(-1.05, -0.95), wrong={"the sum instead of the mean": {"summed": True}})
+    def variance_of_batches(seed: int, fast: bool, summed: bool = False) -> float:
+        '''A mini-batch is an average of gradients, so its variance falls with its size.
+
+        Measures: log-log slope of the variance in the size.
+        '''
+
+Its docstring is what the table says: the statement, what the number is, and a caveat, if there is one, after `Note:`.
+A wrong version is the same function with other arguments, or another one of (seed, fast).
 
 A criterion is set on seeds 0 to 9 and checked once on 10 to 19; a wrong version must fail it. One that was changed
 after a look at those is checked on ten seeds that come after them (`fresh`). The table is made by
@@ -22,6 +23,7 @@ Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient desce
 from __future__ import annotations
 
 import importlib
+import inspect
 import math
 import re
 import statistics
@@ -239,24 +241,26 @@ REGISTRY: list[Row] = []
 
 def row(
     ids: str | tuple[str, ...],
-    *,
-    says: str,
-    measures: str,
     criterion: Criterion,
-    wrong: Mapping[str, Measure] | None = None,
+    *,
+    wrong: Mapping[str, Measure | Mapping[str, object]] | None = None,
     seeds: Seeds = "worst",
-    note: str = "",
     fresh: int = FRESH,
 ) -> Callable[[AMeasure], AMeasure]:
     """Register the function below as a measurement of these rows; a row may have several, all of which must hold.
 
+    Args:
+        wrong: other arguments with which the function measures a wrong version, or another function.
+
     Raises:
-        ValueError: on an unknown id, or a function that is registered for it already.
+        ValueError: on an unknown id, a docstring without `Measures:`, or a function that is registered already.
     """
 
     def register(measure: AMeasure) -> AMeasure:
         several = (ids,) if isinstance(ids, str) else tuple(ids)
-        new = Row(several, says, measures, criterion, measure, wrong or {}, seeds, note, fresh)
+        versions = {what: _version(measure, change) for what, change in (wrong or {}).items()}
+        says, measures, note = _described(measure)
+        new = Row(several, says, measures, criterion, measure, versions, seeds, note, fresh)
         for old in REGISTRY:
             if old.where == new.where and set(old.ids) & set(new.ids):
                 raise ValueError(f"row {'/'.join(new.ids)}: {new.where} is registered for it already")
@@ -264,6 +268,21 @@ def row(
         return measure
 
     return register
+
+
+def _version(measure: Callable[..., float], change: Measure | Mapping[str, object]) -> Measure:
+    """Return a measure that is another function, or the same one with other arguments."""
+    if isinstance(change, Mapping):
+        return lambda seed, fast: measure(seed, **{"fast": fast, **change})
+    return change
+
+
+def _described(measure: Measure) -> tuple[str, str, str]:
+    """Return statement, what is measured, and the note, each on one line and without its full stop."""
+    says, _, rest = (inspect.getdoc(measure) or "").partition("\n\nMeasures: ")
+    measures, _, note = rest.partition("\n\n")[0].partition("\nNote: ")
+    says, measures, note = (" ".join(text.split()).removesuffix(".") for text in (says, measures, note))
+    return says, measures, note
 
 
 def proofs(id: str, registry: Sequence[Row] | None = None) -> list[Row]:

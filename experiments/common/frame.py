@@ -30,13 +30,14 @@ from rllab.runs.job import Worker
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import ArrayLike
 
 SHARED = ("seeds", "processes", "out", "replot", "resume")  # flags on which no single number depends
 
 
 @dataclass(frozen=True)
 class Flags:
-    """Flags of every experiment; a subclass adds its own, and a default for `out`."""
+    """Flags of every experiment; a subclass adds its own."""
 
     first_seed: ClassVar[int] = 0
     seeds: int = 10
@@ -44,7 +45,7 @@ class Flags:
     processes: int = 2
     """Runs at a time, one thread each."""
     out: Path = Path("results")
-    """Folder of records and figures."""
+    """Folder of records and figures; by default one of results, named after the script."""
     fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """A pass of a few seconds, in one process."""
     replot: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -80,7 +81,7 @@ class Judge:
     def __init__(self) -> None:
         self.verdicts: list[bool] = []
 
-    def __call__(self, holds: bool | np.bool_, text: str) -> None:
+    def __call__(self, holds: bool | np.bool_ | np.ndarray, text: str) -> None:
         """Print one claim; `text` holds what was measured, and in brackets what it takes."""
         self.verdicts.append(bool(holds))
         print(f"  {'holds' if holds else 'FAILS'}  {text}")
@@ -114,7 +115,7 @@ def main(
         run: at the top level of the script, for it is sent to other processes.
         describe: what to say of a finished run.
     """
-    config = tyro.cli(config_class, description=description)
+    config = tyro.cli(config_class, description=description, default=with_folder(config_class()))
     config.check()
     if config.fast:
         config = config.faster()
@@ -138,6 +139,14 @@ def main(
     claims(records, config, judge)
     print(f"\nfigure: {figure(records, config)}")
     sys.exit(0 if judge.all_hold else 1)
+
+
+def with_folder(config: AConfig) -> AConfig:
+    """Return a configuration whose default folder is that of its script, results/dimension of dimension.py."""
+    script = sys.modules[type(config).__module__].__file__
+    if config.out != Flags.out or script is None:
+        return config
+    return replace(config, out=Flags.out / Path(script).stem)
 
 
 def select(records: Sequence[Record], **wanted: object) -> list[Record]:
@@ -165,6 +174,24 @@ def values(records: Iterable[Record], name: str, **wanted: object) -> np.ndarray
     if not rows:
         raise ValueError(f"values: no row has {', '.join(f'{k} = {v!r}' for k, v in wanted.items())}")
     return np.array([row[name] for row in rows], float)
+
+
+def by_seed(records: Iterable[Record], name: str, **wanted: object) -> np.ndarray:
+    """Return one number of every row that has these values, a line for each run, (runs, rows).
+
+    Raises:
+        ValueError: if a run has no such row.
+    """
+    import numpy as np
+
+    return np.array([values([record], name, **wanted) for record in records])
+
+
+def slopes(x: ArrayLike, y: ArrayLike) -> np.ndarray:
+    """Return d log y/d log x of a straight line through all points, for each run; y is (runs, points) or (points,)."""
+    import numpy as np
+
+    return np.polyfit(np.log(x), np.log(y).T, 1)[0]
 
 
 def half_width(x: np.ndarray) -> np.ndarray:

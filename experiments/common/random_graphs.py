@@ -6,7 +6,7 @@ import random
 import torch
 
 from rllab import backprop as bp
-from rllab.backprop.explicit import forward
+from rllab.backprop.evaluation import forward
 
 WIDTH, N, NEAR = 3, 2, 1e-4
 

@@ -7,18 +7,48 @@ fewest calls, the median over the seeds, or if none did, that came nearest.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from experiments.common.frame import column
+from experiments.common.frame import Flags, column
 
 import numpy as np
+import tyro
 
 from rllab.files import write_atomically
 from rllab.runs import Record
 
 TUNING_SEEDS = (100, 101)
-Setting = tuple[tuple[str, float], ...]
+TUNED = ("lr", "sigma")  # what a setting consists of
+
+
+@dataclass(frozen=True)
+class TunedFlags(Flags):
+    """Flags of a script whose methods are tuned; a subclass lists them as the default of `methods`."""
+
+    seeds: int = 5
+    """Seeds, from the first on: repetitions of everything."""
+    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the trials: each method the same grid, on seeds of their own; write what came out."""
+    methods: tuple[str, ...] = ()
+    """Which to run."""
+
+    def check(self) -> None:
+        super().check()
+        known = type(self).methods
+        if not self.methods or not set(self.methods) <= set(known):
+            raise ValueError(f"--methods must be some of {', '.join(map(repr, known))}, got {' '.join(self.methods)}")
+
+    @property
+    def compares(self) -> bool:
+        """Whether methods are held against each other: all of them, and not in a fast pass."""
+        return not self.fast and set(self.methods) == set(type(self).methods)
+
+    @property
+    def why_no_more(self) -> str:
+        return "a fast pass judges no more" if self.fast else "no more is judged of some methods alone"
 
 
 def settings_of(path: Path) -> dict[str, dict[str, float]]:
@@ -36,22 +66,28 @@ def calls_to_goal(records: Sequence[Record]) -> np.ndarray:
     return np.where(np.isnan(calls), np.inf, calls)
 
 
-def choose(
-    trials: Mapping[str, Mapping[Setting, Sequence[Record]]], path: Path, misses: Callable[[Sequence[Record]], float]
-) -> None:
+def choose(records: Sequence[Record], path: Path, misses: Callable[[Sequence[Record]], float]) -> None:
     """Write every method's best setting, with all its trials, beside those of methods not tried now.
 
     Args:
-        trials: runs by method and setting.
+        records: of all trials; each says its method and its setting.
         misses: how far runs ended from the goal, the smaller the better, for where it was not reached.
     """
+    trials: dict[str, dict[tuple[float, ...], list[Record]]] = {}
+    for record in records:
+        setting = tuple(record.config[name] for name in TUNED)
+        trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
     chosen = json.loads(path.read_text()) if path.exists() else {}
     for method, settings in trials.items():
         scores = {s: (float(np.median(calls_to_goal(runs))), misses(runs)) for s, runs in settings.items()}
         best = min(scores, key=lambda s: scores[s])
         rows = [
-            {**dict(s), "calls": calls if np.isfinite(calls) else None, "missed by": round(miss, 4)}
+            {**named(s), "calls": calls if np.isfinite(calls) else None, "missed by": round(miss, 4)}
             for s, (calls, miss) in scores.items()
         ]
-        chosen[method] = {"settings": dict(best), "seeds": list(TUNING_SEEDS), "trials": rows}
+        chosen[method] = {"settings": named(best), "seeds": list(TUNING_SEEDS), "trials": rows}
     write_atomically(path, (json.dumps(chosen, indent=1) + "\n").encode())
+
+
+def named(setting: tuple[float, ...]) -> dict[str, float]:
+    return dict(zip(TUNED, setting, strict=True))

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.acceptance import AtLeast, AtMost, largest, least, row
-from experiments.common.frame import Flags, Judge, half_width, main, values
-from experiments.lecture.rows.draws import predict
-from experiments.lecture.stacks import compose, layers_of, stack
+from experiments.common.drawing import REFERENCE, every_seed, legends_below, line, look
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
+from experiments.lecture.draws import least_squares, normal, predict, relative, with_ones
+from experiments.lecture.stacks import Layer, compose, layers_of, stack
 
 import numpy as np
 import torch
@@ -32,7 +33,6 @@ from torch import Tensor
 
 from rllab import Key, plots
 from rllab import backprop as bp
-from rllab.noise import standard_normal
 from rllab.runs import Job, Record
 
 DEPTHS = tuple(range(1, 7))
@@ -46,6 +46,7 @@ SHOWN = {"linear": 6, "relu": 3}  # depths whose border between the moons is dra
 ETA, DOWN = 0.02, 0.01  # step size, and the share of the loss of W = 0 that counts as learnt
 LINEAR, RELU = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
 KINDS = {"linear": LINEAR, "relu": RELU}
+Compose = Callable[[list[Layer], Tensor], Layer]
 NAMES = {"linear": "linear layers", "relu": "layers, ReLU between"}
 
 
@@ -68,32 +69,24 @@ def jobs_of(config: Config) -> list[Job]:
     return [Job(f"collapse-{seed}", config.identity, seed) for seed in config.all_seeds]
 
 
-def between(relu: bool) -> bp.Module | None:
-    return bp.ReLU() if relu else None
+def drawn_stack(depth: int, key: Key, *, relu: bool = False) -> tuple[bp.Graph, Tensor]:
+    """Return a stack, with ReLU between its layers or with nothing, and points for it."""
+    sizes = (INPUTS, *(WIDTH,) * (depth - 1), OUTPUTS)
+    graph = stack(sizes, bp.ReLU() if relu else None, bp.SquaredDistance(), key.child("weights"))
+    return graph, normal(key, "x", POINTS, INPUTS)
 
 
-def sizes_of(depth: int) -> tuple[int, ...]:
-    return (INPUTS, *(WIDTH,) * (depth - 1), OUTPUTS)
-
-
-def difference(
-    depth: int,
-    key: Key,
-    *,
-    relu: bool = False,
-    compose: Callable[[list[tuple[Tensor, Tensor]], Tensor], tuple[Tensor, Tensor]] = compose,
-) -> float:
+def difference(depth: int, key: Key, *, relu: bool = False, compose: Compose = compose) -> float:
     """Return the largest difference between a stack and the product of its layers, relative to its largest output."""
-    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = drawn_stack(depth, key, relu=relu)
     a, b = compose(layers_of(graph, graph.weights), x)
-    y = predict(graph, x)
-    return ((y - (x @ a.t() + b)).abs().max() / y.abs().max()).item()
+    return relative(x @ a.t() + b, predict(graph, x))
 
 
 def gradient_difference(depth: int, key: Key) -> float:
     """Return the largest difference of a stack's gradients from those that the product's gradient implies."""
-    graph, x = stack(sizes_of(depth), None, bp.SquaredDistance(), key.child("weights")), points(key)
-    y = standard_normal((len(x), OUTPUTS), key.child("y"), x)
+    graph, x = drawn_stack(depth, key)
+    y = normal(key, "y", len(x), OUTPUTS)
     layers = layers_of(graph, graph.weights)
     one = stack((INPUTS, OUTPUTS), None, bp.SquaredDistance(), key)
     a, b = compose(layers, x)
@@ -103,25 +96,20 @@ def gradient_difference(depth: int, key: Key) -> float:
         below, offset = compose(layers[:k], x)
         above, _ = compose(layers[k + 1 :], dw.t())
         # ∂L/∂W_k = (W_K … W_k+1)ᵀ (G A_k−1ᵀ + g b_k−1ᵀ),   ∂L/∂b_k = (W_K … W_k+1)ᵀ g
-        for ours, theirs in ((dw, above.t() @ (big @ below.t() + small[:, None] * offset)), (db, above.t() @ small)):
-            worst = largest(worst, ((ours - theirs).abs().max() / theirs.abs().max()).item())
+        of_weights = relative(dw, above.t() @ (big @ below.t() + small[:, None] * offset))
+        worst = largest(worst, of_weights, relative(db, above.t() @ small))
     return worst
-
-
-def points(key: Key) -> Tensor:
-    return standard_normal((POINTS, INPUTS), key.child("x"), torch.empty(0, dtype=torch.float64))
 
 
 def unexplained(depth: int, key: Key, *, relu: bool = True) -> float:
     """Return what the best affine fit leaves of a stack."""
-    graph, x = stack(sizes_of(depth), between(relu), bp.SquaredDistance(), key.child("weights")), points(key)
+    graph, x = drawn_stack(depth, key, relu=relu)
     return share_left(x, predict(graph, x))
 
 
 def share_left(x: Tensor, y: Tensor) -> float:
     """Return what the best affine fit leaves of the spread of y: √(1 − R²)."""
-    design = torch.cat([x, x.new_ones(len(x), 1)], 1)
-    left = y - design @ torch.linalg.lstsq(design, y).solution
+    left = y - with_ones(x) @ least_squares(x, y)
     return (left.norm() / (y - y.mean(0)).norm()).item()
 
 
@@ -145,7 +133,8 @@ def moons(count: int, key: Key) -> tuple[Tensor, Tensor]:
 
 def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarray]:
     """Learn the two moons; return the accuracy on new points, and on GRID by how much one moon is preferred."""
-    graph = stack((2, *(WIDTH,) * (depth - 1), 2), between(relu), bp.CrossEntropy(), key.child("weights"))
+    sizes = (2, *(WIDTH,) * (depth - 1), 2)
+    graph = stack(sizes, bp.ReLU() if relu else None, bp.CrossEntropy(), key.child("weights"))
     x, y = moons(SAMPLES, key.child("samples"))
     adam = partial(torch.optim.Adam, lr=0.05)
     trace = bp.fit(graph, x, y, sample_gradients=steps * len(x), batch=None, optimizer=adam, key=key)
@@ -157,22 +146,12 @@ def train(depth: int, relu: bool, steps: int, key: Key) -> tuple[float, np.ndarr
 
 def descend(depth: int, steps: int, key: Key) -> list[dict[str, Any]]:
     """Learn one linear map by gradient descent in a stack; return the loss along the way, in units of that of W = 0."""
-    like = torch.empty(0, dtype=torch.float64)
     graph = stack((SIDE,) * (depth + 1), None, bp.SquaredDistance(), key.child("weights", depth))
-    x = standard_normal((200, SIDE), key.child("x"), like)
-    y = x @ standard_normal((SIDE, SIDE), key.child("map"), like) / math.sqrt(SIDE)
+    x = normal(key, "x", 200, SIDE)
+    y = x @ normal(key, "map", SIDE, SIDE) / math.sqrt(SIDE)
     zero = y.square().sum(1).mean().item()
-    trace = bp.fit(
-        graph,
-        x,
-        y,
-        sample_gradients=steps * len(x),
-        batch=None,
-        eta=ETA,
-        look=20 * len(x),
-        stop=DOWN * zero / 10,
-        key=0,
-    )
+    counted: dict[str, Any] = {"sample_gradients": steps * len(x), "look": 20 * len(x), "stop": DOWN * zero / 10}
+    trace = bp.fit(graph, x, y, batch=None, eta=ETA, key=0, **counted)
     still = graph.backward(x, y, weights=torch.zeros_like(graph.weights)).weights
     moved = largest(*(dw.abs().max().item() for dw, _ in layers_of(graph, still)))
     rows = zip(trace.counts, trace.losses, strict=True)
@@ -197,72 +176,75 @@ def run(job: Job, record: Record) -> None:
     for bottleneck in range(1, SIDE + 1):
         record.append({"part": "rank", "bottleneck": bottleneck, "rank": rank(bottleneck, key.child(bottleneck))})
     for depth in DESCENTS:
-        for line in descend(depth, job.config["descent"], key.child("descent")):
-            record.append(line)
+        for made in descend(depth, job.config["descent"], key.child("descent")):
+            record.append(made)
+
+
+def reversed_product(layers: list[Layer], like: Tensor) -> Layer:
+    """Compose layers in the other order, a mistake."""
+    return compose(layers[::-1], like)
+
+
+def added_biases(layers: list[Layer], like: Tensor) -> Layer:
+    """Compose layers with their biases not multiplied, a mistake."""
+    return compose(layers, like)[0], torch.stack([b for _, b in layers]).sum(0)
 
 
 @row(
     "L57",
-    says="Without a function between them, several linear layers are one",
-    measures="largest relative difference of 2 to 6 linear layers to the product of their matrices",
-    criterion=AtMost(1e-12),
+    AtMost(1e-12),
     wrong={
-        "ReLU between the layers": lambda seed, fast: difference(3, Key(seed), relu=True),
-        "the product in the other order": lambda seed, fast: difference(
-            3, Key(seed), compose=lambda layers, like: compose(layers[::-1], like)
-        ),
-        "the biases not multiplied": lambda seed, fast: difference(
-            3,
-            Key(seed),
-            compose=lambda layers, like: (compose(layers, like)[0], torch.stack([b for _, b in layers]).sum(0)),
-        ),
+        "ReLU between the layers": {"depths": (3,), "relu": True},
+        "the product in the other order": {"depths": (3,), "compose": reversed_product},
+        "the biases not multiplied": {"depths": (3,), "compose": added_biases},
     },
-    note="A narrow layer still bounds the rank of the product, and descent takes another way.",
 )
-def stack_against_product(seed: int, fast: bool) -> float:
-    return largest(*(difference(depth, Key(seed)) for depth in DEPTHS[1:]))
+def stack_against_product(
+    seed: int, fast: bool, depths: tuple[int, ...] = DEPTHS[1:], relu: bool = False, compose: Compose = compose
+) -> float:
+    """Without a function between them, several linear layers are one.
+
+    Measures: largest relative difference of 2 to 6 linear layers to the product of their matrices.
+    Note: A narrow layer still bounds the rank of the product, and descent takes another way.
+    """
+    return largest(*(difference(depth, Key(seed), relu=relu, compose=compose) for depth in depths))
 
 
-@row(
-    "L57",
-    says="With ReLU between them no single layer does the same",
-    measures="share of the spread of 2 to 6 layers with ReLU that the best affine fit leaves, at least",
-    criterion=AtLeast(0.2),
-    wrong={"no function between the layers": lambda seed, fast: unexplained(3, Key(seed), relu=False)},
-)
-def left_by_an_affine_fit(seed: int, fast: bool) -> float:
-    return least(*(unexplained(depth, Key(seed)) for depth in DEPTHS[1:]))
+@row("L57", AtLeast(0.2), wrong={"no function between the layers": {"depths": (3,), "relu": False}})
+def left_by_an_affine_fit(seed: int, fast: bool, depths: tuple[int, ...] = DEPTHS[1:], relu: bool = True) -> float:
+    """With ReLU between them no single layer does the same.
+
+    Measures: share of the spread of 2 to 6 layers with ReLU that the best affine fit leaves, at least.
+    """
+    return least(*(unexplained(depth, Key(seed), relu=relu) for depth in depths))
 
 
-def by_depth(records: list[Record], name: str, **wanted: object) -> np.ndarray:
-    """Return one number of every seed and depth, (seeds, depths)."""
-    return np.array([values([record], name, **wanted) for record in records])
+def descents(records: list[Record], depth: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Return steps and losses of every seed."""
+    wanted = {"part": "descent", "depth": depth}
+    return [(values([record], "step", **wanted), values([record], "loss", **wanted)) for record in records]
 
 
 def steps_down(records: list[Record], depth: int) -> np.ndarray:
     """Return the steps each seed takes until DOWN of the loss is left; infinite if it never is."""
-    found = []
-    for record in records:
-        step, loss = (values([record], name, part="descent", depth=depth) for name in ("step", "loss"))
-        found.append(step[loss <= DOWN].min(initial=np.inf))
-    return np.array(found)
+    return np.array([step[loss <= DOWN].min(initial=np.inf) for step, loss in descents(records, depth)])
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for name, what in (("difference", "outputs"), ("gradients", "gradients")):
-        worst = by_depth(records, name, part="stack").max()
+        worst = by_seed(records, name, part="stack").max()
         judge(
             worst <= 1e-12,
             f"{what} of 1 to 6 linear layers are those of their product within {worst:.1e} (needs 1e-12)",
         )
-    left = by_depth(records, "unexplained", part="stack")
+    left = by_seed(records, "unexplained", part="stack")
     low, deep = left[:, 1:].min(), left[:, 1:].mean(0)
     judge(
         low >= 0.2,
         f"with ReLU the best affine fit leaves at least {low:.1%} of the spread in every seed (needs 20 %); means by "
         f"depth {', '.join(f'{v:.1%}' for v in deep)}; without ReLU (one layer) {left[:, 0].max():.1e}",
     )
-    linear, relu = (by_depth(records, "accuracy", part="moons", kind=kind) for kind in KINDS)
+    linear, relu = (by_seed(records, "accuracy", part="moons", kind=kind) for kind in KINDS)
     off = np.abs(linear.mean(0) - linear[:, 0].mean()).max()
     judge(
         off <= 0.01,
@@ -275,12 +257,12 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"two moons: with ReLU {relu.mean():.1%}, at least {100 * gain.min():.1f} points more at every depth "
         "(needs 8, mean over seeds)",
     )
-    ranks, expected = by_depth(records, "rank", part="rank"), np.arange(1, SIDE + 1)
+    ranks, expected = by_seed(records, "rank", part="rank"), np.arange(1, SIDE + 1)
     judge(
         bool((ranks == expected).all()),
         f"caveat: two layers that meet in k numbers have a product of rank k, k = 1 to {SIDE} (needs all {ranks.size})",
     )
-    still = by_depth(records, "gradient", part="zero")
+    still = by_seed(records, "gradient", part="zero")
     judge(
         bool((still[:, 1:] == 0).all()) and still[:, 0].min() > 0,
         f"caveat: at W = 0 one layer has a slope, at least {still[:, 0].min():.2g}, deeper stacks exactly "
@@ -300,39 +282,31 @@ def figure(records: list[Record], config: Config) -> Path:
     """Draw stacks against one layer; two moons, their borders and accuracies; and descent in linear stacks."""
     drawing, axes = plots.panels(2, 2, width=5.4, height=4.0)
     with plots.style():
-        every = np.array(DEPTHS)
-        gap = by_depth(records, "difference", part="stack")
-        left = by_depth(records, "unexplained", part="stack")
+        left = by_seed(records, "unexplained", part="stack")[:, 1:]
         for y, how, name in (
-            (gap, LINEAR, "linear layers, to their product"),
-            (left[:, 1:], RELU, "ReLU between, to the best affine map"),
+            (by_seed(records, "difference", part="stack"), LINEAR, "linear layers, to their product"),
+            (left, RELU, "ReLU between, to the best affine map"),
         ):
-            x = every[-y.shape[1] :]
-            axes[0].semilogy(np.tile(x, len(y)), np.maximum(y, 1e-17).ravel(), how.marker, color=how.color, alpha=0.25)
-            axes[0].semilogy(
-                x, np.maximum(np.median(y, 0), 1e-17), color=how.color, linestyle=how.linestyle, label=name
-            )
+            x, y = DEPTHS[-y.shape[1] :], np.maximum(y, 1e-17)
+            axes[0].semilogy(np.tile(x, len(y)), y.ravel(), how.marker, color=how.color, alpha=0.25)
+            axes[0].semilogy(x, np.median(y, 0), label=name, **line(how))
         axes[0].set(ylim=(1e-17, 30), ylabel="relative difference", title="One affine map instead of the stack")
         for kind, how in KINDS.items():
-            y = by_depth(records, "accuracy", part="moons", kind=kind)
-            x = every[-y.shape[1] :]
-            axes[1].errorbar(x, 100 * y.mean(0), 100 * half_width(y), color=how.color, linestyle=how.linestyle,
-                             marker=how.marker, capsize=3, label=NAMES[kind])  # fmt: skip
+            y = 100 * by_seed(records, "accuracy", part="moons", kind=kind)
+            x = DEPTHS[-y.shape[1] :]
+            axes[1].errorbar(x, y.mean(0), half_width(y), capsize=3, label=NAMES[kind], **look(how))
         axes[1].set(ylabel="right on new points, %", title="Two moons, after training")
         for ax in axes[:2]:
             ax.set(xlabel="layers", xticks=DEPTHS)
         borders(axes[2], records[0])
-        looks = zip(DESCENTS, plots.LINES, (plots.BLACK, plots.BLUE, plots.GREEN, plots.ORANGE), strict=True)
-        for depth, line, color in looks:
-            for k, record in enumerate(records):
-                step, loss = (values([record], name, part="descent", depth=depth) for name in ("step", "loss"))
-                label = f"{depth} layer{'s' * (depth > 1)}" if k == 0 else None
-                axes[3].semilogy(step, loss, color=color, linestyle=line, alpha=0.6, linewidth=1, label=label)
-        axes[3].axhline(DOWN, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
-        axes[3].set(xlabel=f"steps of gradient descent, η = {ETA}", ylabel="loss/loss of W = 0",
-                    title="The same linear map to learn, every seed")  # fmt: skip
-        for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        colors = (plots.BLACK, plots.BLUE, plots.GREEN, plots.ORANGE)
+        for depth, dashes, color in zip(DESCENTS, plots.LINES, colors, strict=True):
+            label = f"{depth} layer{'s' * (depth > 1)}"
+            every_seed(axes[3], descents(records, depth), label, color=color, linestyle=dashes, alpha=0.6)
+        axes[3].axhline(DOWN, **REFERENCE)
+        axes[3].set(xlabel=f"steps of gradient descent, η = {ETA}", ylabel="loss/loss of W = 0", yscale="log")
+        axes[3].set(title="The same linear map to learn, every seed")
+        legends_below(axes)
         drawing.suptitle(
             f"{len(records)} seeds; bars: 95 % intervals of Student's t; above left medians and every seed"
         )
@@ -348,7 +322,7 @@ def borders(ax: Axes, record: Record) -> None:
         how = KINDS[kind]
         margin = values([record], "margin", part="border", kind=kind).reshape(GRID.shape[:2])
         ax.contour(GRID[..., 0], GRID[..., 1], margin, [0.0], colors=how.color, linestyles=[how.linestyle])
-        ax.plot([], [], color=how.color, linestyle=how.linestyle, label=f"{depth} {NAMES[kind]}")
+        ax.plot([], [], label=f"{depth} {NAMES[kind]}", **line(how))
     ax.set(xlabel="x₁", ylabel="x₂", title="Borders between the moons, first seed")
     ax.grid(False)
 

@@ -13,14 +13,15 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
 from experiments.common.frame import Flags, Judge, main
 from experiments.common.random_graphs import random_graph, values_of
+from experiments.lecture.draws import apart, normal
 from experiments.lecture.pictures import (
     PICTURES,
     Up,
@@ -30,7 +31,6 @@ from experiments.lecture.pictures import (
     figure_9,
     network,
     sparse,
-    stack,
     supervised,
     without,
 )
@@ -46,8 +46,10 @@ from rllab.diagrams.layout import laid_out
 from rllab.diagrams.networks import units_diagram
 from rllab.diagrams.painting import paint, text_measure
 from rllab.files import write_atomically
-from rllab.noise import standard_normal
 from rllab.runs import Job, Record
+
+Change = Callable[[Diagram], Diagram]  # of a drawing: a mistake
+STACKS = range(2, 21)  # modules
 
 
 @dataclass(frozen=True)
@@ -62,17 +64,19 @@ class Config(Flags):
         return replace(self, seeds=1, processes=1)
 
 
+def unlike(found: Counter, wanted: Counter) -> int:
+    """Return how many are missing or too many."""
+    return ((wanted - found) + (found - wanted)).total()
+
+
 def miscounted(diagram: Diagram, counts: dict[str, int]) -> int:
     """Return by how many nodes a diagram differs from what must be in it."""
-    found = Counter(node.kind for node in diagram.nodes)
-    return sum(abs(found[kind] - counts.get(kind, 0)) for kind in {*found, *counts})
+    return unlike(Counter(node.kind for node in diagram.nodes), Counter(counts))
 
 
 def misdrawn(diagram: Diagram, edges: str) -> int:
     """Return how many edges are missing or too many; `edges` lists them as "x>G G>ȳ"."""
-    wanted = Counter(Edge(*pair.replace("_", " ").split(">")) for pair in edges.split())
-    found = Counter(diagram.edges)
-    return ((wanted - found) + (found - wanted)).total()
+    return unlike(Counter(diagram.edges), Counter(Edge(*pair.replace("_", " ").split(">")) for pair in edges.split()))
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -85,7 +89,7 @@ def run(job: Job, record: Record) -> None:
         diagram = picture.make()
         wrong = miscounted(diagram, picture.counts)
         record.append({"picture": name, "nodes": len(diagram.nodes), "edges": len(diagram.edges), "wrong": wrong})
-    record.append({"picture": "edge list", "difference": largest(*(along_edges(seed) for seed in range(10)))})
+    record.append({"picture": "edge list", "difference": largest(*(along_edges(seed, as_it_is) for seed in range(10)))})
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -131,7 +135,7 @@ def page() -> str:
             caption = (
                 "Figure 3. Stochastic descent zigzags where the batch goes straight (`experiments/lecture/zigzag.py`)."
             )
-            lines += ["", f"![{caption}](figures/zigzag.svg)", "", caption]
+            lines += ["", f"![{caption}](figures/zigzag.png)", "", caption]
     return "\n".join(lines) + "\n"
 
 
@@ -160,12 +164,12 @@ def by_edges(diagram: Diagram, graph: bp.Graph, x: Tensor) -> dict[str, Tensor]:
     return values
 
 
-def along_edges(seed: int, *, of: str = "s", change: Callable[[Diagram], Diagram] = lambda diagram: diagram) -> float:
+def along_edges(seed: int, change: Change, of: str = "s") -> float:
     """Return how far sums s, or states z, along drawn edges are from the masked matrix product and from the graph."""
     inputs, up = random_net(seed)
     graph = sparse(inputs, up, Key(seed))
     size = inputs + len(up)
-    x = standard_normal((5, inputs), Key(seed).child("x"), torch.empty(0, dtype=torch.float64))
+    x = normal(seed, "x", 5, inputs)
     drawn = by_edges(change(units_diagram(graph)), graph, x)
     w, mask = torch.zeros(size, size, dtype=torch.float64), torch.zeros(size, size, dtype=torch.bool)
     for i, reads in up.items():
@@ -175,12 +179,18 @@ def along_edges(seed: int, *, of: str = "s", change: Callable[[Diagram], Diagram
         s = z @ (w * mask).t()
         z = torch.cat([x, s[:, inputs:].tanh()], 1)
     live = values_of(graph, (*x.split(1, 1), x[:, :1]))
-    worst = 0.0
-    for i in up:
-        truth, name = (s if of == "s" else z)[:, i], f"u{i}[0]" if of == "s" else f"f{i}[0]"
-        for value in (drawn[name], live[f"{of}{i}"][:, 0]):
-            worst = max(worst, (value - truth).abs().max().item())
-    return worst
+    truth, node = (s, "u") if of == "s" else (z, "f")
+    errors = [apart(value, truth[:, i]) for i in up for value in (drawn[f"{node}{i}[0]"], live[f"{of}{i}"][:, 0])]
+    return largest(*errors)
+
+
+def as_it_is(diagram: Diagram) -> Diagram:
+    return diagram
+
+
+def leaving_out(*names: str) -> Change:
+    """Return a change that takes nodes and their edges away."""
+    return lambda diagram: without(diagram, *names)
 
 
 def drop_a_weight(diagram: Diagram) -> Diagram:
@@ -204,126 +214,102 @@ def own_weights(diagram: Diagram) -> Diagram:
     return Diagram(tuple(nodes), tuple(edges))
 
 
-def wrong_of_figure_1(diagram: Diagram) -> float:
+@row(
+    "L6",
+    Equals(0),
+    wrong={"y is not drawn": {"change": leaving_out("y")}, "the weights are drawn too": {"params": True}},
+)
+def figure_of_a_model(seed: int, fast: bool, change: Change = as_it_is, params: bool = False) -> float:
+    """x goes through G to ȳ, and ȳ and y into the cost.
+
+    Measures: nodes and edges of the drawing that are missing or too many.
+    """
+    diagram = change(graph_diagram(supervised(), params=params))
     return miscounted(diagram, PICTURES["figure_1"].counts) + misdrawn(diagram, "x>G G>ȳ ȳ>C y>C")
 
 
-@row(
-    "L6",
-    says="x goes through G to ȳ, and ȳ and y into the cost",
-    measures="nodes and edges of the drawing that are missing or too many",
-    criterion=Equals(0),
-    wrong={
-        "y is not drawn": lambda seed, fast: wrong_of_figure_1(without(graph_diagram(supervised()), "y")),
-        "the weights are drawn too": lambda seed, fast: wrong_of_figure_1(graph_diagram(supervised(), params=True)),
-    },
-)
-def figure_of_a_model(seed: int, fast: bool) -> float:
-    return wrong_of_figure_1(graph_diagram(supervised()))
+@row("L12", Equals(0), wrong={"shared weights go to their owner alone": {"once": True}})
+def edges_for_weights(seed: int, fast: bool, once: bool = False) -> float:
+    """A function has an implicit parameter: drawing it adds one edge for each block that has weights.
 
-
-def edges_of_weights(seed: int, *, once: bool = False) -> float:
-    graph, _ = random_graph(seed)
-    before, after = (graph_diagram(graph, params=params).edges for params in (False, True))
-    parametrised = sum(block.module.size > 0 for block in graph.blocks)
-    if once:  # a weight goes to its owner alone
-        after = tuple(edge for edge in after if not edge.tail.startswith("w ") or edge.tail == f"w {edge.head}")
-    return len(after) - len(before) - parametrised
-
-
-@row(
-    "L12",
-    says="A function has an implicit parameter: drawing it adds one edge for each block that has weights",
-    measures="edges more with weights than without, less the number of such blocks, in 20 random graphs",
-    criterion=Equals(0),
-    wrong={
-        "shared weights go to their owner alone": lambda seed, fast: sum(
-            abs(edges_of_weights(s, once=True)) for s in range(20 * seed, 20 * seed + 20)
-        )
-    },
-)
-def edges_for_weights(seed: int, fast: bool) -> float:
-    return sum(abs(edges_of_weights(s)) for s in range(20 * seed, 20 * seed + 20))
-
-
-def wrong_of_figure_2(diagram: Diagram) -> float:
-    copies = " ".join(f"x[{p}]>G[{p}] w_G>G[{p}] G[{p}]>ȳ[{p}] ȳ[{p}]>C[{p}] y[{p}]>C[{p}] C[{p}]>average"
-                      for p in range(4))  # fmt: skip
-    drawn = Diagram(diagram.nodes, tuple(e for e in diagram.edges if e.head != "L(S, w)"))
-    top = diagram.reads("L(S, w)") != ["average"]
-    return miscounted(diagram, PICTURES["figure_2"].counts) + misdrawn(drawn, copies) + top
+    Measures: edges more with weights than without, less the number of such blocks, in 20 random graphs.
+    """
+    off = 0
+    for s in range(20 * seed, 20 * seed + 20):
+        graph, _ = random_graph(s)
+        before, after = (graph_diagram(graph, params=params).edges for params in (False, True))
+        if once:  # a weight goes to its owner alone
+            after = [edge for edge in after if not edge.tail.startswith("w ") or edge.tail == f"w {edge.head}"]
+        off += abs(len(after) - len(before) - sum(block.module.size > 0 for block in graph.blocks))
+    return off
 
 
 @row(
     "L18",
-    says="The loss is the average over samples, each through a copy of the model, all with one w",
-    measures="nodes and edges of the drawing of four samples that are missing or too many",
-    criterion=Equals(0),
-    wrong={
-        "w is not drawn": lambda seed, fast: wrong_of_figure_2(without(PICTURES["figure_2"].make(), "w G")),
-        "each copy has its own w": lambda seed, fast: wrong_of_figure_2(own_weights(PICTURES["figure_2"].make())),
-    },
+    Equals(0),
+    wrong={"w is not drawn": {"change": leaving_out("w G")}, "each copy has its own w": {"change": own_weights}},
 )
-def figure_of_samples(seed: int, fast: bool) -> float:
-    return wrong_of_figure_2(PICTURES["figure_2"].make())
+def figure_of_samples(seed: int, fast: bool, change: Change = as_it_is) -> float:
+    """The loss is the average over samples, each through a copy of the model, all with one w.
+
+    Measures: nodes and edges of the drawing of four samples that are missing or too many.
+    """
+    picture = PICTURES["figure_2"]
+    diagram = change(picture.make())
+    copy = "x[{p}]>G[{p}] w_G>G[{p}] G[{p}]>ȳ[{p}] ȳ[{p}]>C[{p}] y[{p}]>C[{p}] C[{p}]>average"
+    drawn = Diagram(diagram.nodes, tuple(edge for edge in diagram.edges if edge.head != "L(S, w)"))
+    top = diagram.reads("L(S, w)") != ["average"]
+    copies = " ".join(copy.format(p=p) for p in range(4))
+    return miscounted(diagram, picture.counts) + misdrawn(drawn, copies) + top
 
 
-@row(
-    "L56",
-    says="A network of 6, 3 and 2 units has 18 and 6 weights",
-    measures="boxes of weights drawn",
-    criterion=Equals(24),
-    wrong={"weights are not drawn": lambda seed, fast: units_diagram(network(), params=False).count("weight")},
-)
-def boxes_of_weights(seed: int, fast: bool) -> float:
-    return units_diagram(network()).count("weight")
+@row("L56", Equals(24), wrong={"weights are not drawn": {"params": False}})
+def boxes_of_weights(seed: int, fast: bool, params: bool = True) -> float:
+    """A network of 6, 3 and 2 units has 18 and 6 weights.
+
+    Measures: boxes of weights drawn.
+    """
+    return units_diagram(network(), params=params).count("weight")
 
 
-@row(
-    "L56",
-    says="Counted in pairs of a linear and a pointwise block it has two layers",
-    measures="layers in pairs",
-    criterion=Equals(2),
-    wrong={"variables are counted": lambda seed, fast: diagrams.count_layers(network(), "variables")},
-)
-def layers_in_pairs(seed: int, fast: bool) -> float:
-    return diagrams.count_layers(network(), "pairs")
+@row("L56", Equals(2), wrong={"variables are counted": {"counted": "variables"}})
+def layers_in_pairs(seed: int, fast: bool, counted: Literal["pairs", "variables"] = "pairs") -> float:
+    """Counted in pairs of a linear and a pointwise block it has two layers.
+
+    Measures: layers in pairs.
+    """
+    return diagrams.count_layers(network(), counted)
 
 
-@row(
-    "L56",
-    says="Counted in variables it has three",
-    measures="layers in variables",
-    criterion=Equals(3),
-    wrong={"pairs are counted": lambda seed, fast: diagrams.count_layers(network(), "pairs")},
-)
-def layers_in_variables(seed: int, fast: bool) -> float:
-    return diagrams.count_layers(network(), "variables")
+@row("L56", Equals(3), wrong={"pairs are counted": {"counted": "pairs"}})
+def layers_in_variables(seed: int, fast: bool, counted: Literal["pairs", "variables"] = "variables") -> float:
+    """Counted in variables it has three.
+
+    Measures: layers in variables.
+    """
+    return diagrams.count_layers(network(), counted)
 
 
 @row(
     "L58",
-    says="A unit's sum runs over the units it reads, each times its own weight",
-    measures="largest difference of sums along drawn edges, and of the graph's, to a masked matrix product",
-    criterion=AtMost(1e-12),
-    wrong={
-        "an edge is left out": lambda seed, fast: along_edges(seed, change=drop_a_weight),
-        "the functions are left out": lambda seed, fast: along_edges(seed, change=flat),
-    },
+    AtMost(1e-12),
+    wrong={"an edge is left out": {"change": drop_a_weight}, "the functions are left out": {"change": flat}},
 )
-def sums_along_edges(seed: int, fast: bool) -> float:
-    return along_edges(seed)
+def sums_along_edges(seed: int, fast: bool, change: Change = as_it_is) -> float:
+    """A unit's sum runs over the units it reads, each times its own weight.
+
+    Measures: largest difference of sums along drawn edges, and of the graph's, to a masked matrix product.
+    """
+    return along_edges(seed, change)
 
 
-@row(
-    "L59",
-    says="A unit's state is f of its sum",
-    measures="largest difference of states along drawn edges, and of the graph's, to a masked matrix product",
-    criterion=AtMost(1e-12),
-    wrong={"f is left out": lambda seed, fast: along_edges(seed, of="z", change=flat)},
-)
-def states_along_edges(seed: int, fast: bool) -> float:
-    return along_edges(seed, of="z")
+@row("L59", AtMost(1e-12), wrong={"f is left out": {"change": flat}})
+def states_along_edges(seed: int, fast: bool, change: Change = as_it_is) -> float:
+    """A unit's state is f of its sum.
+
+    Measures: largest difference of states along drawn edges, and of the graph's, to a masked matrix product.
+    """
+    return along_edges(seed, change, of="z")
 
 
 TWIN_6 = (
@@ -338,61 +324,47 @@ TWIN_8 = (
 def wrong_of_twin(diagram: Diagram, edges: str) -> float:
     twin = {node.name for node in diagram.nodes if node.beside is not None}
     found = Counter(f"{e.tail}>{e.head}".replace(" ", "_") for e in diagram.edges if e.tail in twin and e.head in twin)
-    wanted = Counter(edges.split())
-    return ((wanted - found) + (found - wanted)).total()
+    return unlike(found, Counter(edges.split()))
 
 
-@row(
-    "L60",
-    says="Beside one h stands its twin: 1 is fed at the top, then × h′(s); the rest is a black box",
-    measures="edges of the drawn derivative network that are missing or too many",
-    criterion=Equals(0),
-    wrong={"h is not multiplied by": lambda seed, fast: wrong_of_twin(without(figure_6(), "*dh/ds"), TWIN_6)},
-)
-def figure_of_one_function(seed: int, fast: bool) -> float:
-    return wrong_of_twin(figure_6(), TWIN_6)
+@row("L60", Equals(0), wrong={"h is not multiplied by": {"change": leaving_out("*dh/ds")}})
+def figure_of_one_function(seed: int, fast: bool, change: Change = as_it_is) -> float:
+    """Beside one h stands its twin: 1 is fed at the top, then × h′(s); the rest is a black box.
+
+    Measures: edges of the drawn derivative network that are missing or too many.
+    """
+    return wrong_of_twin(change(figure_6()), TWIN_6)
 
 
 @row(
     "L69",
-    says="A network is a chain of blocks: 5 blocks, 6 variables, 3 weights",
-    measures="nodes of the drawing that are missing or too many",
-    criterion=Equals(0),
-    wrong={"weights are not drawn": lambda seed, fast: miscounted(
-        without(block_chain(), "w linear0", "w linear1", "w linear2"), PICTURES["chain"].counts)},
-)  # fmt: skip
-def figure_of_the_chain(seed: int, fast: bool) -> float:
-    return miscounted(block_chain(), PICTURES["chain"].counts)
-
-
-@row(
-    "L80",
-    says="The twin of two modules multiplies by four Jacobians and yields the gradients of x, y and both weights",
-    measures="edges of the drawn derivative network that are missing or too many",
-    criterion=Equals(0),
-    wrong={
-        "no gradient of weights": lambda seed, fast: wrong_of_twin(
-            graph_diagram(stack(("f", "g"), ("x", "z_f", "z_g")), backward=True), TWIN_8
-        )
-    },
+    Equals(0),
+    wrong={"weights are not drawn": {"change": leaving_out("w linear0", "w linear1", "w linear2")}},
 )
-def figure_of_two_modules(seed: int, fast: bool) -> float:
-    return wrong_of_twin(figure_8(), TWIN_8)
+def figure_of_the_chain(seed: int, fast: bool, change: Change = as_it_is) -> float:
+    """A network is a chain of blocks: 5 blocks, 6 variables, 3 weights.
+
+    Measures: nodes of the drawing that are missing or too many.
+    """
+    return miscounted(change(block_chain()), PICTURES["chain"].counts)
 
 
-@row(
-    "L81",
-    says="A stack of K modules, K = 2 to 20, has a twin of two multiplications a module",
-    measures="largest difference of the number of multiplications to 2 K",
-    criterion=Equals(0),
-    wrong={
-        "states alone": lambda seed, fast: abs(
-            graph_diagram(stack(("f0", "f1"), ("z0", "z1", "z2")), backward=True).count("multiplier") - 4
-        )
-    },
-)
-def multiplications_of_stacks(seed: int, fast: bool) -> float:
-    return largest(*(abs(figure_9(k).count("multiplier") - 2 * k) for k in range(2, 21)))
+@row("L80", Equals(0), wrong={"no gradient of weights": {"params": False}})
+def figure_of_two_modules(seed: int, fast: bool, params: bool = True) -> float:
+    """The twin of two modules multiplies by four Jacobians and yields the gradients of x, y and both weights.
+
+    Measures: edges of the drawn derivative network that are missing or too many.
+    """
+    return wrong_of_twin(figure_8(params), TWIN_8)
+
+
+@row("L81", Equals(0), wrong={"states alone": {"sizes": (2,), "params": False}})
+def multiplications_of_stacks(seed: int, fast: bool, sizes: Sequence[int] = STACKS, params: bool = True) -> float:
+    """A stack of K modules, K = 2 to 20, has a twin of two multiplications a module.
+
+    Measures: largest difference of the number of multiplications to 2 K.
+    """
+    return largest(*(abs(figure_9(k, params).count("multiplier") - 2 * k) for k in sizes))
 
 
 if __name__ == "__main__":

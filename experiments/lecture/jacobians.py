@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Self
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
+from experiments.common.drawing import band, legends_below, line, look
 from experiments.common.frame import Flags, Judge, main
+from experiments.lecture.draws import regression, relative
 
 import numpy as np
 import torch
@@ -33,10 +35,9 @@ from rllab.runs import Job, Record
 DEPTH = 3
 BYTES = 8  # of a number, float64
 FORMED = 128  # widest layer whose Jacobian by weights is formed: that of 512 would take 1 GB
-SWEEP, EXPLICIT = (
-    plots.MethodStyle(plots.BLUE, plots.SOLID, "o"),
-    plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s"),
-)
+Chain = Callable[[Tensor, Tensor], Tensor]  # ∂ȳ/∂f and ∂f/∂z to ∂ȳ/∂z
+SWEEP = plots.MethodStyle(plots.BLUE, plots.SOLID, "o")
+EXPLICIT = plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
 STATES = plots.MethodStyle(plots.ORANGE, plots.DOTTED, "^")
 
 
@@ -61,14 +62,9 @@ def jobs_of(config: Config) -> list[Job]:
     return [Job(f"jacobians-{seed}", {"widths": config.widths}, seed) for seed in config.all_seeds]
 
 
-def network(width: int, key: Key) -> tuple[bp.Graph, tuple[Tensor, Tensor]]:
+def network(width: int, key: Key) -> tuple[bp.Graph, Tensor, Tensor]:
     """Return DEPTH layers of one width with tanh between and a squared distance on top, and one sample."""
-    graph = bp.mlp((width,) * (DEPTH + 1), "squared_distance", activation="tanh", key=key, dtype=torch.float64)
-    like = torch.empty(0, dtype=torch.float64)
-    return graph, (
-        standard_normal((1, width), key.child("x"), like),
-        standard_normal((1, width), key.child("y"), like),
-    )
+    return regression(key, (width,) * (DEPTH + 1), samples=1)
 
 
 @dataclass
@@ -91,13 +87,13 @@ def explicit(
     y: Tensor,
     *,
     by_weights: bool = True,
-    chain: Callable[[Tensor, Tensor], Tensor] = torch.matmul,
+    chain: Chain = torch.matmul,
 ) -> Product:
     """Multiply the Jacobians of a chain of modules with a cost C(ȳ, y) on top, for one sample.
 
     Args:
         by_weights: whether ∂C/∂w is formed too.
-        chain: ∂ȳ/∂f and ∂f/∂z to ∂ȳ/∂z.
+        chain: how two Jacobians are multiplied.
     """
     blocks = graph.blocks[:-1]
     sizes = [block.module.size for block in graph.blocks]
@@ -122,13 +118,14 @@ def explicit(
     return found
 
 
-def difference(width: int, key: Key, *, chain: Callable[[Tensor, Tensor], Tensor] = torch.matmul) -> float:
+def difference(width: int, key: Key, chain: Chain = torch.matmul) -> float:
     """Return the largest difference of explicit products from the sweep, relative to each variable's largest entry."""
-    graph, (x, y) = network(width, key)
-    product, sweep = explicit(graph, x, y, chain=chain).gradients, graph.backward(x, y).by_variable
+    graph, x, y = network(width, key)
+    product = explicit(graph, x, y, chain=chain).gradients
+    sweep = graph.backward(x, y, variables=graph.continuous).by_variable
     if set(product) != set(sweep):
         raise RuntimeError(f"the product knows {sorted(product)}, the sweep {sorted(sweep)}")
-    return largest(*(((product[name] - g).abs().max() / g.abs().max()).item() for name, g in sweep.items()))
+    return largest(*(relative(product[name], g) for name, g in sweep.items()))
 
 
 def cpu_time(call: Callable[[], object], least: float = 0.02) -> float:
@@ -151,12 +148,12 @@ def run(job: Job, record: Record) -> None:
     """Compare, count and time both ways at every width, under one seed."""
     for width in job.config["widths"]:
         key = Key(job.seed).child(width)
-        graph, (x, y) = network(width, key)
+        graph, x, y = network(width, key)
         formed = width <= FORMED
         product = explicit(graph, x, y, by_weights=formed)
-        sweep = graph.backward(x, y)
+        sweep = graph.backward(x, y, variables=graph.continuous)
         held = sum(g.numel() for g in sweep.by_variable.values())
-        seconds = cpu_time(lambda graph=graph, x=x, y=y: graph.backward(x, y))
+        seconds = cpu_time(lambda graph=graph, x=x, y=y: graph.backward(x, y, variables=graph.continuous))
         row = {"width": width, "weights": graph.weights.numel(), "held": held, "states": product.states}
         row |= {"seconds": seconds, "formed": formed}
         row["states seconds"] = cpu_time(lambda graph=graph, x=x, y=y: explicit(graph, x, y, by_weights=False))
@@ -167,38 +164,37 @@ def run(job: Job, record: Record) -> None:
         record.append(row)
 
 
+def without_slopes(above: Tensor, below: Tensor) -> Tensor:
+    """Leave out the Jacobians that are diagonal, a mistake."""
+    return above if torch.equal(below, torch.diag(below.diag())) else above @ below
+
+
 @row(
     "L79",
-    says="Multiplying Jacobians from the cost downwards gives the gradients of all internal variables",
-    measures="largest relative difference of explicit products to the sweep, over all variables and weights",
-    criterion=AtMost(1e-10),
+    AtMost(1e-10),
     wrong={
-        "Jacobians multiplied in the other order": lambda seed, fast: difference(
-            12, Key(seed), chain=lambda above, below: below @ above
-        ),
-        "Jacobians transposed": lambda seed, fast: difference(
-            12, Key(seed), chain=lambda above, below: above @ below.t()
-        ),
-        "one Jacobian left out": lambda seed, fast: difference(
-            12,
-            Key(seed),
-            chain=lambda above, below: above if torch.equal(below, torch.diag(below.diag())) else above @ below,
-        ),
+        "Jacobians multiplied in the other order": {"widths": (12,), "chain": lambda above, below: below @ above},
+        "Jacobians transposed": {"widths": (12,), "chain": lambda above, below: above @ below.t()},
+        "one Jacobian left out": {"widths": (12,), "chain": without_slopes},
     },
 )
-def products_against_the_sweep(seed: int, fast: bool) -> float:
-    return largest(*(difference(width, Key(seed)) for width in (8, 12, 32)))
+def products_against_the_sweep(
+    seed: int, fast: bool, widths: tuple[int, ...] = (8, 12, 32), chain: Chain = torch.matmul
+) -> float:
+    """Multiplying Jacobians from the cost downwards gives the gradients of all internal variables.
+
+    Measures: largest relative difference of explicit products to the sweep, over all variables and weights.
+    """
+    return largest(*(difference(width, Key(seed), chain) for width in widths))
 
 
-@row(
-    "L79",
-    says="The Jacobian of a layer by its weights is large: 60 × 36,060 for 600 inputs and 60 outputs",
-    measures="numbers in it",
-    criterion=Equals(60 * 36_060),
-    wrong={"bias forgotten": lambda seed, fast: jacobian_by_weights(seed).numel() - 60 * 60},
-)
-def size_of_a_jacobian_by_weights(seed: int, fast: bool) -> float:
-    return jacobian_by_weights(seed).numel()
+@row("L79", Equals(60 * 36_060), wrong={"bias forgotten": {"forgotten": 60 * 60}})
+def size_of_a_jacobian_by_weights(seed: int, fast: bool, forgotten: int = 0) -> float:
+    """The Jacobian of a layer by its weights is large: 60 × 36,060 for 600 inputs and 60 outputs.
+
+    Measures: numbers in it.
+    """
+    return jacobian_by_weights(seed).numel() - forgotten
 
 
 def jacobian_by_weights(seed: int) -> Tensor:
@@ -266,9 +262,7 @@ def figure(records: list[Record], config: Config) -> Path:
             ("by weights", EXPLICIT, "explicit: Jacobians by weights"),
         ):
             widths, y = table(records, name)
-            axes[0].loglog(
-                widths, BYTES * y[0], color=how.color, linestyle=how.linestyle, marker=how.marker, label=label
-            )
+            axes[0].loglog(widths, BYTES * y[0], label=label, **look(how))
         if (more := np.array([w for w in config.widths if w > FORMED])).size:
             axes[0].loglog(more, BYTES * DEPTH * more**2 * (more + 1), EXPLICIT.marker, color=EXPLICIT.color,
                            markerfacecolor="none", label="the same, not formed")  # fmt: skip
@@ -279,17 +273,15 @@ def figure(records: list[Record], config: Config) -> Path:
             ("all seconds", EXPLICIT, "explicit, by states and weights"),
         ):
             widths, y = table(records, name)
-            ratio = y / base[:, : len(widths)]
-            axes[1].fill_between(widths, ratio.min(0), ratio.max(0), color=how.color, alpha=0.2, lw=0)
-            axes[1].loglog(widths, np.median(ratio, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
-                           label=label)  # fmt: skip
-        axes[1].axhline(1, color=SWEEP.color, linestyle=SWEEP.linestyle, label="sweep")
+            band(axes[1], widths, y / base[:, : len(widths)], how, alpha=0.2, label=label)
+            axes[1].set(xscale="log", yscale="log")
+        axes[1].axhline(1, label="sweep", **line(SWEEP))
         axes[1].set(ylabel="CPU time/CPU time of the sweep", title=f"Medians of {len(records)} seeds; bands hold all")
         for ax in axes:
             ax.set(xlabel="width of every layer", xscale="log")
             ax.set_xticks(config.widths, [str(w) for w in config.widths])
             ax.minorticks_off()
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1)
+        legends_below(axes, columns=1)
     return plots.save(drawing, config.out / "jacobians.png")
 
 

@@ -20,8 +20,9 @@ from typing import Any, Self
 
 from experiments.common.acceptance import Equals, largest, row
 from experiments.common.data import Data, digits
-from experiments.common.frame import Flags, Judge, half_width, main, values
-from experiments.lecture.rows.draws import predict
+from experiments.common.drawing import GREY, REFERENCE, every_seed, legends_below, look
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
+from experiments.lecture.draws import predict
 from experiments.lecture.stacks import layers_of, stack
 
 import numpy as np
@@ -57,6 +58,7 @@ SETTINGS = {
     "blank images": Setting((30,), True, blank=True),
     "narrow": Setting((4, 4), True),
 }
+RELUS = tuple(bp.ReLU(slope_at_zero=g) for g in (0.0, 0.25, 0.5, 0.75, 1.0))
 HARMLESS = ("drawn biases", "zero biases")
 
 
@@ -124,9 +126,8 @@ def train(setting: Setting, slope: float, dtype: torch.dtype, epochs: float, key
             bias.zero_()
     x, spent = train.x.to(dtype), int(epochs * len(train))
     adam = partial(torch.optim.Adam, lr=RATE)
-    trace = bp.fit(
-        graph, x, train.y, sample_gradients=spent, batch=BATCH, optimizer=adam, order="shuffled", look=spent, key=key
-    )
+    counted: dict[str, Any] = {"sample_gradients": spent, "look": spent}
+    trace = bp.fit(graph, x, train.y, batch=BATCH, optimizer=adam, order="shuffled", key=key, **counted)
     right = predict(graph, test.x.to(dtype), weights=trace.weights).argmax(1) == test.y
     return Trained(trace.weights, right.double().mean().item(), relu.counts["slopes"], relu.counts["hits"])
 
@@ -169,49 +170,38 @@ def run(job: Job, record: Record) -> None:
                 record.append({**head, "slopes": r.slopes, "hits": r.hits, "apart": apart})
 
 
-def apart(setting: str, seed: int, fast: bool) -> float:
+@row("L23", Equals(0), wrong={"inputs and biases 0": {"fast": True, "zero": True}})
+def hits_of_random_preactivations(seed: int, fast: bool, zero: bool = False) -> float:
+    """It is enough that a function is differentiable almost everywhere: kinks are not hit.
+
+    Measures: exact zeros among a million random pre-activations (a tenth of it if fast).
+    Note: With a bias of 0 an input of 0 is always at the kink.
+    """
+    return drawn(torch.float64, Key(seed), DRAWN // 10 if fast else DRAWN, zero=zero)
+
+
+@row("L23", Equals(0), wrong={"blank images, biases 0": {"setting": "blank images"}})
+def weights_apart(seed: int, fast: bool, setting: str = "drawn biases") -> float:
+    """So networks learn the same whatever slope their kinks are given.
+
+    Measures: largest difference between weights trained on digits with h′(0) = 0, ½ and 1.
+    """
     return with_every_slope(SETTINGS[setting], torch.float64, 0.5 if fast else 10, Key(seed))[1]
 
 
-@row(
-    "L23",
-    says="It is enough that a function is differentiable almost everywhere: kinks are not hit",
-    measures="exact zeros among a million random pre-activations (a tenth of it if fast)",
-    criterion=Equals(0),
-    wrong={"inputs and biases 0": lambda seed, fast: drawn(torch.float64, Key(seed), DRAWN // 10, zero=True)},
-    note="With a bias of 0 an input of 0 is always at the kink.",
-)
-def hits_of_random_preactivations(seed: int, fast: bool) -> float:
-    return drawn(torch.float64, Key(seed), DRAWN // 10 if fast else DRAWN)
+@row("T5", Equals(0), wrong={f"a slope of {g}": {"relus": (Counted(g),)} for g in (1.5, -0.5)})
+def violated_subgradients(seed: int, fast: bool, relus: tuple[bp.Module, ...] = RELUS) -> float:
+    """At a kink any slope between those of both sides is a subgradient.
 
-
-@row(
-    "L23",
-    says="So networks learn the same whatever slope their kinks are given",
-    measures="largest difference between weights trained on digits with h′(0) = 0, ½ and 1",
-    criterion=Equals(0),
-    wrong={"blank images, biases 0": lambda seed, fast: apart("blank images", seed, fast)},
-)
-def weights_apart(seed: int, fast: bool) -> float:
-    return apart("drawn biases", seed, fast)
-
-
-@row(
-    "T5",
-    says="At a kink any slope between those of both sides is a subgradient",
-    measures="of 1,000 t and five slopes g from 0 to 1, those with h(t) < h(0) + g t",
-    criterion=Equals(0),
-    wrong={f"a slope of {g}": lambda seed, fast, g=g: violations(Counted(g), seed) for g in (1.5, -0.5)},
-)
-def violated_subgradients(seed: int, fast: bool) -> float:
-    return sum(violations(bp.ReLU(slope_at_zero=g), seed) for g in (0.0, 0.25, 0.5, 0.75, 1.0))
+    Measures: of 1,000 t and five slopes g from 0 to 1, those with h(t) < h(0) + g t.
+    """
+    return sum(violations(relu, seed) for relu in relus)
 
 
 def trained(records: list[Record], name: str, setting: str, dtype: str | None = None) -> np.ndarray:
     """Return one number of every training in a setting, (seeds, SLOPES), or both dtypes one after the other."""
     picked = [dtype] if dtype else list(TYPES)
-    cells = [values([record], name, part="trained", setting=setting, dtype=d) for d in picked for record in records]
-    return np.array(cells)
+    return np.concatenate([by_seed(records, name, part="trained", setting=setting, dtype=d) for d in picked])
 
 
 def spread(records: list[Record], setting: str, dtype: str | None = None) -> np.ndarray:
@@ -268,47 +258,42 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw how often the kink is hit, how much accuracies differ, and accuracies in the narrow network."""
     drawing, axes = plots.panels(3, 1, width=4.8, height=4.4)
-    looks = dict(zip(TYPES, (plots.MethodStyle(plots.ORANGE, plots.DASHED, "s"),
-                             plots.MethodStyle(plots.BLUE, plots.SOLID, "o")), strict=True))  # fmt: skip
+    looks = {"float32": plots.MethodStyle(plots.ORANGE, plots.DASHED, "s"),
+             "float64": plots.MethodStyle(plots.BLUE, plots.SOLID, "o")}  # fmt: skip
     names = ["random", "inputs and\nbiases 0", *(s.replace(" ", "\n") for s in SETTINGS)]
     never, least = 1e-8, 1e-7  # where "never" is drawn, and where the axis is cut above it
     with plots.style():
         for side, (dtype, how) in zip((-0.15, 0.15), looks.items(), strict=True):
             shares = [values(records, "hits", part="drawn", dtype=dtype, zero=z) / DRAWN for z in (False, True)]
-            shares += [
-                (trained(records, "hits", s, dtype) / trained(records, "slopes", s, dtype)).ravel() for s in SETTINGS
-            ]
+            counts = [[trained(records, name, s, dtype).ravel() for name in ("hits", "slopes")] for s in SETTINGS]
+            shares += [hits / slopes for hits, slopes in counts]
             for i, share in enumerate(shares):
-                low = np.geomspace(
-                    never / 2.5, never * 2.5, len(share)
-                )  # above each other, or they would hide each other
+                low = np.geomspace(never / 2.5, never * 2.5, len(share))  # above each other, so that all are seen
                 scatter(axes[0], i + side, np.where(share == 0, low, share), how, share == 0, dtype if i == 0 else None)
             for i, setting in enumerate(SETTINGS):
                 off = spread(records, setting, dtype)
                 scatter(axes[1], i + side, off, how, off == 0, dtype if i == 0 else None)
-        axes[0].set(yscale="log", ylabel="share of slopes asked for at exactly 0", ylim=(never / 5, 3),
-                    title="How often the kink is hit")  # fmt: skip
-        axes[0].axhline(least, color="#666666", linewidth=0.9)
+        axes[0].set(yscale="log", ylabel="share of slopes asked for at exactly 0", ylim=(never / 5, 3))
+        axes[0].set_title("How often the kink is hit")
+        axes[0].axhline(least, color=GREY, linewidth=0.9)
         axes[0].set_yticks([never, *10.0 ** np.arange(-6, 1)], ["never", *(f"$10^{{{k}}}$" for k in range(-6, 1))])
         axes[0].minorticks_off()
         axes[0].set_xticks(range(len(names)), names, fontsize=8)
         axes[1].set(ylabel="highest − lowest accuracy, points", title="Accuracy over h′(0) = 0, ½, 1; hollow: the same")
         axes[1].set_yscale("symlog", linthresh=0.1)
         axes[1].set_ylim(-0.03, 50)
-        axes[1].axhline(0.5, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[1].axhline(0.5, **REFERENCE)
         axes[1].set_xticks(range(len(SETTINGS)), names[2:], fontsize=8)
         accuracy, zeros = (trained(records, name, "narrow", "float64") for name in ("accuracy", "hits"))
         for hit, how, label in (
             (True, plots.MethodStyle(plots.VERMILLION, plots.SOLID, "o"), "kink hit"),
             (False, plots.MethodStyle(plots.BLACK, plots.DOTTED, "s"), "never hit"),
         ):
-            for k, y in enumerate(100 * accuracy[(zeros.sum(1) > 0) == hit]):
-                axes[2].plot(SLOPES, y, color=how.color, linestyle=how.linestyle, marker=how.marker,
-                             label=label if k == 0 else None)  # fmt: skip
-        axes[2].set(xlabel="slope at the kink, h′(0)", ylabel="right on test images, %", xticks=SLOPES,
-                    title="Narrow, biases 0, float64: every seed")  # fmt: skip
-        for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
+            pairs = [(np.array(SLOPES), y) for y in 100 * accuracy[(zeros.sum(1) > 0) == hit]]
+            every_seed(axes[2], pairs, label, linewidth=1.8, **look(how))
+        axes[2].set(xlabel="slope at the kink, h′(0)", ylabel="right on test images, %", xticks=SLOPES)
+        axes[2].set_title("Narrow, biases 0, float64: every seed")
+        legends_below(axes, down=0.2)
         drawing.suptitle(f"{len(records)} seeds, every one shown; ReLU networks on digits, {config.epochs} epochs")
     return plots.save(drawing, config.out / "kinks.png")
 

@@ -10,9 +10,11 @@ logistic regression algorithm", theorem 5.3.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from experiments.common import data
 from experiments.common.data import Data
+from experiments.lecture.draws import least_squares, with_ones
 
 import torch
 from torch import Tensor
@@ -34,10 +36,6 @@ TUNING_SEEDS = range(100, 105)
 CANCER_STEPS = 200
 
 
-def with_ones(x: Tensor) -> Tensor:
-    return torch.cat([x, torch.ones(len(x), 1, dtype=torch.float64)], 1)
-
-
 def preconditioner(samples: Data, kind: str) -> Tensor:
     """Return what multiplies the gradient of weights (2, d) and biases (2,), flat: one number each, or a matrix.
 
@@ -54,7 +52,7 @@ def preconditioner(samples: Data, kind: str) -> Tensor:
     return m if kind == "matrix" else m.diagonal().clone()
 
 
-def fit_cancer(method: str, seed: int, eta: float | None = None) -> bp.Trace:
+def fit_cancer(method: str, seed: int, eta: float | None = None) -> bp.FitHistory:
     """Fit raw measurements of 400 patients by batches, from zero weights."""
     samples = data.breast_cancer().draw(400, Key(seed))
     graph = bp.mlp((30, 2), key=0, dtype=torch.float64)
@@ -70,7 +68,7 @@ def fit_cancer(method: str, seed: int, eta: float | None = None) -> bp.Trace:
     return bp.fit(graph, samples.x, samples.y, batch=None, sample_gradients=budget, key=seed, **steps[method]())
 
 
-def fit_diabetes(method: str, seed: int, budget: int, eta: float | None = None) -> bp.Trace:
+def fit_diabetes(method: str, seed: int, budget: int, eta: float | None = None) -> bp.FitHistory:
     """Fit 400 patients; losses are excess losses, relative to the start. Newton's Hessian is known, and not charged."""
     samples = data.diabetes().draw(400, Key(seed)).standardised()
     x = with_ones(samples.x)
@@ -85,8 +83,8 @@ def fit_diabetes(method: str, seed: int, budget: int, eta: float | None = None) 
     batch = 1 if method == "stochastic" else None
     budget = {"descent": 5 * budget, "newton": 2 * len(samples)}.get(method, budget)
     graph = bp.mlp((10, 1), "squared_distance", key=Key(seed).child("weights"), dtype=torch.float64)
-    trace = bp.fit(graph, samples.x, samples.y, batch=batch, sample_gradients=budget, look=len(samples) if batch is None
-                   else 20, key=seed, **steps[method]())  # fmt: skip
-    least = float((x @ torch.linalg.lstsq(x, samples.y).solution - samples.y).square().mean())
+    counted: dict[str, Any] = {"sample_gradients": budget, "look": len(samples) if batch is None else 20}
+    trace = bp.fit(graph, samples.x, samples.y, batch=batch, key=seed, **counted, **steps[method]())
+    least = float((x @ least_squares(samples.x, samples.y) - samples.y).square().mean())
     trace.losses = [(loss - least) / (trace.losses[0] - least) for loss in trace.losses]
     return trace

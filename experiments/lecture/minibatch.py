@@ -20,18 +20,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Any, Self
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.data import Data
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import band, line
+from experiments.common.frame import Judge, by_seed, main
+from experiments.lecture.draws import each_gradient
 from experiments.lecture.redundancy import slope
+from experiments.lecture.trials import Trials, Tunable
 
 import numpy as np
 import torch
-import tyro
-from torch import Tensor
 
 from rllab import Key, plots
 from rllab import backprop as bp
@@ -50,13 +51,11 @@ LOOK = {"independent": plots.MethodStyle(plots.BLUE, plots.SOLID, "o"),
 
 
 @dataclass(frozen=True)
-class Config(Flags):
+class Config(Tunable):
     out: Path = Path("results/minibatch")
     """Folder of records and figures."""
     draws: int = 4000
     """Batches of each size from which the variance is taken."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Run the trials of step sizes instead, on seeds that are never reported."""
 
     def faster(self) -> Self:
         return replace(super().faster(), seeds=2, draws=1000)
@@ -70,9 +69,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     if job.config["kind"] == "trials":
-        for batch in BATCHES:
-            for eta in TRIALS:
-                record.append({"batch": batch, "eta": eta, "count": until_learned(batch, job.seed, eta)})
+        GRID.run(job, record)
         return
     for batch in BATCHES:
         record.append({"part": "learn", "batch": batch, "count": until_learned(batch, job.seed)})
@@ -87,9 +84,9 @@ def run(job: Job, record: Record) -> None:
             record.append({"part": "variance", "batch": batch, "order": order, "variance": measured, "law": law})
 
 
-def problem(seed: int) -> tuple[bp.Graph, Data]:
-    samples = data.digits().draw(SAMPLES, Key(seed))
-    return bp.mlp(SIZES, key=Key(seed).child("weights"), dtype=torch.float64), samples
+def problem(seed: int, samples: int = SAMPLES, sizes: tuple[int, ...] = SIZES) -> tuple[bp.Graph, Data]:
+    graph = bp.mlp(sizes, key=Key(seed).child("weights"), dtype=torch.float64)
+    return graph, data.digits().draw(samples, Key(seed))
 
 
 def until_learned(batch: int, seed: int, eta: float | None = None) -> float:
@@ -115,6 +112,13 @@ def until_learned(batch: int, seed: int, eta: float | None = None) -> float:
     return math.inf if spent is None else spent
 
 
+def score(batch: int, eta: float, job: Job) -> float:
+    return until_learned(batch, job.seed, eta)
+
+
+GRID = Trials(dict.fromkeys(BATCHES, TRIALS), BEST, score, f"sample-gradients to loss {LOSS}")
+
+
 def seconds_a_sample(graph: bp.Graph, samples: Data, batch: int, repeats: int = 5, looped: bool = False) -> float:
     """Return CPU seconds a sample-gradient, the median of so many timings of at least 500 samples each."""
     sizes = [1] * batch if looped else [batch]
@@ -124,15 +128,9 @@ def seconds_a_sample(graph: bp.Graph, samples: Data, batch: int, repeats: int = 
         rounds, start = max(1, 500 // batch), time.process_time()
         for _ in range(rounds):
             for part in chosen:
-                last = graph.backward(part.x, part.y, weights_only=True, reuse=last)
+                last = graph.backward(part.x, part.y, out=last)
         taken.append((time.process_time() - start) / (rounds * batch))
     return float(np.median(taken[1:]))
-
-
-def each_gradient(graph: bp.Graph, samples: Data) -> Tensor:
-    """Return the gradient of each sample alone, one after the other, (P, d)."""
-    one = (samples.take(slice(p, p + 1)) for p in range(len(samples)))
-    return torch.stack([graph.backward(s.x, s.y, weights_only=True).weights.clone() for s in one])
 
 
 class Spread:
@@ -140,7 +138,7 @@ class Spread:
 
     def __init__(self, seed: int, samples: int = POPULATION):
         graph, all_of = problem(seed)
-        g = each_gradient(graph, all_of.take(slice(samples)))
+        g = each_gradient(graph, all_of.x[:samples], all_of.y[:samples])
         centred = g - g.mean(0)
         self.key, self.samples = Key(seed).child("spread"), samples
         self.products = centred @ centred.T  # |Σ_p c_p (g_p − ḡ)|² = cᵀ K c
@@ -168,39 +166,30 @@ class Spread:
 
 
 def learned(records: list[Record]) -> np.ndarray:
-    """Return sample-gradients to the loss, (batches, seeds)."""
-    return np.stack([values(records, "count", part="learn", batch=b) for b in BATCHES])
+    """Return sample-gradients to the loss, (seeds, BATCHES)."""
+    return by_seed(records, "count", part="learn")
 
 
 def timed(records: list[Record]) -> np.ndarray:
-    """Return CPU seconds a sample-gradient, (TIMED, seeds)."""
-    return np.stack([values(records, "seconds", part="time", batch=b) for b in TIMED])
+    """Return CPU seconds a sample-gradient, (seeds, TIMED)."""
+    return by_seed(records, "seconds", part="time")
 
 
 def variances(records: list[Record], order: str, name: str = "variance") -> np.ndarray:
-    """Return what was measured, or by name the law, (DRAWN, seeds)."""
-    return np.stack([values(records, name, part="variance", batch=b, order=order) for b in DRAWN])
+    """Return what was measured, or by name the law, (seeds, DRAWN)."""
+    return by_seed(records, name, part="variance", order=order)
 
 
 def product(records: list[Record]) -> np.ndarray:
-    """Return CPU seconds to the loss, (batches, seeds); for a batch of 500 with the time of 512."""
+    """Return CPU seconds to the loss, (seeds, BATCHES); for a batch of 500 with the time of 512."""
     return learned(records) * timed(records)
-
-
-def tuned(records: list[Record]) -> dict[int, float]:
-    def typical(batch: int, eta: float) -> float:
-        return float(np.median(values(records, "count", batch=batch, eta=eta)))
-
-    return {batch: min(TRIALS, key=lambda eta: typical(batch, eta)) for batch in BATCHES}
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     if config.tune:
-        for batch, eta in tuned(records).items():
-            inside = TRIALS[0] < eta < TRIALS[-1]
-            judge(eta == BEST[batch] and inside, f"B = {batch}: best step size {eta:g}, not an edge of the grid")
+        GRID.claims(records, judge)
         return
-    needs = np.median(learned(records), 1)
+    needs = np.median(learned(records), 0)
     for b, n in zip(BATCHES, needs, strict=True):
         judge.note(f"B = {b}: {n:,.0f} sample-gradients to loss {LOSS} (η = {BEST[b]:g}), {n / needs[0]:.2f} of B = 1")
     small, large = (needs[[BATCHES.index(b) for b in bs]].min() for bs in (BATCHES[:4], BATCHES[4:]))
@@ -222,58 +211,54 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"B = 200: {needs[BATCHES.index(200)] / small:.1f} times the least (needs >= 4)",
     )
     seconds = timed(records)
-    faster = np.median(seconds[0] / seconds[TIMED.index(512)])
+    faster = np.median(seconds[:, 0] / seconds[:, TIMED.index(512)])
     judge(faster >= 20, f"a batch of 512 takes 1/{faster:.0f} of the CPU time a sample (needs 1/20 or less)")
-    total = np.median(product(records), 1)
+    total = np.median(product(records), 0)
     best = BATCHES[int(total.argmin())]
     judge(
         total[0] >= 2 * total.min() and total[-1] >= 2 * total.min(),
         f"CPU time to the loss is least at B = {best}; B = 1 takes {total[0] / total.min():.1f} times as long, all "
         f"samples {total[-1] / total.min():.1f} times (needs >= 2 at either end)",
     )
-    each = slope(DRAWN, variances(records, "independent").T)
+    each = slope(DRAWN, variances(records, "independent"))
     judge(
         abs(each.mean() + 1) <= 0.05,
         f"variance with replacement ∝ B^{each.mean():.3f}, single seeds {each.min():.3f} to {each.max():.3f} "
         "(mean needs -1.05 to -0.95)",
     )
     for order in LOOK:
-        off = np.abs((variances(records, order) / variances(records, order, "law")).mean(1) - 1).max()
+        off = np.abs((variances(records, order) / variances(records, order, "law")).mean(0) - 1).max()
         judge(off <= 0.05, f"variance, {order}: within {off:.1%} of its law at every B, mean over seeds (needs 5 %)")
 
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw both factors, their product, and the variance, against the size of the batch."""
     if config.tune:
-        drawing, axes = plots.panels(3, 3, width=4, height=3)
-        with plots.style():
-            for ax, batch in zip(axes, BATCHES, strict=True):
-                for record in records:
-                    ax.loglog(TRIALS, values([record], "count", batch=batch), "o-", color=plots.BLUE, markersize=3)
-                ax.set(xlabel="step size η", ylabel=f"sample-gradients to loss {LOSS}", title=f"B = {batch}")
-        return plots.save(drawing, config.out / "minibatch-trials.png")
+        return GRID.figure(records, config.out / "minibatch-trials.png")
     drawing, axes = plots.panels(2, 2, width=5.4, height=3.9)
     seconds, needs = timed(records), learned(records)
     with plots.style():
-        draw(axes[0], BATCHES, needs)
-        for b, n in zip(BATCHES, np.median(needs, 1), strict=True):
+        how = LOOK["independent"]
+        for ax in axes[:3]:
+            ax.set(xscale="log", yscale="log")
+        band(axes[0], BATCHES, needs, how, alpha=0.2)
+        for b, n in zip(BATCHES, np.median(needs, 0), strict=True):
             axes[0].annotate(f"{BEST[b]:g}", (b, n), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=8)
         axes[0].set(ylabel=f"sample-gradients to loss {LOSS}", title="What learning needs; at each point its best η")
-        draw(axes[1], TIMED, seconds[0] / seconds)
+        band(axes[1], TIMED, seconds[:, :1] / seconds, how, alpha=0.2)
         axes[1].set(ylabel="sample-gradients a CPU second, B = 1 is 1", title="What hardware gives")
         total = product(records)
-        draw(axes[2], BATCHES, total / np.median(total, 1).min())
+        band(axes[2], BATCHES, total / np.median(total, 0).min(), how, alpha=0.2)
         axes[2].set(ylabel="CPU time to the loss, least is 1", title="Both together")
-        one = variances(records, "independent", "law")[0]
+        one = variances(records, "independent", "law")[:, :1]
         for order, how in LOOK.items():
             each, name = variances(records, order) / one, f"with{'out' * (order == 'shuffled')} replacement"
-            middle = np.median(each, 1)
-            spread = np.abs(np.stack([each.min(1), each.max(1)]) - middle)
-            axes[3].errorbar(
-                DRAWN, middle, spread, color=how.color, fmt=how.marker, capsize=2, label=f"{name}, measured"
-            )
-            law = np.median(variances(records, order, "law") / one, 1)
-            axes[3].loglog(DRAWN, law, color=how.color, linestyle=how.linestyle, label=f"{name}, law")
+            middle = np.median(each, 0)
+            spread = np.abs(np.stack([each.min(0), each.max(0)]) - middle)
+            marks: dict[str, Any] = {"color": how.color, "fmt": how.marker, "capsize": 2}
+            axes[3].errorbar(DRAWN, middle, spread, label=f"{name}, measured", **marks)
+            law = np.median(variances(records, order, "law") / one, 0)
+            axes[3].loglog(DRAWN, law, label=f"{name}, law", **line(how))
         axes[3].set(ylabel="variance of the gradient, B = 1 is 1", title=f"Noise of a batch out of P = {POPULATION}")
         axes[3].legend(fontsize=8)
         for ax in axes:
@@ -285,85 +270,57 @@ def figure(records: list[Record], config: Config) -> Path:
     return plots.save(drawing, config.out / "minibatch.png")
 
 
-def draw(ax: object, x: tuple[int, ...], each: np.ndarray) -> None:
-    """Draw median and range over seeds of (x, seeds)."""
-    how = LOOK["independent"]
-    ax.fill_between(x, each.min(1), each.max(1), color=how.color, alpha=0.2, lw=0)  # type: ignore[attr-defined]
-    ax.loglog(x, np.median(each, 1), color=how.color, marker=how.marker)  # type: ignore[attr-defined]
+@row("L52", AtLeast(5.0), wrong={"the loop itself": {"looped": True}})
+def batch_is_faster(seed: int, fast: bool, batch: int = 64, looped: bool = False) -> float:
+    """A batch is the simplest way to work on many samples at once.
 
-
-def _speedup(seed: int, batch: int, fast: bool, looped: bool = False) -> float:
+    Measures: CPU time of a loop over 64 samples over that of a batch of 64.
+    """
     graph, samples = problem(seed)
     repeats = 3 if fast else 5
     return seconds_a_sample(graph, samples, 1, repeats) / seconds_a_sample(graph, samples, batch, repeats, looped)
 
 
-@row(
-    "L52",
-    says="A batch is the simplest way to work on many samples at once",
-    measures="CPU time of a loop over 64 samples over that of a batch of 64",
-    criterion=AtLeast(5.0),
-    wrong={"the loop itself": lambda seed, fast: _speedup(seed, 64, fast, looped=True)},
-)
-def batch_is_faster(seed: int, fast: bool) -> float:
-    return _speedup(seed, 64, fast)
+@row("L51", AtLeast(20.0), wrong={"in a loop": {"batch": 64, "looped": True}}, seeds="median")
+def batch_on_hardware(seed: int, fast: bool, batch: int = 512, looped: bool = False) -> float:
+    """Hardware is a reason for batches: it does more samples a second.
+
+    Measures: CPU time of a sample alone over that of a sample in a batch of 512.
+    """
+    return batch_is_faster(seed, fast, batch, looped)
 
 
-@row(
-    "L51",
-    says="Hardware is a reason for batches: it does more samples a second",
-    measures="CPU time of a sample alone over that of a sample in a batch of 512",
-    criterion=AtLeast(20.0),
-    seeds="median",
-    wrong={"in a loop": lambda seed, fast: _speedup(seed, 64, fast, looped=True)},
-)
-def batch_on_hardware(seed: int, fast: bool) -> float:
-    return _speedup(seed, 512, fast)
-
-
-def _over_least(
-    seed: int, fast: bool, numerator: tuple[int, ...], denominator: tuple[int, ...] = (1, 2, 5, 10)
+@row("L51", AtLeast(1.0), wrong={"up to 10 over from 20 on": {"large": (10,), "small": (20,)}}, seeds="median")
+def large_batches_need_more(
+    seed: int, fast: bool, large: tuple[int, ...] = (20, 50, 200), small: tuple[int, ...] = (10, 1, 2, 5)
 ) -> float:
-    least = min(until_learned(b, seed) for b in (denominator[-1:] if fast else denominator))
-    return min(until_learned(b, seed) for b in numerator) / least
+    """Without hardware nothing speaks for a batch above 10.
+
+    Measures: least sample-gradients to the loss for B from 20 on over the least for B up to 10.
+    Note: "only" hardware is more than is measured: with growing steps, B from 2 to 10 costs little more than 1.
+    """
+    first = 1 if fast else None
+    above, below = (min(until_learned(b, seed) for b in sizes[:first]) for sizes in (large, small))
+    return above / below
 
 
-@row(
-    "L51",
-    says="Without hardware nothing speaks for a batch above 10",
-    measures="least sample-gradients to the loss for B from 20 on over the least for B up to 10",
-    criterion=AtLeast(1.0),
-    seeds="median",
-    wrong={"up to 10 over from 20 on": lambda seed, fast: _over_least(seed, True, (10,), (20,))},
-    note='"only" hardware is more than is measured: with growing steps, B from 2 to 10 costs little more than 1',
-)
-def large_batches_need_more(seed: int, fast: bool) -> float:
-    return _over_least(seed, fast, (20,) if fast else (20, 50, 200))
+@row("T2", AtMost(3.0), wrong={"B = 200": {"batch": 200}}, seeds="median")
+def batch_of_two_classes(seed: int, fast: bool, batch: int = 20) -> float:
+    """Useful batches are about once or twice as large as there are classes.
+
+    Measures: sample-gradients to the loss at B = 20, digits, over the least for B up to 10.
+    Note: at most 2 was asked first, and fails by little; on seeds 20 to 29 it is 2.03.
+    """
+    return large_batches_need_more(seed, fast, (batch,))
 
 
-@row(
-    "T2",
-    says="Useful batches are about once or twice as large as there are classes",
-    measures="sample-gradients to the loss at B = 20, digits, over the least for B up to 10",
-    criterion=AtMost(3.0),
-    seeds="median",
-    wrong={"B = 200": lambda seed, fast: _over_least(seed, fast, (200,))},
-    note="at most 2 was asked first, and fails by little; on seeds 20 to 29 it is 2.03",
-)
-def batch_of_two_classes(seed: int, fast: bool) -> float:
-    return _over_least(seed, fast, (20,))
+@row("T2", AtLeast(4.0), wrong={"B = 20": {"batch": 20}}, seeds="median")
+def batch_of_two_hundred(seed: int, fast: bool, batch: int = 200) -> float:
+    """Beyond that, batches waste samples.
 
-
-@row(
-    "T2",
-    says="Beyond that, batches waste samples",
-    measures="sample-gradients to the loss at B = 200, digits, over the least for B up to 10",
-    criterion=AtLeast(4.0),
-    seeds="median",
-    wrong={"B = 20": lambda seed, fast: _over_least(seed, fast, (20,))},
-)
-def batch_of_two_hundred(seed: int, fast: bool) -> float:
-    return _over_least(seed, fast, (200,))
+    Measures: sample-gradients to the loss at B = 200, digits, over the least for B up to 10.
+    """
+    return large_batches_need_more(seed, fast, (batch,))
 
 
 if __name__ == "__main__":

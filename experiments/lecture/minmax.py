@@ -25,16 +25,17 @@ from pathlib import Path
 from typing import Self
 
 from experiments.common.acceptance import AtLeast, AtMost, row
-from experiments.common.frame import Flags, Judge, column, main
+from experiments.common.drawing import GREY, every_seed, line
+from experiments.common.frame import Flags, Judge, column, main, values
+from experiments.lecture.draws import normal
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from rllab import Key, plots
 from rllab import backprop as bp
-from rllab.noise import standard_normal
+from rllab import plots
 from rllab.runs import Job, Record
 
 ETA, FIELDS = 0.2, 1000
@@ -69,7 +70,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def start(seed: int) -> Tensor:
     """Return where both begin: a point at a distance of 1 from the equilibrium."""
-    z = standard_normal((2,), Key(seed).child("start"), torch.empty(0, dtype=torch.float64))
+    z = normal(seed, "start", 2)
     return z / z.norm()
 
 
@@ -155,28 +156,29 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     judge(curved <= 1e-9, f"curved, the control: all of them arrive, radius at most {curved:.1g} (needs <= 1e-9)")
 
 
+def way(record: Record, game: str, method: str) -> np.ndarray:
+    """Return fields asked for, x and y of every step, (3, steps + 1)."""
+    return np.stack([values([record], name, game=game, method=method) for name in ("fields", "x", "y")])
+
+
 def figure(records: list[Record], config: Config) -> Path:
     """Draw paths of the first seed, and the distance from the equilibrium of all of them."""
     drawing, axes = plots.panels(3, 2, width=4.5, height=4.0)
-    rows = records[0].rows
     with plots.style():
         for i, game in enumerate(GAMES):
             above, below = axes[i], axes[3 + i]
             for method, how in STYLES.items():
-                path = np.array([[r["x"], r["y"]] for r in rows if (r["game"], r["method"]) == (game, method)])[:90]
-                above.plot(*path.T, color=how.color, linestyle="-", marker=how.marker, markersize=2.5, linewidth=0.8,
-                           label=method)  # fmt: skip
-                for record in records:
-                    mine = [r for r in record.rows if (r["game"], r["method"]) == (game, method)]
-                    x, radius = [r["fields"] for r in mine], [math.hypot(r["x"], r["y"]) for r in mine]
-                    below.plot(x, radius, color=how.color, linestyle=how.linestyle, linewidth=1)
+                ways = [way(record, game, method) for record in records]
+                _, x, y = ways[0][:, :90]
+                above.plot(x, y, color=how.color, marker=how.marker, markersize=2.5, linewidth=0.8, label=method)
+                every_seed(below, [(asked, np.hypot(x, y)) for asked, x, y in ways], "", **line(how))
             if game == "bilinear":
                 for method in ("simultaneous", "extragradient"):
                     x = np.linspace(0, config.fields, 9)
                     y = factor(method, ETA) ** (x / METHODS[method])
-                    below.plot(x, y, "x", color="#666666", label=None if method == "extragradient" else "closed form")
+                    below.plot(x, y, "x", color=GREY, label=None if method == "extragradient" else "closed form")
                 below.legend(fontsize=8)
-            above.plot(0, 0, "*", color="#666666", markersize=10, label="equilibrium", zorder=5)
+            above.plot(0, 0, "*", color=GREY, markersize=10, label="equilibrium", zorder=5)
             above.set(title=game, xlabel="x, who minimises", ylabel="y, who maximises", xlim=(-3, 3), ylim=(-3, 3),
                       aspect="equal")  # fmt: skip
             below.set(xlabel="fields F asked for", ylabel="distance from the equilibrium", yscale="log")
@@ -189,40 +191,30 @@ def figure(records: list[Record], config: Config) -> Path:
     return plots.save(drawing, config.out / "minmax.png")
 
 
-@row(
-    "L20",
-    says="Minimising is not all there is: in a game, descent of both players spirals away from the equilibrium",
-    measures="largest relative difference of the radius on f = xy from (1 + η²)^(T/2), 200 steps",
-    criterion=AtMost(1e-9),
-    wrong={"one after the other": lambda seed, fast: relative_error(seed, "alternating", 200, "simultaneous")},
-)
-def spiral(seed: int, fast: bool) -> float:
-    return relative_error(seed, "simultaneous", 200)
+@row("L20", AtMost(1e-9), wrong={"one after the other": {"method": "alternating"}})
+def spiral(seed: int, fast: bool, method: str = "simultaneous") -> float:
+    """Minimising is not all there is: in a game, descent of both players spirals away from the equilibrium.
+
+    Measures: largest relative difference of the radius on f = xy from (1 + η²)^(T/2), 200 steps.
+    """
+    return relative_error(seed, method, 200, "simultaneous")
 
 
-@row(
-    "L20",
-    says="Looking ahead, the same gradients lead to the Nash equilibrium",
-    measures="distance after 400 steps of extragradient on f = xy, from 1",
-    criterion=AtMost(1e-3),
-    wrong={"without looking ahead": lambda seed, fast: float(play("bilinear", "simultaneous", seed, 400)[-1].norm())},
-)
-def inward(seed: int, fast: bool) -> float:
-    return float(play("bilinear", "extragradient", seed, 400)[-1].norm())
+@row("L20", AtMost(1e-3), wrong={"without looking ahead": {"method": "simultaneous"}})
+def inward(seed: int, fast: bool, method: str = "extragradient") -> float:
+    """Looking ahead, the same gradients lead to the Nash equilibrium.
+
+    Measures: distance after 400 steps of extragradient on f = xy, from 1.
+    """
+    return float(play("bilinear", method, seed, 400)[-1].norm())
 
 
-@row(
-    "L20",
-    says="So it is for the smallest GAN",
-    measures="distance after 400 steps, simultaneous over extragradient",
-    criterion=AtLeast(10.0),
-    wrong={"with curvature of their own": lambda seed, fast: _ratio("curved", seed, 20)},
-)
-def smallest_gan(seed: int, fast: bool) -> float:
-    return _ratio("one-point GAN", seed, 400)
+@row("L20", AtLeast(10.0), wrong={"with curvature of their own": {"game": "curved", "steps": 20}})
+def smallest_gan(seed: int, fast: bool, game: str = "one-point GAN", steps: int = 400) -> float:
+    """So it is for the smallest GAN.
 
-
-def _ratio(game: str, seed: int, steps: int) -> float:
+    Measures: distance after 400 steps, simultaneous over extragradient.
+    """
     one, other = (play(game, method, seed, steps)[-1].norm() for method in ("simultaneous", "extragradient"))
     return float(one / other)
 

@@ -19,7 +19,9 @@ from pathlib import Path
 from typing import Self
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import REFERENCE, band, legends_below
+from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.lecture.draws import LIKE, judged, normal, regression
 
 import numpy as np
 import torch
@@ -33,12 +35,16 @@ from rllab.runs import Job, Record
 STEPS = np.geomspace(1e-1, 1e-8, 29)  # ds, four a decade
 FITTED = (1e-5, 1e-2)  # where the slope is read: above the floor, below where third order shows
 POINTS = 100  # pushed at once, of each seed
-LIKE = torch.empty(0, dtype=torch.float64)
 SMOOTH = {"tanh": bp.Tanh(), "sigmoid": bp.Sigmoid(), "softplus": bp.Softplus()}
 CROSSING = 1 / 3  # a push of ds starts this share of ds below the kink
 ROUNDING = 20  # residuals of the smallest ds may be this many u|C|: a network of 20 sums rounds about as often
 U = torch.finfo(torch.float64).eps / 2
 
+Slope = Callable[[Tensor], Tensor]
+Functions = tuple[bp.Module, ...]
+FUNCTIONS, TANH = tuple(SMOOTH.values()), (SMOOTH["tanh"],)
+PUSHES = (1e-3, 1.0, 1e3, 1e6)  # of one input of a sum
+Points = tuple[Tensor, Tensor]
 Predict = Callable[[bp.Graph, Tensor, Tensor], Tensor]
 
 
@@ -57,62 +63,61 @@ def jobs_of(config: Config) -> list[Job]:
     return [Job(f"perturbation-{seed}", {}, seed) for seed in config.all_seeds]
 
 
-def normal(key: Key, *shape: int) -> Tensor:
-    return standard_normal(shape, key, LIKE)
-
-
 def rms(x: Tensor) -> float:
     return x.square().mean().sqrt().item()
 
 
-def one_function(h: bp.Module, ds: float, key: Key, slope: Callable[[Tensor], Tensor] | None = None) -> float:
+def one_function(h: bp.Module, ds: float, key: Key, slope: Slope | None = None) -> float:
     """Return the residual h(s + ds) − h(s) − ds h′(s), root mean square over points s."""
-    s = normal(key, POINTS, 1)
+    s = standard_normal((POINTS, 1), key, LIKE)
     slopes = h.jacobian_state(s)[:, :, 0] if slope is None else slope(s)
     return rms(h.forward(s + ds) - h.forward(s) - ds * slopes)
 
 
 def kink(ds: float, key: Key) -> float:
     """Return the same residual of a ReLU that is pushed across its kink."""
-    h, s = bp.ReLU(), -CROSSING * ds * normal(key, POINTS, 1).abs().clamp(0.1, 2)
+    h, s = bp.ReLU(), -CROSSING * ds * standard_normal((POINTS, 1), key, LIKE).abs().clamp(0.1, 2)
     return rms(h.forward(s + ds) - h.forward(s) - ds * h.jacobian_state(s)[:, :, 0])
 
 
-def to_the_cost(h: bp.Module, key: Key) -> tuple[bp.Graph, tuple[Tensor, Tensor]]:
+def softplus(ds: float, key: Key) -> float:
+    """Return the residual of a ReLU without a kink."""
+    return one_function(SMOOTH["softplus"], ds, key)
+
+
+def to_the_cost(h: bp.Module, key: Key) -> tuple[bp.Graph, Points]:
     """Return z = h(s), C = (z − y)², and points s, y."""
-    blocks = [bp.Block("h", h, ("s",), ("z",)), bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",))]
-    graph = bp.Graph(blocks, {"s": False, "y": False}, output="z", cost="C", key=0, dtype=torch.float64)
-    return graph, (normal(key.child("s"), POINTS, 1), normal(key.child("y"), POINTS, 1))
+    graph = judged([bp.Block("h", h, ("s",), ("z",))])
+    return graph, (normal(key, "s", POINTS, 1), normal(key, "y", POINTS, 1))
 
 
-def fan_out(key: Key) -> tuple[bp.Graph, tuple[Tensor, Tensor]]:
+def fan_out(key: Key) -> tuple[bp.Graph, Points]:
     """Return one z that feeds three sums s_k = w_k z, each with a function of its own use of it, and points z, y."""
     blocks = [
         bp.Block("weights", bp.Linear(1, 3), ("z",), ("s",)),
         bp.Block("h", bp.Tanh(), ("s",), ("t",)),
         bp.Block("above", bp.Linear(3, 2), ("t",), ("out",)),
-        bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)),
     ]
-    graph = bp.Graph(blocks, {"z": False, "y": False}, output="out", cost="C", key=key, dtype=torch.float64)
-    return graph, (normal(key.child("z"), POINTS, 1), normal(key.child("y"), POINTS, 2))
+    return judged(blocks, key), (normal(key, "z", POINTS, 1), normal(key, "y", POINTS, 2))
 
 
 def through_derivatives(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
     """Return ∂C/∂z of each point; the engine's is that of the mean cost."""
-    return len(z) * graph.backward(z, y).by_variable["z" if "z" in graph.inputs else "s"]
+    name = "z" if "z" in graph.inputs else "s"
+    return len(z) * graph.backward(z, y, variables=name).by_variable[name]
 
 
 def paths(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
     """Return w_k ∂C/∂s_k of each of the three paths, (points, 3): what dC/dz adds up."""
     w, _ = graph.blocks[0].module.views(graph.weights[:6])
-    return len(z) * graph.backward(z, y).by_variable["s"] * w[:, 0]
+    return len(z) * graph.backward(z, y, variables="s").by_variable["s"] * w[:, 0]
 
 
 def all_paths(graph: bp.Graph, z: Tensor, y: Tensor) -> Tensor:
     return paths(graph, z, y).sum(1, keepdim=True)
 
 
-def cost_residual(graph: bp.Graph, at: tuple[Tensor, Tensor], ds: float, predict: Predict) -> tuple[float, float]:
+def cost_residual(graph: bp.Graph, at: Points, ds: float, predict: Predict) -> tuple[float, float]:
     """Return the residual C(s + ds) − C(s) − ds ∂C/∂s over points, and the largest |C|."""
     s, y = at
     before, after = graph.loss_per_sample(s, y), graph.loss_per_sample(s + ds, y)
@@ -121,10 +126,9 @@ def cost_residual(graph: bp.Graph, at: tuple[Tensor, Tensor], ds: float, predict
 
 def network(ds: float, key: Key) -> tuple[float, float]:
     """Return the residual of a network's loss along random directions of its weights, and the largest loss."""
-    graph = bp.mlp((6, 8, 8, 4), "squared_distance", activation="tanh", key=key, dtype=torch.float64)
-    x, y = normal(key.child("x"), 5, 6), normal(key.child("y"), 5, 4)
+    graph, x, y = regression(key, (6, 8, 8, 4), samples=5)
     g, left, most = graph.backward(x, y), [], 0.0
-    for u in normal(key.child("directions"), POINTS, len(graph.weights)):
+    for u in normal(key, "directions", POINTS, len(graph.weights)):
         u = u / u.norm()
         after = graph.loss_per_sample(x, y, weights=graph.weights + ds * u).mean()
         left.append(after - g.loss - ds * (g.weights @ u))
@@ -132,9 +136,9 @@ def network(ds: float, key: Key) -> tuple[float, float]:
     return rms(torch.stack(left)), most
 
 
-def weighted_sum(dz: float, key: Key, *, weights: Callable[[Tensor], Tensor] = lambda w: w) -> float:
+def weighted_sum(dz: float, key: Key, *, weights: Slope = lambda w: w) -> float:
     """Return the largest |ds_k − w_k dz| of a layer, one of whose inputs is pushed, relative to the numbers added."""
-    layer, z = bp.Linear(4, 3), normal(key.child("z"), POINTS, 4)
+    layer, z = bp.Linear(4, 3), normal(key, "z", POINTS, 4)
     flat = layer.initial(key)
     w, _ = layer.views(flat)
     pushed = z.clone()
@@ -160,7 +164,7 @@ def run(job: Job, record: Record) -> None:
         left, size = network(ds, key.child("network"))
         record.append({"case": "network", "ds": ds, "residual": left, "size": size})
         record.append({"case": "ReLU across its kink", "ds": ds, "residual": kink(ds, key.child("kink"))})
-    for dz in (1e-3, 1.0, 1e3, 1e6):
+    for dz in PUSHES:
         record.append({"case": "sum", "dz": dz, "error": weighted_sum(dz, key.child("sum"))})
 
 
@@ -170,109 +174,99 @@ def slope_of(residual: Callable[[float], float], fast: bool) -> float:
     return float(np.polyfit(np.log(ds), np.log([residual(h) for h in ds]), 1)[0])
 
 
-def slope_of_cost(seed: int, fast: bool, h: bp.Module, predict: Predict) -> float:
-    graph, at = to_the_cost(h, Key(seed))
-    return slope_of(lambda ds: cost_residual(graph, at, ds, predict)[0], fast)
-
-
-def slope_of_fan_out(seed: int, fast: bool, predict: Predict) -> float:
-    graph, at = fan_out(Key(seed))
+def slope_of_cost(made: tuple[bp.Graph, Points], fast: bool, predict: Predict) -> float:
+    graph, at = made
     return slope_of(lambda ds: cost_residual(graph, at, ds, predict)[0], fast)
 
 
 @row(
     "L63",
-    says="A small change ds of a function's argument changes its value by ds h′(s), as the chain rule has it",
-    measures="log-log slope in ds of what tanh, sigmoid and softplus do beyond that; the one furthest from 2",
-    criterion=Within(1.9, 2.1),
+    Within(1.9, 2.1),
     wrong={
-        "h′ forgotten": lambda seed, fast: slope_of(
-            lambda ds: one_function(bp.Tanh(), ds, Key(seed), torch.ones_like), fast
-        ),
-        "h′ taken at h(s)": lambda seed, fast: slope_of(
-            lambda ds: one_function(bp.Tanh(), ds, Key(seed), lambda s: 1 - torch.tanh(torch.tanh(s)) ** 2), fast
-        ),
+        "h′ forgotten": {"functions": TANH, "slope": torch.ones_like},
+        "h′ taken at h(s)": {"functions": TANH, "slope": lambda s: 1 - torch.tanh(torch.tanh(s)) ** 2},
     },
 )
-def second_order_of_one_function(seed: int, fast: bool) -> float:
-    slopes = [slope_of(lambda ds, h=h: one_function(h, ds, Key(seed)), fast) for h in SMOOTH.values()]
+def second_order_of_one_function(
+    seed: int, fast: bool, functions: Functions = FUNCTIONS, slope: Slope | None = None
+) -> float:
+    """A small change ds of a function's argument changes its value by ds h′(s), as the chain rule has it.
+
+    Measures: log-log slope in ds of what tanh, sigmoid and softplus do beyond that; the one furthest from 2.
+    """
+    slopes = [slope_of(lambda ds, h=h: one_function(h, ds, Key(seed), slope), fast) for h in functions]
     return furthest(slopes, 2)
 
 
-@row(
-    "L63",
-    says="Across the kink of a ReLU the change is of first order beyond any slope",
-    measures="log-log slope in ds of what a ReLU that is pushed across 0 does beyond ds h′(s)",
-    criterion=Within(0.9, 1.1),
-    wrong={
-        "a ReLU smoothed out: softplus": lambda seed, fast: slope_of(
-            lambda ds: one_function(bp.Softplus(), ds, Key(seed)), fast
-        )
-    },
-)
-def first_order_at_the_kink(seed: int, fast: bool) -> float:
-    return slope_of(lambda ds: kink(ds, Key(seed)), fast)
+@row("L63", Within(0.9, 1.1), wrong={"a ReLU smoothed out: softplus": {"residual": softplus}})
+def first_order_at_the_kink(seed: int, fast: bool, residual: Callable[[float, Key], float] = kink) -> float:
+    """Across the kink of a ReLU the change is of first order beyond any slope.
+
+    Measures: log-log slope in ds of what a ReLU that is pushed across 0 does beyond ds h′(s).
+    """
+    return slope_of(lambda ds: residual(ds, Key(seed)), fast)
 
 
 @row(
     "L64",
-    says="Through a function the cost changes by ds h′(s) ∂C/∂z",
-    measures="log-log slope in ds of what the cost does beyond that; of three functions the one furthest from 2",
-    criterion=Within(1.9, 2.1),
+    Within(1.9, 2.1),
     wrong={
-        "h′ forgotten": lambda seed, fast: slope_of_cost(
-            seed, fast, bp.Tanh(), lambda graph, s, y: 2 * (torch.tanh(s) - y)
-        ),
-        "the cost's slope at the argument": lambda seed, fast: slope_of_cost(
-            seed, fast, bp.Tanh(), lambda graph, s, y: 2 * (s - y) * (1 - torch.tanh(s) ** 2)
-        ),
+        "h′ forgotten": {"functions": TANH, "predict": lambda graph, s, y: 2 * (torch.tanh(s) - y)},
+        "the cost's slope at the argument": {
+            "functions": TANH,
+            "predict": lambda graph, s, y: 2 * (s - y) * (1 - torch.tanh(s) ** 2),
+        },
     },
 )
-def second_order_of_the_cost(seed: int, fast: bool) -> float:
-    slopes = [slope_of_cost(seed, fast, h, through_derivatives) for h in SMOOTH.values()]
-    return furthest(slopes, 2)
+def second_order_of_the_cost(
+    seed: int, fast: bool, functions: Functions = FUNCTIONS, predict: Predict = through_derivatives
+) -> float:
+    """Through a function the cost changes by ds h′(s) ∂C/∂z.
+
+    Measures: log-log slope in ds of what the cost does beyond that; of three functions the one furthest from 2.
+    """
+    return furthest([slope_of_cost(to_the_cost(h, Key(seed)), fast, predict) for h in functions], 2)
 
 
 @row(
     "L66",
-    says="A change dz of one input changes every weighted sum by its own weight times dz, however large dz is",
-    measures="largest error of that for dz = 0.001 to a million, relative to the numbers added",
-    criterion=AtMost(1e-12),
+    AtMost(1e-12),
     wrong={
-        "two sums' weights exchanged": lambda seed, fast: weighted_sum(1.0, Key(seed), weights=lambda w: w[[1, 0, 2]]),
-        "another input's weights": lambda seed, fast: weighted_sum(1.0, Key(seed), weights=lambda w: w.roll(1, 1)),
+        "two sums' weights exchanged": {"pushes": (1.0,), "weights": lambda w: w[[1, 0, 2]]},
+        "another input's weights": {"pushes": (1.0,), "weights": lambda w: w.roll(1, 1)},
     },
 )
-def error_of_a_weighted_sum(seed: int, fast: bool) -> float:
-    return largest(*(weighted_sum(dz, Key(seed)) for dz in (1e-3, 1.0, 1e3, 1e6)))
+def error_of_a_weighted_sum(
+    seed: int, fast: bool, pushes: tuple[float, ...] = PUSHES, weights: Slope = lambda w: w
+) -> float:
+    """A change dz of one input changes every weighted sum by its own weight times dz, however large dz is.
+
+    Measures: largest error of that for dz = 0.001 to a million, relative to the numbers added.
+    """
+    return largest(*(weighted_sum(dz, Key(seed), weights=weights) for dz in pushes))
 
 
 @row(
     "L67",
-    says="One value that feeds three sums changes the cost by the sum over all three",
-    measures="log-log slope in dz of what the cost does beyond Σ ds_k ∂C/∂s_k",
-    criterion=Within(1.9, 2.1),
+    Within(1.9, 2.1),
     wrong={
-        "one path only": lambda seed, fast: slope_of_fan_out(seed, fast, lambda *a: paths(*a)[:, :1]),
-        "the largest path only": lambda seed, fast: slope_of_fan_out(
-            seed, fast, lambda *a: paths(*a).gather(1, paths(*a).abs().argmax(1, keepdim=True))
-        ),
-        "the mean of the paths": lambda seed, fast: slope_of_fan_out(seed, fast, lambda *a: all_paths(*a) / 3),
+        "one path only": {"predict": lambda *a: paths(*a)[:, :1]},
+        "the largest path only": {"predict": lambda *a: paths(*a).gather(1, paths(*a).abs().argmax(1, keepdim=True))},
+        "the mean of the paths": {"predict": lambda *a: all_paths(*a) / 3},
     },
 )
-def second_order_of_a_fan_out(seed: int, fast: bool) -> float:
-    return slope_of_fan_out(seed, fast, all_paths)
+def second_order_of_a_fan_out(seed: int, fast: bool, predict: Predict = all_paths) -> float:
+    """One value that feeds three sums changes the cost by the sum over all three.
 
-
-def curve(records: list[Record], case: str) -> np.ndarray:
-    """Return the residuals of every seed at every ds, (seeds, ds)."""
-    return np.array([values([record], "residual", case=case) for record in records])
+    Measures: log-log slope in dz of what the cost does beyond Σ ds_k ∂C/∂s_k.
+    """
+    return slope_of_cost(fan_out(Key(seed)), fast, predict)
 
 
 def slopes(records: list[Record], case: str) -> np.ndarray:
     """Return each seed's slope where it is read."""
     inside = (FITTED[0] <= STEPS * 1.001) & (STEPS <= FITTED[1] * 1.001)
-    return np.polyfit(np.log(STEPS[inside]), np.log(curve(records, case)[:, inside]).T, 1)[0]
+    return np.polyfit(np.log(STEPS[inside]), np.log(by_seed(records, "residual", case=case)[:, inside]).T, 1)[0]
 
 
 EXPECTED = {
@@ -293,8 +287,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"(needs {expected} ± 0.1 in every seed)",
         )
     for case in ("tanh, to the cost", "fan-out of 3", "network"):
-        size = np.array([values([record], "size", case=case)[-1] for record in records])
-        floor = curve(records, case)[:, -1] / (U * size)
+        size = by_seed(records, "size", case=case)[:, -1]
+        floor = by_seed(records, "residual", case=case)[:, -1] / (U * size)
         judge(
             0 < floor.min() and floor.max() <= ROUNDING,
             f"{case}: at ds = {STEPS[-1]:.0e} rounding is what is left, {floor.min():.2f} to {floor.max():.2f} u|C| "
@@ -307,8 +301,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw residuals against ds: one function, the way to the cost, the two that fall with slope 1."""
     drawing, axes = plots.panels(3, 1, width=4.6, height=4.2)
-    kinds = [plots.MethodStyle(c, line, m) for c, line, m in zip(
-        (plots.BLUE, plots.ORANGE, plots.GREEN), plots.LINES, plots.MARKERS, strict=False)]  # fmt: skip
+    looks = zip((plots.BLUE, plots.ORANGE, plots.GREEN), plots.LINES, plots.MARKERS, strict=False)
+    kinds = [plots.MethodStyle(*how) for how in looks]
     shown = (
         ("One function: dz − ds h′(s)", list(SMOOTH), 2),
         ("To the cost: dC − Σ changes × slopes", ["tanh, to the cost", "fan-out of 3", "network"], 2),
@@ -317,15 +311,13 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         for ax, (title, cases, expected) in zip(axes, shown, strict=True):
             for case, how in zip(cases, kinds, strict=False):
-                y = curve(records, case)
-                ax.fill_between(STEPS, y.min(0), y.max(0), color=how.color, alpha=0.2, lw=0)
-                ax.loglog(STEPS, np.median(y, 0), color=how.color, linestyle=how.linestyle, marker=how.marker,
-                          markevery=4, label=case)  # fmt: skip
-            guide = 3 * STEPS**expected * np.median(curve(records, cases[0])[:, 0]) / STEPS[0] ** expected
-            ax.loglog(STEPS, guide, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)), label=f"slope {expected}")
+                band(ax, STEPS, by_seed(records, "residual", case=case), how, alpha=0.2, markevery=4, label=case)
+            first = np.median(by_seed(records, "residual", case=cases[0])[:, 0])
+            guide = 3 * STEPS**expected * first / STEPS[0] ** expected
+            ax.loglog(STEPS, guide, **REFERENCE, label=f"slope {expected}")
             ax.set(xlabel="push ds", ylabel="|actual − predicted change|", title=title, ylim=(1e-18, 10))
             ax.invert_xaxis()
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
+        legends_below(axes)
         drawing.suptitle(f"Root mean squares over {POINTS} points: medians of {len(records)} seeds, bands hold all")
     return plots.save(drawing, config.out / "perturbation.png")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 import torch
 
@@ -29,11 +28,17 @@ def supervised() -> bp.Graph:
     return stack(("G",), ("x", "ȳ"))
 
 
+def judged(blocks: list[bp.Block]) -> bp.Graph:
+    """Return blocks, from what the first reads to what the last computes, and its squared distance c to y."""
+    x, output = blocks[0].reads[0], blocks[-1].computes[0]
+    cost = bp.Block("C", bp.SquaredDistance(), (output, "y"), ("c",))
+    return bp.Graph([*blocks, cost], {x: False, "y": False}, output=output, cost="c", key=0)
+
+
 def stack(functions: Sequence[str], states: Sequence[str]) -> bp.Graph:
     """Return linear modules one on the other, and a cost C."""
-    blocks = [bp.Block(f, bp.Linear(2, 2), (a,), (b,)) for f, (a, b) in zip(functions, pairwise(states), strict=True)]
-    blocks.append(bp.Block("C", bp.SquaredDistance(), (states[-1], "y"), ("c",)))
-    return bp.Graph(blocks, {states[0]: False, "y": False}, output=states[-1], cost="c", key=0)
+    triples = zip(functions, states[:-1], states[1:], strict=True)
+    return judged([bp.Block(f, bp.Linear(2, 2), (a,), (b,)) for f, a, b in triples])
 
 
 def network(sizes: tuple[int, int, int] = (6, 3, 2)) -> bp.Graph:
@@ -44,9 +49,8 @@ def network(sizes: tuple[int, int, int] = (6, 3, 2)) -> bp.Graph:
         bp.Block("relu1", bp.ReLU(), ("s1",), ("z",)),
         bp.Block("w2", bp.Linear(h, b, bias=False), ("z",), ("s2",)),
         bp.Block("relu2", bp.ReLU(), ("s2",), ("ȳ",)),
-        bp.Block("C", bp.SquaredDistance(), ("ȳ", "y"), ("c",)),
     ]
-    return bp.Graph(blocks, {"x": False, "y": False}, output="ȳ", cost="c", key=0)
+    return judged(blocks)
 
 
 def chain() -> bp.Graph:
@@ -57,8 +61,7 @@ def chain() -> bp.Graph:
         if k < 2:
             at = f"z{k + 1}"
             blocks.append(bp.Block(f"h{k + 1}", bp.Tanh(), (f"s{k + 1}",), (at,)))
-    blocks.append(bp.Block("C", bp.SquaredDistance(), ("s3", "y"), ("c",)))
-    return bp.Graph(blocks, {"x": False, "y": False}, output="s3", cost="c", key=0)
+    return judged(blocks)
 
 
 def sparse(inputs: int, up: Up, key: Key | int = 0) -> bp.Graph:
@@ -96,18 +99,12 @@ def figure_6() -> Diagram:
         bp.Block("lower", bp.Linear(2, 2), ("x",), ("s",)),
         bp.Block("h", bp.Tanh(), ("s",), ("z",)),
         bp.Block("upper", bp.Linear(2, 2), ("z",), ("ȳ",)),
-        bp.Block("C", bp.SquaredDistance(), ("ȳ", "y"), ("c",)),
     ]
-    graph = bp.Graph(blocks, {"x": False, "y": False}, output="ȳ", cost="c", key=0)
-    return graph_diagram(graph, isolate="h", backward=True)
+    return graph_diagram(judged(blocks), isolate="h", backward=True)
 
 
 def figure_7() -> Diagram:
-    blocks = [
-        bp.Block("linear", bp.Linear(1, 3, bias=False), ("z",), ("s",)),
-        bp.Block("C", bp.SquaredDistance(), ("s", "y"), ("c",)),
-    ]
-    graph = bp.Graph(blocks, {"z": False, "y": False}, output="s", cost="c", key=0)
+    graph = judged([bp.Block("linear", bp.Linear(1, 3, bias=False), ("z",), ("s",))])
     diagram = without(units_diagram(graph, costs=True), "y[0]", "y[1]", "y[2]")
     rest = r"\mathrm{rest,\ up\ to\ the\ cost}"
     nodes = tuple(replace(n, kind="box", label=rest) if n.name == "C" else n for n in diagram.nodes)
@@ -119,14 +116,14 @@ def block_chain() -> Diagram:
     return without(graph_diagram(chain(), params=True, labels={"h1": "h", "h2": "h"}), "C", "y")
 
 
-def figure_8() -> Diagram:
-    return graph_diagram(stack(("f", "g"), ("x", "z_f", "z_g")), params=True, backward=True)
+def figure_8(params: bool = True) -> Diagram:
+    return graph_diagram(stack(("f", "g"), ("x", "z_f", "z_g")), params=params, backward=True)
 
 
-def figure_9(modules: int = MODULES) -> Diagram:
+def figure_9(modules: int = MODULES, params: bool = True) -> Diagram:
     functions = [f"f{k}" for k in range(modules)]
     states = [f"z{k}" for k in range(modules + 1)]
-    return graph_diagram(stack(functions, states), params=True, backward=True)
+    return graph_diagram(stack(functions, states), params=params, backward=True)
 
 
 @dataclass(frozen=True)

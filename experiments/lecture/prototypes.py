@@ -23,7 +23,8 @@ from typing import Self
 
 from experiments.common.acceptance import AtLeast, least, row
 from experiments.common.data import Data, digits
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import GREY, every_seed, legends_below, look
+from experiments.common.frame import Flags, Judge, by_seed, main, values
 
 import numpy as np
 import torch
@@ -141,12 +142,8 @@ def run(job: Job, record: Record) -> None:
         spent = cost.spent["value"] + cost.spent["gradient"]
         for step in sorted({round(s) for s in np.geomspace(1, len(path), LOOKS)}):
             w = path[step - 1]
-            row = {
-                "method": method,
-                "evaluations": spent * (step - 1) // (len(path) - 1),
-                "accuracy": accuracy(w, test),
-            }
-            record.append({"part": "path", **row})
+            made = {"evaluations": spent * (step - 1) // (len(path) - 1), "accuracy": accuracy(w, test)}
+            record.append({"part": "path", "method": method, **made})
         learnt[method] = path[-1]
         record.append({"part": "spent", "method": method, **cost.spent})
     if job.seed == Config.first_seed:
@@ -186,35 +183,26 @@ def gain(seed: int, fast: bool, over: str, wrong_labels: bool = False, sigma: fl
     return 100 * (least(*(found[method] for method in METHODS)) - found[over])
 
 
-WRONG = {
-    "labels shuffled": lambda seed, fast: gain(seed, fast, "start", wrong_labels=True),
-    "σ = 0.00001, which sees no edge": lambda seed, fast: gain(seed, fast, "start", sigma=1e-5),
-}
+SHUFFLED = {"labels shuffled": {"wrong_labels": True}}
 
 
-@row(
-    "L9",
-    says="A model whose answer is a minimisation, with no gradient, can be trained with values only, or relaxed",
-    measures="points of accuracy on digits that either way of learning ten prototypes gains on the start, at least",
-    criterion=AtLeast(100 * GAIN),
-    seeds="median",
-    wrong=WRONG,
-)
-def gain_on_the_start(seed: int, fast: bool) -> float:
-    return gain(seed, fast, "start")
+@row("L9", AtLeast(100 * GAIN), wrong={**SHUFFLED, "σ = 0.00001, which sees no edge": {"sigma": 1e-5}}, seeds="median")
+def gain_on_the_start(seed: int, fast: bool, wrong_labels: bool = False, sigma: float = SIGMA) -> float:
+    """A model whose answer is a minimisation, with no gradient, can be trained with values only, or relaxed.
+
+    Measures: points of accuracy on digits that either way of learning ten prototypes gains on the start, at least.
+    """
+    return gain(seed, fast, "start", wrong_labels, sigma)
 
 
-@row(
-    "L9",
-    says="Either way learns better prototypes than the mean image of each class",
-    measures="points of accuracy that either gains on the class means, at least",
-    criterion=AtLeast(0),
-    seeds="median",
-    wrong={"labels shuffled": lambda seed, fast: gain(seed, fast, "means", wrong_labels=True)},
-    note="With values only single seeds may stay below: a prototype that wins no image has nothing to follow.",
-)
-def gain_on_the_means(seed: int, fast: bool) -> float:
-    return gain(seed, fast, "means")
+@row("L9", AtLeast(0), wrong=SHUFFLED, seeds="median")
+def gain_on_the_means(seed: int, fast: bool, wrong_labels: bool = False) -> float:
+    """Either way learns better prototypes than the mean image of each class.
+
+    Measures: points of accuracy that either gains on the class means, at least.
+    Note: With values only single seeds may stay below: a prototype that wins no image has nothing to follow.
+    """
+    return gain(seed, fast, "means", wrong_labels)
 
 
 def reference(records: list[Record], who: str) -> np.ndarray:
@@ -224,9 +212,7 @@ def reference(records: list[Record], who: str) -> np.ndarray:
 def paths(records: list[Record], method: str) -> tuple[np.ndarray, np.ndarray]:
     """Return evaluations (looks,) and accuracies (seeds, looks)."""
     wanted = {"part": "path", "method": method}
-    return values(records[:1], "evaluations", **wanted), np.array(
-        [values([record], "accuracy", **wanted) for record in records]
-    )
+    return values(records[:1], "evaluations", **wanted), by_seed(records, "accuracy", **wanted)
 
 
 def first_reach(records: list[Record], method: str) -> np.ndarray:
@@ -274,17 +260,16 @@ def figure(records: list[Record], config: Config) -> Path:
     names = {"values only": "values only, the share of errors", "relaxed": "relaxed, by backpropagation"}
     lines = {"means": ("mean image of each class", plots.DASHDOT), "start": ("first image of each class", plots.DOTTED)}
     with plots.style():
-        for method, look in METHODS.items():
-            how, (at, accuracy) = styles[look], paths(records, method)
-            for y in accuracy:
-                left.semilogx(at + 1, 100 * y, color=how.color, linewidth=0.7, alpha=0.35)
-            left.semilogx(at + 1, 100 * np.median(accuracy, 0), color=how.color, linestyle=how.linestyle,
-                          marker=how.marker, markevery=6, label=names[method])  # fmt: skip
+        for method, estimator in METHODS.items():
+            how, (at, accuracy) = styles[estimator], paths(records, method)
+            pairs = [(at + 1, 100 * y) for y in accuracy]
+            every_seed(left, pairs, "", color=how.color, linewidth=0.7, alpha=0.35)
+            left.semilogx(at + 1, 100 * np.median(accuracy, 0), markevery=6, label=names[method], **look(how))
         for who, (name, line) in lines.items():
-            left.axhline(100 * np.median(reference(records, who)), color="#666666", linestyle=line, label=name)
+            left.axhline(100 * np.median(reference(records, who)), color=GREY, linestyle=line, label=name)
         left.set(xlabel="1 + evaluations on all training images (relaxed: with gradient)", ylim=(40, 100))
         left.set(ylabel="right on test images, %", title=f"Medians of {len(records)} seeds; faint: every seed")
-        left.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=1)
+        legends_below([left], columns=1)
         gallery(right, records[0])
     return plots.save(drawing, config.out / "prototypes.png")
 

@@ -24,16 +24,18 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Any, Self
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, Within, row
 from experiments.common.data import Data
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import GREY, REFERENCE, legends_below, look
+from experiments.common.frame import Judge, main, values
+from experiments.lecture.draws import least_squares, with_ones
+from experiments.lecture.trials import Trials, Tunable
 
 import numpy as np
 import torch
-import tyro
 from matplotlib.axes import Axes
 
 from rllab import Key, plots
@@ -53,6 +55,7 @@ COLUMNS = (2, 3, 8)  # of diabetes: body mass index, blood pressure, s5; their H
 CLOSE = (0.1, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)  # ε, excess loss over that at the start
 CLOSE_ETAS = {"batch": (0.1, 0.2, 0.3, 0.4, 0.5), "stochastic": (0.1, 0.03, 0.01, 0.003, 0.001)}
 CLOSE_BUDGET = 8000
+PROPORTIONAL: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": plots.DOTTED}
 STYLES = {
     "batch": plots.MethodStyle(plots.BLACK, plots.SOLID, "s"),
     "stochastic": plots.MethodStyle(plots.VERMILLION, plots.DASHED, "o"),
@@ -62,13 +65,11 @@ STYLES = {
 
 
 @dataclass(frozen=True)
-class Config(Flags):
+class Config(Tunable):
     out: Path = Path("results/redundancy")
     """Folder of records and figures."""
     most_copies: int = 100
     """Copies of the samples, at most."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Run the trials of step sizes instead, on seeds that are never reported."""
 
     def faster(self) -> Self:
         return replace(super().faster(), seeds=2, most_copies=10)
@@ -100,9 +101,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     if job.config["kind"] == "trials":
-        for method, etas in TRIALS.items():
-            for eta in etas:
-                record.append({"method": method, "eta": eta, "count": until_learned(method, 1, job.seed, eta=eta)})
+        GRID.run(job, record)
         return
     for r in job.config["copies"]:
         for method in METHODS:
@@ -144,8 +143,15 @@ def until_learned(
         stop=LOSS,
         key=key,
     )
-    spent = trace.reached(LOSS)
-    return math.inf if spent is None else trace.steps if count_steps else spent
+    reached = trace.reached(LOSS)
+    return math.inf if reached is None else trace.steps if count_steps else reached
+
+
+def score(method: str, eta: float, job: Job) -> float:
+    return until_learned(method, 1, job.seed, eta=eta)
+
+
+GRID = Trials(TRIALS, BEST, score, f"sample-gradients to loss {LOSS}")
 
 
 def mislabelled(samples: Data, rate: float, key: Key) -> Data:
@@ -160,22 +166,15 @@ def until_close(method: str, eta: float, seed: int) -> dict[float, float]:
     """Return the sample-gradients until the excess loss is at most ε times that at the start, for each ε in CLOSE."""
     whole = data.diabetes()
     samples = Data(whole.x[:, COLUMNS], whole.y).standardised()
-    ones = torch.ones(len(samples), 1, dtype=torch.float64)
-    features = torch.cat([samples.x, ones], 1)
-    least = (features @ torch.linalg.lstsq(features, samples.y).solution - samples.y).square().mean().item()
-    trace = bp.fit(
-        bp.mlp((len(COLUMNS), 1), "squared_distance", key=Key(seed).child("weights"), dtype=torch.float64),
-        samples.x,
-        samples.y,
-        batch=None if method == "batch" else 1,
-        eta=eta,
-        sample_gradients=CLOSE_BUDGET,
-        look=10,
-        key=seed,
-    )
+    left = with_ones(samples.x) @ least_squares(samples.x, samples.y) - samples.y
+    least = left.square().mean().item()
+    graph = bp.mlp((len(COLUMNS), 1), "squared_distance", key=Key(seed).child("weights"), dtype=torch.float64)
+    batch = None if method == "batch" else 1
+    counted: dict[str, Any] = {"sample_gradients": CLOSE_BUDGET, "look": 10}
+    trace = bp.fit(graph, samples.x, samples.y, batch=batch, eta=eta, key=seed, **counted)
     start = trace.losses[0] - least
-    spent = {epsilon: trace.reached(least + epsilon * start) for epsilon in CLOSE}
-    return {epsilon: math.inf if n is None else n for epsilon, n in spent.items()}
+    reached = {epsilon: trace.reached(least + epsilon * start) for epsilon in CLOSE}
+    return {epsilon: math.inf if n is None else n for epsilon, n in reached.items()}
 
 
 def counts(records: list[Record], method: str, copies: int, noise: float = 0.0) -> np.ndarray:
@@ -202,18 +201,9 @@ def close(records: list[Record], config: Config, method: str, epsilon: float) ->
     return each[best], best
 
 
-def tuned(records: list[Record]) -> dict[str, float]:
-    return {
-        method: min(etas, key=lambda eta: np.median(values(records, "count", method=method, eta=eta)))
-        for method, etas in TRIALS.items()
-    }
-
-
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     if config.tune:
-        for method, eta in tuned(records).items():
-            inside = TRIALS[method][0] < eta < TRIALS[method][-1]
-            judge(eta == BEST[method] and inside, f"{method}: best step size {eta:g} of {TRIALS[method]}, not an edge")
+        GRID.claims(records, judge)
         return
     r = np.array(config.copies)
     for noise in config.wrong_labels:
@@ -249,9 +239,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"diabetes, ε = {CLOSE[0]:g}: stochastic {np.median(loose):,.0f}, batch {np.median(loose_batch):,.0f} "
         "(stochastic less, all seeds)",
     )
-    (tight, eta), (tight_batch, best) = (
-        close(records, config, method, CLOSE[-1]) for method in ("stochastic", "batch")
-    )
+    (tight, _), (tight_batch, best) = (close(records, config, method, CLOSE[-1]) for method in ("stochastic", "batch"))
     judge(
         (tight_batch < tight).all() and np.isfinite(tight_batch).all(),
         f"diabetes, ε = {CLOSE[-1]:g}: batch {np.median(tight_batch):,.0f} (η = {best:g}); stochastic, any constant η, "
@@ -262,47 +250,34 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw the price against the copies, the gain, and the price of coming closer; or the trials."""
     if config.tune:
-        drawing, axes = plots.panels(3)
-        with plots.style():
-            for ax, (method, etas) in zip(axes, TRIALS.items(), strict=True):
-                each = np.stack([values(records, "count", method=method, eta=eta) for eta in etas])
-                draw(ax, etas, each, method, method, MOST[method] * (SAMPLES if method == "batch" else 1))
-                ax.set(xlabel="step size η", ylabel=f"sample-gradients to loss {LOSS}", title=method)
-        return plots.save(drawing, config.out / "redundancy-trials.png")
+        return GRID.figure(records, config.out / "redundancy-trials.png")
     drawing, axes = plots.panels(3, width=4.9, height=4.6)
     r = config.copies
     with plots.style():
         for method in METHODS:
-            draw(
-                axes[0],
-                r,
-                np.stack([counts(records, method, n) for n in r]),
-                method,
-                "stochastic, random picks" if method == "stochastic" else method,
-            )
+            label = "stochastic, random picks" if method == "stochastic" else method
+            draw(axes[0], r, np.stack([counts(records, method, n) for n in r]), method, label)
         each = np.stack([values(records, "count", part="sorted", copies=n) for n in config.sorted_copies])
         draw(axes[0], config.sorted_copies, each, "sorted", "stochastic, class by class", MOST["sorted"])
-        axes[0].plot(
-            [], [], "^", color=STYLES["sorted"].color, markerfacecolor="none", label="most seeds did not arrive"
-        )
+        hollow: dict[str, Any] = {"color": STYLES["sorted"].color, "markerfacecolor": "none"}
+        axes[0].plot([], [], "^", label="most seeds did not arrive", **hollow)
         axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}", title="Price")
         for noise in config.wrong_labels:
             method, label = ("mini-batch", "a tenth wrong") if noise else ("batch", "clean labels")
             gain = gains(records, config, noise).T
             draw(axes[1], r, gain, method, label)
-            axes[1].plot(r, np.median(gain[0]) * np.array(r), color="#666666", linewidth=0.9, linestyle=plots.DOTTED)
-        axes[1].plot([], [], color="#666666", linewidth=0.9, linestyle=plots.DOTTED, label="gain at R = 1, times R")
+            axes[1].plot(r, np.median(gain[0]) * np.array(r), **PROPORTIONAL)
+        axes[1].plot([], [], **PROPORTIONAL, label="gain at R = 1, times R")
         axes[1].set(xlabel="copies R of 200 digits", ylabel="batch/stochastic sample-gradients", title="Gain")
         for method in METHODS:
             each = np.stack([close(records, config, method, epsilon)[0] for epsilon in CLOSE])
             draw(axes[2], CLOSE, each, method, f"{method}, its best constant η for each ε", CLOSE_BUDGET)
-        axes[2].axhline(CLOSE_BUDGET, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[2].axhline(CLOSE_BUDGET, **REFERENCE)
         axes[2].text(CLOSE[0], CLOSE_BUDGET, "not arrived", va="bottom", fontsize=8)
         axes[2].invert_xaxis()
-        axes[2].set(xlabel="ε: excess loss/excess loss at the start", ylabel="sample-gradients to ε",
-                    title="No copies, diabetes: closer to the minimum")  # fmt: skip
-        for ax in axes:
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=8)
+        axes[2].set(xlabel="ε: excess loss/excess loss at the start", ylabel="sample-gradients to ε")
+        axes[2].set(title="No copies, diabetes: closer to the minimum")
+        legends_below(axes, columns=1, fontsize=8)
         drawing.suptitle(f"Median and range of {len(records)} seeds")
     return plots.save(drawing, config.out / "redundancy.png")
 
@@ -313,51 +288,44 @@ def draw(ax: Axes, x: object, each: np.ndarray, method: str, label: str, censore
     arrived = np.isfinite(middle)
     low, high = each.min(1), np.where(np.isfinite(each.max(1)), each.max(1), censored)
     ax.fill_between(x[arrived], low[arrived], high[arrived], color=how.color, alpha=0.2, lw=0)
-    ax.loglog(x[arrived], middle[arrived], color=how.color, linestyle=how.linestyle, marker=how.marker, label=label)
+    ax.loglog(x[arrived], middle[arrived], label=label, **look(how))
     ax.plot(x[~arrived], np.full((~arrived).sum(), censored), how.marker, color=how.color, markerfacecolor="none")
 
 
-def _slope_of(seed: int, fast: bool, numerator: str | None, denominator: str, count_steps: bool = False) -> float:
-    r = (1, 10, 100) if fast else COPIES
-    below = np.array([until_learned(denominator, n, seed, count_steps=count_steps) for n in r])
-    above = [until_learned(numerator, n, seed, count_steps=count_steps) for n in r] if numerator else 1.0
-    return float(slope(r, (above / below)[None])[0]) * (1 if numerator else -1)
+def spent(seed: int, fast: bool, method: str, count_steps: bool = False) -> tuple[tuple[int, ...], np.ndarray]:
+    """Return numbers of copies, and the sample-gradients, or steps, that they take."""
+    copies = (1, 10, 100) if fast else COPIES
+    return copies, np.array([until_learned(method, r, seed, count_steps=count_steps) for r in copies])
 
 
-@row(
-    "L49",
-    says="With redundant samples stochastic descent is much faster than batch: the more copies, the more so",
-    measures="log-log slope of batch/stochastic sample-gradients in the number of copies",
-    criterion=Within(0.9, 1.1),
-    seeds="median",
-    wrong={"steps counted instead": lambda seed, fast: _slope_of(seed, fast, "batch", "stochastic", True)},
-)
-def gain_of_copies(seed: int, fast: bool) -> float:
-    return _slope_of(seed, fast, "batch", "stochastic")
+@row("L49", Within(0.9, 1.1), wrong={"steps counted instead": {"count_steps": True}}, seeds="median")
+def gain_of_copies(seed: int, fast: bool, count_steps: bool = False) -> float:
+    """With redundant samples stochastic descent is much faster than batch: the more copies, the more so.
+
+    Measures: log-log slope of batch/stochastic sample-gradients in the number of copies.
+    """
+    (copies, batch), (_, stochastic) = (spent(seed, fast, method, count_steps) for method in METHODS)
+    return float(slope(copies, (batch / stochastic)[None])[0])
 
 
-@row(
-    "L49",
-    says="Stochastic descent does not notice copies",
-    measures="log-log slope of its sample-gradients in the number of copies",
-    criterion=Within(-0.1, 0.1),
-    seeds="median",
-    wrong={"batch": lambda seed, fast: _slope_of(seed, fast, None, "batch")},
-)
-def stochastic_and_copies(seed: int, fast: bool) -> float:
-    return _slope_of(seed, fast, None, "stochastic")
+@row("L49", Within(-0.1, 0.1), wrong={"batch": {"method": "batch"}}, seeds="median")
+def stochastic_and_copies(seed: int, fast: bool, method: str = "stochastic") -> float:
+    """Stochastic descent does not notice copies.
+
+    Measures: log-log slope of its sample-gradients in the number of copies.
+    """
+    copies, counted = spent(seed, fast, method)
+    return -float(slope(copies, (1 / counted)[None])[0])
 
 
-@row(
-    "T1",
-    says="With every sample there 100 times, stochastic descent is at least 100 times cheaper",
-    measures="batch/stochastic sample-gradients at 100 copies",
-    criterion=AtLeast(100.0),
-    wrong={"no copies": lambda seed, fast: until_learned("batch", 1, seed) / until_learned("stochastic", 1, seed)},
-    note="about ten times of it at a single copy already: digits resemble each other",
-)
-def gain_of_a_hundred_copies(seed: int, fast: bool) -> float:
-    return until_learned("batch", 100, seed) / until_learned("stochastic", 100, seed)
+@row("T1", AtLeast(100.0), wrong={"no copies": {"copies": 1}})
+def gain_of_a_hundred_copies(seed: int, fast: bool, copies: int = 100) -> float:
+    """With every sample there 100 times, stochastic descent is at least 100 times cheaper.
+
+    Measures: batch/stochastic sample-gradients at 100 copies.
+    Note: about ten times of it at a single copy already: digits resemble each other.
+    """
+    return until_learned("batch", copies, seed) / until_learned("stochastic", copies, seed)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ from torch import Tensor
 from rllab import Key
 from rllab import backprop as bp
 
+Layer = tuple[Tensor, Tensor]  # W (out, in) and b (out,)
+
 
 def stack(
     sizes: tuple[int, ...],
@@ -32,14 +34,14 @@ def stack(
     return bp.Graph(blocks, inputs, output=at, cost="C", key=key, dtype=dtype)
 
 
-def layers_of(graph: bp.Graph, flat: Tensor) -> list[tuple[Tensor, Tensor]]:
+def layers_of(graph: bp.Graph, flat: Tensor) -> list[Layer]:
     """Return W and b of each linear layer, of numbers laid out as the graph's weights are."""
     modules = [block.module for block in graph.blocks if block.module.size]
     parts = flat.split([module.size for module in modules])
     return [tuple(module.views(part)) for module, part in zip(modules, parts, strict=True)]  # type: ignore[misc]
 
 
-def compose(layers: list[tuple[Tensor, Tensor]], like: Tensor) -> tuple[Tensor, Tensor]:
+def compose(layers: list[Layer], like: Tensor) -> Layer:
     """Return A and b of the affine map that these layers are, one after the other; the identity if there are none."""
     a = torch.eye(like.shape[1], dtype=like.dtype)
     b = like.new_zeros(like.shape[1])

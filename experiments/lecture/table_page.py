@@ -142,8 +142,7 @@ def _figures(files: Sequence[str]) -> str:
     figures = [
         f"![{figure.stem}](figures/{figure.name})"
         for stem in stems
-        for figure in sorted(FIGURES.glob(f"{stem}*"))
-        if figure.suffix in (".png", ".gif") or (figure.suffix == ".svg" and not figure.with_suffix(".png").exists())
+        for figure in sorted(file for file in FIGURES.glob(f"{stem}*") if file.is_file())
     ]
     pages = [f"[{stem}.md]({stem}.md)" for stem in stems if (FIGURES.parent / f"{stem}.md").exists()]
     return "".join(f"\n{line}\n" for line in (*figures, *([f"More figures: {', '.join(pages)}"] if pages else [])))

@@ -71,8 +71,16 @@ MUTANTS = {
 
 
 @contextmanager
-def wrong(mistake: str) -> Iterator[None]:
-    """Put a wrong rule in its place; afterwards it is as it was."""
+def wrong(mistake: str | None) -> Iterator[None]:
+    """Put a wrong rule, or none, in its place; afterwards it is as it was."""
+    if mistake is None:
+        yield
+        return
     owner, method, rule = MUTANTS[mistake]
     with patch.object(getattr(bp, owner) if isinstance(owner, str) else owner, method, rule):
         yield
+
+
+def under(*mistakes: str) -> dict[str, dict[str, str]]:
+    """Return what a row's `wrong` takes: its measure with `mistake=` each of these."""
+    return {mistake: {"mistake": mistake} for mistake in mistakes}

@@ -17,12 +17,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
 from experiments.common.data import Data
+from experiments.common.drawing import legends_below
 from experiments.common.frame import Flags, Judge, column, main
+from experiments.lecture.draws import each_gradient, least_squares, normal, with_ones
 from experiments.lecture.redundancy import STYLES
 
 import numpy as np
@@ -32,13 +34,13 @@ from torch import Tensor
 
 from rllab import Key, plots
 from rllab import backprop as bp
-from rllab.noise import standard_normal
 from rllab.runs import Job, Record
 
 SAMPLES, ETA, START = 60, 0.06, (-3.0, 6.5)
 STEPS = {"stochastic": 200, "mini-batch": 200, "batch": 200}
 BATCHES: dict[str, int | None] = {"stochastic": 1, "mini-batch": 8, "batch": None}
 LABELS = {"stochastic": "stochastic", "mini-batch": "mini-batches of 8", "batch": "batch"}
+ALL = slice(None)
 LONG_RUN, BLOCKS, SETTLING = 6000, 25, 500  # steps of the long run, blocks of its rest, steps left out before
 
 
@@ -60,42 +62,32 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def problem(seed: int) -> tuple[bp.Graph, Data, Tensor]:
     """Return the graph at its start, the samples, and the minimum w* of their mean loss (2,)."""
-    like, key = torch.empty(0, dtype=torch.float64), Key(seed).child("line")
-    x = 1 + 0.7 * standard_normal((SAMPLES, 1), key.child("x"), like)
-    y = 3 * x + 3 + 2 * standard_normal((SAMPLES, 1), key.child("y"), like)
+    key = Key(seed).child("line")
+    x = 1 + 0.7 * normal(key, "x", SAMPLES, 1)
+    y = 3 * x + 3 + 2 * normal(key, "y", SAMPLES, 1)
     graph = bp.mlp((1, 1), "squared_distance", key=0, dtype=torch.float64)
     graph.weights = torch.tensor(START, dtype=torch.float64)
-    features = torch.cat([x, torch.ones_like(x)], 1)
-    return graph, Data(x, y), torch.linalg.lstsq(features, y).solution[:, 0]
+    return graph, Data(x, y), least_squares(x, y)[:, 0]
 
 
-def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.Trace:
+def descend(method: str, seed: int, steps: int, eta: float = ETA) -> bp.FitHistory:
     """Return the path of every step."""
     graph, samples, _ = problem(seed)
     size = BATCHES[method] or SAMPLES
-    return bp.fit(graph, samples.x, samples.y, batch=BATCHES[method], eta=eta, sample_gradients=steps * size, look=size,
-                  key=seed, keep_path=True)  # fmt: skip
+    counted: dict[str, Any] = {"sample_gradients": steps * size, "look": size}
+    return bp.fit(graph, samples.x, samples.y, batch=BATCHES[method], eta=eta, key=seed, keep_path=True, **counted)
 
 
-def detour(trace: bp.Trace) -> float:
+def detour(trace: bp.FitHistory) -> float:
     """Return the length of the way over the distance from its start to its end."""
     assert trace.path is not None
     return float(trace.path.diff(dim=0).norm(dim=1).sum() / (trace.path[-1] - trace.path[0]).norm())
 
 
-def uphill(trace: bp.Trace) -> float:
+def uphill(trace: bp.FitHistory) -> float:
     """Return the share of steps that raise the loss over all samples."""
     rise = np.diff(trace.losses)
     return float(np.where(np.isnan(rise), np.nan, rise > 0).mean())
-
-
-def of_each_sample(graph: bp.Graph, samples: Data, w: Tensor) -> Tensor:
-    """Return the gradient of each sample (P, d)."""
-    gradients = []
-    for p in range(len(samples)):
-        one = samples.take(slice(p, p + 1))
-        gradients.append(graph.backward(one.x, one.y, weights=w, weights_only=True).weights.clone())
-    return torch.stack(gradients)
 
 
 def disagreement(g: Tensor) -> tuple[float, float]:
@@ -105,14 +97,14 @@ def disagreement(g: Tensor) -> tuple[float, float]:
     return float((products < 0).double().mean()), float(g.mean(0).norm() / g.norm(dim=1).mean())
 
 
-def diabetes_at_its_minimum() -> tuple[bp.Graph, Data, Tensor]:
+def pulls_on_diabetes() -> Tensor:
+    """Return the gradient of each patient at the minimum."""
     samples = data.diabetes().standardised()
     graph = bp.mlp((10, 1), "squared_distance", key=0, dtype=torch.float64)
-    features = torch.cat([samples.x, torch.ones(len(samples), 1, dtype=torch.float64)], 1)
-    return graph, samples, torch.linalg.lstsq(features, samples.y).solution[:, 0]
+    return each_gradient(graph, samples.x, samples.y, least_squares(samples.x, samples.y)[:, 0])
 
 
-def long_run(seed: int, steps: int, only: slice = slice(None)) -> tuple[Tensor, float]:
+def long_run(seed: int, steps: int, only: slice = ALL) -> tuple[Tensor, float]:
     """Return the stochastic path after it settled, and the largest |z| of its mean against w*, by block means.
 
     Args:
@@ -120,8 +112,9 @@ def long_run(seed: int, steps: int, only: slice = slice(None)) -> tuple[Tensor, 
     """
     graph, samples, best = problem(seed)
     picked = samples.take(samples.x[:, 0].argsort()[only])
-    trace = bp.fit(graph, picked.x, picked.y, eta=ETA, sample_gradients=steps, look=1, on=(picked.x[:1], picked.y[:1]),
-                   key=Key(seed).child("long run"), keep_path=True)  # fmt: skip
+    unseen: dict[str, Any] = {"look": 1, "on": (picked.x[:1], picked.y[:1])}  # losses are not read
+    key = Key(seed).child("long run")
+    trace = bp.fit(graph, picked.x, picked.y, eta=ETA, sample_gradients=steps, key=key, keep_path=True, **unseen)
     assert trace.path is not None
     settled = trace.path[SETTLING:]
     blocks = torch.stack([block.mean(0) for block in settled.tensor_split(BLOCKS)])
@@ -161,7 +154,7 @@ def to_the_line(seed: int, matrix: Tensor | None = None) -> float:
 
     worst = 0.0
     for w in 10 * torch.rand(5, 2, generator=Key(seed).child("points").generator(), dtype=torch.float64) - 3:
-        g = graph.backward(samples.x, samples.y, weights=w, weights_only=True).weights
+        g = graph.backward(samples.x, samples.y, weights=w).weights
         g = g if matrix is None else matrix @ g
         worst = largest(worst, float((tangent(loss, w) @ g / g.norm()).abs()))
     return worst
@@ -177,21 +170,17 @@ def run(job: Job, record: Record) -> dict[str, float]:
         measured |= {f"detour, {method}": detour(trace), f"uphill, {method}": uphill(trace)}
     graph, samples, best = problem(job.seed)
     here = best + torch.tensor([-1.0, 0.8], dtype=torch.float64)
-    for g in of_each_sample(graph, samples, here).tolist():
+    for g in each_gradient(graph, samples.x, samples.y, here).tolist():
         record.append({"part": "pull", "w0": g[0], "w1": g[1]})
-    measured["opposed"], measured["mean"] = disagreement(of_each_sample(graph, samples, best))
+    measured["opposed"], measured["mean"] = disagreement(each_gradient(graph, samples.x, samples.y, best))
     cloud, z = long_run(job.seed, job.config["long_run"])
     for w in cloud[:: max(1, len(cloud) // 300)].tolist():
         record.append({"part": "cloud", "w0": w[0], "w1": w[1]})
     middle = cloud.mean(0)
-    second_moments = features_of(samples).T @ features_of(samples) / SAMPLES
+    second_moments = with_ones(samples.x).T @ with_ones(samples.x) / SAMPLES
     for name, value in (("best", best), ("middle", middle), ("moments", second_moments.flatten()), ("here", here)):
         measured |= {f"{name} {i}": float(v) for i, v in enumerate(value)}
     return measured | {"z": z, "line": to_the_line(job.seed)}
-
-
-def features_of(samples: Data) -> Tensor:
-    return torch.cat([samples.x, torch.ones_like(samples.x)], 1)
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -218,7 +207,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"at the minimum {np.median(opposed):.0%} of pairs of samples pull more than 90° apart (needs >= 20 %), and "
         f"the mean is {mean.max():.1g} of a sample's length (needs <= 0.001)",
     )
-    there, mean_there = disagreement(of_each_sample(*diabetes_at_its_minimum()))
+    there, mean_there = disagreement(pulls_on_diabetes())
     judge(
         there >= 0.2 and mean_there <= 1e-3,
         f"diabetes, all 442 patients at the minimum: {there:.0%} of pairs, mean {mean_there:.1g} (the same)",
@@ -270,7 +259,7 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.plot(*best, "*", color=plots.BLACK, markersize=10, label="minimum", zorder=5)
             ax.set(xlabel="w₀, slope", ylabel="w₁, intercept", aspect="equal")
             ax.grid(False)
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2, fontsize=8)
+        legends_below(axes, down=0.14, fontsize=8)
         drawing.suptitle(f"Lines of equal loss, and seed {record.seed}")
     return plots.save(drawing, config.out / "zigzag.png")
 
@@ -289,106 +278,79 @@ def arrow(ax: Axes, at: list[float], by: np.ndarray, color: str, width: float) -
     )
 
 
-@row(
-    "L46",
-    says="The stochastic path is a noisy zigzag",
-    measures="length of the way over its net displacement, 200 steps",
-    criterion=AtLeast(3.0),
-    wrong={"batch": lambda seed, fast: detour(descend("batch", seed, 200))},
-)
-def detour_of_stochastic(seed: int, fast: bool) -> float:
-    return detour(descend("stochastic", seed, 200))
+@row("L46", AtLeast(3.0), wrong={"batch": {"method": "batch"}})
+def detour_of_stochastic(seed: int, fast: bool, method: str = "stochastic") -> float:
+    """The stochastic path is a noisy zigzag.
+
+    Measures: length of the way over its net displacement, 200 steps.
+    """
+    return detour(descend(method, seed, 200))
 
 
-@row(
-    "L46",
-    says="The batch's path is nearly straight",
-    measures="length of the way over its net displacement, 200 steps",
-    criterion=AtMost(1.5),
-    wrong={"a sample at a time": lambda seed, fast: detour(descend("stochastic", seed, 200))},
-)
-def detour_of_batch(seed: int, fast: bool) -> float:
-    return detour(descend("batch", seed, 200))
+@row("L46", AtMost(1.5), wrong={"a sample at a time": {"method": "stochastic"}})
+def detour_of_batch(seed: int, fast: bool, method: str = "batch") -> float:
+    """The batch's path is nearly straight.
+
+    Measures: length of the way over its net displacement, 200 steps.
+    """
+    return detour(descend(method, seed, 200))
 
 
-@row(
-    "L46",
-    says="Many stochastic steps go uphill on the loss of all samples",
-    measures="share of steps that raise it",
-    criterion=AtLeast(0.15),
-    wrong={"batch": lambda seed, fast: uphill(descend("batch", seed, 200))},
-)
-def uphill_of_stochastic(seed: int, fast: bool) -> float:
-    return uphill(descend("stochastic", seed, 200))
+@row("L46", AtLeast(0.15), wrong={"batch": {"method": "batch"}})
+def uphill_of_stochastic(seed: int, fast: bool, method: str = "stochastic") -> float:
+    """Many stochastic steps go uphill on the loss of all samples.
+
+    Measures: share of steps that raise it.
+    """
+    return uphill(descend(method, seed, 200))
 
 
-@row(
-    "L46",
-    says="No batch step goes uphill",
-    measures="share of steps that raise the loss",
-    criterion=Equals(0.0),
-    wrong={"a step beyond 2/λ": lambda seed, fast: uphill(descend("batch", seed, 50, eta=0.8))},
-)
-def uphill_of_batch(seed: int, fast: bool) -> float:
-    return uphill(descend("batch", seed, 200))
+@row("L46", Equals(0.0), wrong={"a step beyond 2/λ": {"steps": 50, "eta": 0.8}})
+def uphill_of_batch(seed: int, fast: bool, steps: int = 200, eta: float = ETA) -> float:
+    """No batch step goes uphill.
+
+    Measures: share of steps that raise the loss.
+    """
+    return uphill(descend("batch", seed, steps, eta))
 
 
-@row(
-    "L47",
-    says="Each sample pulls somewhere else",
-    measures="share of pairs of samples whose gradients are more than 90° apart at the minimum",
-    criterion=AtLeast(0.2),
-    wrong={"far from it": lambda seed, fast: disagreement(far_away(seed))[0]},
-)
-def opposed_samples(seed: int, fast: bool) -> float:
+@row("L47", AtLeast(0.2), wrong={"far from it": {"away": 100.0}})
+def opposed_samples(seed: int, fast: bool, away: float = 0.0) -> float:
+    """Each sample pulls somewhere else.
+
+    Measures: share of pairs of samples whose gradients are more than 90° apart at the minimum.
+    """
     graph, samples, best = problem(seed)
-    return disagreement(of_each_sample(graph, samples, best))[0]
+    return disagreement(each_gradient(graph, samples.x, samples.y, best + away))[0]
 
 
-def far_away(seed: int) -> Tensor:
-    graph, samples, best = problem(seed)
-    return of_each_sample(graph, samples, best + 100)
+@row(("L47", "L48"), AtMost(1e-10), wrong={"at the minimum of half the samples": {"fitted": SAMPLES // 2}})
+def cancelling_samples(seed: int, fast: bool, fitted: int = SAMPLES) -> float:
+    """The pulls cancel at the minimum of the average.
 
-
-@row(
-    ("L47", "L48"),
-    says="The pulls cancel at the minimum of the average",
-    measures="length of the mean gradient over the mean length, at the minimum",
-    criterion=AtMost(1e-10),
-    wrong={"at the minimum of half the samples": lambda seed, fast: disagreement(at_half(seed))[1]},
-)
-def cancelling_samples(seed: int, fast: bool) -> float:
-    graph, samples, best = problem(seed)
-    return disagreement(of_each_sample(graph, samples, best))[1]
-
-
-def at_half(seed: int) -> Tensor:
+    Measures: length of the mean gradient over the mean length, at the minimum.
+    """
     graph, samples, _ = problem(seed)
-    half = samples.take(slice(SAMPLES // 2))
-    w = torch.linalg.lstsq(features_of(half), half.y).solution[:, 0]
-    return of_each_sample(graph, samples, w)
+    w = least_squares(samples.x[:fitted], samples.y[:fitted])[:, 0]
+    return disagreement(each_gradient(graph, samples.x, samples.y, w))[1]
 
 
-@row(
-    "L48",
-    says="The average of many stochastic steps ends at the minimum of the average",
-    measures="|z| of the long-run mean of w against the minimum, from 25 blocks",
-    criterion=AtMost(5.0),
-    wrong={"a quarter of the samples": lambda seed, fast: long_run(seed, 2000, slice(SAMPLES // 4))[1]},
-)
-def long_run_mean(seed: int, fast: bool) -> float:
-    return long_run(seed, 1200 if fast else LONG_RUN)[1]
+@row("L48", AtMost(5.0), wrong={"a quarter of the samples": {"steps": 2000, "only": slice(SAMPLES // 4)}})
+def long_run_mean(seed: int, fast: bool, steps: int | None = None, only: slice = ALL) -> float:
+    """The average of many stochastic steps ends at the minimum of the average.
+
+    Measures: |z| of the long-run mean of w against the minimum, from 25 blocks.
+    """
+    return long_run(seed, steps or (1200 if fast else LONG_RUN), only)[1]
 
 
-@row(
-    "T3",
-    says="The gradient is orthogonal to the lines of equal cost",
-    measures="largest |cos| between it and the line through the same point, found from costs alone",
-    criterion=AtMost(1e-3),
-    wrong={"preconditioned": lambda seed, fast: to_the_line(seed, torch.diag(torch.tensor([1.0, 3.0]).double()))},
-)
-def gradient_and_line(seed: int, fast: bool) -> float:
-    return to_the_line(seed)
+@row("T3", AtMost(1e-3), wrong={"preconditioned": {"matrix": torch.diag(torch.tensor([1.0, 3.0]).double())}})
+def gradient_and_line(seed: int, fast: bool, matrix: Tensor | None = None) -> float:
+    """The gradient is orthogonal to the lines of equal cost.
+
+    Measures: largest |cos| between it and the line through the same point, found from costs alone.
+    """
+    return to_the_line(seed, matrix)
 
 
 if __name__ == "__main__":

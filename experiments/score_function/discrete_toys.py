@@ -29,8 +29,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.frame import Flags, Judge, main, values
-from experiments.common.printed import agrees
+from experiments.common.claims import judge_moments, judge_printed
+from experiments.common.drawing import band, look, shared_legend
+from experiments.common.frame import Flags, Judge, by_seed, main, values
 
 import numpy as np
 import torch
@@ -76,8 +77,6 @@ WAY = 10.0  # steps times rate of the descent
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/discrete_toys")
-    """Folder of records and figures."""
     steps: int = 1000
     """Steps of descent, two evaluations each, the longer the fewer they are."""
     samples: int = 20_000
@@ -172,7 +171,7 @@ def _pairs(method: str, logit: float) -> tuple[float, float]:
 
 
 def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
-    """Draw n estimates at once of each kind, as so many problems; yield exact and measured variances."""
+    """Draw n estimates of each kind at once, as a batch; yield exact and measured variances."""
     for p in (0.5, 0.3, 0.1):
         at = Bernoulli(torch.full((n, 1), math.log(p / (1 - p)), dtype=torch.float64))
         exact = {m: ((1 - 2 * 0.499) * p * (1 - p), one_bit(m, p, 0.499)) for m in ESTIMATORS}
@@ -218,26 +217,21 @@ def descent(cost: Cost, estimator: est.Estimator, steps: int, key: Key) -> Itera
         optimizer.step()
 
 
-def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    wrong = []
+def printed() -> Iterator[tuple[str, float, str]]:
+    """Yield all numbers of TABLE and KOOL: where they stand, as computed here, and as printed."""
     for p, row in TABLE.items():
         for method, text in row.items():
-            value = one_bit(method, p, 0.499) * (2 if method == "reinforce" else 1)
-            if not agrees(value, text):
-                wrong.append(f"p = {p} {method}: {value:.5g} is not {text}")
+            yield f"p = {p} {method}", one_bit(method, p, 0.499) * (2 if method == "reinforce" else 1), text
     for logit, (mean, variance) in KOOL.items():
         found = three_bits("reinforce", logit)
-        for value, text in ((found[0], mean), (6 * found[1], variance)):
-            if not agrees(value, text):
-                wrong.append(f"three bits, logit {logit}: {value:.6g} is not {text}")
-    judge(not wrong, "variances, and the gradient of three bits, are those computed apart, to their last digit")
-    for text in wrong:
-        judge.note(text)
-    for name, what in (("off", "mean"), ("off_variance", "variance")):
-        off = np.array([values([r], name, part="sample") for r in records])
-        pooled = np.abs(off.sum(0)).max() / math.sqrt(len(records))
-        judge(pooled <= 6, f"samples of {len(records)} seeds: the {what} of {off.shape[1]} estimates is off by at most "
-              f"{pooled:.1f} standard errors (needs <= 6)")  # fmt: skip
+        yield f"three bits, logit {logit}", found[0], mean
+        yield f"three bits, logit {logit}", 6 * found[1], variance
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    says = "variances, and the gradient of three bits, are those computed apart, to their last digit"
+    judge_printed(judge, printed(), says)
+    judge_moments(judge, records, part="sample")
     ratios = [one_bit("reinforce", p, 0.499) / one_bit("leave-one-out", p, 0.499) for p in PROBABILITIES]
     judge(min(ratios) > 1000, f"one bit: leaving one out divides the variance by {min(ratios):,.0f} at least "
           "(needs > 1000)")  # fmt: skip
@@ -256,8 +250,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"three bits, logit {logit:g}, 6 evaluations: {text} (needs REINFORCE to be worst)",
         )
     for target in ONE:
-        ends = {m: np.array([values([r], "p", part="descent", target=target, method=m)[-1] for r in records])
-                for m in ESTIMATORS}  # fmt: skip
+        ends = {m: by_seed(records, "p", part="descent", target=target, method=m)[:, -1] for m in ESTIMATORS}
         for method, end in ends.items():
             if method == "reinforce":
                 judge.note(f"t = {target}: REINFORCE ends at p = {end.min():.3f} … {end.max():.3f}")
@@ -279,20 +272,18 @@ def figure(records: list[Record], config: Config) -> Path:
     drawing, axes = plots.panels(2, 2, width=5.6, height=3.9)
     with plots.style():
         for i, (method, how) in enumerate(STYLES.items()):
-            look = {"color": how.color, "linestyle": how.linestyle, "marker": how.marker}
             y = np.array([one_bit(method, p, 0.499) for p in PROBABILITIES])
             if y.max() > 0:
-                axes[0].semilogy(PROBABILITIES, np.where(y > 1e-12, y, np.nan), **look, markevery=4)
+                axes[0].semilogy(PROBABILITIES, np.where(y > 1e-12, y, np.nan), **look(how, markevery=4))
             for j, logit in enumerate(LOGITS):
                 measured = values(records, "measured", part="sample", bits=3, place=logit, method=method)
                 axes[1].semilogy(i + 0.25 * (j - 0.5), three_bits(method, logit)[1], color=how.color, marker=how.marker,
                                  linestyle="", fillstyle="none" if j else "full", markersize=8)  # fmt: skip
                 axes[1].plot(np.full(len(measured), i + 0.25 * (j - 0.5)), measured, "_", color="#000000", markersize=9)
             for ax, target in zip(axes[2:], ONE, strict=True):
-                paths = np.array([values([r], "p", part="descent", target=target, method=method) for r in records])
+                paths = by_seed(records, "p", part="descent", target=target, method=method)
                 x = values(records[:1], "evaluations", part="descent", target=target, method=method)
-                ax.fill_between(x, paths.min(0), paths.max(0), color=how.color, alpha=0.15, lw=0)
-                ax.plot(x, np.median(paths, 0), **look, markevery=4, label=NAMES.get(method, method))
+                band(ax, x, paths, how, markevery=4, label=NAMES.get(method, method))
                 ax.set(xlabel=plots.AXES["evaluations"], ylabel="p; best is 0", title=f"Descent, one bit, t = {target}")
         axes[0].set(xlabel="p", ylabel="variance, 2 evaluations",
                     title="One bit, t = 0.499; 0: measure-valued, sum and sample")  # fmt: skip
@@ -300,7 +291,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[1].set(
             ylabel="variance, 6 evaluations", ylim=(1e-6, 1), title="Three bits, logit 0 (full), −4; 0: measure-valued"
         )
-        drawing.legend(*axes[2].get_legend_handles_labels(), loc="outside lower center", ncols=6)
+        shared_legend(drawing, axes[2], 6)
         drawing.suptitle(f"Bits at equal evaluations; variances are exact, dashes and descent {len(records)} seeds")
     return plots.save(drawing, config.out / "discrete_toys.png")
 

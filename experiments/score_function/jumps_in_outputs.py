@@ -26,7 +26,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import band, shared_legend
+from experiments.common.frame import Flags, Judge, by_seed, main, values
 
 import numpy as np
 import torch
@@ -56,8 +57,6 @@ STEPS, RATE, EVALUATIONS = 150, 0.02, 64
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/jumps_in_outputs")
-    """Folder of records and figures."""
     evaluations: int = 40_000
     """Evaluations of each estimate."""
 
@@ -74,7 +73,7 @@ def run(job: Job, record: Record) -> None:
     key, n = Key(job.seed), job.config["evaluations"]
     for tau in WIDTHS:
         for method, estimator in ESTIMATORS.items():
-            e = estimator(ramp(tau), place(MEAN), evaluations=n, key=key.child(method, repr(tau)))
+            e = estimator(ramp(tau), distribution(MEAN), evaluations=n, key=key.child(method, repr(tau)))
             assert isinstance(e.gradient, dict) and isinstance(e.standard_error, dict)
             g, error = e.gradient["mean"].item(), e.standard_error["mean"].item()
             shared = {"part": "ramp", "method": method, "tau": tau, "gradient": g, "error": error}
@@ -85,7 +84,7 @@ def run(job: Job, record: Record) -> None:
             record.append({"part": "descent", "method": method, **row})
 
 
-def place(mean: float) -> Gaussian:
+def distribution(mean: float) -> Gaussian:
     return Gaussian(torch.tensor([mean], dtype=torch.float64), 1.0)
 
 
@@ -143,8 +142,7 @@ def descent(estimator: est.Estimator, key: Key) -> Iterator[dict[str, Any]]:
 
 def grid(records: list[Record], method: str, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Return τ > 0 and one number for each seed and τ, (seeds, widths)."""
-    found = np.array([values([r], name, part="ramp", method=method) for r in records])
-    return np.array(WIDTHS[1:]), found[:, 1:]
+    return np.array(WIDTHS[1:]), by_seed(records, name, part="ramp", method=method)[:, 1:]
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -179,8 +177,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             judge(z <= 6, f"at the jump {NAMES[method]} is off by {z:.1f} standard errors of all seeds (needs <= 6)")
     for method in ESTIMATORS:
         goal = BOTTOM if method == "pathwise" else best_mean()
-        end, cost = (np.array([values([r], name, part="descent", method=method)[-1] for r in records])
-                     for name in ("mean", "value"))  # fmt: skip
+        end, cost = (by_seed(records, name, part="descent", method=method)[:, -1] for name in ("mean", "value"))
         judge(
             np.abs(end - goal).max() < 0.25,
             f"descent by {NAMES[method]} ends at μ = {end.min():.2f} … {end.max():.2f}, E f = {cost.mean():.3f} (needs "
@@ -195,17 +192,14 @@ def figure(records: list[Record], config: Config) -> Path:
     drawing, axes = plots.panels(3, width=4.6, height=4.0)
     with plots.style():
         for method, how in STYLES.items():
-            look = {"color": how.color, "linestyle": how.linestyle, "marker": how.marker, "label": NAMES[method]}
             for ax, name in ((axes[0], "gradient"), (axes[1], "variance")):
                 tau, found = grid(records, method, name)
-                ax.fill_between(tau, found.min(0), found.max(0), color=how.color, alpha=0.2, lw=0)
-                ax.plot(tau, found.mean(0), **look)
+                band(ax, tau, found, how, middle=np.mean, alpha=0.2, label=NAMES[method])
             jump = values(records, "gradient", part="ramp", method=method, tau=0.0)
             axes[0].plot(np.full(len(jump), tau[0] / 2.5), jump, color=how.color, marker=how.marker, linestyle="")
             x = values(records[:1], "evaluations", part="descent", method=method)
-            path = np.array([values([r], "mean", part="descent", method=method) for r in records])
-            axes[2].fill_between(x, path.min(0), path.max(0), color=how.color, alpha=0.2, lw=0)
-            axes[2].plot(x, np.median(path, 0), **look, markevery=4)
+            path = by_seed(records, "mean", part="descent", method=method)
+            band(axes[2], x, path, how, alpha=0.2, label=NAMES[method], markevery=4)
         tau = np.geomspace(WIDTHS[1], WIDTHS[-1], 100)
         axes[0].plot(tau, [slope_of_mean(t) for t in tau], color="#000000", linewidth=0.9, label="exact")
         axes[1].plot(tau, [pathwise_variance(t) for t in tau], color="#000000", linewidth=0.9)
@@ -215,7 +209,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[1].set(xscale="log", yscale="log", xlabel="width τ of the ramp", ylabel="variance × evaluations",
                     title="Variance per evaluation; black: exact")  # fmt: skip
         axes[2].set(xlabel=plots.AXES["evaluations"], ylabel="μ", title="Descent of (x + 1)²/8 − 1[x > 0]; black: best")
-        drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+        shared_legend(drawing, axes[0], 4)
         drawing.suptitle(f"Where f jumps, the pathwise gradient is wrong and says ± 0; bands: all {len(records)} seeds")
     return plots.save(drawing, config.out / "jumps_in_outputs.png")
 

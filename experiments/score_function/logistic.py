@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common import data
+from experiments.common.drawing import band, shared_legend
 from experiments.common.frame import Flags, Judge, main, select
 
 import numpy as np
@@ -76,8 +77,6 @@ MEASURED = ("none", "moving", "leave-one-out", "optimal", "measure-valued", "pat
 @dataclass(frozen=True)
 class Config(Flags):
     seeds: int = 5
-    out: Path = Path("results/logistic")
-    """Folder of records and figures."""
     steps: int = 1000
     """Steps of Adam."""
     checks: int = 10
@@ -186,9 +185,9 @@ def variances(at: Gaussian, train: data.Data, key: Key) -> Iterator[dict[str, An
                 mine, cost = key.child("before", i), cost_of(train, key.child("batch", i))
                 state = estimator(cost, at, evaluations=EVALUATIONS, key=mine, state=state, errors=False).state
         cost, mine = cost_of(train, key.child("batch")), key.child(method)
-        e = estimator(cost, at, evaluations=UNITS * EVALUATIONS, key=mine, state=state, rows=True)
-        assert isinstance(e.rows, dict)
-        rows = torch.cat((e.rows["mean"], e.rows["scale"] * at.scale), 1)
+        e = estimator(cost, at, evaluations=UNITS * EVALUATIONS, key=mine, state=state, per_unit=True)
+        assert isinstance(e.per_unit, dict)
+        rows = torch.cat((e.per_unit["mean"], e.per_unit["scale"] * at.scale), 1)
         per_unit = UNITS * EVALUATIONS // len(rows)
         each = rows.var(0)
         found[method] = rows.mean(0), each / len(rows), each.sum().item() * per_unit
@@ -292,7 +291,7 @@ def figure(records: list[Record], config: Config) -> Path:
         )  # fmt: skip
         for ax in (axes[0], axes[1], axes[3]):
             ax.set_xlabel("steps of Adam")
-        drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        shared_legend(drawing, axes[0], 3)
         drawing.suptitle(
             "Bayesian logistic regression on breast cancer: which gradient of E f fits best, f = −log likelihood?\n"
             f"{EVALUATIONS} values of f a step, or {EVALUATIONS} gradients, or 1; medians of {config.seeds} seeds, "
@@ -303,10 +302,8 @@ def figure(records: list[Record], config: Config) -> Path:
 
 def draw(ax: Axes, x: np.ndarray, y: np.ndarray, method: str) -> None:
     """Draw the median over seeds, and a band of all of them; leave-one-out thick, as the best baseline covers it."""
-    how = STYLES[method]
-    ax.fill_between(x, y.min(0), y.max(0), color=how.color, alpha=0.12, lw=0)
-    ax.plot(x, np.median(y, 0), color=how.color, linestyle=how.linestyle, marker=how.marker, label=NAMES[method],
-            linewidth=4 if method == "leave-one-out" else None)  # fmt: skip
+    width = 4 if method == "leave-one-out" else None
+    band(ax, x, y, STYLES[method], alpha=0.12, label=NAMES[method], linewidth=width)
 
 
 if __name__ == "__main__":

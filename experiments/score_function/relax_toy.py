@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
+from experiments.common.drawing import band, shared_legend
 from experiments.common.frame import Flags, Judge, column, main, select
 
 import numpy as np
@@ -28,7 +29,7 @@ from torch.nn.functional import logsigmoid, softplus
 
 from rllab import Bernoulli, Cost, Key, plots
 from rllab import estimators as est
-from rllab.estimators import Learned, Rebar, Relax
+from rllab.estimators import ControlVariateState, Rebar, Relax
 from rllab.estimators.base import Estimator
 from rllab.runs import Job, Record
 
@@ -60,8 +61,6 @@ NODES = 48  # of each noise, for each value of the bit
 class Config(Flags):
     """What is run; the flags of the script."""
 
-    out: Path = Path("results/relax_toy")
-    """Folder of records and figures."""
     seeds: int = 20
     """Descents of every method and target, all at once."""
     iterations: int = 10_000
@@ -80,7 +79,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 
 def run(job: Job, record: Record) -> dict[str, float]:
-    """Descend from l = 0 for all repeats and targets at once, one problem each."""
+    """Descend from l = 0 for all repeats and targets at once, as one batch."""
     estimator, evaluations = METHODS[job.config["method"]]
     iterations, key = job.config["iterations"], Key(job.seed).child(job.config["method"])
     t = torch.tensor(TARGETS, dtype=torch.float64).repeat_interleave(job.config["repeats"])
@@ -106,11 +105,11 @@ def run(job: Job, record: Record) -> dict[str, float]:
 
 
 def toy(t: Tensor) -> Cost:
-    """Return the cost of problems that come by turns, one target (B,) each."""
+    """Return the cost of a batch that comes repeated, one target (B,) each."""
     return Cost(lambda x: (x.view(-1, len(t)) - t).square().view(-1), relaxed=True)
 
 
-def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state: Learned | None) -> Tensor:
+def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state: ControlVariateState | None) -> Tensor:
     """Return the exact variance of what one iteration estimates, (B,)."""
     l = logits[:, 0]  # noqa: E741 - the papers' letter
     p, q, zero, one = torch.sigmoid(l), torch.sigmoid(-l), t**2, (1 - t) ** 2
@@ -128,7 +127,9 @@ def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state
     return gap**2 * (1 - low) ** 2 * low * (0.5 - low)
 
 
-def quadrature(estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: Learned | None, n: int = NODES) -> Tensor:
+def quadrature(
+    estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: ControlVariateState | None, n: int = NODES
+) -> Tensor:
     """Integrate REBAR or RELAX, as implemented, over the noise of z and z̃: given the bit these have one law."""
     xi, w = (torch.from_numpy(a) for a in np.polynomial.legendre.leggauss(n))
     s = (xi + 1) / 2
@@ -141,7 +142,7 @@ def quadrature(estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: Learn
     shape, fixed = z.shape[:2], replace(estimator, lr=0.0)
     many = Bernoulli(logits.expand(*shape, 1).reshape(-1, 1))
     if state is not None:
-        state = Learned(state.values.expand(*shape, -1).reshape(len(many.logits), -1))
+        state = ControlVariateState(state.values.expand(*shape, -1).reshape(len(many.logits), -1))
     query = fixed.ask(many, fixed.minimum(many), 0, state=state)
     x = x.expand(*shape, 1)
     block = fixed.block_of(query, 0, 1, *(a.reshape(1, -1, 1) for a in (x, z, z_given)))
@@ -151,7 +152,7 @@ def quadrature(estimator: Rebar | Relax, logits: Tensor, t: Tensor, state: Learn
     else:
         f, g = cost.value_and_gradient(points)
         answer = f.view(block.points.shape[:2]), g.view(block.points.shape)
-    estimate = fixed._fold(query, [(block, answer)], rows=False, errors=False).gradient
+    estimate = fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient
     assert isinstance(estimate, dict)
     rows = estimate["logits"].view(shape)
     mean = (weights * rows).sum(0)
@@ -275,19 +276,16 @@ def figure(records: list[Record], config: Config) -> Path:
                 xlabel="evaluations of the cost or its gradient", ylabel="variance × evaluations an estimate",
                 title=f"Exact variance on the way, t = {t}",
             )  # fmt: skip
-        handles, labels = axes[len(TARGETS)].get_legend_handles_labels()
-        drawing.legend(handles, labels, loc="outside lower center", ncols=4)
+        shared_legend(drawing, axes[len(TARGETS)], 4)
         repeats = select(records, method="RELAX")[0].config["repeats"]
         drawing.suptitle(f"(b − t)² of one bit: medians of {repeats} descents, bands from the least to the largest")
     return plots.save(drawing, config.out / "relax_toy.png")
 
 
 def draw(ax: Axes, x: np.ndarray, y: np.ndarray, method: str) -> None:
-    how = STYLES[method]
     y = np.where(y > 0, y, np.nan)  # DisARM's variance is 0 at p = ½
-    ax.fill_between(x, y.min(0), y.max(0), color=how.color, alpha=0.15, lw=0)
-    ax.semilogy(x, np.median(y, 0), color=how.color, linestyle=how.linestyle, marker=how.marker, label=method,
-                markevery=max(1, len(x) // 6))  # fmt: skip
+    band(ax, x, y, STYLES[method], label=method, markevery=max(1, len(x) // 6))
+    ax.set_yscale("log")
 
 
 if __name__ == "__main__":

@@ -29,8 +29,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.frame import Flags, Judge, main, values
-from experiments.common.printed import agrees
+from experiments.common.claims import judge_moments, judge_printed
+from experiments.common.drawing import GREY, look
+from experiments.common.frame import Flags, Judge, main, slopes, values
 
 import numpy as np
 import torch
@@ -71,8 +72,6 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/relaxations")
-    """Folder of records and figures."""
     samples: int = 100_000
     """Samples of each estimator and seed, to check the integrals with."""
     steps: int = 400
@@ -203,10 +202,10 @@ def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
         for temperature in CHECKED:
             for method in METHODS:
                 e = estimator_of(method, temperature)(
-                    cost, at, evaluations=n, key=key.child(method, repr(logit), repr(temperature)), rows=True
+                    cost, at, evaluations=n, key=key.child(method, repr(logit), repr(temperature)), per_unit=True
                 )
-                assert isinstance(e.rows, dict)
-                g = e.rows["logits"]
+                assert isinstance(e.per_unit, dict)
+                g = e.per_unit["logits"]
                 mean, variance, fourth = moments(method, logit, temperature, TARGET)
                 if method == "rao":
                     fourth = (g - mean).pow(4).mean().item()
@@ -250,28 +249,25 @@ def pick(records: list[Record], name: str, **wanted: object) -> float:
     return float(values(records, name, **wanted)[0])
 
 
-def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    exact = {"part": "integral", "method": "soft"}
-    wrong = []
+SOFT = {"part": "integral", "method": "soft"}
+
+
+def printed(records: list[Record]) -> Iterator[tuple[str, float, str]]:
+    """Yield means and variances of Gumbel-softmax: where they stand, as integrals, and as printed."""
     for temperature, texts in SOFT_MEANS.items():
-        found = [pick(records, "mean", **exact, logit=at, temperature=temperature) * 1e4 for at in LOGITS]
-        found.append(pick(records, "variance", **exact, logit=0.0, temperature=temperature))
-        for value, text in zip(found, (*texts, SOFT_VARIANCES[temperature]), strict=True):
-            if not agrees(value, text):
-                wrong.append(f"λ = {temperature}: {value:.4g} is not {text}")
-    judge(not wrong, "Gumbel-softmax has the means and variances computed apart, to their last digit")
-    for text in wrong:
-        judge.note(text)
+        for at, text in zip(LOGITS, texts, strict=True):
+            yield f"λ = {temperature}", pick(records, "mean", **SOFT, logit=at, temperature=temperature) * 1e4, text
+        variance = pick(records, "variance", **SOFT, logit=0.0, temperature=temperature)
+        yield f"λ = {temperature}", variance, SOFT_VARIANCES[temperature]
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    judge_printed(
+        judge, printed(records), "Gumbel-softmax has the means and variances computed apart, to their last digit"
+    )
     seeds = [r for r in records if r.config["samples"]]
-    for name, what in (("off", "mean"), ("off_variance", "variance")):
-        off = np.array([values([r], name, part="sample") for r in seeds])
-        pooled = np.abs(off.sum(0)).max() / math.sqrt(len(seeds))
-        judge(
-            pooled <= 6,
-            f"samples of {len(seeds)} seeds: the {what} of {off.shape[1]} estimates is off by at most {pooled:.1f} "
-            "standard errors (needs <= 6)",
-        )
-    ratio = max(pick(records, "mean", **exact, logit=1.0, temperature=t) / truth(1.0, TARGET) for t in CHECKED)
+    judge_moments(judge, seeds, part="sample")
+    ratio = max(pick(records, "mean", **SOFT, logit=1.0, temperature=t) / truth(1.0, TARGET) for t in CHECKED)
     judge(ratio > 70, f"at logit 1 Gumbel-softmax is up to {ratio:.0f} times the right gradient (needs > 70)")
     slopes = [_slope(records, at, quantity) for at in LOGITS for quantity in ("variance", "bias")]
     judge(
@@ -307,9 +303,9 @@ def _slope(records: list[Record], logit: float, quantity: str) -> float:
     """The slope of log variance or log |bias| against log λ at the smallest temperatures."""
     t = TEMPERATURES[:3]
     name = "variance" if quantity == "variance" else "mean"
-    found = [pick(records, name, part="integral", method="soft", logit=logit, temperature=float(x)) for x in t]
+    found = [pick(records, name, **SOFT, logit=logit, temperature=float(x)) for x in t]
     y = np.array(found) if quantity == "variance" else np.abs(np.array(found) - truth(logit, TARGET))
-    return float(np.polyfit(np.log(t), np.log(y), 1)[0])
+    return float(slopes(t, y))
 
 
 def figure(records: list[Record], config: Config) -> Path:
@@ -320,11 +316,11 @@ def figure(records: list[Record], config: Config) -> Path:
             right = truth(logit, TARGET)
             for method in METHODS:
                 how = STYLES[method]
-                look = {"color": how.color, "linestyle": how.linestyle, "marker": how.marker, "markevery": 3}
+                style = look(how, markevery=3)
                 wanted = {"part": "integral", "method": method, "logit": logit}
                 t, mean, variance = (values(records, name, **wanted) for name in ("temperature", "mean", "variance"))
-                axes[3 * row].loglog(t, np.abs(mean - right) / right, **look, label=NAMES[method])
-                axes[3 * row + 1].loglog(t, variance, **look)
+                axes[3 * row].loglog(t, np.abs(mean - right) / right, **style, label=NAMES[method])
+                axes[3 * row + 1].loglog(t, variance, **style)
                 wanted["part"] = "sample"
                 t, variance = (values(records, name, **wanted) for name in ("temperature", "variance"))
                 axes[3 * row + 1].plot(t, variance, "_", color=how.color, markersize=9)
@@ -343,12 +339,11 @@ def figure(records: list[Record], config: Config) -> Path:
                 t, p = (
                     values(records, name, part="end", method=method, target=target) for name in ("temperature", "p")
                 )
-                axes[2].semilogx(t, p, color=how.color, linestyle=how.linestyle, marker=how.marker, markevery=3,
-                                 fillstyle=fill)  # fmt: skip
-            axes[2].axhline(target, color="#666666", linewidth=0.8)
+                axes[2].semilogx(t, p, **look(how, markevery=3, fillstyle=fill))
+            axes[2].axhline(target, color=GREY, linewidth=0.8)
         axes[2].set(xlabel="temperature λ", ylabel="p where it ends; best is 0",
                     title="Ends of exact descent, t = 0.2 (full), 0.45")  # fmt: skip
-        axes[5].plot((0, 0.5), (0, 0.5), color="#666666", linewidth=0.8)
+        axes[5].plot((0, 0.5), (0, 0.5), color=GREY, linewidth=0.8)
         for method in ("soft", "hard", "straight", "score"):
             how = STYLES[method]
             for i, target in enumerate(TARGETS):

@@ -25,8 +25,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from experiments.common.claims import judge_moments, judge_printed
+from experiments.common.drawing import look, shared_legend
 from experiments.common.frame import Flags, Judge, main
-from experiments.common.printed import agrees
 
 import numpy as np
 import torch
@@ -76,8 +77,6 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/variances")
-    """Folder of records and figures."""
     samples: int = 100_000
     """Samples of each estimator and seed, to check the integrals with."""
 
@@ -101,7 +100,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     if job.config["samples"] == 0:
-        at = place()
+        at = distribution()
         for cost, grid in GRIDS.items():
             for k in sorted({*grid.tolist(), *(k for name, k in TABLE if name == cost)}):
                 for parameter in PARAMETERS:
@@ -116,7 +115,7 @@ def run(job: Job, record: Record) -> None:
                 record.append({"cost": cost, "k": k, "parameter": parameter, **row})
 
 
-def place() -> Gaussian:
+def distribution() -> Gaussian:
     """N(1, 1)."""
     return Gaussian(torch.ones(1, dtype=torch.float64), 1.0)
 
@@ -136,7 +135,7 @@ def integrals(problem: Problem, parameter: str) -> dict[str, Moments]:
     """Return the exact moments of every method's gradient from one sample."""
     u, w = legendre(-11, 11, 320)
     w = w * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
-    at = place()
+    at = distribution()
     x = (1 + u).unsqueeze(-1)
     f, slope = problem.value(x), problem.gradient(x).squeeze(-1)
     s = at.scores(x, u.unsqueeze(-1))[parameter].squeeze(-1)
@@ -177,16 +176,16 @@ def sampled(problem: Problem, parameter: str, n: int, key: Key) -> Iterator[dict
 
     In standard errors: √(Var/n), and √((fourth − Var²)/n) up to 1/n.
     """
-    at = place()
+    at = distribution()
     u, w = legendre(-11, 11, 320)
     w = w * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
     x = (1 + u).unsqueeze(-1)
     constants = baselines(problem.value(x), at.scores(x, u.unsqueeze(-1))[parameter].squeeze(-1), w)
     for method, exact in integrals(problem, parameter).items():
         estimator = estimator_of(method, constants.get(method))
-        e = estimator(problem.cost(), at, evaluations=n * estimator.minimum(at), key=key.child(method), rows=True)
-        assert isinstance(e.rows, dict)
-        g = e.rows[parameter].squeeze(-1)
+        e = estimator(problem.cost(), at, evaluations=n * estimator.minimum(at), key=key.child(method), per_unit=True)
+        assert isinstance(e.per_unit, dict)
+        g = e.per_unit[parameter].squeeze(-1)
         yield {
             "method": method,
             "evaluations": e.evaluations,
@@ -218,30 +217,21 @@ class Integrals:
         return np.array([r["k"] for r in rows]), np.array([r["variance"] for r in rows]), rows[0]["evaluations"]
 
 
-def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    exact = Integrals(records)
-    wrong, count = [], 0
+def printed(exact: Integrals) -> Iterator[tuple[str, float, str]]:
+    """Yield all numbers of TABLE: where they stand, as integrals, and as printed."""
     for (cost, k), both in TABLE.items():
         for parameter, line in zip(PARAMETERS, both, strict=True):
             gradient, *variances = line.split()
-            for method, printed in zip(METHODS, variances, strict=True):
-                row = exact(cost, k, parameter, method)
-                for value, text in ((row["mean"], gradient), (row["variance"], printed)):
-                    count += 1
-                    if not agrees(value, text):
-                        wrong.append(f"{cost} {k:g} {parameter} {method}: {value:.6g} is not {text}")
-    judge(not wrong, f"{count - len(wrong)} of {count} numbers are those of the table to its last digit")
-    for text in wrong:
-        judge.note(text)
-    samples = [r for r in records if r.config["samples"]]
-    for name, what in (("off", "mean"), ("off_variance", "variance")):
-        off = np.array([[row[name] for row in record.rows] for record in samples])  # (seeds, settings)
-        pooled = np.abs(off.sum(0)) / math.sqrt(len(samples))
-        judge(
-            pooled.max() <= 6,
-            f"samples of {len(samples)} seeds: the {what} of {off.shape[1]} estimates is off by at most "
-            f"{pooled.max():.1f} standard errors (needs <= 6; single seeds {np.abs(off).max():.1f})",
-        )
+            for method, text in zip(METHODS, variances, strict=True):
+                row, where = exact(cost, k, parameter, method), f"{cost} {k:g} {parameter} {method}"
+                yield where, row["mean"], gradient
+                yield where, row["variance"], text
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    exact = Integrals(records)
+    judge_printed(judge, printed(exact), "{right} of {count} numbers are those of the table to its last digit")
+    judge_moments(judge, [r for r in records if r.config["samples"]])
     for cost, k in (("exp", 10.0), ("cos", 5.0)):
         ratio = exact.variance(cost, k, "mean", "pathwise") / exact.variance(cost, k, "mean", "none")
         judge(
@@ -277,8 +267,7 @@ def figure(records: list[Record], config: Config) -> Path:
         for ax, (parameter, cost) in zip(axes, ((p, c) for p in PARAMETERS for c in COSTS), strict=True):
             for method, how in STYLES.items():
                 k, variance, evaluations = exact.curve(cost, parameter, method)
-                look = {"color": how.color, "linestyle": how.linestyle, "marker": how.marker, "markevery": 4}
-                ax.semilogy(k, variance, **look, label=NAMES[method])
+                ax.semilogy(k, variance, **look(how, markevery=4, label=NAMES[method]))
                 if evaluations > 1:
                     ax.semilogy(k, variance * evaluations, color=how.color, label="measure-valued, per evaluation")
             for record in records:
@@ -292,7 +281,7 @@ def figure(records: list[Record], config: Config) -> Path:
                 ax.set_xscale("log")
                 ax.set_xticks(ticks := [k for name, k in TABLE if name == cost], [f"{k:g}" for k in ticks])
                 ax.minorticks_off()
-        drawing.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+        shared_legend(drawing, axes[0], 3)
         drawing.suptitle(
             f"Variance of ∇E f, x ~ N(1, 1): lines are integrals, dashes samples of {len(records) - 1} seeds; "
             "per sample and per evaluation are one thing but for measure-valued"

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from experiments.common.bounds import FALSE_ALARM
+from experiments.common.drawing import GREY, look, shared_legend
 from experiments.common.frame import Flags, Judge, main, values
 
 import numpy as np
@@ -63,7 +64,6 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/approximations")
     repeats: int = 64
     """Estimates of each kind per seed."""
 
@@ -147,7 +147,7 @@ def estimates(method: str, estimator: est.Estimator, noise: float, budget: int, 
     """Return mean square of the error relative to |g|, over repeats, and the share of errors within θ."""
     key = Key(job.seed).child(method, repr(noise), budget)
     at = torch.zeros(job.config["repeats"], N).double()
-    e = estimator(Cost(Noisy(noise, key.child("noise"))), at, evaluations=budget, key=key, errors=False)
+    e = estimator(Cost(Noisy(noise, key.child("noise")), noisy=True), at, evaluations=budget, key=key, errors=False)
     assert isinstance(e.gradient, Tensor)
     error = (e.gradient - gradient_at_zero()).square().sum(-1) / NORM**2
     cell = {"method": method, "noise": noise, "budget": budget, "evaluations": e.evaluations}
@@ -312,8 +312,7 @@ def figure(records: list[Record], config: Config) -> Path:
         _draw_errors(ax, records, noise)
     _draw_shares(axes[-1], records)
     with plots.style():
-        handles, labels = axes[0].get_legend_handles_labels()
-        drawing.legend(handles, labels, loc="outside lower center", ncols=4)
+        shared_legend(drawing, axes[0], 4)
     return plots.save(drawing, config.out / "approximations.png")
 
 
@@ -339,13 +338,10 @@ def _draw_errors(ax: Axes, records: list[Record], noise: float) -> None:
         root = np.sqrt(squares.mean(-1))
         # of the root mean square, by the delta method
         half = 1.96 * squares.std(-1, ddof=1) / math.sqrt(squares.shape[1]) / (2 * root)
-        ax.errorbar(
-            spent, root, half, color=how.color, linestyle=how.linestyle, marker=how.marker, capsize=2,
-            label=NAMES[method],
-        )  # fmt: skip
+        ax.errorbar(spent, root, half, capsize=2, **look(how, label=NAMES[method]))
     x = np.geomspace(N + 1, 1280, 50)
     ax.plot(x, np.sqrt((N + 1) / (x / 2)), color="#888888", linewidth=4, alpha=0.4, zorder=0, label="√((n + 1)/m)")
-    ax.axhline(THETA, color="#666666", linewidth=0.9, linestyle=plots.DOTTED, label=f"θ = {THETA}")
+    ax.axhline(THETA, color=GREY, linewidth=0.9, linestyle=plots.DOTTED, label=f"θ = {THETA}")
     ax.set(xscale="log", yscale="log", xlabel="evaluations of the cost", ylabel="relative error, root mean square")
     ax.set_title(f"Noise {noise:g}; bars: 95 % over seeds" if noise else "No noise; bars: 95 % over seeds")
 

@@ -29,7 +29,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from experiments.common.bounds import FALSE_ALARM
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import legend_below
+from experiments.common.frame import Flags, Judge, main, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
 import numpy as np
@@ -59,9 +60,15 @@ NAMES = {"gaussian": "independent normal directions", "orthonormal": "orthonorma
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/dimension")
     largest: int = 1024
     """Largest number of parameters of the costs that are probed; the smallest is 8."""
+
+    def check(self) -> None:
+        super().check()
+        if self.largest < 64:
+            raise ValueError(
+                f"--largest must be >= 64, where laws of many parameters begin to hold, got {self.largest}"
+            )
 
     def faster(self) -> Self:
         return replace(super().faster(), largest=64)
@@ -128,9 +135,9 @@ def evaluations_for(law: str, d: int, key: Key) -> dict[str, object]:
     problem, g = linear(d, key)
     m = d if law == "orthonormal" else 2 * math.ceil(needed(law, d)) + 80
     at = torch.zeros(together(d), d).double()
-    e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, rows=True, errors=False)
-    assert isinstance(e.rows, Tensor)
-    short = (torch.cosine_similarity(e.rows.cumsum(0), g, dim=-1) < GOOD).sum(0)
+    e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, per_unit=True, errors=False)
+    assert isinstance(e.per_unit, Tensor)
+    short = (torch.cosine_similarity(e.per_unit.cumsum(0), g, dim=-1) < GOOD).sum(0)
     if short.max() == m:
         raise RuntimeError(f"{m} directions {law} in {d} dimensions all fall short of a cosine of {GOOD}")
     return {"part": "needed", "law": law, "d": d, "evaluations": 2 * (short.double().mean() + 1)}
@@ -204,11 +211,6 @@ def descent_law(d: float) -> float:
     return 2 * math.log(END) / math.log1p(-1 / (d + 2))
 
 
-def slope(x: list[int], y: list[float]) -> float:
-    """Return the slope of a straight line through log y over log x."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     """Hold every law to what was measured."""
     _judge_cosines(records, config.dimensions[::3], config.seeds * REPEATS, judge)
@@ -254,7 +256,7 @@ def _judge_needed(records: list[Record], dimensions: list[int], judge: Judge) ->
     last = dimensions[-1]
     for law in LAWS:
         counts = [values(records, "evaluations", part="needed", law=law, d=d).mean() for d in dimensions]
-        power, ratio = slope(dimensions, counts), counts[-1] / (2 * needed(law, last))
+        power, ratio = float(slopes(dimensions, counts)), counts[-1] / (2 * needed(law, last))
         judge(
             0.9 < power < 1.1 and 0.9 < ratio < 1.1,
             f"(b) {NAMES[law]}: evaluations for a cosine of {GOOD} grow as d^{power:.3f} (needs 0.9 to 1.1), to "
@@ -271,7 +273,7 @@ def _judge_needed(records: list[Record], dimensions: list[int], judge: Judge) ->
 def _judge_backpropagation(records: list[Record], judge: Judge) -> None:
     sizes = sizes_timed(records)
     ratios = [float(np.median(values(records, "ratio", part="time", d=d))) for d in sizes]
-    power, shown = slope(sizes, ratios), ", ".join(f"{r:.1f}" for r in ratios)
+    power, shown = float(slopes(sizes, ratios)), ", ".join(f"{r:.1f}" for r in ratios)
     # 5: Baur & Strassen (1983), "The complexity of partial derivatives", in operations
     judge(
         np.median(ratios) <= 5 and power <= 0.1,
@@ -282,7 +284,10 @@ def _judge_backpropagation(records: list[Record], judge: Judge) -> None:
 
 def _judge_descent(records: list[Record], dimensions: list[int], judge: Judge) -> None:
     counts = [values(records, "evaluations", part="descent", d=d, pace=1.0).mean() for d in dimensions]
-    power, ratios = slope(dimensions, counts), [c / descent_law(d) for c, d in zip(counts, dimensions, strict=True)]
+    power, ratios = (
+        float(slopes(dimensions, counts)),
+        [c / descent_law(d) for c, d in zip(counts, dimensions, strict=True)],
+    )
     judge(
         0.9 < power < 1.1 and all(0.85 < r < 1.15 for r in ratios),
         f"(d) evaluations of descent grow as d^{power:.3f}, d = {dimensions[0]} to {dimensions[-1]} (needs 0.9 to "
@@ -309,7 +314,7 @@ def figure(records: list[Record], config: Config) -> Path:
     _draw_descent(right, records, config.dimensions)
     with plots.style():
         for ax in (left, middle, right):
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), alignment="left")
+            legend_below(ax, 1, alignment="left", fontsize=None)
     return plots.save(drawing, config.out / "dimension.png")
 
 

@@ -57,11 +57,15 @@ ESTIMATOR = est.GuidedSmoothing(sigma=0.1, alpha=0.5, beta=1.0, memory=1)
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/guided")
     parameters: int = 1000
     """Number of parameters n; there are 2n rows, and 10 n steps."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials of learning rates instead, on seeds that are never reported."""
+
+    def check(self) -> None:
+        super().check()
+        if self.parameters < 10:
+            raise ValueError(f"--parameters must be >= 10, as a row is kept of every n/10 steps, got {self.parameters}")
 
     def faster(self) -> Self:
         return replace(super().faster(), parameters=100)

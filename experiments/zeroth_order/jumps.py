@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.bounds import LARGEST, deviation, pooled
-from experiments.common.frame import Flags, Judge, main, select, values
+from experiments.common.drawing import REFERENCE, legend_below
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select, values
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from scipy.interpolate import CubicSpline
-from scipy.stats import t as student
 from torch import Tensor
 
 from rllab import Cost, Gaussian, Key, plots
@@ -62,8 +61,6 @@ class Config(Flags):
     """Seeds, 0, 1, …: the authors' 20 trials."""
     long: int = 8_008
     """Steps of the descents that go on, a multiple of 77 from 1,001 on."""
-    out: Path = Path("results/jumps")
-    """Folder of records and figures."""
 
     def check(self) -> None:
         super().check()
@@ -190,7 +187,7 @@ def jump_term(problem: BallWithWall | Pivot, theta: np.ndarray) -> np.ndarray:
 def measured(runs: list[Record], name: str, method: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return for each angle the mean over seeds, the bound on its distance from the truth, and a sample's variance."""
     wanted: dict[str, Any] = {"what": "gradient", "problem": name, "method": method}
-    g, se = (np.array([values([r], c, **wanted) for r in runs]) for c in ("gradient", "error"))
+    g, se = (by_seed(runs, c, **wanted) for c in ("gradient", "error"))
     mean, variance, n = pooled(g, se, int(values(runs[:1], "units", **wanted)[0]))
     value, slope = SPANS[name]
     length = slope if method == "pathwise" else value * LARGEST / SIGMA
@@ -198,9 +195,9 @@ def measured(runs: list[Record], name: str, method: str) -> tuple[np.ndarray, np
 
 
 def ends(runs: list[Record], name: str, method: str, what: str = "at", step: int = 0) -> np.ndarray:
-    """Return where each seed's descent is after so many steps, STEPS unless told."""
-    step = step or STEPS[name]
-    return np.array([values([r], what, what="descent", problem=name, method=method, step=step)[0] for r in runs])
+    """Return where each seed's descent is after so many steps, by default STEPS."""
+    wanted: dict[str, Any] = {"what": "descent", "problem": name, "method": method, "step": step or STEPS[name]}
+    return by_seed(runs, what, **wanted)[:, 0]
 
 
 def flow_end(exact: Record, method: str, step: int) -> float:
@@ -211,8 +208,7 @@ def flow_end(exact: Record, method: str, step: int) -> float:
 
 def interval(x: np.ndarray) -> str:
     """Write mean and the 95 % interval of Student's t over seeds."""
-    half = student.ppf(0.975, len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x))
-    return f"{x.mean():.4f} ± {half:.4f}"
+    return f"{x.mean():.4f} ± {half_width(x):.4f}"
 
 
 def root(exact: Record, name: str, slope: str) -> float:
@@ -309,11 +305,6 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     )
 
 
-def below(ax: Axes, columns: int = 2) -> None:
-    """Put the legend where it hides no curve."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=columns, fontsize=8)
-
-
 def figure(records: list[Record], config: Config) -> Path:
     """Draw costs, gradients and descents of the ball and the pivot; the gates are numbers alone."""
     (exact,), runs = select(records, part="exact"), select(records, part="sampled")
@@ -333,7 +324,7 @@ def figure(records: list[Record], config: Config) -> Path:
                         label=f"{method}: end after {STEPS[name]:,} steps")  # fmt: skip
             ax.set(xlabel="angle θ, rad", ylabel="cost, m²" if name == "ball" else "cost",
                    title="Ball with wall" if name == "ball" else "Pivot")  # fmt: skip
-            below(ax)
+            legend_below(ax)
             ax = axes[3 * i + 1]
             ax.plot(t["at"], t["gradient"], color="#000000", label="exact ∇f_σ")
             ax.plot(t["at"], t["pathwise"], color="#000000", linestyle=plots.DASHED, label="exact mean of ∇f")
@@ -343,7 +334,7 @@ def figure(records: list[Record], config: Config) -> Path:
                             markerfacecolor="none", label=method)  # fmt: skip
             ax.set(xlabel="angle θ, rad", ylabel="gradient, m²/rad" if name == "ball" else "gradient, 1/rad",
                    title=f"Gradients, {len(runs)} × {PROBES:,} samples,\nbars: bound at 1e-9 in all")  # fmt: skip
-            below(ax)
+            legend_below(ax)
             ax = axes[3 * i + 2]
             for method in METHODS[:2]:
                 for r in runs:
@@ -357,15 +348,15 @@ def figure(records: list[Record], config: Config) -> Path:
                         linestyle=how[method].linestyle, marker=how[method].marker, markevery=0.12,
                         label=f"{method}: along its exact mean")  # fmt: skip
             if name == "ball":
-                ax.axvline(STEPS[name], color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+                ax.axvline(STEPS[name], **REFERENCE)
                 ax.annotate("1,001 steps,\nas published", (STEPS[name] + 100, 0.12), fontsize=8)
                 ax.set_title("Descent, 50 samples a step, rate 0.1 rad²/m²;\nfaint: every seed")
             else:
-                ax.axhline(math.pi / 4, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+                ax.axhline(math.pi / 4, **REFERENCE)
                 ax.annotate("edge: beyond it a miss", (0, math.pi / 4 + 0.01), fontsize=8)
                 ax.set_title("Descent, 50 samples a step, rate 0.01 rad²;\nfaint: every seed")
             ax.set(xlabel="steps", ylabel="angle θ, rad")
-            below(ax, columns=1)
+            legend_below(ax, columns=1)
         drawing.suptitle(
             "A contact makes the cost jump: pathwise differentiates the simulator and does not see it, smoothing and "
             "score use values"

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.bounds import LARGEST, deviation, pooled
-from experiments.common.frame import Flags, Judge, half_width, main, values
+from experiments.common.drawing import REFERENCE, legend_below, look
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
 
 import numpy as np
 import torch
@@ -101,8 +102,6 @@ class Config(Flags):
     """Evaluations of each estimate that is held to the exact gradient, and of each search for the needle; each seed."""
     dimension: int = 32
     """Largest dimension of the haystack."""
-    out: Path = Path("results/nonsmooth")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=2, repeats=50, steps=40, evaluations=1 << 14, processes=1)
@@ -188,10 +187,10 @@ def flat(sigma: float, repeats: int, key: Key) -> Iterator[dict[str, Any]]:
 def needle(d: int, sigma: float, evaluations: int, key: Key) -> dict[str, Any]:
     """Count the pairs of probes that see anything of the orthant above 0 in d dimensions."""
     at = torch.full((d,), NEEDLE_START, dtype=torch.float64)
-    e = est.GaussianSmoothing(sigma)(Orthant(dimension=d).cost(), at, evaluations=evaluations, key=key, rows=True)
-    assert isinstance(e.rows, Tensor)
-    hits = int((e.rows != 0).any(-1).sum())
-    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(e.rows), "hits": hits}
+    e = est.GaussianSmoothing(sigma)(Orthant(dimension=d).cost(), at, evaluations=evaluations, key=key, per_unit=True)
+    assert isinstance(e.per_unit, Tensor)
+    hits = int((e.per_unit != 0).any(-1).sum())
+    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(e.per_unit), "hits": hits}
 
 
 def dimensions(most: int) -> list[int]:
@@ -203,15 +202,10 @@ def chance(d: int, sigma: float) -> float:
     return 2 * math.exp(d * norm.logcdf(NEEDLE_START / sigma))
 
 
-def by_sigma(records: list[Record], name: str, **wanted: object) -> np.ndarray:
-    """Return a column as (seeds, twelve σ)."""
-    return np.array([values([record], name, **wanted) for record in records])
-
-
 def agreement(records: list[Record], name: str, form: Form) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return exact gradient, mean over all evaluations, and the bound on their distance: (twelve σ, 2)."""
     wanted: dict[str, Any] = {"what": "agreement", "landscape": name, "form": form}
-    exact, g, se = (by_sigma(records, c, **wanted).reshape(len(records), -1, 2) for c in ("exact", "gradient", "error"))
+    exact, g, se = (by_seed(records, c, **wanted).reshape(len(records), -1, 2) for c in ("exact", "gradient", "error"))
     mean, variance, n = pooled(g, se, int(values(records[:1], "units", **wanted)[0]))
     land = LANDSCAPES[name]
     reach = {
@@ -228,7 +222,7 @@ def progress(records: list[Record], name: str) -> np.ndarray:
     """Return how much of the way down each descent came, (seeds, twelve σ); the whole way is 1."""
     land = LANDSCAPES[name]
     high = land.problem.value(land.at[None]).item()
-    end = by_sigma(records, "end", what="descent", landscape=name)
+    end = by_seed(records, "end", what="descent", landscape=name)
     return np.minimum((high - end) / (high - land.lowest), 1.0)
 
 
@@ -254,7 +248,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     judge(
         off <= 0.1, f"stairs: for σ >= 0.1 the slope is the ramp's, 1, within {off:.1%} (needs 10 %; exact {known:.1%})"
     )
-    cosine = by_sigma(records, "cosine", what="quality", landscape=COMPARED, form="antithetic")
+    cosine = by_seed(records, "cosine", what="quality", landscape=COMPARED, form="antithetic")
     i = int(cosine.mean(0).argmax())
     gain = min((cosine[:, i] - cosine[:, end]).min() for end in (0, -1))
     judge(
@@ -262,11 +256,11 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"radial stairs: best σ {SIGMAS[i]:.2g} is inside the range: cosine {cosine[:, i].mean():.3f} against "
         f"{cosine[:, 0].mean():.3f} and {cosine[:, -1].mean():.3f} at its ends (needs 0.1 more in every seed)",
     )
-    endless = by_sigma(records, "cosine", what="quality", landscape="stairs", form="antithetic").mean(0)
+    endless = by_seed(records, "cosine", what="quality", landscape="stairs", form="antithetic").mean(0)
     judge.note(
         f"endless stairs have no best σ: cosines {', '.join(f'{c:.2f}' for c in endless)}, σ from small to large"
     )
-    cosine = by_sigma(records, "cosine", what="quality", landscape="hole", form="antithetic").mean(0)
+    cosine = by_seed(records, "cosine", what="quality", landscape="hole", form="antithetic").mean(0)
     best, away = SIGMAS[cosine.argmax()], math.hypot(*LANDSCAPES["hole"].start)
     judge(
         1 / 2 <= float(best) / (away / math.sqrt(2)) <= 2,
@@ -288,7 +282,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         largest = values(records, "squares", what="flat", form=form).max()
         # the mean of equal costs is one of them but for rounding
         judge(largest <= 1e-20, f"flat, {form}: estimates are 0 at every σ; largest square {largest:g} (needs 1e-20)")
-    squares = by_sigma(records, "squares", what="flat", form="one-point").sum(0)
+    squares = by_seed(records, "squares", what="flat", form="one-point").sum(0)
     n = values(records, "numbers", what="flat", form="one-point").sum() / len(SIGMAS)
     x = squares * SIGMAS**2 * EVALUATIONS / OFFSET**2
     p = 2 * np.minimum(chi2.cdf(x, n), chi2.sf(x, n)).min()
@@ -320,28 +314,28 @@ def figure(records: list[Record], config: Config) -> Path:
     styles = plots.method_styles(("gaussian", "forward", "one-point"))
     forms = dict(zip(FORMS, (styles["gaussian"], styles["forward"], styles["one-point"]), strict=True))
     with plots.style():
-        for name, look in LOOKS.items():
+        for name, how in LOOKS.items():
             exact, mean, _ = agreement(records, name, "antithetic")
             size, seen = (np.linalg.norm(g, axis=-1) for g in (exact, mean))
-            axes[0].loglog(SIGMAS, size, color=look.color, linestyle=look.linestyle)
-            axes[0].plot(SIGMAS[seen > 0], seen[seen > 0], look.marker, color=look.color, label=name)
-            cosine = by_sigma(records, "cosine", what="quality", landscape=name, form="antithetic")
+            axes[0].loglog(SIGMAS, size, color=how.color, linestyle=how.linestyle)
+            axes[0].plot(SIGMAS[seen > 0], seen[seen > 0], how.marker, color=how.color, label=name)
+            cosine = by_seed(records, "cosine", what="quality", landscape=name, form="antithetic")
             for ax, y in ((axes[1], cosine), (axes[2], progress(records, name))):
-                draw(ax, y.mean(0), half_width(y), look, name)
+                draw(ax, y.mean(0), half_width(y), how, name)
         axes[0].set(
             ylabel="|∇f_σ|, cost/unit of θ", ylim=(1e-4, 10), title="Lines: exact; markers: mean of all estimates"
         )
         axes[1].set(ylabel="cosine to ∇f_σ; 0 if all probes agree", title=f"Antithetic, {EVALUATIONS} evaluations")
         axes[2].set(ylabel="share of the way down", ylim=(-0.05, 1.15), title=f"After {config.steps} steps of Adam")
         exact, _, _ = agreement(records, COMPARED, "antithetic")
-        for form, look in forms.items():
-            v = by_sigma(records, "variance", what="quality", landscape=COMPARED, form=form)
+        for form, how in forms.items():
+            v = by_seed(records, "variance", what="quality", landscape=COMPARED, form=form)
             relative = np.where(v > 0, np.sqrt(v), np.nan) / np.linalg.norm(exact, axis=-1)  # 0: nothing was seen
-            draw(axes[3], relative.mean(0), half_width(relative), look, form)
-            squares = by_sigma(records, "squares", what="flat", form=form)
+            draw(axes[3], relative.mean(0), half_width(relative), how, form)
+            squares = by_seed(records, "squares", what="flat", form=form)
             if squares.any():
                 n = values(records[:1], "numbers", what="flat", form=form)[0] / 2
-                axes[4].loglog(SIGMAS, np.sqrt(squares.mean(0) / n), look.marker, color=look.color, label=form)
+                axes[4].loglog(SIGMAS, np.sqrt(squares.mean(0) / n), how.marker, color=how.color, label=form)
         axes[3].set(
             yscale="log", ylim=(0.05, 1e4), ylabel="standard deviation/|∇f_σ|", title="Radial stairs, 64 evaluations"
         )
@@ -350,14 +344,14 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[4].annotate("antithetic, forward and\nleave-one-out: exactly 0", (0.04, 0.06), xycoords="axes fraction")
         axes[4].set(ylabel="root mean square |estimate|", title=f"Flat cost C = {OFFSET}: nothing to learn")
         grid = np.array(dimensions(config.dimension))
-        for sigma, look in zip(NEEDLE_SIGMAS, LOOKS.values(), strict=False):
+        for sigma, how in zip(NEEDLE_SIGMAS, LOOKS.values(), strict=False):
             seen = np.array([values(records, "hits", what="needle", sigma=sigma, d=d).sum() for d in grid])
             pairs = values(records, "pairs", what="needle", sigma=sigma, d=1).sum()
-            axes[5].loglog(grid, [chance(d, sigma) for d in grid], color=look.color, linestyle=look.linestyle)
-            axes[5].plot(grid[seen > 0], seen[seen > 0] / pairs, look.marker, color=look.color, label=f"σ = {sigma:g}")
-            axes[5].plot(grid[seen == 0], np.full((seen == 0).sum(), 0.3 / pairs), look.marker, color=look.color,
+            axes[5].loglog(grid, [chance(d, sigma) for d in grid], color=how.color, linestyle=how.linestyle)
+            axes[5].plot(grid[seen > 0], seen[seen > 0] / pairs, how.marker, color=how.color, label=f"σ = {sigma:g}")
+            axes[5].plot(grid[seen == 0], np.full((seen == 0).sum(), 0.3 / pairs), how.marker, color=how.color,
                          markerfacecolor="none")  # fmt: skip
-        axes[5].axhline(1 / pairs, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+        axes[5].axhline(1 / pairs, **REFERENCE)
         axes[5].annotate(f"one of {pairs:,.0f}; hollow below: none", (1, 1 / pairs), xytext=(0, -14),
                          textcoords="offset points", fontsize=8)  # fmt: skip
         axes[5].set(ylabel="share of pairs that see the needle", xlabel="dimension d", ylim=(0.1 / pairs, 2),
@@ -366,7 +360,7 @@ def figure(records: list[Record], config: Config) -> Path:
             if ax is not axes[5]:
                 ax.set(xscale="log", xlabel="smoothing radius σ, unit of θ")
             ax.minorticks_off()  # of twelve decades they take a third of the drawing's time
-            ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=3, fontsize=8)
+            legend_below(ax, 3)
         axes[5].set_xticks(grid, [str(d) for d in grid])
         drawing.suptitle(
             "Gaussian smoothing f_σ of costs that are flat but for their jumps\n"
@@ -375,8 +369,8 @@ def figure(records: list[Record], config: Config) -> Path:
     return plots.save(drawing, config.out / "nonsmooth.png")
 
 
-def draw(ax: Axes, y: np.ndarray, half: np.ndarray, look: plots.MethodStyle, label: str) -> None:
-    ax.errorbar(SIGMAS, y, half, color=look.color, linestyle=look.linestyle, marker=look.marker, capsize=2, label=label)
+def draw(ax: Axes, y: np.ndarray, half: np.ndarray, how: plots.MethodStyle, label: str) -> None:
+    ax.errorbar(SIGMAS, y, half, capsize=2, **look(how, label=label))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.bounds import LARGEST, deviation
-from experiments.common.frame import Flags, Judge, main, values
+from experiments.common.drawing import REFERENCE
+from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
 
 import numpy as np
 import torch
@@ -58,8 +59,6 @@ class Config(Flags):
 
     evaluations: int = 1 << 17
     """Evaluations of each measured ratio, each seed."""
-    out: Path = Path("results/snr_map")
-    """Folder of records and figures."""
 
     def faster(self) -> Self:
         return replace(self, seeds=2, evaluations=1 << 14, processes=1)
@@ -107,9 +106,9 @@ class Land:
     span: Callable[[float], float]
 
     def at(self, distance: float) -> Tensor:
-        place = torch.zeros(self.problem.dimension, dtype=torch.float64)
-        place[0] = distance
-        return place
+        at = torch.zeros(self.problem.dimension, dtype=torch.float64)
+        at[0] = distance
+        return at
 
     def slope(self, distance: float, sigma: float) -> float:
         """Return |∇f_σ|."""
@@ -135,7 +134,7 @@ LANDS = {
 
 
 def run(job: Job, record: Record) -> None:
-    """Work out the maps, once, and measure both moments at some places, under one seed."""
+    """Work out the maps, once, and measure both moments at some distances, under one seed."""
     if job.seed == Config.first_seed:
         for row in maps():
             record.append(row)
@@ -158,11 +157,11 @@ def measure(name: str, distance: float, sigma: float, evaluations: int, key: Key
     """Measure the mean and the mean square of single pairs."""
     land = LANDS[name]
     e = est.GaussianSmoothing(sigma)(
-        land.problem.cost(), land.at(distance), evaluations=evaluations, key=key, rows=True
+        land.problem.cost(), land.at(distance), evaluations=evaluations, key=key, per_unit=True
     )
-    assert isinstance(e.rows, Tensor)
-    square = e.rows.square().sum(-1)
-    row = {"signal": e.rows.mean(0).norm(), "square": square.mean(), "spread": square.std()}
+    assert isinstance(e.per_unit, Tensor)
+    square = e.per_unit.square().sum(-1)
+    row = {"signal": e.per_unit.mean(0).norm(), "square": square.mean(), "spread": square.std()}
     exact = {"slope": land.slope(distance, sigma), "exact": land.square(distance, sigma)}
     return {"part": "cut", "land": name, "distance": distance, "sigma": sigma, "pairs": len(square), **row, **exact}
 
@@ -174,7 +173,7 @@ def table(records: list[Record], name: str) -> np.ndarray:
 
 def cut(records: list[Record], column: str, name: str, distance: float) -> np.ndarray:
     """Return one number of every seed and σ, (seeds, MEASURED)."""
-    return np.array([values([record], column, part="cut", land=name, distance=distance) for record in records])
+    return by_seed(records, column, part="cut", land=name, distance=distance)
 
 
 def measured_ratio(records: list[Record], name: str, distance: float) -> np.ndarray:
@@ -213,7 +212,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"hole: from {FAR} radii on the best σ is {best.min():.3f} to {best.max():.3f} of the distance (needs 1/√2 = "
         "0.707 within 10 %, with σ 12 % apart)",
     )
-    slope = float(np.polyfit(np.log(DISTANCES[far]), np.log(hole.max(1)[far]), 1)[0])
+    slope = float(slopes(DISTANCES[far], hole.max(1)[far]))
     judge(abs(slope + 1) <= 0.1, f"hole: with the best σ the ratio falls as distance^{slope:.3f} (needs −1 ± 0.1)")
     low = hole[np.argmin(np.abs(DISTANCES - 1)), np.argmin(np.abs(SIGMAS - 0.1))]
     judge(low <= 1e-3, f"hole: with σ a tenth of the distance nothing is heard, ratio {low:.1e} (needs <= 0.001)")
@@ -255,7 +254,7 @@ def figure(records: list[Record], config: Config) -> Path:
                 ax.loglog(SIGMAS, exact, color=how.color, linestyle=how.linestyle)
                 ax.loglog(MEASURED, measured_ratio(records, name, distance), how.marker, color=how.color,
                           label=f"distance {distance:g}")  # fmt: skip
-            ax.axhline(1, color="#666666", linewidth=0.9, linestyle=(0, (2, 2)))
+            ax.axhline(1, **REFERENCE)
             ax.set(ylim=(1e-3, 20), ylabel="signal/noise", title="Lines: exact; markers: measured")
             ax.legend(loc="lower right")
         for ax in axes:

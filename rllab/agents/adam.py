@@ -1,9 +1,4 @@
-"""Adam on one flat vector of weights: the kernel under `torch.optim.Adam(fused=True)`, without its bookkeeping.
-
-    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − lr m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
-
-Source: Kingma & Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; β₁ = 0.9, β₂ = 0.999, ε = 1e-8.
-"""
+"""Adam on one flat vector of weights: the kernel under `torch.optim.Adam(fused=True)`, without its bookkeeping."""
 
 from __future__ import annotations
 
@@ -12,11 +7,23 @@ from torch import Tensor
 
 
 class Adam:
-    """Steps along gradients; on some thousand weights `torch.optim.Adam` takes three times as long to say what to do.
+    """Step along gradients; on some thousand weights `torch.optim.Adam` takes three times as long to say what to do.
+
+        m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − lr m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
 
     Args:
         weights: changed in place, (d,) or any shape.
-        lr: learning rate.
+        lr: learning rate > 0.
+
+    Source: Kingma & Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; β₁ = 0.9, β₂ = 0.999,
+    ε = 1e-8.
+
+    Example:
+        import torch
+        from rllab.agents.adam import Adam
+
+        weights = torch.ones(5)
+        Adam(weights, lr=0.1).step(gradient=2 * weights)
     """
 
     def __init__(self, weights: Tensor, lr: float):
@@ -44,8 +51,10 @@ class Adam:
         )
 
     def state_dict(self) -> dict[str, Tensor]:
+        """Return the moments and the number of steps, for a checkpoint."""
         return {"m": self.m, "v": self.v, "t": self.t}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        for name, held in self.state_dict().items():
-            held.copy_(state[name])
+        """Take over what `state_dict` gave."""
+        for name, kept in self.state_dict().items():
+            kept.copy_(state[name])

@@ -1,8 +1,4 @@
-"""Agent: what the learners share: one accounting of steps and seconds, one policy, evaluation apart, files on disk.
-
-Cost = −reward, and cost is minimised. An agent holds weights, learns them in iterations, and says after each what it
-has spent in all: environment steps (warm-up, failed episodes, rollouts that are thrown away, everything) and seconds.
-"""
+"""Agent: what the learners share: one account of steps and seconds, one policy, evaluation apart, files on disk."""
 
 from __future__ import annotations
 
@@ -10,7 +6,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,12 +14,15 @@ import numpy as np
 import torch
 
 from rllab import estimators
-from rllab.agents.mlp import Layers
+from rllab.agents.collectors import episode_seeds
 from rllab.agents.policy import Policy
-from rllab.agents.rollouts import Rollout, make_environment, make_rows, rollout
+from rllab.agents.rollouts import Rollout, make_environment, make_environments, rollout
+from rllab.agents.spent import Spent
+from rllab.backprop.network import Layers
 from rllab.checkpoint import read_checkpoint, write_checkpoint
+from rllab.checks import check_count
 from rllab.estimators import Estimator
-from rllab.keys import Key, seeds_for
+from rllab.keys import Key
 
 Row = dict[str, float | int | None]
 EVALUATION = Key(0).child("evaluation")  # the same episodes for every agent and seed, and none that training sees
@@ -31,7 +30,10 @@ EVALUATION = Key(0).child("evaluation")  # the same episodes for every agent and
 
 @dataclass(eq=False)
 class Agent(ABC):
-    """A learner of a policy on a Gymnasium environment. Subclasses are final; their fields are the hyperparameters.
+    """Learn a policy on a Gymnasium environment. Subclasses are final; their fields are the hyperparameters.
+
+    An agent holds weights, learns them in iterations, and says after each what it has spent in all. Cost = −reward, and
+    cost is minimised.
 
     Args:
         environment: Gymnasium id, "module:id" for ids of a module that is to be imported first.
@@ -42,8 +44,17 @@ class Agent(ABC):
 
     Attributes:
         policy: the architecture; `weights`: its weights, float32 (d,).
-        steps, episodes, updates: environment steps taken to learn, episodes begun, optimiser steps of the policy.
-        seconds, cpu_seconds: wall and processor time spent learning; evaluation is not in them.
+        spent: steps, episodes, updates and seconds so far, see `Spent`; evaluation is not in them.
+
+    Raises:
+        ValueError: there is no such environment, or its observations or actions are of a kind no agent learns.
+
+    Example:
+        from rllab.agents import Evolution, load
+
+        agent = Evolution("CartPole-v1", seed=0, population=8)
+        rows = agent.learn(steps=1000)
+        print(agent.spent.steps, agent.evaluate(episodes=5).returns.mean())
     """
 
     environment: str
@@ -54,9 +65,11 @@ class Agent(ABC):
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for f in fields(self):  # numpy numbers are welcome; what is stored, and later saved, is Python's
-            if isinstance(value := getattr(self, f.name), np.generic):
-                setattr(self, f.name, value.item())
+        for name, value in vars(
+            self
+        ).items():  # numpy numbers are welcome; what is stored, and later saved, is Python's
+            if isinstance(value, np.generic):
+                setattr(self, name, value.item())
         self.hidden = tuple(self.hidden)
         env = make_environment(self._name, self.environment, self.environment_arguments)
         self.policy = Policy.for_spaces(
@@ -65,8 +78,7 @@ class Agent(ABC):
         env.close()
         self.key = Key(self.seed)
         self.weights = self.policy.initial(self.key.child("weights"))
-        self.steps = self.episodes = self.updates = self.iterations = 0
-        self.seconds = self.cpu_seconds = 0.0
+        self.spent = Spent()
         self._start()
 
     @property
@@ -104,23 +116,24 @@ class Agent(ABC):
         if not steps >= 1 or not seconds > 0:
             raise ValueError(f"{self._name}: steps and seconds must be positive, got {steps} and {seconds}")
         self._begin()
-        last_step, last_second = self.steps + steps, self.seconds + seconds
-        while self.steps < last_step and self.seconds < last_second:
+        spent = self.spent
+        last_step, last_second = spent.steps + steps, spent.seconds + seconds
+        while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
-            before = self.steps
-            returns = self._iterate(last_step - self.steps)
-            self.iterations += 1
-            self.seconds += time.perf_counter() - wall
-            self.cpu_seconds += time.process_time() - cpu
+            before = spent.steps
+            returns = self._iterate(last_step - spent.steps)
+            spent.iterations += 1
+            spent.seconds += time.perf_counter() - wall
+            spent.cpu_seconds += time.process_time() - cpu
             yield {
-                "steps": self.steps,
-                "seconds": self.seconds,
-                "cpu_seconds": self.cpu_seconds,
-                "episodes": self.episodes,
-                "updates": self.updates,
+                "steps": spent.steps,
+                "seconds": spent.seconds,
+                "cpu_seconds": spent.cpu_seconds,
+                "episodes": spent.episodes,
+                "updates": spent.updates,
                 "return": float(np.mean(returns)) if returns else None,
             }
-            if self.steps == before:  # what is left does not pay for another round
+            if spent.steps == before:  # what is left does not pay for another round
                 return
 
     def learn(self, steps: int, *, seconds: float = math.inf) -> list[Row]:
@@ -145,13 +158,12 @@ class Agent(ABC):
             episodes: how many; episode i is the same, whatever the agent, its seed and their number.
             environment_arguments: override the agent's own, one by one (a higher cap, say).
         """
-        if episodes < 1:
-            raise ValueError(f"{self._name}: episodes must be >= 1, got {episodes}")
+        check_count(self._name, episodes=episodes)
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
-        rows = make_rows(self._name, self.environment, episodes, arguments)
+        environments = make_environments(self._name, self.environment, episodes, arguments)
         layers = self.policy.layers(self.weights)
         seeds = episode_seeds(EVALUATION, 0, episodes)
-        return rollout(rows, lambda observations, _: self._act(layers, observations), seeds)
+        return rollout(environments, lambda observations, _: self._act(layers, observations), seeds)
 
     def save(self, path: str | Path) -> None:
         """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here.
@@ -168,7 +180,7 @@ class Agent(ABC):
                 "agent": self._name,
                 "arguments": {name: _plain(value) for name, value in arguments.items()},
                 "weights": self.weights.detach(),
-                "counts": {name: getattr(self, name) for name in _COUNTS},
+                "spent": asdict(self.spent),
                 "state": self._state(),
             },
         )
@@ -178,14 +190,13 @@ class Agent(ABC):
         agent = cls(**{name: _unplain(value) for name, value in content["arguments"].items()})
         with torch.no_grad():
             agent.weights.copy_(content["weights"])
-        for name, value in content["counts"].items():
-            setattr(agent, name, value)
+        for name, value in content["spent"].items():  # in place: the collector counts into it
+            setattr(agent.spent, name, value)
         agent._restore(content["state"])
         return agent
 
 
 _ESTIMATOR = "rllab.estimators"  # in a file, the key of an estimator's name; no keyword argument is called so
-_COUNTS = ("steps", "episodes", "updates", "iterations", "seconds", "cpu_seconds")
 
 
 def load(path: str | Path) -> Agent:
@@ -200,18 +211,6 @@ def load(path: str | Path) -> Agent:
     if content.get("agent") not in kinds:
         raise ValueError(f"load: {path} must hold one of the agents {sorted(kinds)}, got {content.get('agent')!r}")
     return kinds[content["agent"]]._from_checkpoint(content)
-
-
-def episode_seeds(key: Key, first: int, n: int) -> list[int]:
-    """Return the environment seeds of episodes first, …, first + n − 1."""
-    return seeds_for(np.arange(first, first + n), key).tolist()
-
-
-def require_positive(who: str, **values: float) -> None:
-    """Raise a ValueError in the name of `who` unless all values are positive and finite."""
-    for name, value in values.items():
-        if not (value > 0 and math.isfinite(value)):
-            raise ValueError(f"{who}: {name} must be positive and finite, got {value!r}")
 
 
 def _plain(value: Any) -> Any:

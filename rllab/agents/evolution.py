@@ -1,11 +1,4 @@
-"""Evolution: the gradient comes from perturbing the weights. The estimator asks, whole episodes answer, Adam steps.
-
-    w ← Adam(ĝ),   ĝ = estimate of ∇_w E[cost of an episode] by any estimator that perturbs parameters
-
-With `GaussianSmoothing` this is Salimans et al. (2017), "Evolution strategies as a scalable alternative to
-reinforcement learning", with mirrored sampling, but without their rank shaping and weight decay, which make it no
-gradient. The two episodes of a ± pair meet the same noise (common random numbers).
-"""
+"""Evolution: the gradient comes from perturbing the weights. The estimator asks, whole episodes answer, Adam steps."""
 
 from __future__ import annotations
 
@@ -15,8 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from rllab.agents.base import Agent, require_positive
-from rllab.agents.rollouts import make_rows, rollout
+from rllab.agents.base import Agent
+from rllab.agents.collectors import EpisodeCollector
+from rllab.checks import check_count, check_positive
 from rllab.estimators import Estimator, GaussianSmoothing
 
 
@@ -24,10 +18,29 @@ from rllab.estimators import Estimator, GaussianSmoothing
 class Evolution(Agent):
     """Learn a policy from the returns of whole episodes under perturbed weights.
 
+        w ← Adam(ĝ),   ĝ = estimate of ∇_w f(w),   f(w) = E[cost of an episode],   by any estimator that perturbs w
+
+    The two episodes of a ± pair meet the same noise (common random numbers).
+
     Args:
         estimator: asks for the weights to try; anything that takes a tensor of parameters and needs values only.
         population: episodes an iteration.
         lr: learning rate of Adam.
+
+    Raises:
+        TypeError, ValueError: an argument is out of its range, or the estimator perturbs no parameters.
+
+    Source: Salimans et al. (2017), "Evolution strategies as a scalable alternative to reinforcement learning",
+    algorithm 1 with mirrored sampling, if the estimator is `GaussianSmoothing`. Differences: their rank shaping is left
+    out, for it makes of the gradient a direction; their weight decay is left out: the gradient with it is that of
+    f + λ‖w‖²/2, another cost.
+
+    Example:
+        from rllab import estimators as est
+        from rllab.agents import Evolution
+
+        agent = Evolution("CartPole-v1", seed=0, hidden=(), estimator=est.GaussianSmoothing(0.2), population=16, lr=0.1)
+        rows = agent.learn(steps=2000)
     """
 
     _: KW_ONLY
@@ -36,37 +49,38 @@ class Evolution(Agent):
     lr: float = 0.05
 
     def _start(self) -> None:
-        require_positive(self._name, lr=self.lr)
-        try:
-            least = self.estimator.minimum(self.weights)
-        except (AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
-            ) from error
-        if self.population < least:
-            raise ValueError(f"{self._name}: population must be at least {least}, got {self.population}")
+        check_positive(self._name, lr=self.lr)
+        check_count(self._name, self._least(), population=self.population)
         evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
         self.optimizer = torch.optim.Adam([self.weights], lr=self.lr)
-        self.rows = make_rows(self._name, self.environment, evaluations, self.environment_arguments)
+        self.collector = EpisodeCollector(
+            self._name, self.environment, evaluations, self.environment_arguments, self.spent
+        )
+
+    def _least(self) -> int:
+        wrong = f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
+        if not isinstance(self.estimator, Estimator):
+            raise ValueError(wrong)
+        try:
+            return self.estimator.minimum(self.weights)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(wrong) from error
 
     def _iterate(self, limit: int) -> list[float]:
-        query = self.estimator.ask(self.weights, self.population, self.key.child("generation", self.iterations))
+        query = self.estimator.ask(self.weights, self.population, self.key.child("generation", self.spent.iterations))
         points = torch.empty(query.evaluations, self.policy.size)
         seeds = torch.empty(query.evaluations, dtype=torch.int64)
         for block in query:
             points[block.rows], seeds[block.rows] = block.points, query.seeds(block)
-        rolled = rollout(self.rows, _Population(self, points), seeds.tolist(), limit=limit)
-        self.steps += rolled.steps
-        self.episodes += query.evaluations
-        if not rolled.complete:
+        returns = self.collector.play(_Population(self, points), seeds.tolist(), limit)
+        if returns is None:
             return []
-        costs = torch.from_numpy(-rolled.returns).to(points)
-        estimate = self.estimator.tell(query, costs, errors=False)
+        estimate = self.estimator.tell(query, torch.from_numpy(-returns).to(points), errors=False)
         assert isinstance(estimate.gradient, torch.Tensor)
         self.weights.grad = estimate.gradient
         self.optimizer.step()
-        self.updates += 1
-        return rolled.returns.tolist()
+        self.spent.updates += 1
+        return returns.tolist()
 
     def _state(self) -> dict[str, Any]:
         return {"optimizer": self.optimizer.state_dict()}
@@ -81,21 +95,21 @@ class _Population:
     def __init__(self, agent: Agent, points: torch.Tensor):
         self.policy, self.points = agent.policy, points
         self.layers = agent.policy.layers(points)
-        self.held = np.arange(len(points))  # the row each of `points` belongs to
+        self.kept = np.arange(len(points))  # the episode each of `points` plays
 
     def __call__(self, observations: np.ndarray, live: np.ndarray) -> np.ndarray:
-        if 4 * len(live) <= 3 * len(self.held):
-            self.points = self.points[np.searchsorted(self.held, live)]
-            self.layers, self.held = self.policy.layers(self.points), live
-        if len(live) == len(self.held):
+        if 4 * len(live) <= 3 * len(self.kept):
+            self.points = self.points[np.searchsorted(self.kept, live)]
+            self.layers, self.kept = self.policy.layers(self.points), live
+        if len(live) == len(self.kept):
             inputs = self.policy.inputs(observations)
         else:
-            where = np.searchsorted(self.held, live)
-            padded = np.zeros((len(self.held), observations.shape[1]), observations.dtype)
+            where = np.searchsorted(self.kept, live)
+            padded = np.zeros((len(self.kept), observations.shape[1]), observations.dtype)
             padded[where] = observations
             inputs = self.policy.inputs(padded)
         with torch.no_grad():
             outputs = self.policy.population(self.layers, inputs).numpy()
-        if len(live) < len(self.held):
+        if len(live) < len(self.kept):
             outputs = outputs[where]
         return self.policy.to_environment(outputs)

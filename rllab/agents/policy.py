@@ -1,7 +1,4 @@
-"""Policy: what every agent here learns and is judged by, whatever way it gets its gradient.
-
-ā = tanh(MLP_w(o / scale))  ∈ [−1, 1]^k, rescaled to the action box          (discrete actions: logits MLP_w(o / scale))
-"""
+"""Policy: what every agent here learns and is judged by, whatever way it gets its gradient."""
 
 from __future__ import annotations
 
@@ -15,7 +12,8 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor
 
-from rllab.agents.mlp import MLP, Layers, check_widths
+from rllab.backprop.network import MLP, Layers
+from rllab.checks import check_widths
 from rllab.keys import Key
 
 LAST = 0.1  # factor on the last layer's initial weights: the first policies act gently, far from where tanh saturates
@@ -23,13 +21,22 @@ LAST = 0.1  # factor on the last layer's initial weights: the first policies act
 
 @dataclass(frozen=True)
 class Policy:
-    """A deterministic policy, or the centre of a stochastic one.
+    """Act by a network: a deterministic policy, or the centre of a stochastic one.
+
+        ā = tanh(MLP_w(o / scale)) ∈ [−1, 1]^k, rescaled to the action box  (discrete actions: logits MLP_w(o / scale))
 
     Args:
         scale: what each observation is divided by, (o,): a fixed number, never learned from data.
         hidden: widths of the hidden layers; () makes the policy linear.
         low, high: bounds of the action box, (k,); None for discrete actions.
         choices: number of discrete actions; None for a box.
+
+    Example:
+        import torch
+        from rllab.agents.policy import Policy
+
+        policy = Policy(scale=(1.0, 8.0), hidden=(32,), low=(-2.0,), high=(2.0,))
+        actions = policy(policy.initial(key=0), torch.zeros(5, 2))  # (5, 1)
     """
 
     scale: tuple[float, ...]
@@ -50,7 +57,7 @@ class Policy:
             ValueError: a space is of another kind, `scale` has another length, or a width is below 1; in the name of
                 `who`.
         """
-        check_widths(who, "hidden", tuple(hidden))
+        check_widths(who, hidden=hidden)
         if not isinstance(observations, spaces.Box) or observations.shape is None or len(observations.shape) != 1:
             raise ValueError(
                 f"{who}: the environment's observations must be a Box of one dimension, got {observations}"
@@ -71,7 +78,7 @@ class Policy:
     def network(self) -> MLP:
         outputs = self.choices if self.low is None else len(self.low)
         assert outputs is not None
-        return MLP((len(self.scale), *self.hidden, outputs))
+        return MLP((len(self.scale), *self.hidden, outputs), inputs_first=True)
 
     @property
     def size(self) -> int:
@@ -80,7 +87,7 @@ class Policy:
 
     def initial(self, key: Key | int) -> Tensor:
         """Draw the first weights, float32 (d,)."""
-        return self.network.initial(key, last=LAST)
+        return self.network.initial_without_biases(key, last=LAST)
 
     def layers(self, w: Tensor) -> Layers:
         """Return the layers of weights w, views of them, for many calls at the same weights."""

@@ -1,14 +1,4 @@
-"""Reinforce: the gradient comes from drawing actions and scoring them by what they cost.
-
-    ĝ = 1/K Σ_i Σ_t ∇ log π_w(a_it | o_it) A_it,      A_it = G_it − b_it,      G_it = Σ_{t'≥t} γ^{t'−t} c_it'
-
-over K episodes i, with cost-to-go G and the baseline b_it the mean of G at the same time over the other episodes (an
-episode that has ended costs nothing more). b_it does not depend on episode i, so with γ = 1 the estimate is unbiased
-for the gradient of the expected cost of an episode; γ < 1 trades that for less variance.
-
-Sources: Williams (1992), "Simple statistical gradient-following algorithms"; reward-to-go: Sutton, McAllester, Singh &
-Mansour (2000), "Policy gradient methods", theorem 1; baseline: `rllab.estimators.score.baselines`.
-"""
+"""Reinforce: the gradient comes from drawing actions and scoring them by what they cost."""
 
 from __future__ import annotations
 
@@ -20,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.agents.base import Agent, episode_seeds, require_positive
-from rllab.agents.mlp import Layers
-from rllab.agents.rollouts import make_rows, rollout
+from rllab.agents.base import Agent
+from rllab.agents.collectors import EpisodeCollector, episode_seeds
+from rllab.backprop.network import Layers
+from rllab.checks import check_count, check_fraction, check_positive
 from rllab.estimators.score.baselines import Baseline, advantages, check_baseline
 
 
@@ -30,54 +21,71 @@ from rllab.estimators.score.baselines import Baseline, advantages, check_baselin
 class Reinforce(Agent):
     """Learn a stochastic policy: Gaussian around the policy's output, or categorical over its logits.
 
+        ĝ = 1/K Σ_i Σ_t ∇ log π_w(a_it | o_it) A_it,      A_it = G_it − b_it,      G_it = Σ_{t'≥t} γ^{t'−t} c_it'
+
+    over K episodes i, with cost-to-go G and the baseline b_it the mean of G at the same time over the other episodes
+    (an episode that has ended costs nothing more). b_it does not depend on episode i, so with γ = 1 the estimate is
+    unbiased for the gradient of the expected cost of an episode; γ < 1 trades that for less variance.
+
     Args:
-        batch: episodes an iteration, K.
+        episodes: episodes an update, K >= 2.
         lr: learning rate of Adam.
-        discount: γ in (0, 1].
-        baseline: of the cost-to-go at each time over the batch, as for `ScoreFunction`; "leave-one-out" is unbiased.
-        std: standard deviation of the actions to begin with, in units of half the action box; it is learned.
+        gamma: γ in (0, 1], the discount.
+        baseline: of the cost-to-go at each time over the episodes, as for `ScoreFunction`; "leave-one-out" is unbiased.
+        std: standard deviation > 0 of the actions to begin with, in units of half the action box; it is learned.
+
+    Raises:
+        TypeError, ValueError: an argument is out of its range.
+
+    Source: Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
+    learning"; reward-to-go: Sutton, McAllester, Singh & Mansour (2000), "Policy gradient methods for reinforcement
+    learning with function approximation", theorem 1; baseline: `rllab.estimators.score.baselines`.
+
+    Example:
+        from rllab.agents import Reinforce
+
+        agent = Reinforce("CartPole-v1", seed=0, hidden=(32,), lr=0.02, episodes=16)
+        rows = agent.learn(steps=2000)
     """
 
     _: KW_ONLY
-    batch: int = 64
+    episodes: int = 64
     lr: float = 0.01
-    discount: float = 1.0
+    gamma: float = 1.0
     baseline: Baseline = "leave-one-out"
     std: float = 0.5
 
     def _start(self) -> None:
-        require_positive(self._name, lr=self.lr, std=self.std, discount=self.discount)
+        check_positive(self._name, lr=self.lr, std=self.std)
+        check_fraction(self._name, gamma=self.gamma)
+        check_count(self._name, 2, episodes=self.episodes)
         check_baseline(self._name, self.baseline)
-        if self.discount > 1:
-            raise ValueError(f"{self._name}: discount must be in (0, 1], got {self.discount}")
-        if self.batch < 2:
-            raise ValueError(f"{self._name}: batch must be >= 2, got {self.batch}")
         self.discrete = self.policy.choices is not None
         self.weights.requires_grad_()
         outputs = self.policy.network.sizes[-1]
         self.log_std = torch.full((0 if self.discrete else outputs,), math.log(self.std)).requires_grad_()
         self.optimizer = torch.optim.Adam([self.weights, self.log_std], lr=self.lr)
-        self.rows = make_rows(self._name, self.environment, self.batch, self.environment_arguments)
+        self.collector = EpisodeCollector(
+            self._name, self.environment, self.episodes, self.environment_arguments, self.spent
+        )
 
     def _iterate(self, limit: int) -> list[float]:
-        key = self.key.child("iteration", self.iterations)
+        key = self.key.child("iteration", self.spent.iterations)
         drawn = _Drawn(self, key.child("action").generator())
-        seeds = episode_seeds(key.child("episode"), 0, self.batch)
-        rolled = rollout(self.rows, drawn.act, seeds, limit=limit, watch=drawn.watch)
-        self.steps += rolled.steps
-        self.episodes += self.batch
-        if not rolled.complete:
+        seeds = episode_seeds(key.child("episode"), 0, self.episodes)
+        returns = self.collector.play(drawn.act, seeds, limit, drawn.watch)
+        if returns is None:
             return []
-        to_go = cost_to_go(drawn.costs(self.batch), self.discount)
+        to_go = cost_to_go(drawn.costs(self.episodes), self.gamma)
         a = advantages(to_go, self.baseline)[drawn.episode, drawn.time].float()
         # ĝ = ∇ 1/K Σ log π_w(a|o) A
-        surrogate = (self.log_probability(drawn.inputs, drawn.actions) * a).sum() / self.batch
+        surrogate = (self.log_probability(drawn.inputs, drawn.actions) * a).sum() / self.episodes
         self.weights.grad, self.log_std.grad = torch.autograd.grad(
             surrogate, (self.weights, self.log_std), materialize_grads=True
         )
         self.optimizer.step()
-        self.updates += 1
-        return rolled.returns.tolist()
+        self.spent.updates += 1
+        return returns.tolist()
 
     def log_probability(self, inputs: Tensor, actions: Tensor) -> Tensor:
         """Return log π_w(a | o), (n,), up to a constant, of scaled observations (n, o) and actions (n, k) or (n,)."""
@@ -106,7 +114,7 @@ class Reinforce(Agent):
 
 
 class _Drawn:
-    """What a batch of episodes saw, did and cost, one entry per step taken, in the order taken."""
+    """What the episodes saw, did and cost, one entry per step taken, in the order taken."""
 
     def __init__(self, agent: Reinforce, generator: torch.Generator):
         self.agent, self.generator = agent, generator
@@ -153,13 +161,13 @@ class _Drawn:
         return table
 
 
-def cost_to_go(costs: Tensor, discount: float) -> Tensor:
+def cost_to_go(costs: Tensor, gamma: float) -> Tensor:
     """Return G_t = Σ_{t'≥t} γ^{t'−t} c_t' along the last dimension of costs (…, T)."""
-    if discount == 1.0:
+    if gamma == 1.0:
         return costs.flip(-1).cumsum(-1).flip(-1)
     to_go = torch.empty_like(costs)
     g = torch.zeros_like(costs[..., 0])
     for t in range(costs.shape[-1] - 1, -1, -1):
-        g = costs[..., t] + discount * g
+        g = costs[..., t] + gamma * g
         to_go[..., t] = g
     return to_go

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,25 +10,42 @@ from torch import Tensor
 
 
 class Batch(NamedTuple):
-    """Transitions: scaled observations (n, o), actions (n, k), costs (n,), what followed (n, o), terminated (n,)."""
+    """Hold n transitions.
+
+    Attributes:
+        observations: scaled, (n, o).
+        actions: in [−1, 1], (n, k).
+        costs: (n,).
+        next_observations: scaled, (n, o).
+        terminated: 1 where the episode ended there, else 0, (n,); 0 where it was merely cut off.
+    """
 
     observations: Tensor
     actions: Tensor
     costs: Tensor
-    following: Tensor
+    next_observations: Tensor
     terminated: Tensor
 
 
 class Replay:
-    """The last `capacity` transitions, float32.
+    """Keep the last `buffer_size` transitions, float32.
 
     Args:
+        buffer_size: how many.
         observations, actions: their widths o and k.
+
+    Example:
+        import numpy as np, torch
+        from rllab.agents.replay import Replay
+
+        replay = Replay(100, observations=2, actions=1)
+        replay.add(np.zeros(2), np.ones(1), cost=0.5, next_observation=np.ones(2), terminated=False)
+        batch = replay.batch(torch.rand(16))
     """
 
-    def __init__(self, capacity: int, observations: int, actions: int):
+    def __init__(self, buffer_size: int, observations: int, actions: int):
         self.widths = (observations, actions, 1, observations, 1)
-        self.table = torch.zeros(capacity, sum(self.widths))
+        self.table = torch.zeros(buffer_size, sum(self.widths))
         self.added = 0
         self._array = self.table.numpy()
         self._scaled = torch.empty(0)
@@ -36,13 +53,13 @@ class Replay:
     def __len__(self) -> int:
         return min(self.added, len(self.table))
 
-    def add(self, o: np.ndarray, a: np.ndarray, cost: float, following: np.ndarray, terminated: bool) -> None:
+    def add(self, o: np.ndarray, a: np.ndarray, cost: float, next_observation: np.ndarray, terminated: bool) -> None:
         """Store one transition; `terminated` is never true for an episode that was merely cut off."""
         row = self._array[self.added % len(self._array)]
         width, end = len(o), len(o) + len(a)
         row[:width], row[width:end] = o, a
         row[end] = cost
-        row[end + 1 : end + 1 + width] = following
+        row[end + 1 : end + 1 + width] = next_observation
         row[-1] = terminated
         self.added += 1
 
@@ -63,3 +80,12 @@ class Replay:
         self._indices.copy_(torch.mul(uniform, len(self), out=self._scaled))  # rounds towards 0
         torch.index_select(self.table, 0, self._indices, out=self._rows)
         return self._batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what is stored, for a checkpoint."""
+        return {"table": self.table[: len(self)].clone(), "added": self.added}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.table[: len(state["table"])] = state["table"]
+        self.added = state["added"]

@@ -30,18 +30,18 @@ def make_environment(who: str, environment: str, arguments: Mapping[str, Any]) -
         ) from error
 
 
-class Rows(Protocol):
-    """n environments in lockstep; rows that have ended are left alone until the next reset."""
+class Environments(Protocol):
+    """Step n environments in lockstep; those whose episode has ended are left alone until the next reset."""
 
     def reset(self, seeds: Sequence[int]) -> np.ndarray: ...
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Take actions (m, …) in rows `live` (m,); return their observations, rewards, terminated and truncated."""
+        """Take actions (m, …) in environments `live` (m,); return observations, rewards, terminated and truncated."""
         ...
 
 
-class _NativeRows:
-    """A vector environment of the environment's own, all rows in one call."""
+class _VectorEnvironments:
+    """A vector environment of the environment's own, all of them in one call."""
 
     def __init__(self, environment: str, n: int, arguments: Mapping[str, Any]):
         self.vector = gymnasium.make_vec(
@@ -65,36 +65,36 @@ class _NativeRows:
         return observations[live], rewards[live], terminated[live], truncated[live]
 
 
-class _SingleRows:
-    """Single environments in a list, for ids without a vector form that takes one seed a row."""
+class _SingleEnvironments:
+    """Single environments in a list, for ids without a vector form that takes one seed for each."""
 
     def __init__(self, who: str, environment: str, n: int, arguments: Mapping[str, Any]):
-        self.rows = [make_environment(who, environment, arguments) for _ in range(n)]
+        self.single = [make_environment(who, environment, arguments) for _ in range(n)]
 
     def reset(self, seeds: Sequence[int]) -> np.ndarray:
-        return np.stack([row.reset(seed=int(seed))[0] for row, seed in zip(self.rows, seeds, strict=True)])
+        return np.stack([env.reset(seed=int(seed))[0] for env, seed in zip(self.single, seeds, strict=True)])
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        taken = [self.rows[i].step(action)[:4] for i, action in zip(live, actions, strict=True)]
+        taken = [self.single[i].step(action)[:4] for i, action in zip(live, actions, strict=True)]
         observations, rewards, terminated, truncated = (np.array(column) for column in zip(*taken, strict=True))
         return observations, rewards.astype(np.float64), terminated, truncated
 
 
-def make_rows(who: str, environment: str, n: int, arguments: Mapping[str, Any]) -> Rows:
-    """Make n environments of one id: its own vector form if that can hold finished rows, else n single ones."""
+def make_environments(who: str, environment: str, n: int, arguments: Mapping[str, Any]) -> Environments:
+    """Make n environments of one id: its own vector form if that leaves ended episodes alone, else n single ones."""
     one = make_environment(who, environment, arguments)  # an unknown id or argument is named here
     entry = one.spec.vector_entry_point if one.spec is not None else None
     one.close()
     if entry is not None:
         creator = load_env_creator(entry) if isinstance(entry, str) else entry
         if "autoreset_mode" in inspect.signature(creator).parameters:
-            return _NativeRows(environment, n, arguments)
-    return _SingleRows(who, environment, n, arguments)
+            return _VectorEnvironments(environment, n, arguments)
+    return _SingleEnvironments(who, environment, n, arguments)
 
 
 @dataclass(frozen=True)
 class Rollout:
-    """What n episodes gave.
+    """Say what n episodes gave.
 
     Attributes:
         returns: sum of rewards by episode, (n,).
@@ -110,29 +110,29 @@ class Rollout:
 
 
 def rollout(
-    rows: Rows,
+    environments: Environments,
     act: Act,
     seeds: Sequence[int],
     *,
     limit: int | None = None,
     watch: Callable[[np.ndarray, np.ndarray], None] | None = None,
 ) -> Rollout:
-    """Play one episode in every row.
+    """Play one episode in every environment.
 
     Args:
-        act: maps observations (m, o) and the rows (m,) they come from to the environment's actions (m, …).
-        seeds: one a row; equal seeds meet equal noise.
+        act: maps observations (m, o) and the numbers (m,) of the environments they come from to actions (m, …).
+        seeds: one for each environment; equal seeds meet equal noise.
         limit: environment steps that may be taken in all; a round of steps that would exceed it is not begun.
-        watch: is given the rows (m,) and rewards (m,) of every round, after the step.
+        watch: is given the numbers (m,) of the environments and the rewards (m,) of every round, after the step.
     """
-    observations = rows.reset(seeds)
+    observations = environments.reset(seeds)
     n = len(observations)
     returns, lengths, live = np.zeros(n), np.zeros(n, np.int64), np.arange(n)
     steps = 0
     while live.size:
         if limit is not None and steps + live.size > limit:
             return Rollout(returns, lengths, steps, False)
-        observations, rewards, terminated, truncated = rows.step(act(observations, live), live)
+        observations, rewards, terminated, truncated = environments.step(act(observations, live), live)
         steps += live.size
         if live.size == n:
             returns += rewards

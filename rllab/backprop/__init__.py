@@ -1,16 +1,16 @@
 """Backprop as the lecture writes it: modules f(z, w) with the chain rule by hand and both Jacobians as objects."""
 
+from rllab.backprop.batches import minibatches as minibatches
 from rllab.backprop.branches import Repeat as Repeat
 from rllab.backprop.branches import Switch as Switch
 from rllab.backprop.chain import Chain as Chain
 from rllab.backprop.check import Check as Check
 from rllab.backprop.check import check_graph as check_graph
-from rllab.backprop.descent import Trace as Trace
+from rllab.backprop.descent import FitHistory as FitHistory
 from rllab.backprop.descent import extragradient as extragradient
 from rllab.backprop.descent import fit as fit
-from rllab.backprop.descent import minibatches as minibatches
 from rllab.backprop.descent import step as step
-from rllab.backprop.graph import Gradients as Gradients
+from rllab.backprop.gradients import Gradients as Gradients
 from rllab.backprop.graph import Graph as Graph
 from rllab.backprop.joins import Add as Add
 from rllab.backprop.joins import Concatenate as Concatenate

@@ -1,12 +1,4 @@
-"""Branches: modules whose path depends on the data, sample by sample, as an `if` or a loop in a program does. (T6)
-
-    Switch   y = f_k(z, w_k),  k = choose(z)                 ∂C/∂z = ∂C/∂y ∂f_k/∂z of the path that was taken
-    Repeat   y = f(f(… f(z, w) …, w), w),  t = count(z) times             the chain rule t times, ∂C/∂w added up
-
-The choice itself is discrete: where it changes, y may jump, and no gradient tells.
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Branches: modules whose path depends on the data, sample by sample, as an `if` or a loop in a program does (T6)."""
 
 from __future__ import annotations
 
@@ -24,9 +16,22 @@ from rllab.keys import Key, as_key
 class Switch(Module):
     """Each sample through the module that `choose` names for it.
 
+        y = f_k(z, w_k),  k = choose(z)                 ∂C/∂z = ∂C/∂y ∂f_k/∂z of the path that was taken           (T6)
+
+    The choice itself is discrete: where it changes, y may jump, and no gradient tells.
+
     Args:
         choose: from states (n, …) to the number of a branch for each, (n,) int64; a sample's must not depend on others.
         branches: modules of one state in, one out, whose outputs have one shape.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        leaky = bp.Switch(lambda z: (z[:, 0] > 0).long(), (bp.Tanh(), bp.Identity()))
+        print(leaky.forward(torch.tensor([[-1.0], [2.0]])))
     """
 
     choose: Callable[[Tensor], Tensor]
@@ -83,9 +88,13 @@ class Switch(Module):
 class Repeat(Module):
     """One module over and over, as often as `count` says for each sample, by the same weights.
 
+        y = f(f(… f(z, w) …, w), w),  t = count(z) times             the chain rule t times, ∂C/∂w added up        (T6)
+
     Args:
         count: from states (n, …) to a number of times for each, (n,) int64; a sample's must not depend on others.
         module: of one state in, one out of the same shape.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
     """
 
     count: Callable[[Tensor], Tensor]

@@ -1,12 +1,4 @@
-"""Chain: modules one after the other, with buffers of its own: forward, then back to the weights and to the input.
-
-    z_k = f_k(z_k−1, w_k)            g_k−1 = g_k ∂f_k/∂z_k−1            g_wk = g_k ∂f_k/∂w_k                   (L81–L83)
-
-A graph asks what reads what; a chain knows, and does nothing but call its modules. Learners that make the same small
-step a million times, backpropagating through a critic to its input, use it.
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Chain: modules one after the other, with buffers of its own: forward, then back to the weights and to the input."""
 
 from __future__ import annotations
 
@@ -20,10 +12,25 @@ from rllab.backprop.module import Module, Weights
 class Chain:
     """Modules of one state in and one out.
 
-    What `forward` and `backward` return is written over by their next call with states of the same shape.
+        z_k = f_k(z_k−1, w_k)            g_k−1 = g_k ∂f_k/∂z_k−1            g_wk = g_k ∂f_k/∂w_k               (L81–L83)
+
+    A graph asks what reads what; a chain knows, and does nothing but call its modules. Learners that make the same
+    small step a million times, backpropagating through a critic to its input, use it. What `forward` and `backward`
+    return is written over by their next call with states of the same shape.
 
     Raises:
         ValueError: a module has several states, or no gradient.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        chain, layer = bp.Chain([bp.Linear(3, 2), bp.Tanh()]), bp.Linear(3, 2)
+        w = [layer.views(layer.initial(0)), ()]
+        y = chain.forward(torch.ones(5, 3).double(), w)
+        print(y, chain.backward(torch.ones_like(y)))
     """
 
     def __init__(self, modules: Sequence[Module]):
@@ -53,16 +60,16 @@ class Chain:
             y[k] = x = f(x, w[k], x if in_place else y[k])
         return x
 
-    def backward(self, v: Tensor, into: Sequence[Weights] | None = None, *, to_input: bool = True) -> Tensor | None:
+    def backward(self, v: Tensor, out: Sequence[Weights] | None = None, *, to_input: bool = True) -> Tensor | None:
         """Return v · ∂z_K/∂x after `forward`, for v shaped as what it returned; None without `to_input`.
 
         Args:
-            into: where v · ∂z_K/∂w_k is written, for each module; None leaves those products out.
+            out: where v · ∂z_K/∂w_k is written, for each module; None leaves those products out.
         """
         for k, f, weighted in self._back:
             z, y = self._y[k - 1] if k else self._x, self._y[k]
-            if weighted and into is not None:
-                f._vjp_weights(v, z, self._w[k], y, into[k])
+            if weighted and out is not None:
+                f._vjp_weights(v, z, self._w[k], y, out[k])
             if k == 0 and not to_input:
                 return None
             self._g[k] = v = f._vjp_state(v, z, self._w[k], y, self._g[k])

@@ -1,42 +1,38 @@
-"""Descent: step down the gradient of all samples, of one, or of a few; and a ledger of what that costs.
-
-    batch         w ← w − η ∂L(S, w)/∂w               P sample-gradients a step                             (L25, L45)
-    stochastic    w ← w − η ∂L(x_p, y_p, w)/∂w        1, p drawn uniformly                                  (L26)
-    mini-batch    w ← w − η/B Σ_p∈batch ∂L_p/∂w       B                                                     (L50)
-
-η is a number, a number for each weight, a matrix, or a function g ↦ ηg (L27). Momentum, Adam and L-BFGS are those of
-torch.optim. One sample-gradient is the gradient of one sample's cost; a batch of B costs B of them.
-
-Source: LeCun (2020), NYU Deep Learning, week 2; extragradient: Korpelevich (1976), "The extragradient method for
-finding saddle points and other problems".
-"""
+"""Descent: step down the gradient of all samples, of one, or of a few; and a ledger of what that costs."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from rllab.backprop.graph import Gradients, Graph
-from rllab.keys import Key, as_key
+from rllab.backprop.batches import Order, TakenSamples, minibatches
+from rllab.backprop.gradients import Gradients
+from rllab.backprop.graph import Graph
+from rllab.checks import check_count
+from rllab.keys import Key
 
 Eta = float | Tensor | Callable[[Tensor], Tensor]
-Order = Literal["independent", "shuffled", "sequential"]
-_BLOCK = 1024  # picks drawn at once
 
 
 def step(w: Tensor, g: Tensor, eta: Eta) -> Tensor:
-    """Return w − ηg for weights and gradient (d,).
+    """Return w − ηg (d,) for weights and gradient (d,).
 
     Args:
-        eta: a number, a number for each weight (d,), a matrix (d, d), or a function that returns ηg. With a positive
+        eta: η, a number, a number for each weight (d,), a matrix (d, d), or a function g ↦ ηg (L27). With a positive
             definite matrix a small step goes down, though not the steepest way (L28, L29).
+
     Raises:
-        ValueError: if the shapes do not fit, or a number is not finite.
+        ValueError: the shapes do not fit, or a number is not finite.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.step(torch.ones(2), torch.tensor([1.0, 2.0]), 0.1))
     """
     if g.shape != w.shape:
         raise ValueError(f"step: g must be shaped as w, {tuple(w.shape)}, got {tuple(g.shape)}")
@@ -60,51 +56,15 @@ def extragradient(w: Tensor, field: Callable[[Tensor], Tensor], eta: Eta) -> Ten
 
     Args:
         field: F, for min_x max_y f(x, y) the pair (∂f/∂x, −∂f/∂y). It is called twice.
+        eta: η, as in `step`.
+
+    Source: Korpelevich (1976), "The extragradient method for finding saddle points and other problems".
     """
     return step(w, field(step(w, field(w), eta)), eta)
 
 
-def minibatches(samples: int, batch: int, *, order: Order = "independent", key: Key | int) -> Iterator[Tensor]:
-    """Yield the numbers of the samples of one batch after the other, without end.
-
-    Args:
-        order: "independent", each pick uniform whatever came before; "shuffled", a new permutation an epoch; or
-            "sequential", as they stand. In the last two an epoch's last batch holds what is left.
-        key: the picks come from its stream "minibatch"; which samples come one after the other does not depend on
-            the batch's size.
-    Raises:
-        ValueError: if `batch` is not a whole number from 1 on, or above `samples` without replacement.
-    """
-    if order not in get_args(Order):
-        raise ValueError(f"minibatches: order must be one of {get_args(Order)}, got {order!r}")
-    if type(samples) is not int or samples < 1:
-        raise ValueError(f"minibatches: samples must be a whole number >= 1, got {samples!r}")
-    most = math.inf if order == "independent" else samples
-    if type(batch) is not int or not 1 <= batch <= most:
-        raise ValueError(f"minibatches: batch must be a whole number from 1 to {most}, got {batch!r}")
-    return (_independent if order == "independent" else _epochs)(samples, batch, order, as_key(key).child("minibatch"))
-
-
-def _independent(samples: int, batch: int, order: Order, key: Key) -> Iterator[Tensor]:
-    ready, block = torch.empty(0, dtype=torch.int64), 0
-    while True:
-        while len(ready) < batch:
-            new = torch.randint(samples, (_BLOCK,), generator=key.child(block).generator())
-            ready, block = torch.cat((ready, new)), block + 1
-        yield ready[:batch]
-        ready = ready[batch:]
-
-
-def _epochs(samples: int, batch: int, order: Order, key: Key) -> Iterator[Tensor]:
-    epoch = 0
-    while True:
-        shuffled = torch.randperm(samples, generator=key.child(epoch).generator())
-        yield from (shuffled if order == "shuffled" else torch.arange(samples)).split(batch)
-        epoch += 1
-
-
 @dataclass
-class Trace:
+class FitHistory:
     """What a fit did.
 
     Attributes:
@@ -145,8 +105,15 @@ def fit(
     on: tuple[Tensor, Tensor] | None = None,
     stop: float | None = None,
     keep_path: bool = False,
-) -> Trace:
+) -> FitHistory:
     """Minimise the mean loss of the samples x, y, from the graph's weights on, which stay as they are.
+
+        batch         w ← w − η ∂L(S, w)/∂w               P sample-gradients a step                         (L25, L45)
+        stochastic    w ← w − η ∂L(x_p, y_p, w)/∂w        1, p drawn uniformly                              (L26)
+        mini-batch    w ← w − η/B Σ_p∈batch ∂L_p/∂w       B                                                 (L50)
+
+    Momentum, Adam and L-BFGS are those of torch.optim. One sample-gradient is the gradient of one sample's cost; a
+    batch of B costs B of them.
 
     Args:
         sample_gradients: what may be spent; the fit ends before a gradient that would exceed it.
@@ -160,8 +127,19 @@ def fit(
         on: samples x, y of which the loss is looked at, those of the fit by default.
         stop: a loss at which the fit ends.
         keep_path: keep the weights of every look.
+
     Raises:
-        ValueError: for arguments that do not fit, or a budget below one step.
+        TypeError, ValueError: arguments do not fit, or the budget is below one step.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        x = torch.tensor([[0.0], [1.0], [2.0], [3.0]])
+        history = bp.fit(bp.linear(1), x, 2 * x, sample_gradients=400, eta=0.05, key=0)
+        print(history.weights, history.losses[-1])
     """
     size = len(x) if batch is None else batch
     look = len(x) if look is None else look
@@ -171,16 +149,16 @@ def fit(
     w = graph.weights.detach().clone()  # one tensor throughout, so that passes over the graph are made again in place
     leaf = w.detach().requires_grad_()  # the same numbers, for an optimiser
     stepper = None if optimizer is None else optimizer([leaf])
-    trace, path, due = Trace(w, 0, 0, 0, [], [], None), [], 0
-    before, take = w.clone(), _Batches(x, y)
+    history, path, due = FitHistory(w, 0, 0, 0, [], [], None), [], 0
+    before, take = w.clone(), TakenSamples(x, y)
     last: dict[int, Gradients] = {}  # for each size of a batch: that of an epoch's last one may be another
 
     def gradients(chosen: tuple[Tensor, Tensor]) -> Gradients:
         n = len(chosen[0])
-        if trace.sample_gradients + n > sample_gradients:
+        if history.sample_gradients + n > sample_gradients:
             raise _BudgetSpent
-        trace.sample_gradients += n
-        last[n] = graph.backward(*chosen, weights=w, weights_only=True, reuse=last.get(n))
+        history.sample_gradients += n
+        last[n] = graph.backward(*chosen, weights=w, out=last.get(n))
         return last[n]
 
     def closure() -> float:
@@ -189,51 +167,34 @@ def fit(
         return float(g.loss)
 
     while True:
-        if trace.sample_gradients >= due:
-            _look(trace, path if keep_path else None, graph, shown, w)
-            due = trace.sample_gradients + look
-            if not math.isfinite(trace.losses[-1]) or (stop is not None and trace.losses[-1] <= stop):
+        if history.sample_gradients >= due:
+            _look(history, path if keep_path else None, graph, shown, w)
+            due = history.sample_gradients + look
+            if not math.isfinite(history.losses[-1]) or (stop is not None and history.losses[-1] <= stop):
                 break
         chosen = (x, y) if batches is None else take(next(batches))
         before.copy_(w)
         try:
             if eta is not None:
-                _move(w, gradients(chosen).weights, eta)
+                _consume_gradient(w, gradients(chosen).weights, eta)
             elif stepper is not None:
                 stepper.step(closure)
         except _BudgetSpent:
             w.copy_(before)  # an optimiser may have stopped in the middle of a step
-            if trace.sample_gradients > trace.counts[-1]:
-                _look(trace, path if keep_path else None, graph, shown, w)
+            if history.sample_gradients > history.counts[-1]:
+                _look(history, path if keep_path else None, graph, shown, w)
             break
-        trace.steps += 1
-    trace.path = torch.stack(path) if keep_path else None
-    return trace
+        history.steps += 1
+    history.path = torch.stack(path) if keep_path else None
+    return history
 
 
-def _move(w: Tensor, g: Tensor, eta: Eta) -> None:
-    """Put w − ηg in the place of w; g may be written over."""
+def _consume_gradient(w: Tensor, g: Tensor, eta: Eta) -> None:
+    """Put w − ηg in the place of w, and write over g."""
     if type(eta) in (int, float) and math.isfinite(eta):  # type: ignore[arg-type] - a number
         w.sub_(g.mul_(eta))  # type: ignore[arg-type] - a number
     else:
         w.copy_(step(w, g, eta))
-
-
-class _Batches:
-    """Samples x, y by their numbers, in the same two tensors for each size of a batch."""
-
-    def __init__(self, x: Tensor, y: Tensor):
-        self._x, self._y = x.detach(), y.detach()
-        self._made: dict[int, tuple[Tensor, Tensor]] = {}
-
-    def __call__(self, picked: Tensor) -> tuple[Tensor, Tensor]:
-        made = self._made.get(len(picked))
-        if made is None:
-            made = self._made[len(picked)] = self._x[picked], self._y[picked]
-        else:
-            torch.index_select(self._x, 0, picked, out=made[0])
-            torch.index_select(self._y, 0, picked, out=made[1])
-        return made
 
 
 class _BudgetSpent(Exception):
@@ -241,25 +202,23 @@ class _BudgetSpent(Exception):
 
 
 @torch.no_grad()
-def _look(trace: Trace, path: list[Tensor] | None, graph: Graph, shown: tuple[Tensor, Tensor], w: Tensor) -> None:
-    trace.counts.append(trace.sample_gradients)
-    trace.losses.append(float(graph.loss_per_sample(*shown, weights=w).mean()))
-    trace.sample_losses += len(shown[0])
+def _look(
+    history: FitHistory, path: list[Tensor] | None, graph: Graph, shown: tuple[Tensor, Tensor], w: Tensor
+) -> None:
+    history.counts.append(history.sample_gradients)
+    history.losses.append(float(graph.loss_per_sample(*shown, weights=w).mean()))
+    history.sample_losses += len(shown[0])
     if path is not None:
         path.append(w.clone())
 
 
-def _check_fit(
-    x: Tensor, y: Tensor, size: object, budget: object, look: object, eta: object, optimizer: object
-) -> None:
+def _check_fit(x: Tensor, y: Tensor, size: int, budget: int, look: int, eta: object, optimizer: object) -> None:
     if len(x) != len(y) or not len(x):
         raise ValueError(f"fit: x and y must hold as many samples, at least one, got {len(x)} and {len(y)}")
     if (eta is None) == (optimizer is None):
         raise ValueError(f"fit: needs eta or an optimizer, and not both, got {eta!r} and {optimizer!r}")
-    for name, value in (("batch", size), ("sample_gradients", budget), ("look", look)):
-        if type(value) is not int or value < 1:
-            raise ValueError(f"fit: {name} must be a whole number >= 1, got {value!r}")
-    if budget < size:  # type: ignore[operator] - both are whole numbers by now
+    check_count("fit", batch=size, sample_gradients=budget, look=look)
+    if budget < size:
         raise ValueError(f"fit: sample_gradients must pay for one step of {size}, got {budget}")
 
 

@@ -1,7 +1,4 @@
-"""Joins: where paths meet or part. Their gradients: an Add copies, a Copy adds, a Multiply swaps, a Max switches. (T4)
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Joins: where paths meet or part. Gradients: an Add copies, a Copy adds, a Multiply swaps, a Max switches (T4)."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ import torch
 from torch import Tensor
 
 from rllab.backprop.module import Module, State, Weights, check_alike, check_one_dtype
+from rllab.checks import check_count
 
 
 class _Join(Module):
@@ -20,13 +18,23 @@ class _Join(Module):
     passes_on: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.inputs < 2:
-            raise ValueError(f"{type(self).__name__}: inputs must be >= 2, got {self.inputs}")
+        check_count(type(self).__name__, least=2, inputs=self.inputs)
 
 
 @dataclass(frozen=True)
 class Add(_Join):
-    """z_1 + z_2 + …; each gets the gradient of the sum."""
+    """The sum of states of one shape.
+
+        y = z_1 + z_2 + …                  ∂C/∂z_k = ∂C/∂y                                                         (T4)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Add(3).forward((torch.ones(2, 1), torch.ones(2, 1), torch.zeros(2, 1))))
+    """
 
     inputs: int = 2
 
@@ -45,14 +53,18 @@ class Add(_Join):
 
 @dataclass(frozen=True)
 class Copy(Module):
-    """(z, z, …); the gradients of all are added (L67)."""
+    """A state handed on several times.
+
+        y_k = z                            ∂C/∂z = Σ_k ∂C/∂y_k                                                    (L67)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+    """
 
     outputs: int = 2
     passes_on: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        if self.outputs < 2:
-            raise ValueError(f"Copy: outputs must be >= 2, got {self.outputs}")
+        check_count("Copy", least=2, outputs=self.outputs)
 
     def _forward(self, z: Tensor, w: Weights, out: State | None = None) -> State:
         return (z,) * self.outputs
@@ -66,7 +78,12 @@ class Copy(Module):
 
 @dataclass(frozen=True)
 class Multiply(_Join):
-    """z_1 z_2 …, by components; each gets the gradient times the others (L70)."""
+    """The product of states of one shape, by components.
+
+        y = z_1 z_2 …                      ∂C/∂z_k = ∂C/∂y Π_j≠k z_j                                              (L70)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+    """
 
     inputs: int = 2
 
@@ -92,7 +109,12 @@ class Multiply(_Join):
 
 @dataclass(frozen=True)
 class Max(_Join):
-    """max(z_1, z_2, …), by components; the gradient goes to the largest, to the first of equals, else exactly 0."""
+    """The largest of states of one shape, by components.
+
+        y = max(z_1, z_2, …)               ∂C/∂z_k = ∂C/∂y where z_k is the largest, the first of equals, else 0   (T4)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+    """
 
     inputs: int = 2
 
@@ -117,7 +139,7 @@ class Max(_Join):
 
 @dataclass(frozen=True)
 class Concatenate(_Join):
-    """(z_1, z_2, …) side by side, (n, k_1 + k_2 + …, …); each gets its columns of the gradient."""
+    """States (n, k_j, …) side by side, (n, k_1 + k_2 + …, …); each gets its columns of the gradient."""
 
     inputs: int = 2
 

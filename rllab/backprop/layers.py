@@ -1,11 +1,4 @@
-"""Layers with weights, and without: Linear, NearestRow, LogSoftmax, Flatten.
-
-    Linear       s = W z + b               ∂C/∂z = Wᵀ ∂C/∂s      ∂C/∂W = ∂C/∂s zᵀ      ∂C/∂b = ∂C/∂s          (L54, L68)
-    NearestRow   k = argmin_k ‖z − w_k‖²   an integer: no gradient                                          (L8)
-    LogSoftmax   y_i = z_i − log Σ_j e^z_j                 ∂C/∂z = ∂C/∂y − softmax(z) Σ_i ∂C/∂y_i           (T7)
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Layers with weights, and without: Linear, NearestRow, LogSoftmax, Flatten."""
 
 from __future__ import annotations
 
@@ -17,12 +10,30 @@ import torch
 from torch import Tensor
 
 from rllab.backprop.module import Module, Weights
+from rllab.checks import check_count
 from rllab.keys import Key, as_key
 
 
 @dataclass(frozen=True)
 class Linear(Module):
-    """s = W z + b for states (n, fan_in); W (fan_out, fan_in) as torch.nn.Linear has it; without b if told so."""
+    """Linear layer of states (n, fan_in).
+
+        s = W z + b               ∂C/∂z = Wᵀ ∂C/∂s      ∂C/∂W = ∂C/∂s zᵀ      ∂C/∂b = ∂C/∂s                   (L54, L68)
+
+    Args:
+        fan_in, fan_out: numbers of a state z and of s, >= 1.
+        bias: whether there is b (fan_out,) beside W (fan_out, fan_in), as torch.nn.Linear has them.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        layer = bp.Linear(3, 2)
+        z, w = torch.ones(5, 3).double(), layer.initial(0)
+        print(layer.forward(z, w).shape, layer.jacobian_weights(z, w).shape)
+    """
 
     fan_in: int = 1
     fan_out: int = 1
@@ -30,8 +41,7 @@ class Linear(Module):
     reads_output: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if self.fan_in < 1 or self.fan_out < 1:
-            raise ValueError(f"Linear: fan_in and fan_out must be >= 1, got {self.fan_in} and {self.fan_out}")
+        check_count("Linear", fan_in=self.fan_in, fan_out=self.fan_out)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -81,12 +91,23 @@ class Linear(Module):
 
 @dataclass(frozen=True)
 class NearestRow(Module):
-    """The number k of the row w_k nearest to each state (n, width), int64; the lowest of equals."""
+    """The number of the row nearest to each state (n, width), (n,) int64; the lowest of equals.
+
+        k = argmin_k ‖z − w_k‖²               an integer: no gradient                                              (L8)
+
+    Args:
+        rows, width: shape of the weights, >= 1 each.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+    """
 
     rows: int = 1
     width: int = 1
     differentiable: ClassVar[bool] = False
     discrete: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_count("NearestRow", rows=self.rows, width=self.width)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -110,7 +131,12 @@ class NearestRow(Module):
 
 @dataclass(frozen=True)
 class LogSoftmax(Module):
-    """Logarithms of probabilities from scores (n, k), finite for scores of any size."""
+    """Logarithms of probabilities from scores (n, k), finite for scores of any size.
+
+        y_i = z_i − log Σ_j e^z_j                 ∂C/∂z = ∂C/∂y − softmax(z) Σ_i ∂C/∂y_i                           (T7)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+    """
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
         if z[0].ndim < 2:

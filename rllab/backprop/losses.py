@@ -1,11 +1,4 @@
-"""Losses: modules C(ȳ, y) of two states that return one number a sample, (n,); the average is taken by who trains.
-
-    SquaredDistance   C = ‖ȳ − y‖²                       ∂C/∂ȳ = 2(ȳ − y) = −∂C/∂y                            (L7)
-    CrossEntropy      C = log Σ_j e^ȳ_j − ȳ_y            ∂C/∂ȳ = softmax(ȳ) − onehot(y)                       (T7)
-    InnerProduct      C = v · ȳ                          ∂C/∂ȳ = v
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Losses: modules C(ȳ, y) of two states that return one number a sample, (n,); the average is taken by who trains."""
 
 from __future__ import annotations
 
@@ -20,7 +13,18 @@ from rllab.backprop.module import Module, State, Weights, check_alike
 
 @dataclass(frozen=True)
 class SquaredDistance(Module):
-    """‖ȳ − y‖² of two states of one shape."""
+    """Squared distance of two states of one shape, (n,).
+
+        C = ‖ȳ − y‖²                       ∂C/∂ȳ = 2(ȳ − y) = −∂C/∂y                                               (L7)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.SquaredDistance().forward((torch.ones(2, 3), torch.zeros(2, 3))))
+    """
 
     inputs: ClassVar[int] = 2
     hidden: ClassVar[int] = 2  # e = ȳ − y, and its squares
@@ -45,7 +49,10 @@ class SquaredDistance(Module):
 
 @dataclass(frozen=True)
 class InnerProduct(Module):
-    """v · ȳ of two states (n, k): at a given v, the cost whose gradient is v times the Jacobian of ȳ."""
+    """Inner product of two states (n, k), (n,): at a given v, the cost whose gradient is v times the Jacobian of ȳ.
+
+    C = v · ȳ                          ∂C/∂ȳ = v                          ∂C/∂v = ȳ
+    """
 
     inputs: ClassVar[int] = 2
     hidden: ClassVar[int] = 1  # the products by components
@@ -67,7 +74,12 @@ class InnerProduct(Module):
 
 @dataclass(frozen=True)
 class CrossEntropy(Module):
-    """−log softmax(ȳ)_y of scores ȳ (n, k) and true classes y (n,), int64."""
+    """Cross-entropy −log softmax(ȳ)_y of scores ȳ (n, k) and true classes y (n,) int64, (n,).
+
+        C = log Σ_j e^ȳ_j − ȳ_y            ∂C/∂ȳ = softmax(ȳ) − onehot(y)                                          (T7)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+    """
 
     inputs: ClassVar[int] = 2
     hidden: ClassVar[int] = 2  # log softmax(ȳ), and −1 for each sample

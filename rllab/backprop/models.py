@@ -9,38 +9,54 @@ import torch
 from rllab.backprop.graph import Graph
 from rllab.backprop.layers import Flatten, Linear, NearestRow
 from rllab.backprop.losses import CrossEntropy, SquaredDistance, ZeroOne
+from rllab.backprop.network import MLP, Activation
 from rllab.backprop.order import Block
-from rllab.backprop.pointwise import ReLU, Sigmoid, Tanh
+from rllab.checks import check_one_of
 from rllab.keys import Key
 
 _LOSSES = {"cross_entropy": CrossEntropy(), "squared_distance": SquaredDistance()}
-_ACTIVATIONS = {"relu": ReLU(), "tanh": Tanh(), "sigmoid": Sigmoid()}
 
 
 def mlp(
     sizes: tuple[int, ...],
     loss: Literal["cross_entropy", "squared_distance"] = "cross_entropy",
     *,
-    activation: Literal["relu", "tanh", "sigmoid"] = "relu",
+    activation: Activation = "relu",
     key: Key | int = 0,
     dtype: torch.dtype = torch.float32,
 ) -> Graph:
     """Return linear layers with a pointwise function between them: s_k = W_k z_k−1 + b_k, z_k = h(s_k) (L53).
 
-    Its inputs are x (n, sizes[0]) and y: classes (n,) int64 for cross-entropy, else (n, sizes[-1]).
+    Args:
+        sizes: inputs, hidden widths, outputs, each >= 1.
+        loss: on the last s_k and y.
+        activation: h.
+        key: the weights, and biases, are drawn from it: U(±1/√fan_in), as torch draws them.
+        dtype: of the weights.
+
+    Returns:
+        A graph of inputs x (n, sizes[0]) and y: classes (n,) int64 for cross-entropy, else (n, sizes[-1]).
+
+    Raises:
+        ValueError: the sizes are impossible, or loss or activation is unknown.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        net = bp.mlp((2, 8, 3), key=0)
+        scores = net.predict(torch.zeros(5, 2))  # (5, 3)
     """
-    if len(sizes) < 2 or loss not in _LOSSES or activation not in _ACTIVATIONS:
-        raise ValueError(f"mlp: got sizes {sizes}, loss {loss!r}, activation {activation!r}")
-    blocks, at = [], "x"
-    for k in range(1, len(sizes)):
-        blocks.append(Block(f"linear{k}", Linear(sizes[k - 1], sizes[k]), (at,), (f"s{k}",)))
-        at = f"s{k}"
-        if k < len(sizes) - 1:
-            blocks.append(Block(f"{activation}{k}", _ACTIVATIONS[activation], (at,), (f"z{k}",)))
-            at = f"z{k}"
-    blocks.append(Block(loss, _LOSSES[loss], (at, "y"), ("C",)))
+    check_one_of("mlp", tuple(_LOSSES), loss=loss)
+    blocks, last = [], "x"
+    for number, module in enumerate(MLP(sizes, activation).modules()):
+        k = number // 2 + 1
+        name, state = (f"linear{k}", f"s{k}") if module.size else (f"{activation}{k}", f"z{k}")
+        blocks.append(Block(name, module, (last,), (state,)))
+        last = state
+    blocks.append(Block(loss, _LOSSES[loss], (last, "y"), ("C",)))
     inputs = {"x": False, "y": loss == "cross_entropy"}
-    return Graph(blocks, inputs, output=at, cost="C", key=key, dtype=dtype)
+    return Graph(blocks, inputs, output=last, cost="C", key=key, dtype=dtype)
 
 
 def linear(inputs: int, outputs: int = 1, *, key: Key | int = 0, dtype: torch.dtype = torch.float32) -> Graph:

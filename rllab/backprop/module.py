@@ -1,13 +1,4 @@
-"""Module: a block z_out = f(z, w) with both vector–Jacobian products written by hand, and both Jacobians as objects.
-
-    ∂C/∂z = ∂C/∂f · ∂f/∂z        ∂C/∂w = Σ_p ∂C/∂f · ∂f/∂w          rows p = 1 … n of a batch            (L76–L83)
-
-A module is stateless: its weights come as one flat vector w (d,), so that z and w are arguments alike (L2). States are
-batches, sample first. A module of one input takes and returns a tensor for it, one of several a tuple.
-
-Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation"; the numbers
-L… here and in the modules count that lecture's statements in order.
-"""
+"""Module: a block z_out = f(z, w) with both vector–Jacobian products written by hand, and both Jacobians as objects."""
 
 from __future__ import annotations
 
@@ -28,10 +19,33 @@ Weights = Sequence[Tensor]  # the weights of a module, one view of the flat vect
 class Module(ABC):
     """One block. A subclass is a frozen dataclass, final, and writes `_forward`, `_vjp_state` and, with weights, more.
 
+        ∂C/∂z = ∂C/∂f · ∂f/∂z        ∂C/∂w = Σ_p ∂C/∂f · ∂f/∂w          over the samples p of a batch         (L76–L83)
+
+    A module is stateless: its weights come as one flat vector w (d,), so that z and w are arguments alike (L2), and
+    what it returns depends on nothing else; a graph may make the operations of an earlier call again without calling
+    it. States are batches, sample first. A module of one input takes and returns a tensor for it, one of several a
+    tuple.
+
     The methods with an underscore are the fast path: weights come as views in the shapes of `shapes`, y is what
     `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
     written over. A method may ignore `out`; it must never write into z, w, v or y. What `_forward` finds on its way and
     a product needs again, it may return after its outputs: `hidden` tensors, sample first, that only it sees.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation"; the numbers
+    L… here and in the modules count that lecture's statements in order, T… what was said beside them.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        class Halve(bp.Module):
+            def _forward(self, z, w, out=None):
+                return torch.mul(z, 0.5, out=out)
+
+            def _vjp_state(self, v, z, w, y, out=None):
+                return torch.mul(v, 0.5, out=out)
+
+        print(Halve().jacobian_state(torch.ones(1, 2)))
     """
 
     inputs: int = 1

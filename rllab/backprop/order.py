@@ -1,8 +1,4 @@
-"""Order: what can be read off a graph's wiring alone, before there is any number.
-
-A block comes after those whose variables it reads; the cost reaches back over all blocks it depends on; a gradient is
-wanted where something that it is asked for, weights or a continuous variable, lies below.
-"""
+"""Order: blocks between variables, each after those whose variables it reads, and what can be read off that alone."""
 
 from __future__ import annotations
 
@@ -39,23 +35,6 @@ class Variable:
 
     def __str__(self) -> str:
         return f"input {self.name!r}" if self.observed else f"variable {self.name!r} of block {self.block!r}"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a pass over a graph does.
-
-    Attributes:
-        run: the blocks it computes.
-        path: those of them on which the costs depend.
-        wanted: the continuous variables whose gradients it computes.
-        over: the blocks that write their output over what they read, since nobody else wants it.
-    """
-
-    run: list[Block]
-    path: list[Block]
-    wanted: set[str]
-    over: set[str]
 
 
 def variables_of(blocks: Sequence[Block], inputs: Mapping[str, bool]) -> dict[str, Variable]:
@@ -140,15 +119,10 @@ def overwriting(run: Sequence[Block], kept: Iterable[str]) -> set[str]:
     }
 
 
-def wanting(blocks: Sequence[Block], variables: Mapping[str, Variable], weights_only: bool) -> set[str]:
-    """Return the variables through which something passes that a gradient is asked for.
-
-    Args:
-        weights_only: the gradient is asked for by weights alone, else by every continuous variable too.
-    """
-    live = set() if weights_only else {v.name for v in variables.values() if v.observed and not v.discrete}
+def wanting(blocks: Sequence[Block], asked: Iterable[str]) -> set[str]:
+    """Return the variables through which a gradient passes: of those asked for, and of weights."""
+    live = set(asked)
     for block in blocks:
-        computed_asks = not weights_only and not all(variables[name].discrete for name in block.computes)
-        if block.module.size or computed_asks or live & set(block.reads):
+        if block.module.size or live & set(block.reads):
             live |= set(block.computes)
     return live

@@ -1,7 +1,4 @@
-"""Pointwise: z = h(s), each component for itself, ∂C/∂s = ∂C/∂z h′(s).                                   (L55, L60–L63)
-
-Source: LeCun (2020), NYU Deep Learning, week 2.
-"""
+"""Pointwise functions: each component of a state for itself."""
 
 from __future__ import annotations
 
@@ -18,7 +15,19 @@ _ZERO, _ONE = torch.zeros(()), torch.ones(())  # numbers that take the dtype of 
 
 
 class Pointwise(Module):
-    """A function of each component; a subclass writes h as `_forward`, and its slope."""
+    """A function of each component; a subclass writes h as `_forward`, and its slope.
+
+        z = h(s)                           ∂C/∂s = ∂C/∂z h′(s)                                            (L55, L60–L63)
+
+    Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        s = torch.tensor([[0.5, -1.0]])
+        print(bp.Tanh().forward(s), bp.Tanh().vjp_state(torch.ones(1, 2), s), bp.Tanh().jacobian_state(s))
+    """
 
     @abstractmethod
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:
@@ -50,7 +59,11 @@ class Identity(Pointwise):
 
 @dataclass(frozen=True)
 class ReLU(Pointwise):
-    """h(s) = max(s, 0); h′(0), between the slopes of both sides, is a matter of choice (T5): 0 unless told."""
+    """h(s) = max(s, 0).
+
+    Args:
+        slope_at_zero: h′(0), a matter of choice between the slopes of both sides, in [0, 1] (T5).
+    """
 
     slope_at_zero: float = 0.0
     passes_on: ClassVar[bool] = True

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from rllab.backprop.module import Module, State, Weights
+from rllab.checks import check_count
 from rllab.keys import Key
 
 
@@ -25,6 +26,13 @@ class Wrapped(Module):
     Raises:
         ValueError: if it draws, or holds a dropout, a batch normalisation or the like in training mode, which draws,
             mixes rows or changes its buffers; also if it is put into training mode later.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        f = bp.Wrapped(torch.nn.Softmax(-1))
+        print(f.vjp_state(torch.eye(2), torch.zeros(2, 2)))
     """
 
     module: nn.Module
@@ -32,8 +40,7 @@ class Wrapped(Module):
     outputs: int = 1
 
     def __post_init__(self) -> None:
-        if self.inputs < 1 or self.outputs < 1:
-            raise ValueError(f"Wrapped: inputs and outputs must be >= 1, got {self.inputs} and {self.outputs}")
+        check_count("Wrapped", inputs=self.inputs, outputs=self.outputs)
         for part in self.module.modules():
             if isinstance(part, nn.FractionalMaxPool2d | nn.FractionalMaxPool3d) and part._random_samples is None:
                 raise ValueError(f"Wrapped: {type(part).__name__} draws; give it _random_samples")

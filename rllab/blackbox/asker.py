@@ -42,9 +42,9 @@ class Asker:
     def ask(self, cost: Cost, at: Any, key: Key, context: Tensor) -> Estimate:
         """Return the estimate at parameters (n, d); a row's cost depends on its `context` (n, k) too."""
         estimator = self.estimator
-        state = estimator.given(self.state, context) if isinstance(estimator, Learner) else self.state
+        state = estimator.with_context(self.state, context) if isinstance(estimator, Learner) else self.state
         if self.evaluations == 0 and isinstance(estimator, Critic):
-            made = estimator.recall(at, state)
+            made = estimator.predict(at, state)
         else:
             made = estimator(cost, at, evaluations=self.evaluations, key=key, state=state, errors=False)
         self.state, self.estimate = made.state, made

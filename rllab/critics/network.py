@@ -1,55 +1,50 @@
-"""Network of a critic: a scalar function of a row on the explicit core, with the gradients a critic needs of it.
-
-C_p = v_p · N(z_p, w)        ∂/∂z_p at v = 1 is what an actor follows; ∂/∂w at v = 2(N − y)/n is what fits N to y
-"""
+"""ScalarNetwork: one number of each input, N(z, w), with the two gradients that a critic needs of it."""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import torch
 from torch import Tensor
 
-from rllab import backprop as bp
+from rllab.backprop.network import MLP, MLPChain
 from rllab.keys import Key
 
 
-class Network:
-    """tanh layers from d numbers to one."""
+class ScalarNetwork:
+    """Compute N (n,) of inputs z (n, d) by tanh layers, and backpropagate to the inputs or to the weights.
+
+    ∂N_p/∂z_p is what an actor follows; Σ_p v_p ∂N_p/∂w at v = 2(N − y) is what fits N to y.
+
+    Args:
+        d: width of an input.
+        hidden: widths of the layers; () makes N linear.
+        dtype: of weights and inputs.
+    """
 
     def __init__(self, d: int, hidden: tuple[int, ...], dtype: torch.dtype):
-        net = bp.mlp((d, *hidden, 1), "squared_distance", activation="tanh", dtype=dtype)
-        blocks = [*net.blocks[:-1], bp.Block("weighted", bp.InnerProduct(), (net.output, "v"), ("C",))]
-        self._graph = bp.Graph(blocks, {"x": False, "v": False}, output=net.output, cost="C", key=0, dtype=dtype)
-        self._owners = [block for block in blocks if block.module.size]
-
-    @property
-    def size(self) -> int:
-        """Number of weights."""
-        return self._graph.weights.numel()
+        self._network, self._dtype = MLP((d, *hidden, 1), "tanh"), dtype
+        self._chain = MLPChain(self._network)
 
     def initial(self, key: Key) -> Tensor:
         """Draw weights (size,)."""
-        parts = [block.module.initial(key.child(block.name)) for block in self._owners]
-        return torch.cat(parts).to(self._graph.weights)
+        return self._network.initial(key, self._dtype)
 
     def value(self, w: Tensor, z: Tensor) -> Tensor:
-        """Return N (n,)."""
-        out = self._graph.predict(z, weights=w)
-        assert isinstance(out, Tensor)
-        return out[:, 0]
+        """Return N (n,); torch can differentiate it."""
+        for module, views in zip(self._network.modules(), self._network.views(w), strict=True):
+            z = module._forward(z, views)
+        return z[:, 0]
 
     def slope(self, w: Tensor, z: Tensor) -> Tensor:
-        """Return ∂N/∂z of each row, (n, d)."""
-        v = z.new_full((len(z), 1), float(len(z)))  # the loss is a mean
-        return self._graph.backward(z, v, weights=w).by_variable["x"]
+        """Return ∂N/∂z of each input, (n, d)."""
+        self._chain.forward(w, z)
+        slope = self._chain.backward(z.new_full((len(z), 1), 1 / len(z)) * len(z))
+        assert slope is not None
+        return slope.clone()
 
-    def pull(self, w: Tensor, z: Tensor, v: Tensor, reuse: bp.Gradients | None = None) -> bp.Gradients:
-        """Return (1/n) Σ_p v_p ∂N_p/∂w as `weights`, (size,), in the tensors of an earlier answer if one is given."""
-        return self._graph.backward(z, v[:, None], weights=w, weights_only=True, reuse=reuse)
+    def forward(self, w: Tensor, z: Tensor) -> Tensor:
+        """Return N (n,), to be used before the next call; `backward` goes back from here."""
+        return self._chain.forward(w, z)[:, 0]
 
-
-@lru_cache(maxsize=16)
-def network_of(d: int, hidden: tuple[int, ...], dtype: torch.dtype) -> Network:
-    """Return the network of these widths; it holds no weights that anybody uses."""
-    return Network(d, hidden, dtype)
+    def backward(self, v: Tensor, out: Tensor) -> None:
+        """Write (1/n) Σ_p v_p ∂N_p/∂w into `out`, (size,), after `forward`."""
+        self._chain.backward(v[:, None] * (1 / len(v)), out, to_input=False)

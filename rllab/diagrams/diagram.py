@@ -1,10 +1,4 @@
-"""Diagram: a graph as the lecture draws it, before anything has a place: nodes of a kind, and edges between them.
-
-    observed ●   computed ○   discrete ◆ ◇   weights ⊙   function: a block, round on the side that is easy to compute
-    cost: a square   average, black box: blocks   and, in the twin, gradients and what they are multiplied by
-
-Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation", figures 1 to 9.
-"""
+"""Diagram: a graph as the lecture draws it, before anything has a place: nodes of a kind, and edges between them."""
 
 from __future__ import annotations
 
@@ -53,7 +47,14 @@ class Edge:
 
 @dataclass(frozen=True)
 class Diagram:
-    """Nodes and edges; a node reads in the order of its edges."""
+    """Nodes and edges; a node reads in the order of its edges.
+
+        observed ●   computed ○   discrete ◆ ◇   weights ⊙   function: a block, round on the easy side
+        cost: a square   average, black box: blocks   and, in the twin, gradients and what they are multiplied by
+
+    Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation", figures 1
+    to 9.
+    """
 
     nodes: tuple[Node, ...]
     edges: tuple[Edge, ...]

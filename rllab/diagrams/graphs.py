@@ -1,9 +1,4 @@
-"""Draw: graphs as block diagrams in the lecture's notation, laid out here, as SVG or PNG.
-
-    draw_graph(graph, "net.svg", params=True, backward=True)
-
-Source: LeCun (2020), NYU Deep Learning, week 2, figures 1 to 9.
-"""
+"""Draw: graphs as block diagrams in the lecture's notation, laid out here, as SVG or PNG."""
 
 from __future__ import annotations
 
@@ -48,6 +43,16 @@ def draw_graph(
 
     Raises:
         ValueError: on arguments that do not fit together, or a backward drawing of a graph that has no gradient.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2, figures 1 to 9.
+
+    Example:
+        import tempfile
+        from rllab import backprop as bp
+        from rllab import diagrams
+
+        with tempfile.TemporaryDirectory() as folder:
+            diagrams.draw_graph(bp.mlp((3, 4, 2)), f"{folder}/net.svg", params=True, backward=True)
     """
     if direction not in ("up", "right"):
         raise ValueError(f"draw_graph: direction must be 'up' or 'right', got {direction!r}")
@@ -81,7 +86,7 @@ def graph_diagram(
     else:
         diagram = diagram_of(graph, params=params)
     if backward:
-        graph.check_passable(weights_only=False)
+        graph.wiring.check_passable(graph.continuous)
         pointwise = [block for block in graph.blocks if isinstance(block.module, Pointwise)]
         slopes = {b.name: _slope(b.name, b.reads[0]) for b in pointwise if samples is None}
         alone = len(graph.costs) == 1 and samples is None

@@ -1,12 +1,4 @@
-"""Layers: which node stands how high, and in what order side by side, so that few edges cross.
-
-A node's layer is the longest path to it from below; nodes that read nothing are raised to those that read them. An edge
-over several layers goes through a stand-in in each. Orders come from sweeps in which each node moves to the mean place
-of its neighbours, then from exchanges of neighbours, and the order with the fewest crossings is kept.
-
-Source: Sugiyama, Tagawa & Toda (1981), "Methods for visual understanding of hierarchical system structures"; exchanges
-as in Gansner, Koutsofios, North & Vo (1993), "A technique for drawing directed graphs", section 3.
-"""
+"""Layers: which node stands how high, and in what order side by side, so that few edges cross."""
 
 from __future__ import annotations
 
@@ -45,7 +37,10 @@ Name = str | tuple[int, int]
 
 
 def heights_of(diagram: Diagram) -> dict[str, int]:
-    """Return the layer of each node, the lowest 0."""
+    """Return the layer of each node, the lowest 0.
+
+    It is the longest path to the node from below; nodes that read nothing are raised to those that read them.
+    """
     forward = [node for node in diagram.nodes if node.beside is None]
     height: dict[str, int] = {}
 
@@ -69,7 +64,14 @@ def heights_of(diagram: Diagram) -> dict[str, int]:
 
 
 def arranged(diagram: Diagram, nodes: Sequence[Node], height: dict[str, int]) -> Layered:
-    """Return some nodes of a diagram and the edges between them, in layers, ordered for few crossings."""
+    """Return some nodes of a diagram and the edges between them, in layers, ordered for few crossings.
+
+    An edge over several layers goes through a stand-in in each. Orders come from sweeps in which each node moves to the
+    mean place of its neighbours, then from exchanges of neighbours, and the order with the fewest crossings is kept.
+
+    Source: Sugiyama, Tagawa & Toda (1981), "Methods for visual understanding of hierarchical system structures";
+    exchanges as in Gansner, Koutsofios, North & Vo (1993), "A technique for drawing directed graphs", section 3.
+    """
     own = {node.name for node in nodes}
     layers: list[list[Name]] = [[] for _ in range(max(height.values()) + 1)]
     for node in nodes:

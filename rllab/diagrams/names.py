@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 from rllab.backprop.joins import Add, Concatenate, Copy, Max, Multiply
 from rllab.backprop.order import Block
@@ -40,7 +41,7 @@ def is_letter(name: str) -> bool:
     return not symbol(name).startswith(r"\mathrm")
 
 
-def weight_symbols(blocks: list[Block]) -> dict[str, str]:
+def weight_symbols(blocks: Sequence[Block]) -> dict[str, str]:
     """Return the TeX of the weights of each block that has its own: w, or w with the block's number or name."""
     owners = [block.name for block in blocks if block.module.size and block.shares is None]
     if len(owners) == 1:

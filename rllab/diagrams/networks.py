@@ -1,9 +1,4 @@
-"""Units: a network number by number, each weight a box on its own edge.
-
-    s[i] = Σ_{j ∈ UP(i)} w[i, j] z[j]        z[i] = h(s[i])                                              (L56, L58, L59)
-
-Source: LeCun (2020), NYU Deep Learning, week 2, figures 4, 5 and 7.
-"""
+"""Networks drawn number by number, each weight a box on its own edge."""
 
 from __future__ import annotations
 
@@ -35,6 +30,8 @@ def draw_units(
 ) -> Layout:
     """Draw a graph unit by unit, on inputs (n, width), and return what is where.
 
+        s[i] = Σ_{j ∈ UP(i)} w[i, j] z[j]        z[i] = h(s[i])                                          (L56, L58, L59)
+
     Args:
         path: ends in .svg or .png.
         params: draw a box for each weight, and biases.
@@ -44,6 +41,16 @@ def draw_units(
 
     Raises:
         ValueError: if the width of a variable does not follow from the modules.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2, figures 4, 5 and 7.
+
+    Example:
+        import tempfile
+        from rllab import backprop as bp
+        from rllab import diagrams
+
+        with tempfile.TemporaryDirectory() as folder:
+            diagrams.draw_units(bp.mlp((3, 2)), f"{folder}/units.svg")
     """
     diagram = units_diagram(graph, params=params, costs=costs).relabelled(labels or {})
     return draw_diagram(diagram, path, direction)

@@ -10,8 +10,9 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rllab.diagrams.layout import Layout, Placed, Point, Rect, Route
-from rllab.diagrams.shapes import ARROW, CAP, CIRCLES, ROUND, TWIN, Measure, Text
+from rllab.diagrams.layout import Layout, Placed, Rect
+from rllab.diagrams.routes import Route
+from rllab.diagrams.shapes import ARROW, CAP, CIRCLES, ROUND, TWIN, Measure, Point, Text
 from rllab.files import write_atomically
 
 if TYPE_CHECKING:

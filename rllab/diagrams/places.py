@@ -1,11 +1,4 @@
-"""Places: where in its layer each node stands, so that edges are short and as many as possible straight.
-
-    minimise Σ_e weight_e |u_tail − u_head|    subject to    u_right − u_left >= what both need    in every layer
-
-a linear programme; of its solutions the mean of the leftmost and the rightmost is taken, which centres what is free.
-
-Source: Gansner, Koutsofios, North & Vo (1993), "A technique for drawing directed graphs", section 4.
-"""
+"""Places: where in its layer each node stands, so that edges are short and as many as possible straight."""
 
 from __future__ import annotations
 
@@ -26,10 +19,17 @@ def places_of(
 ) -> dict[Name, float]:
     """Return the place of every node and stand-in.
 
+        minimise Σ_e weight_e |u_tail − u_head|    subject to    u_right − u_left >= what both need    in every layer
+
+    a linear programme; of its solutions the mean of the leftmost and the rightmost is taken, which centres what is
+    free.
+
     Args:
         extents: of each node to the left and right of its centre.
         ports: for each chain, how far beside the centres of its low and its high end it is attached.
         trunks: for each chain, how much it should be straight before others, 0 to 1.
+
+    Source: Gansner, Koutsofios, North & Vo (1993), "A technique for drawing directed graphs", section 4.
     """
     import numpy as np
     from scipy.optimize import linprog

@@ -12,6 +12,7 @@ from typing import Literal
 
 from rllab.diagrams.diagram import Kind, Node
 
+Point = tuple[float, float]
 Text = tuple[float, float, float]  # width, and height above and below the baseline, of the ink
 Measure = Callable[[str, float], Text]  # of (TeX without dollar signs, font size)
 Direction = Literal["up", "right"]

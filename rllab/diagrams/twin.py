@@ -1,10 +1,4 @@
-"""Twin: the derivative network of a diagram, its arrows reversed, each function a multiplication by its derivative.
-
-    1 ─▶ C ─▶ ∂C/∂z_g ─▶ × ∂g/∂z_f ─▶ ∂C/∂z_f ─▶ × ∂f/∂x ─▶ ∂C/∂x
-                     └─▶ × ∂g/∂w_g ─▶ ∂C/∂w_g                              several arrows into one gradient are added
-
-Source: LeCun (2020), NYU Deep Learning, week 2, figures 6, 8 and 9 (L60, L80, L81).
-"""
+"""Twin: the derivative network of a diagram, its arrows reversed, each function a multiplication by its derivative."""
 
 from __future__ import annotations
 
@@ -18,10 +12,15 @@ _VARIABLES = ("observed", "computed", "parameter")
 def with_twin(forward: Diagram, slopes: dict[str, str], cost: str = "C", top: str | None = None) -> Diagram:
     """Return a diagram and its twin.
 
+        1 ─▶ C ─▶ ∂C/∂z_g ─▶ × ∂g/∂z_f ─▶ ∂C/∂z_f ─▶ × ∂f/∂x ─▶ ∂C/∂x
+                         └─▶ × ∂g/∂w_g ─▶ ∂C/∂w_g                          several arrows into one gradient are added
+
     Args:
         slopes: TeX of h′(s) for the pointwise functions, by name.
         cost: TeX of what is differentiated.
         top: the variable that is differentiated, if it is drawn.
+
+    Source: LeCun (2020), NYU Deep Learning, week 2, figures 6, 8 and 9 (L60, L80, L81).
     """
     twin = _Twin(forward, slopes, cost)
     if top is not None:

@@ -1,4 +1,4 @@
-"""What outputs are drawn from."""
+"""What outputs are drawn from. A new distribution is one new file and one line here; `rllab` shows it too."""
 
 from rllab.distributions.base import Distribution as Distribution
 from rllab.distributions.bernoulli import Bernoulli as Bernoulli

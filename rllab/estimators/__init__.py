@@ -6,7 +6,7 @@ from rllab.estimators.control_variates.lax import Lax as Lax
 from rllab.estimators.control_variates.muprop import MuProp as MuProp
 from rllab.estimators.control_variates.rebar import Rebar as Rebar
 from rllab.estimators.control_variates.relax import Relax as Relax
-from rllab.estimators.control_variates.state import Learned as Learned
+from rllab.estimators.control_variates.state import ControlVariateState as ControlVariateState
 from rllab.estimators.differences.central_difference import CentralDifference as CentralDifference
 from rllab.estimators.differences.complex_step import ComplexStep as ComplexStep
 from rllab.estimators.differences.forward_difference import ForwardDifference as ForwardDifference
@@ -15,6 +15,7 @@ from rllab.estimators.exact.backprop import Backprop as Backprop
 from rllab.estimators.exact.enumeration import Enumeration as Enumeration
 from rllab.estimators.exact.integration import exact_moments as exact_moments
 from rllab.estimators.exact.quadrature import Quadrature as Quadrature
+from rllab.estimators.heap import keep_freed_memory
 from rllab.estimators.pathwise.implicit import ImplicitPathwise as ImplicitPathwise
 from rllab.estimators.pathwise.pathwise import Pathwise as Pathwise
 from rllab.estimators.query import Plan as Plan
@@ -38,3 +39,5 @@ from rllab.estimators.smoothing.orthogonal import OrthogonalSmoothing as Orthogo
 from rllab.estimators.smoothing.sobol import SobolSmoothing as SobolSmoothing
 from rllab.estimators.smoothing.sphere import SphereSmoothing as SphereSmoothing
 from rllab.estimators.smoothing.spsa import SPSA as SPSA
+
+keep_freed_memory()

@@ -32,10 +32,6 @@ from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
 
-# glibc returns memory to the system above twice the largest piece ever freed to it; an estimate that frees a few MiB
-# would then fault them in again on every call, at up to three times its own cost. This piece is never touched.
-torch.empty(1 << 24, dtype=torch.uint8)
-
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
 
@@ -43,7 +39,8 @@ class Estimator(ABC):
     """A way to estimate a gradient. Subclasses are frozen dataclasses of hyperparameters, all defaulted, and final.
 
     `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
-    gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `kind` is what is asked at each point,
+    gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `stateful` says whether an estimate depends
+    on the `state` it is given: a moving baseline, recent gradients, a critic. `kind` is what is asked at each point,
     `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", "relaxed", …. `source` is
     a short citation, "Authors (year), Title".
 
@@ -55,19 +52,10 @@ class Estimator(ABC):
     kind: ClassVar[Request] = "value"
     needs: ClassVar[frozenset[str]] = frozenset({"value"})
     order: ClassVar[int | None] = None
-
-    @property
-    @abstractmethod
-    def target(self) -> Target: ...
-
-    @property
-    @abstractmethod
-    def unbiased(self) -> bool: ...
-
-    @property
-    def stateful(self) -> bool:
-        """Whether an estimate depends on the `state` it is given: a moving baseline, recent gradients, a critic."""
-        return False
+    # class variables where every instance has the same; properties where a hyperparameter decides
+    target: Target
+    unbiased: bool
+    stateful: bool = False
 
     def minimum(self, at: Any) -> int:
         """Return the number of evaluations below which this estimator cannot say anything about `at`."""
@@ -78,7 +66,7 @@ class Estimator(ABC):
         """Plan the points to evaluate.
 
         Args:
-            at: parameters (d,), B problems (B, d), or a distribution for output-space estimators.
+            at: parameters (d,), a batch (B, d), or a distribution for output-space estimators.
             evaluations: how many may be spent on each problem; the query uses as many of them as make whole units.
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
@@ -100,16 +88,16 @@ class Estimator(ABC):
         spent = plan.shared + units * plan.per_unit
         if not isinstance(at, Tensor) or at.requires_grad:
             at = at.detach()
-        return Query(self, at, units, spent, plan, as_key(key), state, self.kind)
+        return self._prepared(Query(self, at, units, spent, plan, as_key(key), state, self.kind))
 
-    def tell(self, query: Query, values: object, *, rows: bool = False, errors: bool = True) -> Estimate:
+    def tell(self, query: Query, values: object, *, per_unit: bool = False, errors: bool = True) -> Estimate:
         """Turn the answers to a query into an estimate; the noise is drawn again from the query's key.
 
         Args:
             values: (query.evaluations,), or (query.evaluations, B); `values[block.rows]` answers `block.points`. For a
                 query of another kind, what `Query` says, a tuple if it is two things. Tensors, or whatever numpy makes
                 arrays of numbers of; they are converted to dtype and device of the parameters.
-            rows: also return every unit's contribution, O(m d) memory.
+            per_unit: whether to return every unit's contribution too, O(m d) memory.
             errors: also return the standard error.
         Raises:
             TypeError: if values are not numbers, or real where they must be complex or the reverse.
@@ -129,7 +117,7 @@ class Estimator(ABC):
         else:
             answered = ((block, (parts[0][block.rows], parts[1][block.rows])) for block in query)
         with torch.no_grad():
-            return self._fold(query, answered, rows, errors)
+            return self._fold(query, answered, per_unit, errors)
 
     def _converted(self, query: Query, values: object) -> Tensor:
         """Return told values as a tensor with dtype and device of the parameters."""
@@ -153,7 +141,7 @@ class Estimator(ABC):
         evaluations: SupportsIndex,
         key: Key | int,
         state: Any = None,
-        rows: bool = False,
+        per_unit: bool = False,
         errors: bool = True,
     ) -> Estimate:
         """Estimate the gradient of `cost` at `at` with at most `evaluations` evaluations; see `ask` and `tell`.
@@ -170,13 +158,13 @@ class Estimator(ABC):
             )
         query = self._query(cost, at, evaluations, key, state)
         if cost.budget is not None:
-            cost.reserve(query.kind, query.evaluations * math.prod(self._problems(at)))
-        return self._fold(query, self._answers(cost, query), rows, errors)  # of detached parameters and costs
+            cost.reserve(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
+        return self._fold(query, self._answers(cost, query), per_unit, errors)  # of detached parameters and costs
 
     def price(self, cost: Cost, at: Any, evaluations: SupportsIndex, key: Key | int, *, state: Any = None) -> int:
         """Return what a call with these arguments adds to the cost's ledger, all rows of a batch together."""
         query = self._query(cost, at, evaluations, key, state)
-        return cost.price(query.kind, query.evaluations * math.prod(self._problems(at)))
+        return cost.price(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
 
     def _query(self, cost: Cost, at: Any, evaluations: SupportsIndex, key: Key | int, state: Any) -> Query:
         query = self.ask(at, evaluations, key, state=state)
@@ -203,7 +191,7 @@ class Estimator(ABC):
             del block, points, y  # see `_fold`: one block at a time is alive
 
     def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:
-        one, vector = (query.evaluations, *self._problems(query.at)), (query.evaluations, *query.at.shape)
+        one, vector = (query.evaluations, *self._batch_shape(query.at)), (query.evaluations, *query.at.shape)
         shapes = {"gradient": [vector], "value_and_gradient": [one, vector], "jvp": [one, one]}
         return shapes.get(query.kind, [one])
 
@@ -216,8 +204,12 @@ class Estimator(ABC):
         """Make block i of a query, from (query, i) alone."""
 
     @abstractmethod
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], per_unit: bool, errors: bool) -> Estimate:
         """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
+
+    def _prepared(self, query: Query) -> Query:
+        """Return the query to be answered; a hook, for what depends on its key or must be checked of its state."""
+        return query
 
     def _rereads(self, query: Query, block: Block) -> bool:
         """Whether the fold reads the points of a block again, as what samples or learns does."""
@@ -228,7 +220,7 @@ class Estimator(ABC):
         plan = query.plan
         return i * plan.block, min((i + 1) * plan.block, query.units * plan.pieces)
 
-    def _problems(self, at: Any) -> tuple[int, ...]:
+    def _batch_shape(self, at: Any) -> tuple[int, ...]:
         """Return () for one problem, (B,) for B at once."""
         return tuple(at.shape[:-1])
 

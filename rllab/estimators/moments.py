@@ -17,7 +17,7 @@ from torch import Tensor
 
 from rllab.arrays import as_tensor, column_sum, weighted_sum
 
-Closed = tuple[Tensor, Tensor | None, Tensor | None]  # mean, standard error, rows
+Closed = tuple[Tensor, Tensor | None, Tensor | None]  # mean, standard error, contributions per unit
 
 
 class Moments:
@@ -25,24 +25,24 @@ class Moments:
 
     Args:
         m, scale: how many units there will be in all, and s.
-        errors, rows: whether standard error and single contributions will be asked for.
+        errors, per_unit: whether standard error and single contributions will be asked for.
         signs: whether all directions consist of ±1, whose squares need not be summed.
     """
 
-    __slots__ = ("_errors", "_m", "_mean", "_rows", "_scale", "_signs", "_square")
+    __slots__ = ("_errors", "_m", "_mean", "_per_unit", "_scale", "_signs", "_square")
 
-    def __init__(self, m: int, scale: float, *, errors: bool, rows: bool, signs: bool = False):
+    def __init__(self, m: int, scale: float, *, errors: bool, per_unit: bool, signs: bool = False):
         self._m, self._scale, self._signs = m, scale / m, signs
         self._errors = errors and m > 1
         self._mean: np.ndarray | None = None
         self._square: np.ndarray | None = None  # S
-        self._rows: list[np.ndarray] | None = [] if rows else None
+        self._per_unit: list[np.ndarray] | None = [] if per_unit else None
 
     def add(self, w: np.ndarray, u: np.ndarray) -> None:
         """Take in a block. `u` is overwritten."""
         w = w * self._scale
-        if self._rows is not None:
-            self._rows.append(u * (w * self._m)[..., None])
+        if self._per_unit is not None:
+            self._per_unit.append(u * (w * self._m)[..., None])
         self._mean = _plus(self._mean, weighted_sum(w, u))
         if self._errors:
             w = w * w
@@ -53,23 +53,23 @@ class Moments:
             self._square = _plus(self._square, square)
 
     def close(self, like: Tensor) -> Closed:
-        """Return mean, standard error (None for m = 1 or if not asked for) and rows (None if not asked for)."""
+        """Return mean, standard error (None for m = 1 or if not asked for) and contributions (likewise)."""
         g, variance = self._mean, None
         if g is None:
             raise ValueError("Moments: nothing was added")
         if self._square is not None:
             # S + (S − mean²)/(m − 1)
             variance = self._square * (self._m / (self._m - 1)) - g * g * (1 / (self._m - 1))
-        return _closed(g, variance, self._rows, like)
+        return _closed(g, variance, self._per_unit, like)
 
 
 class GroupedMoments:
     """The same for directions that come in groups of `size`, the last of which may be smaller."""
 
-    def __init__(self, m: int, scale: float, size: int, *, errors: bool, rows: bool):
+    def __init__(self, m: int, scale: float, size: int, *, errors: bool, per_unit: bool):
         self._m, self._scale, self._size = m, scale / m, size
         self._errors = errors and m > size
-        self._rows: list[np.ndarray] | None = [] if rows else None
+        self._per_unit: list[np.ndarray] | None = [] if per_unit else None
         self._part: np.ndarray | None = None  # C_g of the group being filled, with `_filled` directions so far
         self._filled = self._groups = self._count = 0
         self._mean: np.ndarray | None = None
@@ -79,8 +79,8 @@ class GroupedMoments:
     def add(self, w: np.ndarray, u: np.ndarray) -> None:
         """Take in a block, whose groups follow on those before. `u` is overwritten."""
         r, size = np.multiply(u, (w * self._scale)[..., None], out=u), self._size
-        if self._rows is not None:
-            self._rows.append(r * self._m)
+        if self._per_unit is not None:
+            self._per_unit.append(r * self._m)
         while n := len(r):
             if self._filled or n < size:  # go on with a group, or begin one that goes on
                 n = min(n, size - self._filled)
@@ -94,7 +94,7 @@ class GroupedMoments:
             r = r[n:]
 
     def close(self, like: Tensor) -> Closed:
-        """Return mean, standard error (None for one group or if not asked for) and rows (None if not asked for)."""
+        """Return mean, standard error (None for one group or if not asked for) and contributions (likewise)."""
         self._take_part()
         g, m, k, variance = self._mean, self._m, self._groups, None
         if g is None:
@@ -103,7 +103,7 @@ class GroupedMoments:
             # Σ_g (C_g − a_g ĝ)²  with  a_g = m_g/m
             spread = self._square - 2 / m * g * self._cross + self._count / m**2 * g * g
             variance = k / (k - 1) * spread
-        return _closed(g, variance, self._rows, like)
+        return _closed(g, variance, self._per_unit, like)
 
     def _take_part(self) -> None:
         if self._part is not None:
@@ -125,6 +125,6 @@ def _plus(total: np.ndarray | None, term: np.ndarray) -> np.ndarray:
     return term if total is None else total + term
 
 
-def _closed(g: np.ndarray, variance: np.ndarray | None, rows: list[np.ndarray] | None, like: Tensor) -> Closed:
+def _closed(g: np.ndarray, variance: np.ndarray | None, per_unit: list[np.ndarray] | None, like: Tensor) -> Closed:
     se = None if variance is None else as_tensor(np.sqrt(np.maximum(variance, 0.0)), like)
-    return as_tensor(g, like), se, None if rows is None else as_tensor(np.concatenate(rows), like)
+    return as_tensor(g, like), se, None if per_unit is None else as_tensor(np.concatenate(per_unit), like)

@@ -1,6 +1,6 @@
 """Query: what an estimator asks for, a recipe for points; with the blocks it falls into and the plan they follow.
 
-Letters used throughout: d parameters, B problems at once, n points, m units (a pair, a sample, a coordinate: what an
+Letters used throughout: d parameters, B in a batch, n points, m units (a pair, a sample, a coordinate: what an
 estimator averages over), K samples of a distribution.
 """
 
@@ -37,7 +37,7 @@ class Block(NamedTuple):
 
     Args:
         rows: where the answers to these points stand in the vector of all answers.
-        points: (n, d), or (n, B, d) for B problems at once.
+        points: (n, d), or (n, B, d) for a batch of B.
         noise: what the fold needs to weigh the answers; regenerated from the key, never stored.
         tangents: for a "jvp" query, the direction at each point, shaped like `points`.
     """
@@ -54,7 +54,7 @@ class Asker(Protocol):
     @property
     def target(self) -> Target: ...
 
-    def tell(self, query: Query, values: Any, *, rows: bool = False, errors: bool = True) -> Estimate: ...
+    def tell(self, query: Query, values: Any, *, per_unit: bool = False, errors: bool = True) -> Estimate: ...
 
     def _block(self, query: Query, i: int) -> Block: ...
 
@@ -75,7 +75,7 @@ class Query:
         "value_and_gradient" (N,) and (N, d)                                  cost.value_and_gradient(points)
         "jvp"                (N,) costs and (N,) derivatives along tangents   cost.jvp(points, tangents)
 
-    each with B after N for B problems at once.
+    each with B after N for a batch of B.
 
     Args:
         units: what the estimator averages over, m.
@@ -105,13 +105,13 @@ class Query:
         return (self.estimator._block(self, i) for i in range(len(self)))
 
     def seeds(self, block: Block) -> Tensor:
-        """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for B problems.
+        """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for a batch of B.
 
         Points of one unit (a ± pair) share theirs: common random numbers.
         """
         unit = self.estimator._units(self, block)
-        problems = block.points.shape[1:-1]
-        if problems:
-            b = problems[0]
+        batch = block.points.shape[1:-1]
+        if batch:
+            b = batch[0]
             unit = unit[:, None] * b + range(b)
         return seeds_for(unit, self.key.child("noise"))

@@ -5,9 +5,7 @@ so that a figure can be read in grey.
 """
 
 from rllab.plots.learning_curves import AXES as AXES
-from rllab.plots.learning_curves import Group as Group
 from rllab.plots.learning_curves import curves as curves
-from rllab.plots.learning_curves import group_runs as group_runs
 from rllab.plots.reports import quality as quality
 from rllab.plots.styles import BLACK as BLACK
 from rllab.plots.styles import BLUE as BLUE

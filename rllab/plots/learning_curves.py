@@ -88,11 +88,17 @@ def curves(
     A value is held until the next row, as between them nothing was measured.
 
     Args:
-        x, y: columns of the rows.
+        ax: what is drawn on.
+        records: runs whose configuration names their method.
+        x: column of the rows along the horizontal axis.
+        y: column along the vertical one.
         key: of the bootstrap.
-        label: what y is, with its unit; the column's name unless told.
-        names: how the legend calls the methods; by their own names unless told.
+        label: what y is, with its unit; by default the column's name.
+        names: how the legend calls the methods; by default by their own names.
         log: draw x on a logarithmic axis.
+
+    Returns:
+        ax.
 
     Raises:
         ValueError: if no row has both columns, naming the columns there are; and as `group_runs` does.

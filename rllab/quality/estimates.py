@@ -47,7 +47,7 @@ class Estimates:
 
     def __call__(self, repeats: int, key: Key) -> tuple[Tensor, int, Request]:
         """Return `repeats` estimates, (repeats, d), what each spent and on what; query i draws from the child key i."""
-        before, parts, kind = _spent(self.cost), [], self.estimator.kind
+        before, parts, kind = sum(self.cost.spent.values()), [], self.estimator.kind
         size = max(1, min(self.together, NUMBERS // flat(leaves(self.at)).numel()))
         for i, first in enumerate(range(0, repeats, size)):
             n = min(size, repeats - first)
@@ -59,7 +59,7 @@ class Estimates:
                     f"estimate {r} by {name_of(self.estimator)} with {self.budget} evaluations is not finite"
                 )
             parts.append(g)
-        spent, rest = divmod(_spent(self.cost) - before, repeats)
+        spent, rest = divmod(sum(self.cost.spent.values()) - before, repeats)
         if rest:
             who = name_of(self.estimator)
             raise ValueError(f"{who} must spend the same on every estimate of one budget")
@@ -94,7 +94,3 @@ def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
 
 def leaves(at: Tensor | Distribution) -> Gradient:
     return at if isinstance(at, Tensor) else at.parameters
-
-
-def _spent(cost: Cost) -> int:
-    return sum(n for what, n in cost.spent.items() if what != "check")

@@ -10,4 +10,4 @@ from rllab.testing.check import check_estimator as check_estimator
 from rllab.testing.check import exported_estimators as exported_estimators
 from rllab.testing.power import Power as Power
 from rllab.testing.subject import Subject as Subject
-from rllab.testing.subject import accepted_places as accepted_places
+from rllab.testing.subject import accepted_kinds as accepted_kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any
 
 from rllab import estimators
@@ -12,7 +13,7 @@ from rllab.problems import Problem
 from rllab.testing.claims import CLAIMS
 from rllab.testing.mechanics import MECHANICS
 from rllab.testing.power import Power
-from rllab.testing.subject import Place, Subject
+from rllab.testing.subject import MakeAt, Subject
 
 RULES: dict[str, Callable[[Subject], Power | None]] = MECHANICS | CLAIMS
 
@@ -23,7 +24,7 @@ def check_estimator(
     key: Key | int = 0,
     *,
     at: Any = None,
-    place: Place | None = None,
+    make_at: MakeAt | None = None,
     scales: bool | None = None,
     ignores_offset: bool = False,
     detects: float | None = None,
@@ -33,8 +34,8 @@ def check_estimator(
 
     Args:
         problem: on which it is tested to be unbiased, if it says so; None for one of the lab.
-        at: where on that problem; None for some asymmetric place.
-        place: for estimators of unusual places: what makes one of a tensor (…, d).
+        at: where on that problem; None for some asymmetric one.
+        make_at: for an estimator at what the lab has not: what makes an `at` of a tensor (…, d).
         scales: whether estimates are proportional to the cost; a fixed baseline is a reason why not. None for what the
             target says: surrogates and directions are not asked.
         ignores_offset: whether it claims that a constant added to the cost changes nothing.
@@ -56,7 +57,7 @@ def check_estimator(
     if unknown := [name for name in names if name not in RULES]:
         raise ValueError(f"check_estimator: rules must be among {tuple(RULES)}, got {unknown[0]!r}")
     detects = detects or (0.05 if problem is None else 0.2)
-    subject = Subject(estimator, place, problem, at, as_key(key), scales, ignores_offset, detects)
+    subject = Subject(estimator, make_at, problem, at, as_key(key), scales, ignores_offset, detects)
     found: dict[str, Power] = {}
     for name in names:
         rule = RULES[name]
@@ -71,7 +72,7 @@ def check_estimator(
     return found
 
 
-def exported_estimators() -> list[type[Estimator]]:
-    """Return the estimators of the lab."""
-    classes = [value for value in vars(estimators).values() if isinstance(value, type)]
+def exported_estimators(package: ModuleType = estimators) -> list[type[Estimator]]:
+    """Return the estimators that a package of the lab exports."""
+    classes = [value for value in vars(package).values() if isinstance(value, type)]
     return [cls for cls in classes if issubclass(cls, Estimator) and cls is not Estimator]

@@ -23,7 +23,7 @@ def has_the_mean_it_claims(s: Subject) -> Power | None:
     Nothing is tested if it says it is not, or if the gradient its target names is not known on the problem.
     """
     estimator = s.estimator
-    problem, at = problem_and_place(s)
+    problem, at = problem_and_at(s)
     if not estimator.unbiased:
         return None
     must(estimator.needs <= problem.offers, f"{type(problem).__name__} does not offer {sorted(estimator.needs)}")
@@ -67,18 +67,18 @@ def ignores_an_offset(s: Subject) -> None:
     must(all(torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in pairs), "a constant in the cost must not matter")
 
 
-def problem_and_place(s: Subject) -> tuple[Problem, Any]:
+def problem_and_at(s: Subject) -> tuple[Problem, Any]:
     """Return where what a subject claims is measured."""
-    problem = s.problem or default_problem(s.somewhere(3))
+    problem = s.problem or default_problem(s.some_at(3))
     if s.at is not None:
         return problem, s.at
     pattern = torch.tensor([0.37, -0.61, 1.13, 0.22, -1.7], dtype=torch.float64)  # asymmetric, off every edge
     d = problem.dimension
-    return problem, s._place(pattern.repeat(d)[:d])
+    return problem, s._make_at(pattern.repeat(d)[:d])
 
 
 def _estimate(s: Subject, cost: Cost) -> Any:
-    at = s.somewhere(s.d)
+    at = s.some_at(s.d)
     return s.estimator(cost, at, evaluations=s.evaluations(at, 9), key=s.key)
 
 

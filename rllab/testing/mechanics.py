@@ -46,7 +46,7 @@ def declares(s: Subject) -> None:
     must(e.order is None or e.order >= 1, f"order must be None or >= 1, got {e.order!r}")
     must(spending(e.kind) in e.needs, f"needs must hold what is asked, {e.kind!r}, got {sorted(e.needs)}")
     must(re.search(r"\((18|19|20)\d\d\)", e.source) is not None, f"source must be authors (year), got {e.source!r}")
-    at, cost, other = s.somewhere(s.d), s.cost(), s.key.child("other")
+    at, cost, other = s.some_at(s.d), s.cost(), s.key.child("other")
     n = s.evaluations(at, 9)
     state = e(cost, at, evaluations=n, key=s.key).state
     after, alone = (e(cost, at, evaluations=n, key=other, state=given).gradient for given in (state, None))
@@ -78,15 +78,15 @@ def has_pure_blocks(s: Subject) -> None:
 
 
 def tells_what_it_calls(s: Subject) -> None:
-    """`ask`, values in any order, `tell` give the bits of a call: at one problem and at three."""
-    for problems in ((), (3,)):
-        at, evaluations = s.long(*problems)
-        called = s.estimator(s.cost(), at, evaluations=evaluations, key=s.key, rows=True)
+    """`ask`, values in any order, `tell` give the bits of a call: at one and at a batch of three."""
+    for batch in ((), (3,)):
+        at, evaluations = s.long(*batch)
+        called = s.estimator(s.cost(), at, evaluations=evaluations, key=s.key, per_unit=True)
         query = s.estimator.ask(at, evaluations, s.key)
-        told = s.estimator.tell(query, answer(s.cost(), query), rows=True)
-        for what in ("gradient", "standard_error", "rows", "value"):
+        told = s.estimator.tell(query, answer(s.cost(), query), per_unit=True)
+        for what in ("gradient", "standard_error", "per_unit", "value"):
             a, b = getattr(called, what), getattr(told, what)
-            must(same(a, b), f"{what} must be the same bits whether called or told, at {problems or 'one problem'}")
+            must(same(a, b), f"{what} must be the same bits whether called or told, at {batch or 'one'}")
         must(called.evaluations == told.evaluations == query.evaluations, "evaluations must be those of the query")
         must(called.kind == told.kind == query.kind == s.estimator.kind, "kind must be that of the estimator")
         must(called.target == told.target == s.estimator.target, "target must be that of the estimator")
@@ -98,7 +98,7 @@ def spends_what_it_says(s: Subject) -> None:
     So it is if the gradient is a function of its own, and a value beside it an evaluation more: one that is needed, or
     none.
     """
-    at, least = s.somewhere(s.d), s.estimator.minimum(s.somewhere(s.d))
+    at, least = s.some_at(s.d), s.estimator.minimum(s.some_at(s.d))
     differentiates = s.estimator.kind in ("gradient", "value_and_gradient")
     sizes = {max(n, least) for n in (1, 2, 3, 10, 257)}
     for given, evaluations in itertools.product((False, True)[: 1 + differentiates], sizes):
@@ -148,7 +148,7 @@ def reserves_first(s: Subject) -> None:
 
 def refuses_too_few(s: Subject) -> None:
     """Fewer evaluations than its minimum are refused, with the minimum in the error."""
-    at = s.somewhere(s.d)
+    at = s.some_at(s.d)
     least = s.estimator.minimum(at)
     must(least >= 1, f"minimum must be >= 1, got {least}")
     for n in {0, least // 2, least - 1}:
@@ -156,42 +156,42 @@ def refuses_too_few(s: Subject) -> None:
             s.estimator.ask(at, n, s.key)
 
 
-def answers_many_problems(s: Subject) -> None:
-    """At (B, d) every problem is charged and answered, with the shapes of its parameters."""
-    at, cost = s.somewhere(3, s.d), s.cost()
+def answers_a_batch(s: Subject) -> None:
+    """At (B, d) each of the batch is charged and answered, with the shapes of its parameters."""
+    at, cost = s.some_at(3, s.d), s.cost()
     e = s.estimator(cost, at, evaluations=s.evaluations(at, 10), key=s.key)
     must(sum(cost.spent.values()) == 3 * e.evaluations, f"3 × {e.evaluations} must be spent, got {cost.spent}")
-    places = [at] if isinstance(at, Tensor) else list(at.parameters.values())
+    own = [at] if isinstance(at, Tensor) else list(at.parameters.values())
     shapes = [tuple(part.shape) for part in parts(e.gradient)]
-    must(shapes == [tuple(p.shape) for p in places], f"the gradient must be shaped like at, got {shapes}")
-    must(e.value is None or e.value.shape == (3,), "value must be (3,) for three problems")
+    must(shapes == [tuple(p.shape) for p in own], f"the gradient must be shaped like at, got {shapes}")
+    must(e.value is None or e.value.shape == (3,), "value must be (3,) for a batch of three")
 
 
-def keeps_problems_apart(s: Subject) -> None:
-    """An estimate for one of B problems changes with its own parameters and not with its neighbours'."""
+def keeps_members_of_a_batch_apart(s: Subject) -> None:
+    """The estimate for one of a batch changes with its own parameters and not with its neighbours'."""
     d = min(s.d, 3)
-    here, there = s.somewhere(3, d), s.somewhere(3, d)
+    here, there = s.some_at(3, d), s.some_at(3, d)
     leaf(there)[1] *= 0.4
     evaluations = s.evaluations(here, 8)
     a, b = (
         parts(s.estimator(s.cost(), at, evaluations=evaluations, key=s.key).gradient)[0].reshape(3, -1)
         for at in (here, there)
     )
-    must(torch.allclose(a[[0, 2]], b[[0, 2]], rtol=1e-12, atol=1e-12), "a problem must not feel its neighbours")
-    must(bool((a[1] - b[1]).abs().max() > 1e-3), "a problem must feel its own parameters")
+    must(torch.allclose(a[[0, 2]], b[[0, 2]], rtol=1e-12, atol=1e-12), "one of a batch must not feel its neighbours")
+    must(bool((a[1] - b[1]).abs().max() > 1e-3), "each must feel its own parameters")
 
 
 def touches_nothing(s: Subject) -> None:
     """Arguments, their requires_grad, global random states and torch's modes are left alone; results are detached."""
-    at = s.somewhere(s.d)
+    at = s.some_at(s.d)
     parameter = leaf(at).requires_grad_()
     before, copy, grad_mode = _global_state(), parameter.detach().clone(), torch.is_grad_enabled()
-    e = s.estimator(s.cost(), at, evaluations=s.evaluations(at, 9), key=s.key, rows=True)
+    e = s.estimator(s.cost(), at, evaluations=s.evaluations(at, 9), key=s.key, per_unit=True)
     must(_global_state() == before, "global random states must be left as they were")
     must(torch.equal(parameter.detach(), copy), "at must not be changed")
     must(parameter.requires_grad and parameter.grad is None, "requires_grad and grad of at must be left as they were")
     must(torch.is_grad_enabled() == grad_mode, "torch's gradient mode must be left as it was")
-    results = [*parts(e.gradient), *parts(e.standard_error), *parts(e.rows), *parts(e.value)]
+    results = [*parts(e.gradient), *parts(e.standard_error), *parts(e.per_unit), *parts(e.value)]
     must(not any(part.requires_grad for part in results), "what comes back must be detached")
 
 
@@ -199,7 +199,7 @@ def follows_dtype(s: Subject) -> None:
     """The dtype of what comes back is that of the parameters, and single precision agrees with double on the whole."""
     found = []
     for dtype in (torch.float32, torch.float64):
-        at = s.somewhere(s.d, dtype=dtype)
+        at = s.some_at(s.d, dtype=dtype)
         e = s.estimator(s.cost(smooth), at, evaluations=s.evaluations(at, 9), key=s.key)
         got = {part.dtype for part in (*parts(e.gradient), *parts(e.standard_error))}
         must(got == {dtype}, f"{dtype} parameters must give {dtype} estimates, got {got}")
@@ -214,7 +214,7 @@ def follows_its_key(s: Subject) -> None:
     def noisy(x: Tensor, seeds: Tensor) -> Tensor:
         return function(x) + (seeds % 1000).to(x) / 1000 * (x * x).sum(-1)
 
-    at, keys = s.somewhere(s.d), (s.key, s.key, s.key.child("other"))
+    at, keys = s.some_at(s.d), (s.key, s.key, s.key.child("other"))
     a, b, other = (
         s.estimator(s.cost(noisy, seeded=True), at, evaluations=s.evaluations(at, 9), key=key).gradient for key in keys
     )
@@ -224,7 +224,7 @@ def follows_its_key(s: Subject) -> None:
 
 def stops_at_nan(s: Subject) -> None:
     """A cost that is not a number ends the estimate with an error, and is not averaged in or left out."""
-    function, at = s.function(), s.somewhere(s.d)
+    function, at = s.function(), s.some_at(s.d)
     with refusal(FloatingPointError, "", "a cost of NaN"):
         cost = s.cost(lambda x: function(x) * torch.nan)
         s.estimator(cost, at, evaluations=s.evaluations(at, 9), key=s.key)
@@ -235,8 +235,8 @@ def pickles_queries(s: Subject) -> None:
     at, evaluations = s.long()
     query = s.estimator.ask(at, evaluations, s.key)
     parcel = pickle.dumps(query)
-    places = [at] if isinstance(at, Tensor) else at.parameters.values()
-    size = sum(place.untyped_storage().nbytes() for place in places)
+    own = [at] if isinstance(at, Tensor) else at.parameters.values()
+    size = sum(part.untyped_storage().nbytes() for part in own)
     must(len(parcel) < size + 8_000, f"a query must be small beside its parameters ({size} bytes), got {len(parcel)}")
     copy, values = pickle.loads(parcel), answer(s.cost(), query)
     a, b = s.estimator.tell(query, values), copy.estimator.tell(copy, values)
@@ -245,7 +245,7 @@ def pickles_queries(s: Subject) -> None:
 
 def refuses_wrong_values(s: Subject) -> None:
     """Values of another number, and ones that are not finite, are refused by `tell`, which says where."""
-    at = s.somewhere(s.d)
+    at = s.some_at(s.d)
     query = s.estimator.ask(at, s.evaluations(at, 6), s.key)
     values = answer(s.cost(), query)
     part, *more = values if isinstance(values, tuple) else (values,)
@@ -263,7 +263,7 @@ def refuses_wrong_values(s: Subject) -> None:
 
 def is_sure_of_nothing_alone(s: Subject) -> None:
     """Of a single unit there is no standard error; of several there is one for each component, and it is finite."""
-    at = s.somewhere(s.d)
+    at = s.some_at(s.d)
     for evaluations in (s.estimator.minimum(at), s.evaluations(at, 60)):
         query = s.estimator.ask(at, evaluations, s.key)
         e = s.estimator(s.cost(), at, evaluations=evaluations, key=s.key)
@@ -278,10 +278,10 @@ def is_sure_of_nothing_alone(s: Subject) -> None:
 
 def refuses_wrong_arguments(s: Subject) -> None:
     """A cost that is not a `Cost`, and parameters of another shape or kind, are refused by name."""
-    at, function = s.somewhere(s.d), s.function()
+    at, function = s.some_at(s.d), s.function()
     with refusal(TypeError, "cost must be a Cost", "a plain function for a cost"):
         s.estimator(function, at, evaluations=s.evaluations(at, 6), key=s.key)  # type: ignore[arg-type]
-    if s._place is not parameters:
+    if s._make_at is not parameters:
         return
     for x in (torch.zeros(0), torch.zeros(2, 2, 2), torch.tensor(1.0)):
         with refusal(ValueError, r"\w+: at must be \(d,\) or \(B, d\)", f"at of shape {tuple(x.shape)}"):
@@ -310,8 +310,8 @@ MECHANICS: dict[str, Callable[[Subject], None]] = {
     "ask and tell": tells_what_it_calls,
     "spending": spends_what_it_says,
     "reservation": reserves_first,
-    "many problems": answers_many_problems,
-    "problems apart": keeps_problems_apart,
+    "batch": answers_a_batch,
+    "batch members apart": keeps_members_of_a_batch_apart,
     "nothing touched": touches_nothing,
     "dtype": follows_dtype,
     "key": follows_its_key,

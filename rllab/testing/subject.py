@@ -1,4 +1,4 @@
-"""Subject: an estimator under test, where it is asked, about which costs."""
+"""Subject: an estimator under test, what it is asked at, about which costs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from rllab.estimators.query import Query
 from rllab.keys import Key
 from rllab.problems import BooleanQuadratic, CategoricalPayoffs, Problem, Quadratic
 
-Place = Callable[[Tensor], Any]
+MakeAt = Callable[[Tensor], Any]
 
 _MOST_NUMBERS = 1 << 22  # of one query here: evaluations × d
 _SIZES = [(d, m) for d in (7, 15, 20, 300, 420, 600, 2_000, 100_000) for m in (11, 1_300)]
@@ -77,7 +77,7 @@ def choice(x: Tensor) -> Categorical:
     return Categorical(x.unsqueeze(-2))
 
 
-_PLACES: dict[str, Place] = {
+_KINDS: dict[str, MakeAt] = {
     "parameters": parameters,
     "Gaussian": gaussian,
     "Bernoulli": Bernoulli,
@@ -90,23 +90,23 @@ _PLACES: dict[str, Place] = {
 }
 
 
-def accepted_places(estimator: Estimator) -> dict[str, Place]:
-    """Return where an estimator can be asked, by name, each as a function of a tensor (…, d)."""
+def accepted_kinds(estimator: Estimator) -> dict[str, MakeAt]:
+    """Return the kinds of `at` that an estimator accepts, by name, each as a function of a tensor (…, d)."""
     accepted = {}
-    for name, place in _PLACES.items():
+    for name, make_at in _KINDS.items():
         try:
-            estimator.minimum(place(torch.zeros(3, dtype=torch.float64)))
+            estimator.minimum(make_at(torch.zeros(3, dtype=torch.float64)))
         except TypeError:
             continue
-        accepted[name] = place
+        accepted[name] = make_at
     return accepted
 
 
-def default_problem(place: Any) -> Problem:
-    """Return the problem of known gradient on which an estimator at such a place is measured, unless told."""
-    if isinstance(place, Bernoulli):
+def default_problem(at: Any) -> Problem:
+    """Return the problem of known gradient on which an estimator at such a kind of `at` is measured by default."""
+    if isinstance(at, Bernoulli):
         return BooleanQuadratic((0.6, 0.2, 0.48), 0.3, dimension=3)
-    if isinstance(place, Categorical):
+    if isinstance(at, Categorical):
         return CategoricalPayoffs()
     curvature = ((2.0, 0.6, -0.3), (0.6, -0.5, 0.9), (-0.3, 0.9, 0.7))
     return Quadratic(curvature, (0.7, -1.3, 0.4), dimension=3, offset=3.1)
@@ -117,9 +117,9 @@ class Subject:
     """An estimator under test.
 
     Args:
-        place: makes, of a tensor (…, d), the `at` it is asked at; None for the first kind it accepts.
+        make_at: makes, of a tensor (…, d), the `at` it is asked at; None for the first kind it accepts.
         problem: on which what it claims is measured; None for one of the lab.
-        at: where; None for some asymmetric place.
+        at: where; None for some asymmetric one.
         key: of all draws.
         scales: whether an estimate of 4f is four times that of f; not so with a fixed baseline. None for what the
             target says: gradients, smoothed ones and expectations do, a surrogate of the cost need not.
@@ -128,7 +128,7 @@ class Subject:
     """
 
     estimator: Estimator
-    place: Place | None = None
+    make_at: MakeAt | None = None
     problem: Problem | None = None
     at: Any = None
     key: Key = field(default_factory=lambda: Key(0))
@@ -141,32 +141,32 @@ class Subject:
         return type(self.estimator).__name__
 
     @cached_property
-    def _place(self) -> Place:
-        if self.place is not None:
-            return self.place
-        if not (places := accepted_places(self.estimator)):
+    def _make_at(self) -> MakeAt:
+        if self.make_at is not None:
+            return self.make_at
+        if not (kinds := accepted_kinds(self.estimator)):
             raise AssertionError(f"{self.name} accepts neither parameters nor any distribution of the lab")
-        return next(iter(places.values()))
+        return next(iter(kinds.values()))
 
-    def somewhere(self, *shape: int, dtype: torch.dtype = torch.float64) -> Any:
+    def some_at(self, *shape: int, dtype: torch.dtype = torch.float64) -> Any:
         """Return parameters, or a distribution, of a shape (d,) or (B, d)."""
         # x_i = 3 t_i^1.3 − 0.97, t from 0 to 1: no two differences are equal, so that sums of bits' logits do not tie
         t = torch.linspace(0, 1, math.prod(shape), dtype=torch.float64)
-        return self._place((3 * t**1.3 - 0.97).to(dtype).reshape(shape))
+        return self._make_at((3 * t**1.3 - 0.97).to(dtype).reshape(shape))
 
     @cached_property
     def d(self) -> int:
         """A dimension at which the estimator is cheap."""
-        affordable = (d for d in (5, 4, 3, 2) if self.estimator.minimum(self.somewhere(d)) <= 5_000)
+        affordable = (d for d in (5, 4, 3, 2) if self.estimator.minimum(self.some_at(d)) <= 5_000)
         return next(affordable, 1)
 
     def evaluations(self, at: Any, wanted: int) -> int:
         return max(wanted, 2 * self.estimator.minimum(at))  # more than one unit, for those that can
 
-    def long(self, *problems: int) -> tuple[Any, int]:
-        """Return a place and a number of evaluations at which a query has many blocks, if there is one."""
+    def long(self, *batch: int) -> tuple[Any, int]:
+        """Return an `at` and a number of evaluations at which a query has many blocks, if there is one."""
         for d, wanted in _SIZES:
-            at = self.somewhere(*problems, d)
+            at = self.some_at(*batch, d)
             try:
                 evaluations = self.evaluations(at, wanted)
                 few = evaluations * d <= _MOST_NUMBERS
@@ -174,7 +174,7 @@ class Subject:
                     return at, evaluations
             except ValueError:  # too many parameters for it
                 continue
-        at = self.somewhere(*problems, self.d)
+        at = self.some_at(*batch, self.d)
         return at, self.evaluations(at, 11)
 
     def function(self, *, smooth_only: bool = False) -> Callable[[Tensor], Tensor]:
@@ -182,7 +182,7 @@ class Subject:
         return smooth if smooth_only or "complex" in self.estimator.needs else bumpy
 
     def cost(self, function: Callable[..., Tensor] | None = None, **arguments: Any) -> Cost:
-        """Return a function, that above unless told, as a cost the estimator can be asked about."""
+        """Return a function, by default that above, as a cost the estimator can be asked about."""
         return Cost(function or self.function(), relaxed="relaxed" in self.estimator.needs, **arguments)
 
 

@@ -21,8 +21,13 @@ from tests.proofs.toy_environments import CHOICE, DRIFT, LOG
 KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
 SMALL = {
     "Evolution": {"population": 4},
-    "Reinforce": {"batch": 4},
-    "TD3": {"warmup": 40, "batch": 16, "critic_hidden": (8,), "capacity": 150},  # the ring is full before the end
+    "Reinforce": {"episodes": 4},
+    "TD3": {
+        "learning_starts": 40,
+        "batch_size": 16,
+        "critic_hidden": (8,),
+        "buffer_size": 150,
+    },  # the ring is full before the end
 }
 STEPS = 400
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -56,7 +61,7 @@ def test_evaluation_is_the_same_episodes_whoever_asks_and_however_many(kind):
     assert len(three.returns) == 3
     np.testing.assert_array_equal(five.lengths, agent.evaluate(5, environment_arguments={}).lengths)
     capped = agent.evaluate(5, environment_arguments={"cap": 2})
-    assert (capped.lengths <= 2).all() and agent.steps == agent.episodes == agent.seconds == 0
+    assert (capped.lengths <= 2).all() and agent.spent.steps == agent.spent.episodes == agent.spent.seconds == 0
 
 
 @every
@@ -76,12 +81,12 @@ def test_steps_are_those_taken_and_never_more_than_asked(kind, steps):
     agent = make(kind)
     LOG.clear()
     for asked in (steps, 2 * steps):
-        before = agent.steps
+        before = agent.spent.steps
         rows = agent.learn(asked)
-        assert agent.steps == LOG.steps
-        assert asked - 4 < agent.steps - before <= asked  # SMALL plays four episodes side by side at most
-        assert rows[-1]["steps"] == agent.steps
-    assert agent.episodes >= len(LOG.ends)
+        assert agent.spent.steps == LOG.steps
+        assert asked - 4 < agent.spent.steps - before <= asked  # SMALL plays four episodes side by side at most
+        assert rows[-1]["steps"] == agent.spent.steps
+    assert agent.spent.episodes >= len(LOG.ends)
 
 
 @every
@@ -91,8 +96,8 @@ def test_rows_say_what_was_spent_in_all(kind):
     assert all(set(row) == set(rows[0]) for row in rows)
     for name in ("steps", "seconds", "cpu_seconds", "episodes", "updates"):
         column = [row[name] for row in rows]
-        assert column == sorted(column) and column[0] >= 0 and column[-1] == getattr(agent, name)
-    assert agent.updates > 0 and rows[-1]["seconds"] > 0
+        assert column == sorted(column) and column[0] >= 0 and column[-1] == getattr(agent.spent, name)
+    assert agent.spent.updates > 0 and rows[-1]["seconds"] > 0
     assert any(row["return"] is not None for row in rows)
 
 
@@ -105,7 +110,7 @@ def test_the_clock_stands_still_between_rows(kind, monkeypatch):
         now[0] += 100.0
     monkeypatch.setattr("time.perf_counter", lambda: now.__setitem__(0, now[0] + 1) or now[0])
     assert len(agent.learn(10**6, seconds=3.5)) == 4  # each iteration takes a second of this clock
-    assert agent.seconds == 4.0
+    assert agent.spent.seconds == 4.0
 
 
 @every
@@ -216,12 +221,12 @@ def test_wrong_arguments_are_named_with_the_agent(kind, arguments, message):
 @every
 def test_nothing_can_be_learned_or_judged_from_no_steps(kind):
     agent = make(kind)
-    for wrong in ({"check": 0}, {"steps": -5}, {"steps": 10, "seconds": 0.0}, {"steps": float("nan")}):
+    for wrong in ({"steps": 0}, {"steps": -5}, {"steps": 10, "seconds": 0.0}, {"steps": float("nan")}):
         with pytest.raises(ValueError, match=f"{kind.__name__}: steps and seconds must be positive, got"):
             agent.learn(**wrong)
-    with pytest.raises(ValueError, match=f"{kind.__name__}: episodes must be >= 1, got 0"):
+    with pytest.raises(ValueError, match=f"{kind.__name__}: episodes must be an integer >= 1, got 0"):
         agent.evaluate(0)
-    assert agent.steps == 0
+    assert agent.spent.steps == 0
 
 
 def test_every_agent_has_an_example_here():

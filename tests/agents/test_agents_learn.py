@@ -15,21 +15,21 @@ pytestmark = pytest.mark.slow
 def untrained_and_trained(agent, steps):
     before = agent.evaluate(20).returns.mean()
     agent.learn(steps)
-    assert agent.steps <= steps
+    assert agent.spent.steps <= steps
     return before, agent.evaluate(20).returns.mean()
 
 
 def test_td3_swings_up_the_pendulum():
     # 24 seeds, 100–123, mean return of 20 episodes: −528 the worst, −181 to −167 the others.
     # Untrained: −1261 to −1186 (20 seeds).
-    agent = TD3("Pendulum-v1", seed=0, lr=2e-3, discount=0.97, tau=0.01)
+    agent = TD3("Pendulum-v1", seed=0, lr=2e-3, gamma=0.97, tau=0.01)
     before, after = untrained_and_trained(agent, 5_500)
     assert before < -1_100 and after > -700
 
 
 def test_reinforce_balances_the_cart_pole():
     # 28 seeds, 100–127, mean return of 20 episodes: 489 to 500, the most there is. Untrained: 9 to 500, as luck has it.
-    agent = Reinforce("CartPole-v1", seed=0, hidden=(32,), lr=0.02, batch=16)
+    agent = Reinforce("CartPole-v1", seed=0, hidden=(32,), lr=0.02, episodes=16)
     before, after = untrained_and_trained(agent, 120_000)
     assert before < 200 and after > 400
 

@@ -6,7 +6,7 @@ import torch
 
 from rllab.agents import Evolution
 from rllab.agents.evolution import _Population
-from rllab.agents.rollouts import make_rows, rollout
+from rllab.agents.rollouts import make_environments, rollout
 from rllab.estimators import GaussianSmoothing, ScoreFunction
 from tests.proofs.agents import prove_evolution_steps_along_the_estimate
 from tests.proofs.toy_environments import DRIFT, LOG
@@ -22,8 +22,8 @@ def test_another_estimator_is_another_agent():
         agent = Evolution(DRIFT, hidden=(4,), population=9, estimator=GaussianSmoothing(0.2, form))
         LOG.clear()
         agent._iterate(10**6)
-        assert agent.episodes == len(LOG.seeds)
-        return agent.episodes, len(set(LOG.seeds)), agent.weights.tolist()
+        assert agent.spent.episodes == len(LOG.seeds)
+        return agent.spent.episodes, len(set(LOG.seeds)), agent.weights.tolist()
 
     forms = {form: learned(form) for form in ("antithetic", "forward", "one-point")}
     # pairs share a seed, the forward form shares one among all points, one-point answers stand alone
@@ -52,7 +52,7 @@ def test_dropping_the_weights_of_ended_episodes_changes_no_action(environment, k
         sizes.add(len(dropping.points))
         return actions
 
-    assert rollout(make_rows("Test", environment, 40, arguments), act, list(range(40))).complete
+    assert rollout(make_environments("Test", environment, 40, arguments), act, list(range(40))).complete
     assert len(sizes) > 3 and max(sizes) == 40  # it did drop, several times
     for o, live, actions in seen:
         inputs = agent.policy.inputs(o)
@@ -67,8 +67,8 @@ def test_a_generation_that_does_not_fit_is_paid_for_and_not_used():
     LOG.clear()
     before = agent.weights.clone()
     rows = agent.learn(20)
-    assert torch.equal(agent.weights, before) and agent.updates == 0
-    assert agent.steps == LOG.steps == 16
+    assert torch.equal(agent.weights, before) and agent.spent.updates == 0
+    assert agent.spent.steps == LOG.steps == 16
     assert rows[-1]["return"] is None and rows[-1]["steps"] == 16
 
 
@@ -79,5 +79,5 @@ def test_its_errors_name_it():
         ValueError, match="Evolution: estimator must be an Estimator that perturbs parameters, got 'es'"
     ):
         Evolution(DRIFT, estimator="es")
-    with pytest.raises(ValueError, match="Evolution: population must be at least 2, got 1"):
+    with pytest.raises(ValueError, match="Evolution: population must be an integer >= 2, got 1"):
         Evolution(DRIFT, population=1)

@@ -1,4 +1,4 @@
-"""Reinforce: unbiased over all outcomes of a batch, scores and costs-to-go as their definitions say."""
+"""Reinforce: unbiased over all outcomes of an update, scores and costs-to-go as their definitions say."""
 
 import pytest
 import torch
@@ -15,34 +15,34 @@ def test_its_mean_over_all_outcomes_is_the_exact_gradient(baseline):
     prove_reinforce_is_unbiased(Reinforce, baseline=baseline)
 
 
-def test_with_the_mean_of_the_whole_batch_as_baseline_it_is_short_by_one_part_in_the_batch():
+def test_with_the_mean_of_all_episodes_as_baseline_it_is_short_by_one_part_in_their_number():
     prove_reinforce_is_unbiased(Reinforce, factor=1 - 1 / K, baseline="mean")
 
 
-@pytest.mark.parametrize("discount", (0.6, 1.0))
-def test_one_outcome_is_scored_as_by_hand(discount):
-    prove_reinforce_discounts(Reinforce, discount)
+@pytest.mark.parametrize("gamma", (0.6, 1.0))
+def test_one_outcome_is_scored_as_by_hand(gamma):
+    prove_reinforce_discounts(Reinforce, gamma)
 
 
-@pytest.mark.parametrize("discount", (1.0, 0.9, 0.25))
-def test_cost_to_go_is_its_definition(discount):
+@pytest.mark.parametrize("gamma", (1.0, 0.9, 0.25))
+def test_cost_to_go_is_its_definition(gamma):
     c = torch.randn(3, 6, dtype=torch.float64, generator=Key(0).generator())
     expected = torch.zeros_like(c)
     for t in range(6):
         for later in range(t, 6):
-            expected[:, t] += discount ** (later - t) * c[:, later]
-    torch.testing.assert_close(cost_to_go(c, discount), expected, rtol=1e-12, atol=1e-12)
+            expected[:, t] += gamma ** (later - t) * c[:, later]
+    torch.testing.assert_close(cost_to_go(c, gamma), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_log_probabilities_of_discrete_actions_are_those_of_torch():
-    agent = Reinforce(CHOICE, hidden=(4,), batch=2)
+    agent = Reinforce(CHOICE, hidden=(4,), episodes=2)
     inputs, actions = torch.randn(8, 3, generator=Key(1).generator()), torch.arange(8) % 3
     expected = torch.distributions.Categorical(logits=agent.policy(agent.weights, inputs)).log_prob(actions)
     torch.testing.assert_close(agent.log_probability(inputs, actions), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_log_probabilities_of_a_box_are_those_of_torch_up_to_a_constant():
-    agent = Reinforce("rllab_envs:rllab/BicycleBalance-v0", hidden=(4,), batch=2, std=0.3)
+    agent = Reinforce("rllab_envs:rllab/BicycleBalance-v0", hidden=(4,), episodes=2, std=0.3)
     with torch.no_grad():
         agent.log_std += torch.tensor([0.2, -0.5])
     inputs = torch.randn(8, 4, generator=Key(2).generator())
@@ -60,7 +60,7 @@ def test_log_probabilities_of_a_box_are_those_of_torch_up_to_a_constant():
 
 def test_actions_are_drawn_from_the_probabilities_that_are_scored():
     n = 40_000
-    agent = Reinforce(CHOICE, hidden=(4,), batch=2)
+    agent = Reinforce(CHOICE, hidden=(4,), episodes=2)
     with torch.no_grad():
         agent.weights.copy_(torch.randn(agent.policy.size, generator=Key(4).generator()))
     inputs = torch.tensor([[0.0, 1.0, 0.0]])
@@ -69,7 +69,7 @@ def test_actions_are_drawn_from_the_probabilities_that_are_scored():
     share = torch.bincount(drawn, minlength=3) / n
     assert ((share - p).abs() < 6.5 * (p * (1 - p) / n).sqrt()).all()  # three two-sided tests at 8e-11
 
-    agent = Reinforce(DRIFT, hidden=(4,), batch=2, std=0.3)
+    agent = Reinforce(DRIFT, hidden=(4,), episodes=2, std=0.3)
     inputs = torch.tensor([[0.5, 1.0]])
     drawn = agent.draw(agent.weights, inputs.expand(n, -1), Key(6).generator())
     mean = agent.policy(agent.weights, inputs).item()
@@ -78,7 +78,7 @@ def test_actions_are_drawn_from_the_probabilities_that_are_scored():
 
 
 def test_what_reaches_the_environment_lies_in_its_box_and_the_score_is_of_what_was_drawn():
-    agent = Reinforce(DRIFT, hidden=(), batch=8, std=3.0)
+    agent = Reinforce(DRIFT, hidden=(), episodes=8, std=3.0)
     LOG.clear()
     agent.learn(500)
     taken = torch.tensor([float(a[0]) for a in LOG.actions])
@@ -87,19 +87,19 @@ def test_what_reaches_the_environment_lies_in_its_box_and_the_score_is_of_what_w
 
 
 def test_an_iteration_that_does_not_fit_is_paid_for_and_not_used():
-    agent = Reinforce(DRIFT, hidden=(), batch=8)
+    agent = Reinforce(DRIFT, hidden=(), episodes=8)
     LOG.clear()
     before = agent.weights.clone()
     assert agent.learn(20)[-1]["return"] is None
-    assert torch.equal(agent.weights, before) and agent.updates == 0
-    assert agent.steps == LOG.steps == 16
+    assert torch.equal(agent.weights, before) and agent.spent.updates == 0
+    assert agent.spent.steps == LOG.steps == 16
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"batch": 1}, "batch must be >= 2, got 1"),
-        ({"discount": 1.1}, r"discount must be in \(0, 1\], got 1.1"),
+        ({"episodes": 1}, "episodes must be an integer >= 2, got 1"),
+        ({"gamma": 1.1}, r"gamma must be in \(0, 1\], got 1.1"),
         ({"baseline": "median"}, "baseline must be None, a finite number or one of .* got 'median'"),
         ({"std": 0.0}, "std must be positive and finite, got 0.0"),
     ],

@@ -1,10 +1,10 @@
-"""Rollouts: every row one episode under its own seed, paid for to the step, the same however rows are run."""
+"""Rollouts: every environment plays one episode under its own seed, paid for to the step, however it is run."""
 
 import gymnasium
 import numpy as np
 import pytest
 
-from rllab.agents.rollouts import _NativeRows, _SingleRows, make_environment, make_rows, rollout
+from rllab.agents.rollouts import _SingleEnvironments, _VectorEnvironments, make_environment, make_environments, rollout
 from tests.proofs.toy_environments import DRIFT, LOG
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
@@ -12,12 +12,12 @@ SEEDS = [11, 12, 13, 14, 12, 16, 17]
 
 
 def wobbling(k):
-    """Actions (m, k) that depend on row and observation; elementwise, so that no sum depends on how many rows live."""
+    """Actions (m, k) that depend on environment and observation; elementwise: no sum depends on how many are alive."""
     gains = np.random.default_rng(0).normal(size=(len(SEEDS), k))
     return lambda o, live: np.clip(gains[live] * np.tanh(3 * o[:, :1]) - o[:, 1:2], -1, 1).astype(np.float32)
 
 
-def history(rows, seeds, act, **options):
+def history(environments, seeds, act, **options):
     """Play; also return what `act` and `watch` were given in every round."""
     seen = []
 
@@ -26,18 +26,18 @@ def history(rows, seeds, act, **options):
         return act(o, live)
 
     played = rollout(
-        rows, watched, seeds, watch=lambda live, rewards: seen[-1].extend((live, rewards.copy())), **options
+        environments, watched, seeds, watch=lambda live, rewards: seen[-1].extend((live, rewards.copy())), **options
     )
     return played, seen
 
 
 @pytest.mark.parametrize("variant", ("author", "ernst"))
-def test_the_bicycles_own_rows_are_single_bicycles_number_for_number(variant):
+def test_the_bicycles_vector_form_is_single_bicycles_number_for_number(variant):
     arguments = {"variant": variant, "cap": 400}
-    native = make_rows("Test", BICYCLE, len(SEEDS), arguments)
-    single = _SingleRows("Test", BICYCLE, len(SEEDS), arguments)
-    assert isinstance(native, _NativeRows)
-    for _ in range(2):  # the second time over rows that have ended
+    native = make_environments("Test", BICYCLE, len(SEEDS), arguments)
+    single = _SingleEnvironments("Test", BICYCLE, len(SEEDS), arguments)
+    assert isinstance(native, _VectorEnvironments)
+    for _ in range(2):  # the second time after all have ended
         (a, left), (b, right) = history(native, SEEDS, wobbling(2)), history(single, SEEDS, wobbling(2))
         np.testing.assert_array_equal(a.returns, b.returns)
         np.testing.assert_array_equal(a.lengths, b.lengths)
@@ -45,12 +45,12 @@ def test_the_bicycles_own_rows_are_single_bicycles_number_for_number(variant):
         for one, other in zip(left, right, strict=True):
             for x, y in zip(one, other, strict=True):
                 np.testing.assert_array_equal(x, y)
-    assert len(set(a.lengths)) > 2  # rows ended at different times
+    assert len(set(a.lengths)) > 2  # they ended at different times
 
 
-def test_a_vector_form_that_resets_rows_by_itself_is_not_used():
+def test_a_vector_form_that_resets_by_itself_is_not_used():
     assert gymnasium.spec("CartPole-v1").vector_entry_point is not None
-    assert isinstance(make_rows("Test", "CartPole-v1", 2, {}), _SingleRows)
+    assert isinstance(make_environments("Test", "CartPole-v1", 2, {}), _SingleEnvironments)
 
 
 @pytest.mark.parametrize(("environment", "k"), ((BICYCLE, 2), (DRIFT, 1)))
@@ -58,7 +58,7 @@ def test_equal_seeds_meet_equal_noise_and_others_do_not(environment, k):
     def same(o, live):
         return np.tile(np.tanh(o[:, :1]), k).astype(np.float32)
 
-    played, seen = history(make_rows("Test", environment, len(SEEDS), {}), SEEDS, same)
+    played, seen = history(make_environments("Test", environment, len(SEEDS), {}), SEEDS, same)
     twins = [i for i, seed in enumerate(SEEDS) if seed == 12]
     assert played.lengths[twins[0]] == played.lengths[twins[1]]
     assert played.returns[twins[0]] == played.returns[twins[1]]
@@ -67,19 +67,19 @@ def test_equal_seeds_meet_equal_noise_and_others_do_not(environment, k):
 
 
 @pytest.mark.parametrize(("environment", "k"), ((BICYCLE, 2), (DRIFT, 1)))
-def test_a_row_is_what_it_would_be_alone(environment, k):
+def test_an_environment_is_what_it_would_be_alone(environment, k):
     act = wobbling(k)
-    together = rollout(make_rows("Test", environment, len(SEEDS), {}), act, SEEDS)
+    together = rollout(make_environments("Test", environment, len(SEEDS), {}), act, SEEDS)
     assert len(set(together.lengths)) > 2
-    one = make_rows("Test", environment, 1, {})
+    one = make_environments("Test", environment, 1, {})
     for i, seed in enumerate(SEEDS):
         alone = rollout(one, lambda o, live, i=i: act(o, live + i), [seed])
         assert (alone.returns[0], alone.lengths[0]) == (together.returns[i], together.lengths[i])
 
 
-def test_steps_are_counted_as_taken_and_rows_that_ended_are_left_alone():
+def test_steps_are_counted_as_taken_and_those_that_ended_are_left_alone():
     LOG.clear()  # the environment raises if it is stepped after its end
-    played, seen = history(make_rows("Test", DRIFT, len(SEEDS), {}), SEEDS, wobbling(1))
+    played, seen = history(make_environments("Test", DRIFT, len(SEEDS), {}), SEEDS, wobbling(1))
     assert played.complete
     assert played.steps == played.lengths.sum() == LOG.steps
     assert LOG.seeds == SEEDS and len(LOG.ends) == len(SEEDS)
@@ -92,11 +92,11 @@ def test_steps_are_counted_as_taken_and_rows_that_ended_are_left_alone():
 
 
 def test_the_step_limit_is_never_exceeded():
-    rows, act = make_rows("Test", DRIFT, len(SEEDS), {}), wobbling(1)
-    whole = rollout(rows, act, SEEDS)
+    environments, act = make_environments("Test", DRIFT, len(SEEDS), {}), wobbling(1)
+    whole = rollout(environments, act, SEEDS)
     for limit in range(whole.steps + 2):
         LOG.clear()
-        played = rollout(rows, act, SEEDS, limit=limit)
+        played = rollout(environments, act, SEEDS, limit=limit)
         assert played.steps == LOG.steps == played.lengths.sum() <= limit
         assert played.complete == (limit >= whole.steps)
         assert limit - played.steps < len(SEEDS) or played.complete
@@ -111,4 +111,4 @@ def test_an_environment_that_cannot_be_made_is_named(environment, arguments):
     with pytest.raises(ValueError, match=f"Somebody: environment must be .*{environment}"):
         make_environment("Somebody", environment, arguments)
     with pytest.raises(ValueError, match=f"Somebody: environment must be .*{environment}"):
-        make_rows("Somebody", environment, 2, arguments)
+        make_environments("Somebody", environment, 2, arguments)

@@ -28,13 +28,13 @@ def test_only_termination_stops_the_bootstrap_a_time_limit_does_not():
 def test_the_larger_of_two_costs_is_believed():
     agent = td3_agent(TD3)
     batch, smoothing = random_batch(400, 0)
-    agent.targets[1].normal_(generator=torch.Generator().manual_seed(4))
-    agent.targets[1][:, -1] = 0  # without their last biases each of the two is the larger somewhere
+    agent.critics.targets.normal_(generator=torch.Generator().manual_seed(4))
+    agent.critics.targets[:, -1] = 0  # without their last biases each of the two is the larger somewhere
     both = []
     for i in (0, 1):
         only = td3_agent(TD3)
-        only.targets[0].copy_(agent.targets[0])
-        only.targets[1].copy_(agent.targets[1][i].expand(2, -1))
+        only.actor.targets.copy_(agent.actor.targets)
+        only.critics.targets.copy_(agent.critics.targets[i].expand(2, -1))
         both.append(only.target(batch, smoothing))
     torch.testing.assert_close(agent.target(batch, smoothing), torch.maximum(*both))
     going = batch.terminated == 0
@@ -42,7 +42,7 @@ def test_the_larger_of_two_costs_is_believed():
 
 
 def test_target_noise_is_clipped_and_actions_stay_in_the_box():
-    agent = td3_agent(TD3, target_noise=0.2, target_clip=0.5)
+    agent = td3_agent(TD3, target_policy_noise=0.2, target_noise_clip=0.5)
     batch, _ = random_batch(6, 1)
     edge = 0.5 / 0.2
 
@@ -53,7 +53,7 @@ def test_target_noise_is_clipped_and_actions_stay_in_the_box():
     assert torch.equal(y(edge), y(edge + 3)) and torch.equal(y(-edge), y(-edge - 3))
     assert not torch.equal(y(edge), y(-edge))
     with torch.no_grad():
-        agent.targets[0].view(-1)[-1] = 20.0  # the actor's last bias: tanh saturates at 1
+        agent.actor.targets[-1] = 20.0  # the actor's last bias: tanh saturates at 1
     assert torch.equal(y(0.0), y(2.0)) and not torch.equal(y(0.0), y(-2.0))
 
 
@@ -62,18 +62,18 @@ def test_the_actors_gradient_is_the_slope_of_its_cost():
     for i in range(6):  # off its first weights
         agent.update(*random_batch(12, i))
     o = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
-    weights, critics = agent.weights.tolist(), agent.critics.tolist()
-    steps = agent.steps
+    weights, critics = agent.weights.tolist(), agent.critics.weights.tolist()
+    steps = agent.spent.steps
     estimate = agent.actor_gradient(o)
-    assert (agent.weights.tolist(), agent.critics.tolist(), agent.steps) == (weights, critics, steps)
+    assert (agent.weights.tolist(), agent.critics.weights.tolist(), agent.spent.steps) == (weights, critics, steps)
     assert (estimate.target.kind, estimate.evaluations, estimate.standard_error) == (Kind.SURROGATE, 0, None)
     assert not estimate.gradient.requires_grad and not estimate.value.requires_grad
 
     scaled = torch.from_numpy(o / np.array([2.0, 0.5])).double()
-    actor, (critic, _) = agent.policy.network, agent.critics.detach().double()
+    actor, (critic, _) = agent.policy.network, agent.critics.weights.double()
 
     def cost(w):
-        return agent.critic(critic, torch.cat((scaled, torch.tanh(actor(w, scaled))), 1)).mean()
+        return agent.critics.network(critic, torch.cat((scaled, torch.tanh(actor(w, scaled))), 1)).mean()
 
     w, h = agent.weights.detach().double(), 1e-6
     slopes = torch.stack([(cost(w + h * e) - cost(w - h * e)) / (2 * h) for e in torch.eye(len(w)).double()])
@@ -86,45 +86,45 @@ def test_the_actors_gradient_is_the_slope_of_its_cost():
         agent.actor_gradient(np.zeros((3, 5)))
 
 
-def test_warm_up_steps_are_uniform_and_count():
-    agent = td3_agent(TD3, warmup=600)
+def test_steps_before_learning_starts_are_uniform_and_count():
+    agent = td3_agent(TD3, learning_starts=600)
     LOG.clear()
     agent.learn(600)
-    assert (agent.steps, LOG.steps, agent.critic_updates, agent.updates) == (600, 600, 0, 0)
+    assert (agent.spent.steps, LOG.steps, agent.critic_updates, agent.spent.updates) == (600, 600, 0, 0)
     actions = np.sort([float(a[0]) for a in LOG.actions])
     empirical = np.arange(1, 601) / 600
     distance = np.abs((actions - LOW) / (HIGH - LOW) - empirical).max()
     assert distance < 0.13  # Massart (1990): 2 exp(−2 · 600 · 0.13²) = 3e-9
     agent.learn(31)
-    assert (agent.steps, LOG.steps, agent.critic_updates, agent.updates) == (631, 631, 31, 15)
+    assert (agent.spent.steps, LOG.steps, agent.critic_updates, agent.spent.updates) == (631, 631, 31, 15)
 
 
-def test_critics_begin_at_the_mean_cost_of_a_warm_up_step():
-    agent = td3_agent(TD3, warmup=50)
+def test_critics_begin_at_the_mean_cost_of_a_step_before_learning_starts():
+    agent = td3_agent(TD3, learning_starts=50)
     agent.learn(49)
-    first = [critics.clone() for critics in (agent.critics.detach(), agent.targets[1])]
+    first = [critics.clone() for critics in (agent.critics.weights, agent.critics.targets)]
     agent.learn(1)
     mean = agent.replay.table[:50, 3].mean()  # o (2), a (1), then c
     assert mean > 0.05
-    for before, after in zip(first, (agent.critics.detach(), agent.targets[1]), strict=True):
+    for before, after in zip(first, (agent.critics.weights, agent.critics.targets), strict=True):
         assert torch.equal(before[:, :-1], after[:, :-1])  # the output's bias is the last weight
         torch.testing.assert_close(after[:, -1], mean.expand(2))
 
 
-@pytest.mark.parametrize("delay", (1, 2, 5))
-def test_the_actor_moves_at_every_delayth_update_of_the_critics(delay):
-    agent = td3_agent(TD3, delay=delay)
+@pytest.mark.parametrize("policy_delay", (1, 2, 5))
+def test_the_actor_moves_at_every_nth_update_of_the_critics(policy_delay):
+    agent = td3_agent(TD3, policy_delay=policy_delay)
     moved = []
     for i in range(10):
-        before, slow = agent.weights.tolist(), agent.targets[0].tolist()
+        before, slow = agent.weights.tolist(), agent.actor.targets.tolist()
         agent.update(*random_batch(12, i))
         moved.append(agent.weights.tolist() != before)
-        assert (agent.targets[0].tolist() != slow) == moved[-1]
-    assert moved == [(i + 1) % delay == 0 for i in range(10)]
+        assert (agent.actor.targets.tolist() != slow) == moved[-1]
+    assert moved == [(i + 1) % policy_delay == 0 for i in range(10)]
 
 
-def test_after_warm_up_it_acts_by_its_policy_with_noise_around():
-    agent = td3_agent(TD3, warmup=1, exploration=0.05, lr=1e-12, environment_arguments={"cap": 400})
+def test_once_learning_has_started_it_acts_by_its_policy_with_noise_around():
+    agent = td3_agent(TD3, learning_starts=1, action_noise=0.05, lr=1e-12, environment_arguments={"cap": 400})
     agent.learn(1)
     LOG.clear()
     agent.learn(900)
@@ -140,21 +140,24 @@ def test_after_warm_up_it_acts_by_its_policy_with_noise_around():
 def test_stored_transitions_are_those_that_were_played(monkeypatch):
     monkeypatch.setattr(td3, "BLOCK", 70)
     agent = td3_agent(TD3, observation_scale=(2.0, 0.5), environment_arguments={"cap": 7})
-    played, step = [], agent.env.step
+    played, step = [], agent.collector.env.step
 
     def recorded(action):
         result = step(action)
         played.append((result[0], -result[1], result[2]))
         return result
 
-    agent.env.step = recorded
+    agent.collector.env.step = recorded
     agent.learn(200)
     rows = agent.replay.table[:200].numpy()
     scale = np.array([2.0, 0.5])
     np.testing.assert_allclose(rows[:, 4:6], [following / scale for following, _, _ in played], rtol=1e-6)
     np.testing.assert_allclose(rows[:, 3], [cost for _, cost, _ in played], rtol=1e-6)
     np.testing.assert_array_equal(rows[:, 6], [terminated for _, _, terminated in played])
-    assert agent.episodes == len(LOG.seeds[-agent.episodes :]) and len(set(LOG.seeds[-agent.episodes :])) > 20
+    assert (
+        agent.spent.episodes == len(LOG.seeds[-agent.spent.episodes :])
+        and len(set(LOG.seeds[-agent.spent.episodes :])) > 20
+    )
 
 
 def test_the_replay_keeps_the_last_transitions_and_draws_from_what_it_has():
@@ -170,22 +173,22 @@ def test_the_replay_keeps_the_last_transitions_and_draws_from_what_it_has():
     torch.testing.assert_close(drawn.observations, torch.stack((v, v + 0.1), 1))
     torch.testing.assert_close(drawn.actions, v[:, None] + 0.2)
     torch.testing.assert_close(drawn.costs, v + 0.3)
-    torch.testing.assert_close(drawn.following, torch.stack((v + 0.4, v + 0.5), 1))
+    torch.testing.assert_close(drawn.next_observations, torch.stack((v + 0.4, v + 0.5), 1))
     torch.testing.assert_close(drawn.terminated, 1.0 - v % 2)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"discount": 1.0}, r"discount must be in \(0, 1\) and tau in \(0, 1\], got 1.0"),
-        ({"tau": 1.5}, r"discount must be in \(0, 1\) and tau in \(0, 1\], got 0.99 and 1.5"),
-        ({"delay": 0}, "delay must be positive and finite, got 0"),
-        ({"batch": 0}, "batch must be positive and finite, got 0"),
-        ({"capacity": -1}, "capacity must be positive and finite, got -1"),
-        ({"warmup": 0}, "warmup must be positive and finite, got 0"),
-        ({"exploration": -0.1}, "exploration must be >= 0 and finite, got -0.1"),
-        ({"target_noise": float("nan")}, "target_noise must be >= 0 and finite, got nan"),
-        ({"target_clip": -1.0}, "target_clip must be >= 0 and finite, got -1.0"),
+        ({"gamma": 1.0}, r"gamma must be in \(0, 1\), got 1.0"),
+        ({"tau": 1.5}, r"tau must be in \(0, 1\], got 1.5"),
+        ({"policy_delay": 0}, "policy_delay must be an integer >= 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be an integer >= 1, got 0"),
+        ({"buffer_size": -1}, "buffer_size must be an integer >= 1, got -1"),
+        ({"learning_starts": 0}, "learning_starts must be an integer >= 1, got 0"),
+        ({"action_noise": -0.1}, "action_noise must be >= 0 and finite, got -0.1"),
+        ({"target_policy_noise": float("nan")}, "target_policy_noise must be >= 0 and finite, got nan"),
+        ({"target_noise_clip": -1.0}, "target_noise_clip must be >= 0 and finite, got -1.0"),
         ({"critic_hidden": (4, 0)}, "critic_hidden must be widths >= 1, got"),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_chain_gives_what_a_graph_of_its_modules_gives():
     x, y = states(6, 3, 0), states(6, 4, 1)
     chain, gradient = bp.Chain(modules), torch.zeros_like(graph.weights)
     w, into = ([graph.split(t)[b.name] for b in graph.blocks[:-1]] for t in (graph.weights, gradient))
-    expected = graph.backward(x, y)
+    expected = graph.backward(x, y, variables="x")
     g = chain.backward(2 / 6 * (chain.forward(x, w) - y), into)
     torch.testing.assert_close(g, expected.by_variable["x"], rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(gradient, expected.weights, rtol=1e-12, atol=1e-14)

@@ -35,8 +35,9 @@ def test_a_gradient_through_a_discrete_choice_is_refused_by_name():
         bp.Block("zero_one", bp.ZeroOne(), ("k", "y"), ("C",)),
     ]
     graph = bp.Graph(blocks, {"x": False, "y": True}, output="k", cost="C", key=0)
-    with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 'x'"):
-        graph.backward(torch.zeros(1, 2), torch.tensor([1]))
+    for asked, below in (("x", "'x'"), ((), "its weights")):
+        with pytest.raises(ValueError, match=f"no gradient passes block 'nearest' to {below}"):
+            graph.backward(torch.zeros(1, 2), torch.tensor([1]), variables=asked)
 
 
 def test_a_metric_without_a_gradient_beside_the_cost_is_no_obstacle():
@@ -44,20 +45,21 @@ def test_a_metric_without_a_gradient_beside_the_cost_is_no_obstacle():
     graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
     alone = bp.Graph(blocks[:2], inputs, output="s", cost="C", key=3)
     for engine in ("explicit", "autograd", "differences"):
-        got, expected = graph.backward(X2, Y2, engine=engine), alone.backward(X2, Y2, engine=engine)
+        got = graph.backward(X2, Y2, variables=graph.continuous, engine=engine)
+        expected = alone.backward(X2, Y2, engine=engine)
         torch.testing.assert_close(got.by_variable["linear"], expected.by_variable["linear"], rtol=1e-3, atol=1e-3)
         assert not got.by_variable["error"].any() and not got.by_variable["nearest"].any()
         assert "k" not in got.by_variable
-    assert torch.equal(graph.backward(X2, Y2, weights_only=True).weights[:9], alone.backward(X2, Y2).weights)
+    assert torch.equal(graph.backward(X2, Y2).weights[:9], alone.backward(X2, Y2).weights)
 
 
 def test_labels_that_a_discrete_choice_of_the_net_made_are_refused():
     blocks, inputs = beside("k")
     blocks[1] = bp.Block("cross_entropy", bp.CrossEntropy(), ("s", "k"), ("C",))
     graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
-    for weights_only in (False, True):
+    for asked in ((), "x", graph.continuous):
         with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 's'"):
-            graph.backward(X2, Y2, weights_only=weights_only)
+            graph.backward(X2, Y2, variables=asked)
 
 
 def test_a_choice_that_no_weight_lies_below_may_feed_the_cost_when_weights_alone_are_asked_for():
@@ -65,11 +67,11 @@ def test_a_choice_that_no_weight_lies_below_may_feed_the_cost_when_weights_alone
     net = [bp.Block("linear", bp.Linear(2, 3), ("x",), ("s",)), bp.Block("c", bp.CrossEntropy(), ("s", "k"), ("C",))]
     graph = bp.Graph([rows, *net], {"x": False}, output="s", cost="C", key=0)
     with pytest.raises(ValueError, match="no gradient passes block 'nearest' to its weights"):
-        graph.backward(X2, weights_only=True)
+        graph.backward(X2)
     fixed = bp.Graph([bp.Block("sign", Sign(), ("x",), ("k",)), *net], {"x": False}, output="s", cost="C", key=0)
-    assert fixed.backward(X2, weights_only=True).weights.any()
+    assert fixed.backward(X2).weights.any()
     with pytest.raises(ValueError, match="no gradient passes block 'sign' to 'x'"):
-        fixed.backward(X2)
+        fixed.backward(X2, variables="x")
 
 
 class Sign(bp.Module):
@@ -86,11 +88,11 @@ class Sign(bp.Module):
 def test_the_order_in_which_blocks_are_given_changes_nothing():
     net = bp.mlp((2, 4, 3), activation="tanh", key=1)
     weights = {name: net.weights_of(name) for name in ("linear1", "linear2")}
-    expected = net.backward(X2, Y2).by_variable
+    expected = net.backward(X2, Y2, variables=net.continuous).by_variable
     for blocks in itertools.permutations(net.blocks):
         graph = bp.Graph(blocks, net.inputs, output="s2", cost="C", key=1)
         assert [block.name for block in graph.blocks] == ["linear1", "tanh1", "linear2", "cross_entropy"]
-        got = graph.backward(X2, Y2).by_variable
+        got = graph.backward(X2, Y2, variables=graph.continuous).by_variable
         assert all(torch.equal(got[name], g) for name, g in expected.items())
         assert all(torch.equal(graph.weights_of(n)["weight"], w["weight"]) for n, w in weights.items())
 
@@ -163,7 +165,8 @@ def test_a_samples_loss_does_not_depend_on_other_samples_inputs():
 
 def test_one_function_can_be_isolated_and_the_rest_left_to_differences():
     graph = bp.mlp((2, 4, 3), activation="tanh", key=1, dtype=torch.float64)
-    x, g = X2.double(), graph.backward(X2.double(), Y2)
+    x = X2.double()
+    g = graph.backward(x, Y2, variables=("x", "s1"))
     z = torch.tanh(x @ graph.weights_of("linear1")["weight"].T + graph.weights_of("linear1")["bias"])
     above = central_difference(graph.rest("z1", x, Y2), z)  # dC/dz, the rest a black box
     torch.testing.assert_close(above * (1 - z * z), g.by_variable["s1"], rtol=1e-6, atol=1e-9)
@@ -175,7 +178,7 @@ def test_one_function_can_be_isolated_and_the_rest_left_to_differences():
 
 
 def test_a_gradient_as_a_row_vector_has_one_row():
-    g = bp.mlp((2, 4, 3)).backward(X2, Y2)
+    g = bp.mlp((2, 4, 3)).backward(X2, Y2, variables="s1")
     assert g.row_grad("s1").shape == (1, 12) and g.row_grad("linear1").shape == (1, 12)
     assert torch.equal(g.row_grad("s1").view(3, 4), g.by_variable["s1"])
 
@@ -186,9 +189,10 @@ def test_half_precision_has_the_gradients_of_autograd_to_its_own_rounding(dtype)
     for loss, y in (("cross_entropy", Y2), ("squared_distance", X2 @ torch.ones(2, 3))):
         graph = bp.mlp((2, 4, 3), loss, activation="tanh", key=1, dtype=dtype)
         observed = [t.to(dtype) if t.is_floating_point() else t for t in (X2, y)]
-        explicit, autograd = (graph.backward(*observed, engine=engine) for engine in ENGINES[:2])
+        asked = graph.continuous
+        explicit, autograd = (graph.backward(*observed, variables=asked, engine=engine) for engine in ENGINES[:2])
         exact = graph.backward(*(t.double() if t.is_floating_point() else t for t in observed),
-                               weights=graph.weights.double())  # fmt: skip
+                               weights=graph.weights.double(), variables=asked)  # fmt: skip
         for name, g in explicit.by_variable.items():
             assert g.dtype == dtype
             scale = exact.by_variable[name].abs().max()
@@ -200,11 +204,11 @@ def test_half_precision_has_the_gradients_of_autograd_to_its_own_rounding(dtype)
 def test_shapes_alone_can_be_had_on_the_meta_device():
     graph = bp.mlp((2, 4, 3))
     x, y, w = (t.to("meta") for t in (X2, Y2, graph.weights))
-    reused, real = None, graph.backward(X2, Y2)
-    for _ in range(4):
-        reused = graph.backward(x, y, weights=w, reuse=reused)
-        assert {n: g.shape for n, g in reused.by_variable.items()} == {n: g.shape for n, g in real.by_variable.items()}
-        assert reused.weights.device == reused.loss.device == x.device
+    real = graph.backward(X2, Y2, variables=graph.continuous)
+    for _ in range(5):
+        g = graph.backward(x, y, weights=w, variables=graph.continuous)
+        assert {n: t.shape for n, t in g.by_variable.items()} == {n: t.shape for n, t in real.by_variable.items()}
+        assert g.weights.device == g.loss.device == x.device
 
 
 def test_the_linear_model_has_the_gradient_of_least_squares():
@@ -223,7 +227,7 @@ def test_the_nearest_neighbour_model_answers_the_row_and_has_no_gradient():
     assert graph.predict(rows.flip(0)).tolist() == [3, 2, 1, 0]
     assert graph.loss_per_sample(rows, torch.tensor([0, 1, 0, 3])).tolist() == [0, 0, 1, 0]
     with pytest.raises(ValueError, match="no gradient passes block 'nearest' to 'x'"):
-        graph.backward(rows, torch.arange(4))
+        graph.backward(rows, torch.arange(4), variables="x")
 
 
 def test_a_module_of_torch_with_several_states_is_a_block_like_any_other():
@@ -244,24 +248,29 @@ def test_the_lectures_net_takes_a_batch_of_images_and_has_38910_weights():
     graph = bp.lecture_net()
     x, y = torch.randn(4, 3, 10, 20, generator=torch.Generator().manual_seed(2)), torch.tensor([9, 0, 4, 4])
     assert graph.predict(x).shape == (4, 10) and graph.weights.numel() == 38_910
-    explicit, autograd = graph.backward(x, y), graph.backward(x, y, engine="autograd")
+    explicit, autograd = (graph.backward(x, y, variables=graph.continuous, engine=e) for e in ENGINES[:2])
     for name, g in explicit.by_variable.items():
         torch.testing.assert_close(g, autograd.by_variable[name], rtol=1e-4, atol=1e-7)  # float32
     assert explicit.by_variable["x"].shape == x.shape
 
 
 @pytest.mark.parametrize("engine", ["explicit", "autograd"])
-def test_weights_alone_get_the_same_gradient(engine):
+def test_what_is_asked_for_changes_no_number(engine):
     for seed in range(40):
         graph, observed = random_graph(seed)
-        alone = graph.backward(*observed, engine=engine, weights_only=True)
-        assert alone.by_variable == {}
-        assert torch.equal(alone.weights, graph.backward(*observed, engine=engine).weights)
+        every = graph.backward(*observed, variables=graph.continuous, engine=engine)
+        alone = graph.backward(*observed, engine=engine)
+        assert alone.by_variable.keys() == every.by_variable.keys() - set(graph.continuous)
+        for asked in ("x", ("out", "u"), graph.continuous[-2:]):
+            some = graph.backward(*observed, variables=asked, engine=engine)
+            assert some.by_variable.keys() == alone.by_variable.keys() | ({asked} if asked == "x" else set(asked))
+            assert torch.equal(some.weights, every.weights) and torch.equal(some.weights, alone.weights)
+            assert all(torch.equal(g, every.by_variable[name]) for name, g in some.by_variable.items())
 
 
 def test_gradients_are_detached_whatever_the_arguments_require():
     graph = bp.mlp(sizes=(3, 2), loss="squared_distance")
     x, y = torch.ones(2, 3, requires_grad=True), torch.zeros(2, 2)
-    g = graph.backward(x, y, weights=graph.weights.clone().requires_grad_())
+    g = graph.backward(x, y, weights=graph.weights.clone().requires_grad_(), variables=graph.continuous)
     assert not any(t.requires_grad for t in (g.loss, g.weights, *g.by_variable.values()))
     assert torch.equal(g.weights, graph.backward(x.detach(), y).weights)

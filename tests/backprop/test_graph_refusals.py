@@ -10,7 +10,7 @@ from tests.proofs.small_graphs import ENGINES, X2, Y2, beside, cost_of
 def test_what_has_no_gradient_says_why():
     blocks, inputs = beside()
     graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
-    g, of_weights = graph.backward(X2, Y2), graph.backward(X2, Y2, weights_only=True)
+    g, of_weights = graph.backward(X2, Y2, variables=graph.continuous), graph.backward(X2, Y2)
     for answer in (g, of_weights, graph.backward(X2, Y2, engine="autograd")):
         with pytest.raises(ValueError, match="input 'y' is discrete, and has no gradient"):
             answer.row_grad("y")
@@ -20,10 +20,51 @@ def test_what_has_no_gradient_says_why():
             answer.row_grad("nothing")
         with pytest.raises(KeyError, match="block 'cross_entropy' has no weights of its own"):
             answer.row_grad("cross_entropy")
-    with pytest.raises(KeyError, match="variable 's' of block 'linear' is left out: those of the weights alone"):
+    with pytest.raises(KeyError, match="variable 's' of block 'linear' is left out: ask for it"):
         of_weights.row_grad("s")
-    with pytest.raises(KeyError, match="block 'linear' is left out: those of the weights alone"):
-        of_weights.row_grad("linear")
+    assert torch.equal(of_weights.row_grad("linear"), g.row_grad("linear"))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ("y", "got input 'y', which is discrete"),
+        (("s", "k"), "got variable 'k' of block 'nearest', which is discrete"),
+        (("nothing",), "got 'nothing'"),
+        ("linear", "got 'linear'"),
+    ],
+)
+def test_what_has_no_gradient_cannot_be_asked_for(engine, asked, says):
+    blocks, inputs = beside()
+    graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)
+    with pytest.raises(ValueError, match=f"variables must be continuous variables of the graph, {says}"):
+        graph.backward(X2, Y2, variables=asked, engine=engine)
+
+
+def test_a_wrong_out_is_named():
+    graph, other = bp.mlp((2, 4, 3)), bp.mlp((2, 4, 3))
+    mine = graph.backward(X2, Y2)
+    kept = mine.weights.clone()
+    for out in (
+        "mine",
+        mine.weights,
+        other.backward(X2, Y2),
+        graph.backward(X2[:2], Y2[:2]),
+        graph.backward(X2, Y2, variables="x"),
+        graph.backward(X2.double(), Y2, weights=graph.weights.double()),
+        graph.backward(X2, Y2, engine="autograd"),
+    ):
+        with pytest.raises(
+            ValueError, match=r"Graph\.backward: out must be what this graph's explicit engine returned"
+        ):
+            graph.backward(X2, Y2, out=out)
+    for engine in ENGINES[1:]:
+        with pytest.raises(
+            ValueError, match=rf"Graph\.backward: out must be None for engine '{engine}', got Gradients"
+        ):
+            graph.backward(X2 + 1, Y2, engine=engine, out=mine)
+    assert torch.equal(mine.weights, kept)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -68,7 +109,7 @@ def test_a_block_that_fails_on_the_way_back_is_named():
     x = torch.ones(2, 3).double()
     message = r"block 'half' \(Halved\) cannot pass the gradient of 'z' \(2, 3\) torch.float64 back to 'x' \(2, 3\)"
     with pytest.raises(ValueError, match=message):
-        graph.backward(x, x)
+        graph.backward(x, x, variables="x")
 
 
 HANDS_ON = [
@@ -100,7 +141,7 @@ def test_what_is_made_of_a_discrete_variable_is_discrete(module):
     labels = torch.tensor([[1, 0], [2, 3], [0, 4]])
     assert not graph.predict(X2.double(), labels).is_floating_point()
     for engine in ENGINES:
-        by_variable = graph.backward(X2.double(), labels, engine=engine).by_variable
+        by_variable = graph.backward(X2.double(), labels, variables=graph.continuous, engine=engine).by_variable
         assert by_variable.keys() == {name for name in graph.variables if name not in discrete}
     with pytest.raises(ValueError, match="variable 'k2' of block 'again' is discrete"):
         graph.backward(X2.double(), labels).row_grad("k2")
@@ -138,7 +179,7 @@ def test_labels_that_were_handed_on_are_labels():
         (lambda: bp.mlp((2, 3)).predict(X2, Y2, X2), r"Graph.predict: inputs are \('x', 'y'\), got 3 tensors"),
         (lambda: bp.Graph([bp.Block("f", bp.Wrapped(torch.nn.Identity()), ("y",), ("z",)),
                            bp.Block("g", bp.Linear(2, 1), ("x",), ("C",))],
-                          {"x": False, "y": True}, output="z", cost="C", key=0).backward(X2, Y2),
+                          {"x": False, "y": True}, output="z", cost="C", key=0).backward(X2, Y2, variables="z"),
          "variable 'z' of block 'f' is continuous, yet .* returned torch.int64"),
         (lambda: cost_of(bp.Linear(3, 1)).predict(torch.ones(2, 3, dtype=torch.float64)),
          r"block 'f' \(Linear\) cannot compute \['C'\] from 'x' \(2, 3\) torch.float64"),
@@ -148,9 +189,9 @@ def test_labels_that_were_handed_on_are_labels():
         (lambda: bp.mlp((2, 3)).backward(X2), r"inputs must be \('x', 'y'\), got 1 tensors"),
         (lambda: bp.mlp((2, 3)).backward(X2, Y2 + 1), r"block 'cross_entropy' .* from 's1' .* 'y' \(3,\)"),
         (lambda: bp.mlp((2, 3)).backward(X2, Y2, weights=torch.zeros(3)), r"weights must be \(9,\), got \(3,\)"),
-        (lambda: bp.mlp((2, 3)).backward(X2, Y2, engine="magic"), "engine must be explicit, autograd or differences"),
+        (lambda: bp.mlp((2, 3)).backward(X2, Y2, engine="magic"), "engine must be one of .*, got 'magic'"),
         (lambda: bp.mlp((2, 3)).weights_of("nothing"), "block must be one of .* got 'nothing'"),
-        (lambda: bp.mlp((2,)), r"mlp: got sizes \(2,\)"),
+        (lambda: bp.mlp((2,)), r"MLP: sizes must be two or more numbers >= 1, got \(2,\)"),
     ],
 )  # fmt: skip
 def test_errors_name_the_block_and_the_variable(make, message):

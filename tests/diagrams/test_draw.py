@@ -17,6 +17,7 @@ from rllab.diagrams.names import symbol
 from rllab.diagrams.networks import units_diagram
 from rllab.diagrams.painting import HEAD, text_measure
 from rllab.diagrams.shapes import ARROW
+from tests.proofs.layouts import faults, gaps, placed
 
 
 def measure(label, font):
@@ -45,37 +46,6 @@ def fan_out(k):
     blocks.append(bp.Block("sum", bp.Add(k), tuple(f"z{i}" for i in range(k)), ("s",)))
     blocks.append(bp.Block("C", bp.SquaredDistance(), ("s", "y"), ("c",)))
     return bp.Graph(blocks, {"x": False, "y": False}, output="s", cost="c", key=0)
-
-
-def faults(layout):
-    """Pairs that lie on each other: boxes and labels among themselves, and edges on boxes and labels."""
-    found = []
-    for i, a in enumerate(layout.nodes):
-        for box in filter(None, (a.box, a.label)):
-            if box.left < 0 or box.bottom < 0 or box.right > layout.width or box.top > layout.height:
-                found.append((a.node.name, "the border"))
-        for b in layout.nodes[i + 1 :]:
-            boxes = [(r, s) for r in (a.box, a.label) for s in (b.box, b.label) if r and s]
-            found += [(a.node.name, b.node.name) for r, s in boxes if r.overlaps(s)]
-        if a.label and a.label.overlaps(a.box) and a.node.kind in ("observed", "computed", "parameter", "gradient"):
-            found.append((a.node.name, "its own label"))
-    for route in layout.routes:
-        for placed in layout.nodes:
-            at_its_end = placed.node.name in (route.edge.tail, route.edge.head)
-            for box in filter(None, (None if at_its_end else placed.box, placed.label)):
-                if any(box.holds(point) for point in route.points()):
-                    found.append((f"{route.edge.tail} -> {route.edge.head}", placed.node.name))
-    return found
-
-
-def gaps(layout):
-    """How far heads and tails of edges are from the boxes they belong to."""
-    found = []
-    for route in layout.routes:
-        for name, (x, y) in ((route.edge.tail, route.points()[0]), (route.edge.head, route.points()[-1])):
-            box = layout.placed(name).box
-            found.append(max(box.left - x, x - box.right, box.bottom - y, y - box.top))
-    return found
 
 
 def test_the_first_figure_has_three_variables_and_two_functions():
@@ -120,7 +90,7 @@ def test_the_twin_has_two_multipliers_a_module_and_a_gradient_for_every_variable
 def test_the_twin_has_the_gradients_that_backward_gives_and_adds_where_a_variable_is_read_twice(seed):
     graph, observed = random_graph(seed)
     diagram = graph_diagram(graph, params=True, backward=True)
-    values = graph.backward(*observed).by_variable
+    values = graph.backward(*observed, variables=graph.continuous).by_variable
     drawn = {n.name.removeprefix("dC/d").removeprefix("w ") for n in diagram.nodes if n.kind == "gradient"}
     assert drawn <= set(values)
     for name in set(values) - drawn - set(graph.costs):
@@ -169,7 +139,7 @@ def test_arrowheads_at_a_sum_stand_beside_each_other(inputs):
     assert not faults(layout)
     into: dict[str, list[tuple[float, float]]] = {}
     for route in layout.routes:
-        if layout.placed(route.edge.head).node.kind == "sum":
+        if placed(layout, route.edge.head).node.kind == "sum":
             tip, before = route.curves[-1][3], route.curves[-1][2]
             length = math.dist(tip, before)
             base = tuple(t - ARROW * (t - b) / length for t, b in zip(tip, before, strict=True))
@@ -190,7 +160,7 @@ def test_nothing_lies_on_anything_else_in_wide_graphs(k):
 def test_the_faults_are_seen_where_there_are_some():
     layout = laid_out(graph_diagram(supervised()), measure)
     assert not faults(layout)
-    moved = [layout.placed("x"), *[p for p in layout.nodes if p.node.name != "y"], layout.placed("ȳ")]
+    moved = [placed(layout, "x"), *[p for p in layout.nodes if p.node.name != "y"], placed(layout, "ȳ")]
     assert faults(type(layout)(tuple(moved), layout.routes, layout.width, layout.height, "up", 0))
 
 

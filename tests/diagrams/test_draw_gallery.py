@@ -9,7 +9,7 @@ import pytest
 
 from rllab.diagrams.layout import laid_out
 from rllab.diagrams.painting import text_measure
-from tests.diagrams.test_draw import faults, gaps
+from tests.proofs.layouts import faults, gaps
 
 DOCS = Path(__file__).parents[2] / "docs"
 CROSSINGS = {"figure_4": 48, "figure_5": 1}  # 45 = C(6, 2) C(3, 2) and 3 = C(3, 2) C(2, 2) for all on all; else none
@@ -24,4 +24,4 @@ def test_a_picture_is_clean_and_drawn(name):
     layout = laid_out(PICTURES[name].make(), text_measure(), PICTURES[name].direction)
     assert not faults(layout) and max(gaps(layout)) <= 1e-6
     assert layout.crossings <= CROSSINGS.get(name, 0)
-    assert all((DOCS / f"figures/gallery/{name}.{suffix}").stat().st_size for suffix in ("svg", "png"))
+    assert (DOCS / f"figures/gallery/{name}.svg").stat().st_size

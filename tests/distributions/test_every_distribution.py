@@ -3,11 +3,14 @@
 import functools
 import math
 import pickle
+import pkgutil
+from importlib import import_module
 
 import pytest
 import torch
 from scipy import stats
 
+import rllab
 from rllab import (
     Bernoulli,
     Beta,
@@ -119,6 +122,14 @@ every = pytest.mark.parametrize("at", ALL.values(), ids=ALL)
 def test_every_exported_distribution_is_tested():
     classes = {v for v in vars(lab).values() if isinstance(v, type) and issubclass(v, Distribution)}
     assert {type(at) for at in ALL.values()} == classes - {Distribution}
+
+
+def test_every_distribution_is_exported_by_its_line_and_found_at_the_top():
+    modules = [import_module(module.name) for module in pkgutil.iter_modules(lab.__path__, f"{lab.__name__}.")]
+    there = {kind for module in modules for kind in vars(module).values() if isinstance(kind, type)}
+    for kind in there:
+        if issubclass(kind, Distribution) and kind.__module__.startswith(lab.__name__) and kind.__name__[0] != "_":
+            assert getattr(lab, kind.__name__, None) is getattr(rllab, kind.__name__) is kind
 
 
 @against_torch

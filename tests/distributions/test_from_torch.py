@@ -128,11 +128,11 @@ def test_a_single_number_is_a_vector_of_one_for_every_estimator(name):
         ImportanceWeighted(normalise=True),
     ]
     for estimator, evaluations in itertools.product(several, (300, BLOCK + 30)):  # in one block and in two
-        e = estimator(cost, at, evaluations=evaluations, key=2, rows=True)
+        e = estimator(cost, at, evaluations=evaluations, key=2, per_unit=True)
         for parameter, value in at.parameters.items():
             assert e.gradient[parameter].shape == value.shape == e.standard_error[parameter].shape
-            assert e.rows[parameter].shape[1:] == value.shape
-            torch.testing.assert_close(e.rows[parameter].mean(0), e.gradient[parameter], rtol=1e-8, atol=1e-11)
+            assert e.per_unit[parameter].shape[1:] == value.shape
+            torch.testing.assert_close(e.per_unit[parameter].mean(0), e.gradient[parameter], rtol=1e-8, atol=1e-11)
     assert FromTorch(T.Categorical, {"logits": torch.stack((A, A))[:, None]}).shape == (2, 1)  # of two problems
 
 

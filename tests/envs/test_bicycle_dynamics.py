@@ -88,7 +88,7 @@ def test_torch_and_numpy_agree(variant):
 
 
 def jacobians(variant, state, action, noise):
-    """(by torch, by central differences) of the next state with respect to (state, action, noise), one row."""
+    """(by torch, by central differences) of the next state with respect to (state, action, noise), one bicycle."""
     at, width = np.concatenate((state, action, [noise])), len(state)
 
     def of(z):
@@ -111,7 +111,7 @@ def test_gradients_are_central_differences_at_the_start_state(variant, torque):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_gradients_are_central_differences_elsewhere(variant):
-    # away from the stop, where the step has a kink; row 0 and every eighth have θ = 0
+    # away from the stop, where the step has a kink; the first and every eighth have θ = 0
     state, action, noise = draw(variant, 40, 7)
     for i in [i for i in range(40) if i % 8 != 1]:
         by_torch, by_difference = jacobians(variant, state[i], action[i], noise[i])
@@ -158,8 +158,8 @@ def test_the_step_leaves_its_arguments_alone():
         ((3, 5), (3, 2), None, "author", r"state must be \(n, 4\) or \(n, 9\) for variant 'author', got \(3, 5\)"),
         ((3, 9), (3, 2), None, "ernst", r"state must be \(n, 4\) or \(n, 5\) for variant 'ernst', got \(3, 9\)"),
         ((4,), (1, 2), None, "author", r"state must be"),
-        ((3, 4), (2, 2), None, "author", r"action must be \(3, 2\) as state has 3 rows, got \(2, 2\)"),
-        ((3, 4), (3, 2), (3, 1), "author", r"noise must be \(3,\) as state has 3 rows, got \(3, 1\)"),
+        ((3, 4), (2, 2), None, "author", r"action must be \(3, 2\) for 3 states, got \(2, 2\)"),
+        ((3, 4), (3, 2), (3, 1), "author", r"noise must be \(3,\) for 3 states, got \(3, 1\)"),
         ((3, 4), (3, 2), None, "randlov", "variant must be 'author' or 'ernst', got 'randlov'"),
     ),
 )

@@ -1,4 +1,4 @@
-"""The single environment against Gymnasium's checker, its own specification and the pure step."""
+"""The bicycle against its own specification and the pure step; the contract test holds what every environment does."""
 
 import importlib
 import math
@@ -6,11 +6,10 @@ import math
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 import rllab_envs
-from rllab_envs.bicycle import BicycleBalanceEnv, Parameters, step
-from rllab_envs.bicycle.noise import BLOCK
+from rllab_envs.bicycle import BicycleBalance, BicycleBalanceEnv, Parameters, step
+from rllab_envs.noise import BLOCK
 
 ID = "rllab_envs:rllab/BicycleBalance-v0"
 GAIN = np.array([71.04, 29.97, -21.60, -2.29]) / 2.0  # a good rider
@@ -30,14 +29,6 @@ def actions_of(seed, n):
     return np.random.default_rng(seed).uniform(-1, 1, (n, 2)).astype(np.float32)
 
 
-@pytest.mark.parametrize("variant", ("author", "ernst"))
-@pytest.mark.parametrize("dtype", (np.float32, np.float64))
-def test_gymnasium_finds_nothing_to_say(variant, dtype):
-    env = gymnasium.make(ID, variant=variant, dtype=dtype, render_mode="rgb_array")
-    check_env(env.unwrapped)  # its warnings are errors here
-    env.close()
-
-
 def test_make_passes_every_argument_on_and_adds_no_second_limit():
     parameters = Parameters(gyro_sign=1.0)
     env = gymnasium.make(
@@ -45,7 +36,7 @@ def test_make_passes_every_argument_on_and_adds_no_second_limit():
     )
     bare = env.unwrapped
     assert isinstance(bare, BicycleBalanceEnv)
-    assert (bare.variant, bare.cap, bare.reward, bare.parameters) == ("ernst", 7, "fall", parameters)
+    assert bare.task == BicycleBalance("ernst", False, 7, "fall", parameters)
     wrapper = env
     while wrapper is not bare:
         assert not isinstance(wrapper, gymnasium.wrappers.TimeLimit)
@@ -123,25 +114,6 @@ def test_without_a_cap_a_good_rider_is_never_stopped():
         assert not terminated and not truncated
 
 
-def test_the_same_seed_gives_the_same_ride_and_no_seed_goes_on_in_the_stream():
-    actions = actions_of(2, 60)
-    env, other = BicycleBalanceEnv(dtype=np.float64), BicycleBalanceEnv(dtype=np.float64)
-    first = ride(env, 11, actions)[0]
-    np.testing.assert_array_equal(first, ride(other, 11, actions)[0])
-    second = ride(env, None, actions)[0]
-    assert not np.array_equal(first[:20], second[:20])
-    np.testing.assert_array_equal(second, ride(other, None, actions)[0])
-    np.testing.assert_array_equal(first, ride(env, 11, actions)[0])
-    assert not np.array_equal(first[:20], ride(env, 12, actions)[0][:20])
-
-
-def test_global_random_numbers_are_left_alone():
-    before = np.random.get_state()  # noqa: NPY002  (the state that must not change)
-    ride(BicycleBalanceEnv(), None, actions_of(0, 50))
-    after = np.random.get_state()  # noqa: NPY002
-    assert before[2] == after[2] and np.array_equal(before[1], after[1])
-
-
 def test_a_ride_without_noise_does_not_depend_on_the_seed():
     env = BicycleBalanceEnv(noise=False, dtype=np.float64)
     np.testing.assert_array_equal(ride(env, 0, actions_of(3, 40))[0], ride(env, 1, actions_of(3, 40))[0])
@@ -152,9 +124,6 @@ def test_a_ride_can_start_elsewhere():
     env = BicycleBalanceEnv(noise=False, dtype=np.float64)
     observation, _ = env.reset(options={"state": [0.01, 0.0, 0.0, 0.0]})
     np.testing.assert_array_equal(observation, [0.01, 0, 0, 0])
-    for bad in ([0.0] * 5, [math.nan, 0, 0, 0]):
-        with pytest.raises(ValueError, match="options\\['state'\\] must be finite numbers of shape \\(4,\\)"):
-            env.reset(options={"state": bad})
 
 
 @pytest.mark.parametrize(
@@ -169,7 +138,7 @@ def test_a_ride_can_start_elsewhere():
     ),
 )
 def test_bad_arguments_are_named(arguments, says):
-    with pytest.raises(ValueError, match=f"BicycleBalanceEnv: {says}"):
+    with pytest.raises(ValueError, match=f"BicycleBalance(Env)?: {says}"):
         BicycleBalanceEnv(**arguments)
 
 
@@ -179,7 +148,7 @@ def test_bad_actions_and_steps_out_of_order_are_named():
         env.step(np.zeros(2))
     env.reset(seed=0)
     for bad in (np.zeros(3), np.zeros((1, 2)), np.array([math.nan, 0.0])):
-        with pytest.raises(ValueError, match="action must be two numbers"):
+        with pytest.raises(ValueError, match=r"actions must be (\(1, 2\)|numbers), got"):
             env.step(bad)
     env.step(np.array([math.inf, -math.inf]))  # clipped like any other
     with pytest.raises(RuntimeError, match="no episode is under way"):

@@ -70,7 +70,7 @@ def test_the_words_beside_the_picture_name_the_side():
 
 def test_the_picture_says_when_the_rider_has_fallen():
     env = BicycleBalanceEnv(render_mode="rgb_array", noise=False)
-    limit = env.parameters.fall_angle
+    limit = Parameters().fall_angle
     for lean, body, other in ((0.99 * limit, render.RIDER, render.DANGER), (1.01 * limit, render.DANGER, render.RIDER)):
         env.reset(options={"state": [lean, 0.0, 0.0, 0.0]})
         view = env.render()[:, :300]  # the lines of the limit are in DANGER as well, but thin
@@ -80,12 +80,12 @@ def test_the_picture_says_when_the_rider_has_fallen():
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_track_lies_behind_the_bicycle_wherever_it_goes(variant):
     for turn, steps in ((0.3, 150), (-0.3, 150), (0.3, 400)):
-        trail = Trail(variant, Parameters())
+        trail, turned = Trail(variant, Parameters()), np.array([0.0, 0.0, turn, 0.0])
         for _ in range(steps):
-            trail.follow(np.array([turn]), np.array([turn]), np.zeros(2))
+            trail.follow(turned, np.zeros(2), turned)
         psi = trail.pose[4]
         heading = np.array([-math.sin(psi), -math.cos(psi)])  # in the picture, where y points down
-        picture = render.draw(trail, np.array([0.0, 0.0, turn, 0.0]))[40:310, 604:]  # between title and legend
+        picture = trail.draw(turned)[40:310, 604:]  # between title and legend
         back = np.array(middle_of(picture, render.BACK))
         for colour, ahead in ((render.BAND, 0.0), (render.FRONT, trail.parameters.wheelbase)):
             pixels = np.argwhere(marked(picture, colour))[:, ::-1] - back
@@ -103,7 +103,7 @@ def test_a_trail_follows_both_tyres_of_either_variant(variant):
     state = start(1, variant=variant)
     for action in actions_of(7, 200) * [0.2, 0.02]:
         before, state = state, step(state, action[None], variant=variant)
-        trail.follow(before[:, 2], state[:, 2], action)
+        trail.follow(before[0], action, state[0])
     front, back, psi = trail.pose[:2], trail.pose[2:4], trail.pose[4]
     assert abs(math.dist(front, back) - parameters.wheelbase) <= parameters.wheelbase_tolerance + 1e-12
     np.testing.assert_allclose(psi, state[0, -1], rtol=0, atol=1e-12)

@@ -20,7 +20,7 @@ WHOLE = [3, -1, 4, 1, -5, 9]  # answers that every number type holds
 
 
 def tell(estimator, at, values):
-    return estimator.tell(estimator.ask(at, 6, 0), values, rows=True)
+    return estimator.tell(estimator.ask(at, 6, 0), values, per_unit=True)
 
 
 FORMS = {
@@ -50,7 +50,7 @@ def test_answers_of_any_number_type_are_taken_with_the_precision_of_the_paramete
     x = AT.to(dtype)
     at = x if place is None else place(x, 0.5)
     got, plain = tell(estimator, at, values), tell(estimator, at, torch.tensor(WHOLE, dtype=dtype))
-    for a, b in ((got.gradient, plain.gradient), (got.rows, plain.rows)):
+    for a, b in ((got.gradient, plain.gradient), (got.per_unit, plain.per_unit)):
         pairs = zip(a.values(), b.values(), strict=True) if isinstance(a, dict) else [(a, b)]
         for one, other in pairs:
             assert one.dtype == dtype and torch.equal(one, other) and not one.requires_grad

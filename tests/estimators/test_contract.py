@@ -34,11 +34,15 @@ from rllab.estimators import (
     GumbelSoftmax,
     ImplicitPathwise,
     ImportanceWeighted,
+    Lax,
     LinearInterpolation,
     MeasureValued,
+    MuProp,
     OrthogonalSmoothing,
     Pathwise,
     Quadrature,
+    Rebar,
+    Relax,
     ScoreFunction,
     SobolSmoothing,
     SphereSmoothing,
@@ -82,7 +86,7 @@ class Case:
 
     def check(self, *rules, **on):
         claims = {"scales": self.scales, "ignores_offset": self.ignores_offset}
-        check_estimator(self.estimator, place=self.place, rules=rules, **claims, **on)
+        check_estimator(self.estimator, make_at=self.place, rules=rules, **claims, **on)
 
 
 @dataclass(frozen=True)
@@ -111,6 +115,8 @@ CASES = [
     Case(ImplicitPathwise(), beta),
     Case(ImplicitPathwise(), dirichlet),
     Case(ImplicitPathwise(), mixture),
+    Case(Lax(), gaussian, ignores_offset=False),
+    Case(Lax(lr=0.0), gaussian, ignores_offset=False),
     Case(LinearInterpolation(step=0.01)),
     Case(LinearInterpolation(step=0.01, directions="gaussian")),
     Case(Quadrature(sigma=0.2, nodes=5)),
@@ -128,6 +134,8 @@ CASES = [
     Case(MeasureValued(), Bernoulli),
     Case(MeasureValued(), poisson),
     Case(MeasureValued(), choice),
+    Case(MuProp(), Bernoulli),
+    Case(MuProp(), choice),
     Case(OrthogonalSmoothing(0.2, "haar")),
     Case(OrthogonalSmoothing(0.2, "gaussian", "forward")),
     Case(OrthogonalSmoothing(0.2, "coordinate")),
@@ -135,6 +143,10 @@ CASES = [
     Case(OrthogonalSmoothing(0.2, "hadamard")),
     Case(OrthogonalSmoothing(0.2, "hadamard", "one-point"), ignores_offset=False),
     Case(Pathwise(), gaussian),
+    Case(Rebar(), Bernoulli),
+    Case(Rebar(learn_temperature=True, learn_eta=True), choice),
+    Case(Relax(), Bernoulli, ignores_offset=False),
+    Case(Relax(), choice, ignores_offset=False),
     Case(SobolSmoothing(0.2, group=4)),
     Case(SobolSmoothing(0.2, "forward", group=4)),
     Case(SphereSmoothing(0.2)),

@@ -7,12 +7,13 @@ import torch
 
 from rllab.estimators import Lax, MuProp, Relax
 from rllab.estimators.control_variates import conditional, muprop, rebar, relax
-from rllab.estimators.control_variates.state import Learned
+from rllab.estimators.control_variates.state import ControlVariateState
 from rllab.estimators.control_variates.surrogate import Surrogate
+from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from tests.proofs import controls
 
-_control, _draw, _after = conditional.control, conditional.draw_both, Learned.after
-_of_lax, _value_and_slope, _fold = Lax._contributions, Surrogate.value_and_slope, Relax._fold
+_control, _draw, _after = conditional.control, conditional.draw_both, ControlVariateState.update
+_of_lax, _value_and_slope, _fold = Lax._contributions, Surrogate.value_and_slope, SurrogateControl._fold
 _fold_of_muprop, _c = MuProp._fold, Relax.control_variate
 
 
@@ -55,10 +56,10 @@ def _slope_of_a_line(self, phi, y):
     return c, (phi[..., -1 - self.hidden : -1].unsqueeze(-2) @ w).squeeze(-2).expand_as(y)
 
 
-def _learned_first(self, query, answered, rows, errors):
+def _learned_first(self, query, answered, per_unit, errors):
     answered = list(answered)
-    state = _fold(self, query, answered, rows, errors).state
-    return replace(_fold(self, replace(query, state=state), answered, rows, errors), state=state)
+    state = _fold(self, query, answered, per_unit, errors).state
+    return replace(_fold(self, replace(query, state=state), answered, per_unit, errors), state=state)
 
 
 def _in_place(self, slopes, lr):
@@ -66,7 +67,7 @@ def _in_place(self, slopes, lr):
     return self
 
 
-def _value_at_the_mean_dropped(self, query, answered, rows, errors):
+def _value_at_the_mean_dropped(self, query, answered, per_unit, errors):
     def changed():
         for block, (f, g) in answered:
             f = f.clone()
@@ -74,7 +75,7 @@ def _value_at_the_mean_dropped(self, query, answered, rows, errors):
                 f[0] = 0
             yield block, (f, g)
 
-    return _fold_of_muprop(self, query, changed(), rows, errors)
+    return _fold_of_muprop(self, query, changed(), per_unit, errors)
 
 
 def _temperature_dropped(self, phi, at, z):
@@ -122,7 +123,7 @@ MUTANTS = {
         controls.prove_slope_of_the_square,
     ),
     "φ moved before the estimate": (Relax, "_fold", _learned_first, controls.prove_used_as_given),
-    "state written over": (Learned, "after", _in_place, controls.prove_used_as_given),
+    "state written over": (ControlVariateState, "update", _in_place, controls.prove_used_as_given),
     "∂x/∂s = 1": (Lax, "_contributions", _scale_of_the_mean, controls.prove_lax),
     "slope by u for that by x": (Lax, "_contributions", _slope_not_scaled, controls.prove_lax),
     "mean of the expansion dropped": (muprop, "pull_back", lambda at, z, g: 0 * g, controls.prove_muprop),
@@ -135,4 +136,4 @@ def test_a_wrong_control_variate_is_caught(mistake, monkeypatch):
     owner, name, wrong, proof = MUTANTS[mistake]
     monkeypatch.setattr(owner, name, wrong)
     with pytest.raises(AssertionError):
-        proof(monkeypatch, controls.PROOFS[proof])
+        proof(controls.PROOFS[proof])

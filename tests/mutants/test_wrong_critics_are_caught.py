@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from rllab.critics import Critic, Fitted, Residual
+from rllab.critics import Critic, CriticState, Residual
 from tests.critics import test_critics as checks
 
 _fold, _contributions = Residual._fold, Residual._contributions
@@ -17,20 +17,20 @@ def _at_the_centre(self, state, block, f):
     return state.gradient(x.mean(0)) + ((missed[0] - missed[1]) / (2 * self.smoothing.sigma)).unsqueeze(-1) * u
 
 
-def _fitted_before(self, query, answered, rows, errors):
+def _fitted_before(self, query, answered, per_unit, errors):
     answered = [(block, f) for block, f in answered]
-    state, _ = Critic(hidden=(8,), steps=50).taught(query.state, answered, query.key)
+    state, _ = Critic(hidden=(8,), gradient_steps=50).update(query.state, answered, query.key)
     parts = torch.cat([_contributions(self, state, block, f) for block, f in answered])
-    return replace(_fold(self, query, answered, rows, errors), gradient=parts.mean(0), rows=parts)
+    return replace(_fold(self, query, answered, per_unit, errors), gradient=parts.mean(0), per_unit=parts)
 
 
 def _scaled_twice(self, at):
     return _gradient(self, at) * self.scales[3]
 
 
-_gradient = Fitted.gradient
+_gradient = CriticState.gradient
 unbiased, learns, differs, perfect, fits = (
-    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(m),
+    lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(),
     lambda m: checks.test_a_black_box_hands_its_critic_what_else_a_cost_depends_on(),
     lambda m: checks.test_the_gradient_is_that_of_the_learned_cost(1),
     lambda m: checks.test_a_perfect_critic_leaves_no_two_point_noise(),
@@ -45,13 +45,18 @@ MUTANTS = {
         lambda self, s, b, f: 2 * _contributions(self, s, b, f) - s.gradient(b.points.unflatten(0, (2, -1))).mean(0),
         unbiased,
     ),
-    "context forgotten": (Critic, "given", lambda self, state, context: self.begun(state), learns),
-    "costs' scale twice": (Fitted, "gradient", _scaled_twice, differs),
-    "points' scale forgotten": (Fitted, "gradient", lambda self, at: _gradient(self, at) * self.scales[1], differs),
+    "context forgotten": (Critic, "with_context", lambda self, state, context: state or self.init(), learns),
+    "costs' scale twice": (CriticState, "gradient", _scaled_twice, differs),
+    "points' scale forgotten": (
+        CriticState,
+        "gradient",
+        lambda self, at: _gradient(self, at) * self.scales[1],
+        differs,
+    ),
     "slopes not matched": (
         Critic,
-        "_fit",
-        lambda self, state, key, _fit=Critic._fit: _fit(Critic(**{**vars(self), "slopes": 0.0}), state, key),
+        "fit",
+        lambda self, state, key, _fit=Critic.fit: _fit(Critic(**{**vars(self), "slope_weight": 0.0}), state, key),
         fits,
     ),
 }

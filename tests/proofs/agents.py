@@ -7,12 +7,12 @@ from copy import deepcopy
 
 import gymnasium
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from rllab import Key
 from rllab.agents import load
-from rllab.agents.base import _COUNTS
 from rllab.agents.replay import Batch
 from rllab.estimators import GaussianSmoothing
 from tests.proofs.toy_environments import CHOICE, DRIFT, HIGH, LOG, LOW, Choice
@@ -32,6 +32,18 @@ class NumpyAdam:
         return w - self.lr * m / (np.sqrt(v) + 1e-8)
 
 
+# ---- wrong agents
+
+
+def mutant(parent, **replaced):
+    """A subclass by another name only in what is replaced; `_name` stays, so that nothing else differs."""
+    return type(parent.__name__, (parent,), replaced)
+
+
+def mutants(parent, method, *functions):
+    return [pytest.param(mutant(parent, **{method: f}), id=f"{parent.__name__}-{f.__name__}") for f in functions]
+
+
 # ---- every agent
 
 
@@ -45,7 +57,7 @@ def flat(value):
 
 
 def all_of(agent):
-    counts = [getattr(agent, name) for name in _COUNTS if not name.endswith("seconds")]
+    counts = [value for name, value in vars(agent.spent).items() if not name.endswith("seconds")]
     return [agent.weights.tolist(), counts, *flat(agent._state())]
 
 
@@ -71,7 +83,7 @@ def prove_it_goes_on_after_loading(agent, path, steps):
     agent.learn(steps)
     agent.save(path)
     saved, again = all_of(agent), load(path)
-    assert all_of(again) == saved and again.seconds == agent.seconds
+    assert all_of(again) == saved and again.spent.seconds == agent.spent.seconds
     assert timeless(again.learn(steps)) == timeless(agent.learn(steps))
     assert all_of(again) == all_of(agent) != saved
     return again
@@ -128,12 +140,16 @@ def prove_evolution_steps_along_the_estimate(kind, form="antithetic"):
         np.testing.assert_allclose(row["return"], -f.mean(), rtol=1e-4)
         np.testing.assert_allclose(agent.weights.numpy(), adam.step(w, g), rtol=1e-3, atol=1e-4 * lr)
         steps += LOG.steps
-        assert (agent.steps, agent.updates, agent.episodes) == (steps, generation + 1, population * (generation + 1))
+        assert (agent.spent.steps, agent.spent.updates, agent.spent.episodes) == (
+            steps,
+            generation + 1,
+            population * (generation + 1),
+        )
 
 
 # ---- Reinforce
 
-K = 2  # episodes a batch: 7² joint outcomes
+K = 2  # episodes an update: 7² joint outcomes
 
 
 def gradient_of_outcome(agent, outcome):
@@ -151,7 +167,7 @@ def gradient_of_outcome(agent, outcome):
 
 
 def choice_agent(kind, **arguments):
-    agent = kind(CHOICE, seed=1, hidden=(3,), batch=K, **arguments)
+    agent = kind(CHOICE, seed=1, hidden=(3,), episodes=K, **arguments)
     with torch.no_grad():
         agent.weights.copy_(torch.randn(agent.policy.size, generator=Key(5).generator()))
     return agent
@@ -178,7 +194,7 @@ def expected_cost(agent, w):
 
 
 def prove_reinforce_is_unbiased(kind, factor=1.0, **arguments):
-    """The mean over all joint outcomes of a batch is `factor` times the exact gradient of the expected cost."""
+    """The mean over all joint outcomes of an update is `factor` times the exact gradient of the expected cost."""
     agent = choice_agent(kind, **arguments)
     w = agent.weights.detach().double().requires_grad_()
     (exact,) = torch.autograd.grad(expected_cost(agent, w), w)
@@ -193,16 +209,16 @@ def prove_reinforce_is_unbiased(kind, factor=1.0, **arguments):
     torch.testing.assert_close(mean, factor * exact, rtol=1e-5, atol=1e-6)  # the agent computes in float32
 
 
-def prove_reinforce_discounts(kind, discount=0.6):
+def prove_reinforce_discounts(kind, gamma=0.6):
     """One outcome, all of it by hand: G_t = Σ γ^{t'−t} c_t', the baseline of the other episode, the sum of scores."""
-    agent = choice_agent(kind, discount=discount)
+    agent = choice_agent(kind, gamma=gamma)
     outcome = ((0, 1), (1, 2))
     w = agent.weights.detach().double().requires_grad_()
     table = log_probabilities(agent, w)
     to_go = []
     for first, second in outcome:
         later = -Choice.SECOND[first][second]
-        to_go.append((-Choice.FIRST[first] + discount * later, later))
+        to_go.append((-Choice.FIRST[first] + gamma * later, later))
     surrogate = 0.0
     for i, (first, second) in enumerate(outcome):
         a0, a1 = (to_go[i][t] - to_go[1 - i][t] for t in range(2))
@@ -220,7 +236,7 @@ class Twin:
     def __init__(self, agent):
         self.agent = agent
         self.actor = self._net(agent.policy.network.sizes, nn.Tanh, agent.weights, nn.Tanh())
-        self.critics = [self._net(agent.critic.sizes, nn.ReLU, w) for w in agent.critics]
+        self.critics = [self._net(agent.critics.network.sizes, nn.ReLU, w) for w in agent.critics.weights]
         self.actor_target, self.critic_targets = deepcopy(self.actor), deepcopy(self.critics)
         self.actor_adam = torch.optim.Adam(self.actor.parameters(), lr=agent.lr)
         self.critic_adam = torch.optim.Adam([p for q in self.critics for p in q.parameters()], lr=agent.lr)
@@ -241,18 +257,18 @@ class Twin:
     def flat(net):
         return torch.cat([(p.T if p.ndim == 2 else p).detach().flatten() for p in net.parameters()])
 
-    def update(self, o, a, c, following, terminated, smoothing):
+    def update(self, o, a, c, next_observations, terminated, noise):
         agent = self.agent
         with torch.no_grad():
-            noise = (agent.target_noise * smoothing).clip(-agent.target_clip, agent.target_clip)
-            smooth = (self.actor_target(following) + noise).clip(-1, 1)
-            ahead = [q(torch.cat((following, smooth), 1))[:, 0] for q in self.critic_targets]
-            y = (1 - agent.discount) * c + agent.discount * (1 - terminated) * torch.maximum(*ahead)
+            noise = (agent.target_policy_noise * noise).clip(-agent.target_noise_clip, agent.target_noise_clip)
+            smooth = (self.actor_target(next_observations) + noise).clip(-1, 1)
+            ahead = [q(torch.cat((next_observations, smooth), 1))[:, 0] for q in self.critic_targets]
+            y = (1 - agent.gamma) * c + agent.gamma * (1 - terminated) * torch.maximum(*ahead)
         self.critic_adam.zero_grad()
         sum(nn.functional.mse_loss(q(torch.cat((o, a), 1))[:, 0], y) for q in self.critics).backward()
         self.critic_adam.step()
         self.count += 1
-        if self.count % agent.delay == 0:
+        if self.count % agent.policy_delay == 0:
             self.actor_adam.zero_grad()
             self.critics[0](torch.cat((o, self.actor(o)), 1)).mean().backward()
             self.actor_adam.step()
@@ -266,7 +282,15 @@ class Twin:
 
 
 def td3_agent(kind, **arguments):
-    small = {"hidden": (5,), "critic_hidden": (7, 6), "batch": 12, "warmup": 20, "lr": 0.01, "tau": 0.1, "seed": 2}
+    small = {
+        "hidden": (5,),
+        "critic_hidden": (7, 6),
+        "batch_size": 12,
+        "learning_starts": 20,
+        "lr": 0.01,
+        "tau": 0.1,
+        "seed": 2,
+    }
     return kind(DRIFT, **small | arguments)
 
 
@@ -287,26 +311,26 @@ def prove_td3_updates_as_its_equations_say(kind, updates=13):
     The first batches are tensors of their own, the others are written into one, as in learning: there an update is
     first made, then recorded, then made again from the record, the actor's at the 6th, 9th and 12th.
     """
-    agent = td3_agent(kind, delay=3, target_noise=0.4)
+    agent = td3_agent(kind, policy_delay=3, target_policy_noise=0.4)
     twin = Twin(agent)
     for i in range(updates):
-        batch, smoothing = random_batch(12, 120 + i)
+        batch, noise = random_batch(12, 120 + i)
         if i == 3:
             held = batch
         elif i > 3:
             for kept, part in zip(held, batch, strict=True):
                 kept.copy_(part)
             batch = held
-        y = agent.target(batch, smoothing)
-        expected = twin.update(*(part.double() for part in batch), smoothing.double())
+        y = agent.target(batch, noise)
+        expected = twin.update(*(part.double() for part in batch), noise.double())
         torch.testing.assert_close(y.double(), expected, rtol=1e-4, atol=1e-5)
-        agent.update(batch, smoothing)
-        assert (agent.critic_updates, agent.updates) == (i + 1, (i + 1) // 3)
+        agent.update(batch, noise)
+        assert (agent.critic_updates, agent.spent.updates) == (i + 1, (i + 1) // 3)
         pairs = [
             (agent.weights, twin.actor),
-            (agent.targets[0], twin.actor_target),
-            *zip(agent.critics, twin.critics, strict=True),
-            *zip(agent.targets[1], twin.critic_targets, strict=True),
+            (agent.actor.targets, twin.actor_target),
+            *zip(agent.critics.weights, twin.critics, strict=True),
+            *zip(agent.critics.targets, twin.critic_targets, strict=True),
         ]
         for ours, net in pairs:
             torch.testing.assert_close(ours.detach().double(), twin.flat(net), rtol=1e-3, atol=2e-5)
@@ -315,7 +339,7 @@ def prove_td3_updates_as_its_equations_say(kind, updates=13):
 def prove_only_termination_stops_the_bootstrap(kind):
     """Play episodes that end either way; then read what was stored, and what it makes of y."""
     LOG.clear()
-    agent = td3_agent(kind, environment_arguments={"cap": 6, "fall": 1.0}, warmup=150)
+    agent = td3_agent(kind, environment_arguments={"cap": 6, "fall": 1.0}, learning_starts=150)
     agent.learn(150)
     table = agent.replay.batch((torch.arange(150) + 0.5) / 150)
     fell = np.zeros(150, bool)
@@ -327,11 +351,11 @@ def prove_only_termination_stops_the_bootstrap(kind):
     assert cut > 3 and fell.sum() > 3
     np.testing.assert_array_equal(table.terminated.numpy().astype(bool), fell)
     y = agent.target(table, torch.zeros(150, 1))
-    only_cost = (1 - agent.discount) * table.costs
+    only_cost = (1 - agent.gamma) * table.costs
     np.testing.assert_array_equal((y == only_cost).numpy(), fell)
 
 
 def ends_of_episodes(table):
     """True where the next transition does not go on from this one, and at the last if its episode ended there."""
-    broken = (table.following[:-1] != table.observations[1:]).any(1)
+    broken = (table.next_observations[:-1] != table.observations[1:]).any(1)
     return torch.cat((broken, torch.tensor([bool(table.terminated[-1])])))

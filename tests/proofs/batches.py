@@ -12,6 +12,7 @@ from torch import Tensor
 from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target
 from rllab.estimate import Kind
 from rllab.estimators import Enumeration, ScoreFunction
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.sampling import (
     LOGITS,
     REACH,
@@ -32,22 +33,22 @@ def payoff(x: Tensor) -> Tensor:
     return x @ TABLE
 
 
-def prove_batches(monkeypatch, estimator: ScoreFunction, batches=(2, 3)) -> None:
+def prove_batches(estimator: ScoreFunction, batches=(2, 3)) -> None:
     """Over all outcomes of a batch of bits: if it says so the mean is that of the enumeration, else 1 − 1/K of it.
 
     Its standard error is that of its rows, and its gradient their mean.
     """
     at, truth = Bernoulli(LOGITS), enumerated(Bernoulli(LOGITS), knotty)["logits"]
     for k in batches:
-        many, weights = all_outcomes(monkeypatch, at, k)
-        e = estimator(Cost(knotty), many, evaluations=k, key=0, rows=True)
+        many, weights, key = all_outcomes(at, k)
+        e = estimator(Cost(knotty), many, evaluations=k, key=key, per_unit=True)
         mean, _ = weighted(e.gradient["logits"], weights)
         assert_close(mean, truth if estimator.unbiased else (1 - 1 / k) * truth)
-        assert_close(e.rows["logits"].mean(0), e.gradient["logits"], atol=1e-12)
-        assert_close(e.rows["logits"].var(0) / k, e.standard_error["logits"] ** 2, atol=1e-12)
+        assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"], atol=1e-12)
+        assert_close(e.per_unit["logits"].var(0) / k, e.standard_error["logits"] ** 2, atol=1e-12)
 
 
-def prove_counts(monkeypatch, estimator: ScoreFunction) -> None:
+def prove_counts(estimator: ScoreFunction) -> None:
     """Over all multisets of a batch of choices, the mean is that of the enumeration, and the variance of samples."""
     truth = enumerated(CHOICES, payoff)["logits"]
     x, log_p = CHOICES.support()
@@ -57,10 +58,8 @@ def prove_counts(monkeypatch, estimator: ScoreFunction) -> None:
         found, samples, weights = [], [], torch.tensor([math.prod(p[list(b)].tolist()) for b in batches]).double()
         for batch in batches:
             n = torch.bincount(torch.tensor(batch), minlength=5).double()
-            with monkeypatch.context() as patch:
-                drawn = x[n > 0], n[n > 0]
-                patch.setattr("rllab.estimators.score.score_function.draw_counts", lambda *_, drawn=drawn: drawn)
-                found.append(estimator(Cost(payoff), CHOICES, evaluations=k, key=0).gradient["logits"])
+            key = Prescribed({"counts": (x[n > 0], n[n > 0])})
+            found.append(estimator(Cost(payoff), CHOICES, evaluations=k, key=key).gradient["logits"])
             f, s = payoff(x[list(batch)]), CHOICES.scores(x[list(batch)], None)["logits"]
             samples.append((f - f.mean()) @ s / (k - 1))
         got, expected = weighted(torch.stack(found), weights), weighted(torch.stack(samples), weights)
@@ -79,17 +78,17 @@ def bounded(x: Tensor) -> Tensor:
     return torch.cos(1.7 * x[:, 0]) + 0.3
 
 
-def importance_moments(monkeypatch, estimator) -> dict[str, tuple[Tensor, Tensor]]:
+def importance_moments(estimator) -> dict[str, tuple[Tensor, Tensor]]:
     """Moments of one sample from `Wide` of N(1, 1), on a bounded cost."""
     u, weights = panels(torch.arange(-REACH, REACH + 1), 16)
     weights = weights * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
     at = Gaussian(torch.ones(1, dtype=torch.float64), 1.0)
     wide = type(estimator)(Wide(), estimator.baseline, estimator.clip, estimator.normalise)
-    drawn = {"rllab.distributions.gaussian.standard_normal": u[:, None, None]}
-    return moments(monkeypatch, drawn, weights, wide, bounded, at, 1)
+    drawn = {"normal": u[:, None, None]}
+    return moments(drawn, weights, wide, bounded, at, 1)
 
 
-def prove_importance_weighted(monkeypatch, cls) -> None:
+def prove_importance_weighted(cls) -> None:
     """Closed-form gradient of a cosine, and E_q ρ² (f − b)² s² − (∂E f)² by an integral over x."""
     x, weights = panels(torch.arange(-24.0, 25.0), 24)
     p = torch.exp(-((x - 1) ** 2) / 2) / math.sqrt(2 * math.pi)
@@ -98,7 +97,7 @@ def prove_importance_weighted(monkeypatch, cls) -> None:
     truth = {"mean": -1.7 * damping * math.sin(1.7), "scale": -(1.7**2) * damping * math.cos(1.7)}
     for b in (None, 0.6):
         estimator = cls(baseline=b)
-        found = importance_moments(monkeypatch, estimator)
+        found = importance_moments(estimator)
         assert estimator.unbiased and estimator.target == Target.expectation()
         for name, s in {"mean": x - 1, "scale": (x - 1) ** 2 - 1}.items():
             assert_close(found[name][0], truth[name], rtol=1e-8)
@@ -107,7 +106,7 @@ def prove_importance_weighted(monkeypatch, cls) -> None:
             assert_close(found[name][1], second - truth[name] ** 2, rtol=1e-8)
 
 
-def assert_clipped_is_short(monkeypatch, estimator) -> None:
+def assert_clipped_is_short(estimator) -> None:
     """Over all outcomes from its proposal of bits, the mean is that of its surrogate by autograd, and not ∇E f."""
     q, c, b = estimator.proposal, estimator.clip, estimator.baseline or 0.0
     leaf = LOGITS.clone().requires_grad_()
@@ -116,17 +115,17 @@ def assert_clipped_is_short(monkeypatch, estimator) -> None:
     # φ(ρ) = ρ up to c, c (1 + log ρ/c) from there on
     phi = torch.where(log_rho.exp() <= c, log_rho.exp(), c * (1 + log_rho - math.log(c)))
     (expected,) = torch.autograd.grad(log_q.exp() @ (phi * (knotty(x) - b)), leaf)
-    many, weights = all_outcomes(monkeypatch, q, 1)
+    many, weights, key = all_outcomes(q, 1)
     at = Bernoulli(LOGITS.expand(len(weights), 3))
     cut = type(estimator)(many, b, c)
-    mean, _ = weighted(cut(Cost(knotty), at, evaluations=1, key=0).gradient["logits"], weights)
+    mean, _ = weighted(cut(Cost(knotty), at, evaluations=1, key=key).gradient["logits"], weights)
     assert_close(mean, expected)
     assert cut.unbiased and cut.target.kind is Kind.SURROGATE
     truth = enumerated(Bernoulli(LOGITS), knotty)["logits"]
     assert float((mean - truth).norm()) > 0.05 * float(truth.norm())
 
 
-def rest_moments(monkeypatch, estimator, f, at, samples: int) -> dict[str, tuple[Tensor, Tensor]]:
+def rest_moments(estimator, f, at, samples: int) -> dict[str, tuple[Tensor, Tensor]]:
     """Exact moments over everything the estimator may sample beside what it enumerates."""
     _, log_p = at.support()
     c = estimator.enumerated
@@ -134,11 +133,11 @@ def rest_moments(monkeypatch, estimator, f, at, samples: int) -> dict[str, tuple
     p = p / p.sum()
     middle = p.cumsum(0) - p / 2  # a u that makes each outcome
     index = torch.tensor(list(itertools.product(range(len(p)), repeat=samples)))
-    drawn = {"rllab.distributions.categorical.uniform": middle[index].unsqueeze(-1)}
-    return moments(monkeypatch, drawn, p[index].prod(-1), estimator, f, at, c + samples)
+    drawn = {"uniform": middle[index].unsqueeze(-1)}
+    return moments(drawn, p[index].prod(-1), estimator, f, at, c + samples)
 
 
-def prove_sum_and_sample(monkeypatch, cls) -> None:
+def prove_sum_and_sample(cls) -> None:
     """On choices: the mean is that of the enumeration; the variance that of (1 − P) (f − b) s over the rest, by K."""
     truth = Enumeration()(Cost(payoff), CHOICES, evaluations=5, key=0).gradient["logits"]
     x, log_p = CHOICES.support()
@@ -147,7 +146,7 @@ def prove_sum_and_sample(monkeypatch, cls) -> None:
     for c, baseline, k in ((1, "enumerated", 1), (2, "enumerated", 2), (2, None, 1), (3, 0.7, 3)):
         estimator = cls(c, baseline)
         assert estimator.unbiased
-        mean, covariance = rest_moments(monkeypatch, estimator, payoff, CHOICES, k)["logits"]
+        mean, covariance = rest_moments(estimator, payoff, CHOICES, k)["logits"]
         assert_close(mean, truth)
         b = float(p[:c] @ f[:c] / p[:c].sum()) if baseline == "enumerated" else baseline or 0.0
         left = p[c:].sum()

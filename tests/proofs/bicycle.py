@@ -12,7 +12,7 @@ def sign(x: float) -> float:
 
 
 def plain_step(variant: str, s: list[float], torque: float, delta: float) -> list[float]:
-    """One row, one step, as the published simulators write it: signs and radii, 9999999 m for a straight path."""
+    """One bicycle, one step, as the published simulators write it: signs and radii, 9999999 m for a straight path."""
     dt, v, g, d_cm, c, h, ell, r, m_c, m_p, m_d = 0.01, 10 / 3.6, 9.82, 0.3, 0.66, 0.94, 1.11, 0.34, 15.0, 60.0, 1.7
     m, sd = m_c + m_p, v / r
     inertia = 13 / 3 * m_c * h**2 + m_p * (h + d_cm) ** 2
@@ -60,7 +60,7 @@ def plain_step(variant: str, s: list[float], torque: float, delta: float) -> lis
 def draw(variant: str, n: int, seed: int, full: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Random states, actions and noise.
 
-    Of every eight rows the first has θ = 0, the second runs into the stop, the third leans far beyond a fall. ψ keeps
+    Of every eight states the first has θ = 0, the second runs into the stop, the third leans far beyond a fall. ψ keeps
     off 0 and ±π, where the authors' signs jump.
     """
     rng = np.random.default_rng(seed)

@@ -1,8 +1,8 @@
 """What an estimator claims, measured: its mean and variance by quadrature over its own noise, and z-tests.
 
-`exact_moments` replaces the N(0, 1) source by the nodes of a tensor Gauss–Hermite rule, one node a problem of a
-(B, d) query, so that the weighted mean over problems *is* the expectation of the estimator as implemented, sampling
-error none. Each node stands for all numbers of one estimate (units × d), so it serves few units in few dimensions.
+`exact_moments` lays down the nodes of a tensor Gauss–Hermite rule for normal numbers, one node a problem of a batch, so
+that the weighted mean over problems *is* the expectation of the estimator as implemented, sampling error none. Each
+node stands for all numbers of one estimate (units × d), so it serves few units in few dimensions.
 """
 
 import itertools
@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from rllab import Cost, Gaussian
-
-NOISE_SOURCES = ("rllab.estimators.smoothing.gaussian.standard_normal", "rllab.distributions.gaussian.standard_normal")
+from tests.proofs.prescribed import Prescribed
 
 
 def gauss_hermite(dimensions: int, order: int) -> tuple[Tensor, Tensor]:
@@ -28,7 +27,7 @@ def gauss_hermite(dimensions: int, order: int) -> tuple[Tensor, Tensor]:
     return nodes, weights
 
 
-def exact_moments(monkeypatch, estimator, f, at: Tensor, evaluations: int, units: int, order: int = 9, scale=None):
+def exact_moments(estimator, f, at: Tensor, evaluations: int, units: int, order: int = 9, scale=None):
     """Return the estimator's exact mean and trace of covariance for cost f at `at` (d,).
 
     With a scale it is asked about N(at, scale²), and the answer is a dict of such pairs by parameter.
@@ -36,11 +35,9 @@ def exact_moments(monkeypatch, estimator, f, at: Tensor, evaluations: int, units
     d = at.numel()
     nodes, weights = gauss_hermite(units * d, order)
     noise = nodes.view(-1, units, d).movedim(1, 0)  # (units, B, d): unit first, as an estimator asks for it
-    for source in NOISE_SOURCES:
-        monkeypatch.setattr(source, lambda shape, key, like: noise.clone())
     problems = at.expand(len(nodes), d)
     where = problems if scale is None else Gaussian(problems, scale)
-    g = estimator(Cost(f), where, evaluations=evaluations, key=0).gradient
+    g = estimator(Cost(f), where, evaluations=evaluations, key=Prescribed({"normal": noise})).gradient
     moments = {}
     for name, rows in (g if isinstance(g, dict) else {"at": g}).items():
         mean = weights @ rows

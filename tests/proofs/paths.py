@@ -13,7 +13,8 @@ from torch import Tensor
 
 from rllab import Cost, Dirichlet, GaussianMixture, Key
 from rllab.distributions import Distribution
-from tests.proofs.sampling import GAMMA_SOURCE, assert_close, log_gamma_rule, moments, panels, product_rule
+from tests.proofs.prescribed import Prescribed
+from tests.proofs.sampling import assert_close, log_gamma_rule, moments, panels, product_rule
 
 _SHARES = torch.tensor([1.7, 0.8, 3.1], dtype=torch.float64)
 
@@ -43,7 +44,13 @@ def expected_bent(logits: Tensor, mean: Tensor, scale: Tensor) -> Tensor:
     return torch.softmax(logits, -1) @ (mean.prod(-1) + waves + mean[:, 0].square() + scale[:, 0].square())
 
 
-def prove_mixture(monkeypatch, estimator, mixtures=MIXTURES) -> None:
+def mixture_samples(at: GaussianMixture, x: Tensor) -> dict[str, Tensor]:
+    """Return what is laid down for samples x (N, d), one a problem: all from the first law, as far from its mean."""
+    first = torch.zeros(len(x), 1, dtype=torch.float64)
+    return {"component.uniform": first, "noise.normal": ((x - at.mean[0]) / at.scale[0])[:, None]}
+
+
+def prove_mixture(estimator, mixtures=MIXTURES) -> None:
     """Over x, on a grid of panels: the mean is the gradient of the closed form by every parameter."""
     for at in mixtures:
         low, high = (at.mean - 9 * at.scale).amin(0), (at.mean + 9 * at.scale).amax(0)
@@ -51,22 +58,20 @@ def prove_mixture(monkeypatch, estimator, mixtures=MIXTURES) -> None:
         axes = [panels(torch.arange(a, b + width, width), 12) for a, b in zip(low.tolist(), high.tolist(), strict=True)]
         nodes, weights = product_rule(*axes)
         weights = weights * at.log_prob(nodes).exp()
-        monkeypatch.setattr(GaussianMixture, "draw", lambda *_, nodes=nodes: (nodes[None], None))
-        found = moments(monkeypatch, {}, weights, estimator, bent, at, 1)
+        found = moments(mixture_samples(at, nodes), weights, estimator, bent, at, 1)
         leaves = [value.clone().requires_grad_() for value in at.parameters.values()]
         truth = torch.autograd.grad(expected_bent(*leaves), leaves)
         for name, expected in zip(at.parameters, truth, strict=True):
             assert_close(found[name][0], expected.flatten(), atol=1e-8)
 
 
-def prove_shares(monkeypatch, estimator) -> None:
+def prove_shares(estimator) -> None:
     """Two shares, over both gamma variables: E x_1² x_2, exactly. Three: samples move as quantiles do."""
     a, b = 1.7, 0.8
     (y, v), (z, w) = (log_gamma_rule(alpha, order=8) for alpha in (a, b))
     nodes, weights = product_rule((y, v), (z, w))
-    with monkeypatch.context() as patch:
-        drawn = {GAMMA_SOURCE: nodes[:, None]}
-        found = moments(patch, drawn, weights, estimator, lambda x: x[:, 0] ** 2 * x[:, 1], Dirichlet(tensor(a, b)), 1)
+    drawn = {"log gamma": nodes[:, None]}
+    found = moments(drawn, weights, estimator, lambda x: x[:, 0] ** 2 * x[:, 1], Dirichlet(tensor(a, b)), 1)
     leaf = tensor(a, b).requires_grad_()
     total = leaf.sum()
     moment = leaf[0] * (leaf[0] + 1) * leaf[1] / (total * (total + 1) * (total + 2))  # E x_1² x_2
@@ -79,15 +84,14 @@ def prove_shares(monkeypatch, estimator) -> None:
         return float(bent((y / y.sum())[None]))
 
     log_y = torch.from_numpy(gammaincinv(_SHARES.numpy(), p.numpy())).log()
-    with monkeypatch.context() as patch:
-        patch.setattr(GAMMA_SOURCE, lambda *_: log_y[None].clone())
-        got = estimator(Cost(bent), Dirichlet(_SHARES), evaluations=1, key=0).gradient["concentration"]
+    key = Prescribed({"log gamma": log_y[None]})
+    got = estimator(Cost(bent), Dirichlet(_SHARES), evaluations=1, key=key).gradient["concentration"]
     for i, e in enumerate(torch.eye(3, dtype=torch.float64)):
         ends = [cost_at(_SHARES + k * step * e) for k in (-2, -1, 1, 2)]
         assert_close(got[i], (ends[0] - 8 * ends[1] + 8 * ends[2] - ends[3]) / (12 * step), rtol=1e-8, atol=1e-9)
 
 
-def prove_drawn_means(monkeypatch, estimator) -> None:
+def prove_drawn_means(estimator) -> None:
     """Of its own draws: z-tests of each parameter, 10⁻⁹ over all of a law, at three shares and two vectors."""
     a = _SHARES.clone().requires_grad_()
     total = a.sum()

@@ -1,7 +1,7 @@
 """Proofs for estimators that probe random directions: exact mean and covariance over the directions they draw.
 
-The function that draws is replaced by one that hands out every direction (or set of directions) of a cubature rule, one
-a problem of a (B, d) query, so that weighted sums over problems are expectations of the estimator as implemented. Each
+A key lays down every direction (or set of directions) of a cubature rule in the place of draws, one a problem of a
+batch, so that weighted sums over problems are expectations of the estimator as implemented. Each
 proof is asked of the right estimator in tests/estimators and of its mutants in tests/mutants.
 """
 
@@ -16,6 +16,7 @@ from torch import Tensor
 from rllab import Cost
 from rllab.estimators import exact_moments
 from tests.proofs.checks import gauss_hermite
+from tests.proofs.prescribed import each_problem
 
 D, RADIUS = 3, 0.3
 AT = torch.tensor([0.7, -1.3, 0.4], dtype=torch.float64)
@@ -62,15 +63,15 @@ def evaluations_for(form: str, units: int) -> int:
     return units * PROBES[form] + (form == "forward")
 
 
-def over(monkeypatch, source: str, rule: tuple[Tensor, Tensor], estimator, f, evaluations: int, at: Tensor = AT):
-    """Return exact mean and covariance of an estimator whose draws, from `source`, are the nodes of a rule.
+def over(law: str, rule: tuple[Tensor, Tensor], estimator, f, evaluations: int, at: Tensor = AT):
+    """Return exact mean and covariance of an estimator whose draws of a law are the nodes of a rule.
 
     Nodes are (N, units, d), with weights (N,).
     """
     nodes, weights = rule
     assert float(weights.sum()) == pytest.approx(1)
-    monkeypatch.setattr(source, lambda *_, **__: nodes.movedim(1, 0).clone())
-    g = estimator(Cost(f), at.expand(len(nodes), -1), evaluations=evaluations, key=0).gradient
+    key = each_problem({law: nodes})
+    g = estimator(Cost(f), at.expand(len(nodes), -1), evaluations=evaluations, key=key).gradient
     mean = weights @ g
     return mean, torch.einsum("n,ni,nj->ij", weights, g - mean, g - mean)
 
@@ -127,13 +128,6 @@ def assert_moments(moments, mean: Tensor, trace: float) -> None:
     assert_close(moments[1].trace(), trace)
 
 
-GAUSSIAN_SOURCE = "rllab.estimators.smoothing.gaussian.standard_normal"
-SIGN_SOURCE = "rllab.estimators.smoothing.spsa.rademacher"
-SPHERE_SOURCE = "rllab.estimators.smoothing.sphere.uniform_sphere"
-FRAME_SOURCE = "rllab.estimators.smoothing.orthogonal.orthonormal"
-AXIS_SOURCE = "rllab.estimators.smoothing.orthogonal.coordinate_axes"
-HADAMARD_SOURCE = "rllab.estimators.smoothing.directions.rademacher"
-
 # Var of the second-order term u'Au·u of a forward or one-point estimate with radius h, for each law of u
 BENDS = {
     "gaussian": RADIUS**2 / 4 * (D + 4) * (TRACE**2 + 2 * SQUARES),
@@ -142,46 +136,46 @@ BENDS = {
 }
 
 
-def prove_spsa(monkeypatch, estimator) -> None:
+def prove_spsa(estimator) -> None:
     """Over all signs: the closed-form mean and variance of its form on lines and quadratics, and its kernel's mean."""
     form = estimator.form
     rule = independent(sign_rule(), 1)
     least = evaluations_for(form, 1)
     offset = D * OFFSET**2 / RADIUS**2 if form == "one-point" else 0.0
     bend = 0.0 if form == "antithetic" else BENDS["rademacher"] + (D * OFFSET * TRACE if form == "one-point" else 0.0)
-    assert_moments(over(monkeypatch, SIGN_SOURCE, rule, estimator, straight, least), SLOPE, (D - 1) * G + offset)
-    assert_moments(over(monkeypatch, SIGN_SOURCE, rule, estimator, curved, least), SLOPE, (D - 1) * G + offset + bend)
-    mean, _ = over(monkeypatch, SIGN_SOURCE, rule, estimator, wave, least)
+    assert_moments(over("sign", rule, estimator, straight, least), SLOPE, (D - 1) * G + offset)
+    assert_moments(over("sign", rule, estimator, curved, least), SLOPE, (D - 1) * G + offset + bend)
+    mean, _ = over("sign", rule, estimator, wave, least)
     assert_close(mean, declared_truth(estimator))
 
 
-def prove_sphere(monkeypatch, estimator) -> None:
+def prove_sphere(estimator) -> None:
     """Over the sphere: the closed forms on lines and quadratics, and the mean of the *ball* average of a wave."""
     form = estimator.form
     rule = independent(sphere_rule(), 1)
     least = evaluations_for(form, 1)
     offset = D**2 * OFFSET**2 / RADIUS**2 if form == "one-point" else 0.0
     bend = 0.0 if form == "antithetic" else BENDS["ball"] + (D * OFFSET * TRACE if form == "one-point" else 0.0)
-    assert_moments(over(monkeypatch, SPHERE_SOURCE, rule, estimator, straight, least), SLOPE, (D - 1) * G + offset)
-    assert_moments(over(monkeypatch, SPHERE_SOURCE, rule, estimator, curved, least), SLOPE, (D - 1) * G + offset + bend)
-    mean, _ = over(monkeypatch, SPHERE_SOURCE, rule, estimator, wave, least)
+    assert_moments(over("sphere", rule, estimator, straight, least), SLOPE, (D - 1) * G + offset)
+    assert_moments(over("sphere", rule, estimator, curved, least), SLOPE, (D - 1) * G + offset + bend)
+    mean, _ = over("sphere", rule, estimator, wave, least)
     assert_close(mean, declared_truth(estimator))
 
 
-def prove_haar(monkeypatch, estimator) -> None:
+def prove_haar(estimator) -> None:
     """Over all frames: variance (d/m − 1)G for every m <= d, none at m = d; the ball average of a wave."""
     form = estimator.form
     frames, weights = frame_rule()
     for m in (1, 2, 3):
         rule = frames[:, :m], weights
         evaluations = evaluations_for(form, m)
-        moments = over(monkeypatch, FRAME_SOURCE, rule, estimator, straight, evaluations)
+        moments = over("orthonormal", rule, estimator, straight, evaluations)
         assert_moments(moments, SLOPE, (D / m - 1) * G)
-        mean, _ = over(monkeypatch, FRAME_SOURCE, rule, estimator, wave, evaluations)
+        mean, _ = over("orthonormal", rule, estimator, wave, evaluations)
         assert_close(mean, declared_truth(estimator))
 
 
-def prove_axes(monkeypatch, estimator) -> None:
+def prove_axes(estimator) -> None:
     """Over all orders and signs: variance (d/m − 1)G, and every component smoothed along its own axis alone."""
     form = estimator.form
     for m in (1, 2, 3):
@@ -191,13 +185,13 @@ def prove_axes(monkeypatch, estimator) -> None:
         nodes = nodes.reshape(-1, m, D)
         rule = nodes, torch.full((len(nodes),), 1 / len(nodes), dtype=torch.float64)
         evaluations = evaluations_for(form, m)
-        moments = over(monkeypatch, AXIS_SOURCE, rule, estimator, straight, evaluations)
+        moments = over("axes", rule, estimator, straight, evaluations)
         assert_moments(moments, SLOPE, (D / m - 1) * G)
-        mean, _ = over(monkeypatch, AXIS_SOURCE, rule, estimator, wave, evaluations)
+        mean, _ = over("axes", rule, estimator, wave, evaluations)
         assert_close(mean, declared_truth(estimator))
 
 
-def prove_hadamard(monkeypatch, estimator) -> None:
+def prove_hadamard(estimator) -> None:
     """Over all signs D, with d = 3 padded to 4: the mean is SPSA's whatever m, and a line is exact at m = 4, not 3.
 
     With m = 2ʲ rows, coordinates a and b are confused if a = b mod m, so Var = Σ_a g_a² (size of a's class − 1).
@@ -208,13 +202,13 @@ def prove_hadamard(monkeypatch, estimator) -> None:
     for m in (1, 2, 3, 4):
         rule = nodes[:, None], weights  # one D for the whole set
         evaluations = evaluations_for(form, m)
-        mean, covariance = over(monkeypatch, HADAMARD_SOURCE, rule, estimator, straight, evaluations)
+        mean, covariance = over("sign", rule, estimator, straight, evaluations)
         assert_close(mean, SLOPE)
         if m in confused:
             assert_close(covariance.trace(), confused[m])
         else:
             assert 0.01 * G < float(covariance.trace()) < G
-        mean, _ = over(monkeypatch, HADAMARD_SOURCE, rule, estimator, wave, evaluations)
+        mean, _ = over("sign", rule, estimator, wave, evaluations)
         assert_close(mean, declared_truth(estimator))
 
 

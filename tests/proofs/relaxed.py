@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from rllab import Bernoulli, Cost
+from tests.proofs.prescribed import Prescribed, bits_as_uniforms
 from tests.proofs.sampling import (
     LOGITS,
     all_outcomes,
@@ -19,7 +20,6 @@ from tests.proofs.sampling import (
     weighted,
 )
 
-RELAXATION = "rllab.estimators.relaxed.relaxation"
 REACH = 40.0  # e^−40 = 4·10⁻¹⁸ of the logistic law lies beyond
 
 
@@ -35,32 +35,32 @@ def logistic(cut: float = 0.0, width: float = 0.5, order: int = 12) -> tuple[Ten
     return e, w * torch.sigmoid(e) * torch.sigmoid(-e)
 
 
-def relaxed_moments(monkeypatch, estimator, f, at: Bernoulli) -> tuple[Tensor, Tensor]:
+def relaxed_moments(estimator, f, at: Bernoulli) -> tuple[Tensor, Tensor]:
     e, weights = logistic(-float(at.logits))
-    drawn = {f"{RELAXATION}.standard_logistic": e[:, None, None]}
-    return moments(monkeypatch, drawn, weights, estimator, Cost(f, relaxed=True), at, 1)["logits"]
+    drawn = {"logistic": e[:, None, None]}
+    return moments(drawn, weights, estimator, Cost(f, relaxed=True), at, 1)["logits"]
 
 
-def prove_straight_through(monkeypatch, estimator) -> None:
+def prove_straight_through(estimator) -> None:
     """Over all outcomes: 2p(1 − p)(p − t) with its variance for one bit, and ∇E f where f is multilinear."""
     for p, t in ((0.3, 0.499), (0.8, 0.45)):
-        many, weights = all_outcomes(monkeypatch, bit(p), 1)
+        many, weights, key = all_outcomes(bit(p), 1)
         cost = Cost(toy(t), relaxed=True)
-        mean, variance = weighted(estimator(cost, many, evaluations=1, key=0).gradient["logits"], weights)
+        mean, variance = weighted(estimator(cost, many, evaluations=1, key=key).gradient["logits"], weights)
         q = p * (1 - p)
         assert_close(mean, 2 * q * (p - t))
         assert_close(variance, 4 * q**3)
-    many, weights = all_outcomes(monkeypatch, Bernoulli(LOGITS), 1)
-    rows = estimator(Cost(multilinear, relaxed=True), many, evaluations=1, key=0).gradient["logits"]
+    many, weights, key = all_outcomes(Bernoulli(LOGITS), 1)
+    rows = estimator(Cost(multilinear, relaxed=True), many, evaluations=1, key=key).gradient["logits"]
     assert_close(weights @ rows, enumerated(Bernoulli(LOGITS), multilinear)["logits"])
 
 
-def prove_gumbel_softmax(monkeypatch, estimator) -> None:
+def prove_gumbel_softmax(estimator) -> None:
     """Over e: the mean is the derivative of E f(y) by autograd, y = σ((l + e)/λ), and the variance that of one term."""
     assert not estimator.hard
     for logit in (0.0, 1.0, -0.7):
         at = Bernoulli(torch.tensor([logit], dtype=torch.float64))
-        mean, variance = relaxed_moments(monkeypatch, estimator, toy(), at)
+        mean, variance = relaxed_moments(estimator, toy(), at)
         e, weights = logistic(-logit)
         l = torch.full_like(e, logit).requires_grad_()  # noqa: E741 - the papers' letter
         f = toy()(torch.sigmoid((l + e) / estimator.temperature)[:, None])
@@ -91,17 +91,17 @@ def hard_moments(at: Bernoulli, f, temperature: float, inner: int | None = None)
     return first, second - first**2
 
 
-def prove_hard(monkeypatch, estimator) -> None:
+def prove_hard(estimator) -> None:
     """Over e: mean and variance of f'(x) ∂y/∂l, with f evaluated at 0 and 1 alone."""
     for logit in (0.0, 1.0, -0.7):
         at = Bernoulli(torch.tensor([logit], dtype=torch.float64))
-        mean, variance = relaxed_moments(monkeypatch, estimator, toy(), at)
+        mean, variance = relaxed_moments(estimator, toy(), at)
         expected = hard_moments(at, toy(), estimator.temperature)
         assert_close(mean, expected[0])
         assert_close(variance, expected[1])
 
 
-def prove_gumbel_rao(monkeypatch, estimator) -> None:
+def prove_gumbel_rao(estimator) -> None:
     """Over x and the inner draws, one or two: the mean of the hard variant, and its variance less 1 − 1/J of noise."""
     assert estimator.inner <= 2
     for logit in (0.0, 1.0, -0.7):
@@ -110,11 +110,10 @@ def prove_gumbel_rao(monkeypatch, estimator) -> None:
         p = torch.sigmoid(at.logits)
         x = torch.cat((torch.zeros(len(e), 1), torch.ones(len(e), 1))).double()
         chances = torch.cat((weights * (1 - p), weights * p))
-        monkeypatch.setattr(Bernoulli, "draw", lambda *_, x=x: (x[None], None))
         inner = e.repeat(2, 1).T[:, None, :, None]  # (J, 1, problems, 1)
-        monkeypatch.setattr(f"{RELAXATION}.standard_logistic", lambda *_, inner=inner: inner)
+        key = Prescribed({"uniform": bits_as_uniforms(x)[None], "logistic": inner})
         many = Bernoulli(at.logits.expand(len(x), 1))
-        rows = estimator(Cost(toy(), relaxed=True), many, evaluations=1, key=0).gradient["logits"]
+        rows = estimator(Cost(toy(), relaxed=True), many, evaluations=1, key=key).gradient["logits"]
         mean, variance = weighted(rows, chances)
         expected = hard_moments(at, toy(), estimator.temperature, estimator.inner)
         assert_close(mean, expected[0])

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from rllab import Cost
+from rllab import Cost, Key
 from tests.proofs.checks import HESSIAN, LINEAR, OFFSET, THETA, quadratic
+from tests.proofs.prescribed import Prescribed
 
 H = 0.02
 THIRD = torch.tensor([1.7, -2.3], dtype=torch.float64)  # ∂³f/∂θ_i³
@@ -38,7 +39,7 @@ def assert_close(got, expected, rtol=1e-8, atol=1e-8):
     torch.testing.assert_close(torch.as_tensor(got), torch.as_tensor(expected), rtol=rtol, atol=atol)
 
 
-def gradient(estimator, f, evaluations: int, at: Tensor = THETA, key: int = 0, **cost) -> Tensor:
+def gradient(estimator, f, evaluations: int, at: Tensor = THETA, key: Key | int = 0, **cost) -> Tensor:
     return estimator(Cost(f, **cost), at, evaluations=evaluations, key=key).gradient
 
 
@@ -88,7 +89,7 @@ def rotations(n: int) -> Tensor:
     return torch.cat((turn, turn.flip(-1)))
 
 
-def prove_interpolation(monkeypatch, estimator) -> None:
+def prove_interpolation(estimator) -> None:
     """Exact on linear costs along any directions. Over all rotations, with T the third derivatives and A the Hessian:
 
     bias (h²/2) Σ_b T_abb/(d + 2), and on a quadratic the variance (h²/4)((tr A)² + 2‖A‖_F²)/(d + 2).
@@ -98,11 +99,10 @@ def prove_interpolation(monkeypatch, estimator) -> None:
     assert_close(gradient(estimator, straight, 3, key=5), LINEAR)
     assert_close(gradient(estimator, straight, 6, THETA.expand(4, d), key=5), LINEAR.expand(4, d))
     prove_common_random_numbers(estimator, 3)
-    source = "rllab.estimators.differences.linear_interpolation.orthonormal"
-    monkeypatch.setattr(source, lambda shape, key, like: q.movedim(-2, 0).clone())  # direction, problem, coordinate
+    key = Prescribed({"orthonormal": q.movedim(-2, 0)})  # direction, problem, coordinate
     problems = THETA.expand(len(q), d)
-    assert_close(gradient(estimator, cubic, 3, problems).mean(0), LINEAR + H**2 / 2 * THIRD / (d + 2))
-    g = gradient(estimator, quadratic, 3, problems)
+    assert_close(gradient(estimator, cubic, 3, problems, key).mean(0), LINEAR + H**2 / 2 * THIRD / (d + 2))
+    g = gradient(estimator, quadratic, 3, problems, key)
     bend = HESSIAN.trace() ** 2 + 2 * HESSIAN.square().sum()
     assert_close(g.mean(0), LINEAR)
     assert float((g - LINEAR).square().sum(-1).mean()) == pytest.approx(float(H**2 / 4 * bend / (d + 2)), rel=1e-8)

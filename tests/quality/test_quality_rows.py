@@ -19,8 +19,8 @@ from tests.proofs.measuring import AT, BOWL, DTYPE, LINE, SLOPE, measure, row
 class Endless(GaussianSmoothing):
     """Returns an infinite estimate."""
 
-    def _fold(self, query, answered, rows, errors):
-        e = super()._fold(query, answered, rows, errors)
+    def _fold(self, query, answered, per_unit, errors):
+        e = super()._fold(query, answered, per_unit, errors)
         e.gradient[3, 0] = torch.inf
         return e
 

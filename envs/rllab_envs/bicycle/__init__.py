@@ -4,4 +4,5 @@ from .dynamics import start as start
 from .dynamics import step as step
 from .env import BicycleBalanceEnv as BicycleBalanceEnv
 from .parameters import Parameters as Parameters
+from .task import BicycleBalance as BicycleBalance
 from .vector import BicycleBalanceVectorEnv as BicycleBalanceVectorEnv

@@ -1,18 +1,4 @@
-"""One step of the bicycle of Randløv & Alstrøm: a pure, batched function for numpy arrays and torch tensors alike.
-
-    I ω̈    = M g h sin φ − cos φ [ I_dc sd θ̇ + C(θ) ],    φ = ω + arctan(δ/h)
-    I_dl θ̈ = T − I_dv sd ω̇
-    C(θ)   = v² [ M_d r (sin θ + tan θ) / l + M h tan θ / √(l² + (l−c)² tan² θ) ]
-
-ω is the lean, θ the handlebar angle (positive: left), T the torque on the handlebar, δ the rider's displacement with
-its noise; the constants are in `Parameters`.
-
-Source: J. Randløv and P. Alstrøm, ICML 1998, and their published C simulator (variant `author`); the form used after
-D. Ernst, P. Geurts and L. Wehenkel, JMLR 6 (2005) (variant `ernst`). Differences: the authors write the centrifugal
-moment with sgn θ and the radii of the paths, 9999999 m standing for infinity at θ = 0; C(θ) is the same function for
-|θ| < π/2, odd and smooth. They spell the heading out by quadrants with π = 3.1415927; here it is atan2, up to 5e-8 rad
-away when riding backwards.
-"""
+"""The motion of the bicycle of Randløv & Alstrøm: pure, batched functions for numpy arrays and torch tensors alike."""
 
 import math
 import sys
@@ -41,6 +27,13 @@ def step(
 ) -> "Array":
     """Return the state one time step (0.01 s) later; pure, batched, differentiable in torch.
 
+        I ω̈    = M g h sin φ − cos φ [ I_dc sd θ̇ + C(θ) ],    φ = ω + arctan(δ/h)
+        I_dl θ̈ = T − I_dv sd ω̇
+        C(θ)   = v² [ M_d r (sin θ + tan θ) / l + M h tan θ / √(l² + (l−c)² tan² θ) ]
+
+    ω is the lean, θ the handlebar angle (positive: left), T the torque on the handlebar, δ the rider's displacement
+    with its noise; the constants are in `Parameters`.
+
     Args:
         state: (n, 4): ω rad, ω̇ rad/s, θ rad, θ̇ rad/s, the balance part, which nothing else feeds back into; or that
             part followed by x_f, y_f, x_b, y_b m (tyre contacts) and ψ rad (heading) for `author`, (n, 9), or by ψ for
@@ -59,6 +52,18 @@ def step(
     Raises:
         ValueError: the variant is unknown or a shape is wrong.
         TypeError: `state` is a numpy array while `action` or `noise` is a tensor.
+
+    Example:
+        >>> import numpy as np
+        >>> from rllab_envs.bicycle import start, step
+        >>> step(start(3), np.zeros((3, 2))).shape
+        (3, 9)
+
+    Source: J. Randløv and P. Alstrøm, ICML 1998, and their published C simulator (variant `author`); the form used
+    after D. Ernst, P. Geurts and L. Wehenkel, JMLR 6 (2005) (variant `ernst`). Differences: the authors write the
+    centrifugal moment with sgn θ and the radii of the paths, 9999999 m standing for infinity at θ = 0; C(θ) is the
+    same function for |θ| < π/2, odd and smooth. They spell the heading out by quadrants with π = 3.1415927; here it is
+    atan2, up to 5e-8 rad away when riding backwards.
     """
     check_variant("bicycle.step", variant)
     p = DEFAULT if parameters is None else parameters
@@ -79,7 +84,7 @@ def start(n: int, *, variant: str = "author", full: bool = True, parameters: Par
     """Return n start states, float64: all zeros, upright and straight on, but for y_f = l of `author`'s contacts.
 
     Args:
-        n: number of rows.
+        n: number of bicycles.
         variant: "author" or "ernst".
         full: (n, 9) for `author` and (n, 5) for `ernst`; False: the balance part, (n, 4).
     """
@@ -220,7 +225,7 @@ def _check(state: Any, action: Any, noise: Any, variant: str) -> tuple[Any, Any,
         raise ValueError(f"bicycle.step: state must be {need} for variant {variant!r}, got {tuple(state.shape)}")
     n = state.shape[0]
     if tuple(action.shape) != (n, 2):
-        raise ValueError(f"bicycle.step: action must be ({n}, 2) as state has {n} rows, got {tuple(action.shape)}")
+        raise ValueError(f"bicycle.step: action must be ({n}, 2) for {n} states, got {tuple(action.shape)}")
     if noise is not None and tuple(noise.shape) != (n,):
-        raise ValueError(f"bicycle.step: noise must be ({n},) as state has {n} rows, got {tuple(noise.shape)}")
+        raise ValueError(f"bicycle.step: noise must be ({n},) for {n} states, got {tuple(noise.shape)}")
     return xp, state, action, noise

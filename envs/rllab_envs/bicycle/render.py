@@ -21,18 +21,18 @@ Point = tuple[float, float]
 
 
 class Trail:
-    """Follows the tyre contacts of one ride, which the balance task itself does not need, and their recent past."""
+    """Follows the tyre contacts of one ride, which the balance task itself does not need, and draws them."""
 
     def __init__(self, variant: str, parameters: Parameters) -> None:
         self.variant, self.parameters = variant, parameters
         self.pose = np.array([0.0, parameters.wheelbase, 0.0, 0.0, 0.0])  # x_f, y_f, x_b, y_b m, ψ rad from the y axis
         self.past = deque([self.pose[:4]], maxlen=600)  # 6 s, more than the window shows
-        self.action = np.zeros(2)  # T N·m, δ m: the displacement with its noise
+        self.action = np.zeros(2)  # T N·m, δ m: the displacement with its noise, in the last step
         self.steps = 0
 
-    def follow(self, theta_old: np.ndarray, theta: np.ndarray, action: np.ndarray) -> None:
-        """Go one step on: θ before and after it, (1,) each; torque and displacement with its noise, (2,)."""
-        p = self.parameters
+    def follow(self, before: np.ndarray, inputs: np.ndarray, after: np.ndarray) -> None:
+        """Go one step on: ω, ω̇, θ, θ̇ before and after it; torque and displacement with its noise, (2,)."""
+        p, theta_old, theta = self.parameters, before[2:3], after[2:3]
         if self.variant == "author":
             self.pose = np.concatenate(contact_step(np, theta_old, theta, tuple(self.pose[:, None]), p))
         else:  # the back contact moves v dt along the old heading; drawn with ψ from the y axis as well
@@ -42,22 +42,21 @@ class Trail:
             front = back + p.wheelbase * np.array([-math.sin(psi), math.cos(psi)])
             self.pose = np.array([*front, *back, psi])
         self.past.append(self.pose[:4])
-        self.action, self.steps = np.array(action), self.steps + 1
+        self.action, self.steps = np.array(inputs), self.steps + 1
 
-
-def draw(trail: Trail, state: np.ndarray) -> np.ndarray:
-    """Return the picture of a ride, (360, 960, 3) uint8; state is (ω, ω̇, θ, θ̇)."""
-    image = Image.new("RGB", (WIDTH * OVER, HEIGHT * OVER), PAPER)
-    pen = _Pen(ImageDraw.Draw(image))
-    lean, steer = float(state[0]), float(state[2])
-    _track(pen, trail, steer)
-    pen.box(0, 0, 600, HEIGHT, PAPER)
-    _rear_view(pen, lean, trail.parameters.fall_angle, float(trail.action[1]))
-    _handlebar(pen, steer)
-    _gauges(pen, trail)
-    for x in (300, 600):
-        pen.line([(x, 14), (x, HEIGHT - 14)], FAINT, 2)
-    return np.array(image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
+    def draw(self, state: np.ndarray) -> np.ndarray:
+        """Return the picture of the ride, (360, 960, 3) uint8; state is (ω, ω̇, θ, θ̇)."""
+        image = Image.new("RGB", (WIDTH * OVER, HEIGHT * OVER), PAPER)
+        pen = _Pen(ImageDraw.Draw(image))
+        lean, steer = float(state[0]), float(state[2])
+        _track(pen, self, steer)
+        pen.box(0, 0, 600, HEIGHT, PAPER)
+        _rear_view(pen, lean, self.parameters.fall_angle, float(self.action[1]))
+        _handlebar(pen, steer)
+        _gauges(pen, self)
+        for x in (300, 600):
+            pen.line([(x, 14), (x, HEIGHT - 14)], FAINT, 2)
+        return np.array(image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
 
 
 class _Pen:
@@ -166,7 +165,7 @@ def _track(pen: _Pen, trail: Trail, steer: float) -> None:
     past = np.array(trail.past)[::-4]  # from now, every 0.04 s
     if len(past) > 1:  # the back tyre's track is a broad band, so that it is seen where the front one's covers it
         for columns, colour, width in (((2, 3), BAND, 6), ((0, 1), FRONT, 1.6)):
-            pen.line([place(*row) for row in past[:, columns]], colour, width)
+            pen.line([place(*contact) for contact in past[:, columns]], colour, width)
     pen.line([place(x_b, y_b), place(x_f, y_f)], FRAME, 3)
     wheel = [(0.0, -0.34), (0.0, 0.34)]
     pen.line(_turned(wheel, place(x_b, y_b), psi, METRE), BACK, 7)
@@ -180,11 +179,11 @@ def _track(pen: _Pen, trail: Trail, steer: float) -> None:
 def _gauges(pen: _Pen, trail: Trail) -> None:
     p = trail.parameters
     torque, shift = (float(value) for value in trail.action)
-    rows = (
+    gauges = (
         (264.0, torque, p.max_torque, "torque " + _sided(torque, 2, " N·m")),
         (304.0, shift, p.max_displacement + p.noise, "rider and noise " + _sided(100.0 * shift, 1, " cm")),
     )
-    for y, value, most, label in rows:
+    for y, value, most, label in gauges:
         pen.box(330, y, 570, y + 8, FAINT)
         to = 450.0 - 120.0 * max(-1.0, min(1.0, value / most))  # left is positive, as in the picture
         pen.box(min(450.0, to), y, max(450.0, to), y + 8, INK)

@@ -12,14 +12,13 @@ from typing import Any
 
 from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
 from experiments.common.random_graphs import random_graph, values_of
-from experiments.lecture.rows.draws import normal, relative
+from experiments.lecture.draws import FLOAT64, apart, judged, normal, regression, relative
 
 import torch
 from torch import Tensor
 
 from rllab import backprop as bp
 
-FLOAT64 = torch.float64
 STEP = 6e-6  # of central differences: the cube root of the rounding unit of float64
 ACTIVATIONS: dict[str, tuple[bp.Pointwise, Callable[[Tensor], Tensor]]] = {
     "relu": (bp.ReLU(), torch.relu),
@@ -32,18 +31,18 @@ ACTIVATIONS: dict[str, tuple[bp.Pointwise, Callable[[Tensor], Tensor]]] = {
 
 def differences(f: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
     """Return central differences of a function (…) → () in every entry of `at`."""
-    g = torch.empty(at.numel(), dtype=at.dtype)
-    for i in range(at.numel()):
-        e = torch.zeros(at.numel(), dtype=at.dtype)
-        e[i] = STEP
-        g[i] = (f(at + e.view(at.shape)) - f(at - e.view(at.shape))) / (2 * STEP)
-    return g.view(at.shape)
+    steps = STEP * torch.eye(at.numel(), dtype=at.dtype).view(-1, *at.shape)
+    return torch.stack([(f(at + e) - f(at - e)) / (2 * STEP) for e in steps]).view(at.shape)
 
 
-def _isolated(seed: int, slope: bool) -> float:
-    graph = bp.mlp((4, 5, 3), "squared_distance", activation="tanh", key=seed, dtype=FLOAT64)
-    x, y = normal(seed, "x", 2, 4), normal(seed, "y", 2, 3)
-    values, g = values_of(graph, (x, y)), graph.backward(x, y).by_variable
+@row("L60", AtMost(1e-6), wrong={"h' forgotten": {"slope": False}})
+def one_function_in_a_black_box(seed: int, fast: bool, slope: bool = True) -> float:
+    """Isolate one h: with the rest a black box, ∂c/∂s is ∂c/∂z times h'(s); ∂c/∂x and ∂c/∂y come out too.
+
+    Measures: worst relative error of ∂c/∂s by that rule, the rest by differences, and of ∂c/∂x, ∂c/∂y.
+    """
+    graph, x, y = regression(seed, (4, 5, 3), samples=2)
+    values, g = values_of(graph, (x, y)), graph.backward(x, y, variables=("x", "y", "s1")).by_variable
     above = differences(graph.rest("z1", x, y), values["z1"])
     # ∂c/∂s = ∂c/∂z h'(s)
     rule = bp.Tanh().vjp_state(above, values["s1"]) if slope else above
@@ -51,18 +50,12 @@ def _isolated(seed: int, slope: bool) -> float:
     return largest(relative(rule, g["s1"]), *whole)
 
 
-@row(
-    "L60",
-    says="Isolate one h: with the rest a black box, ∂c/∂s is ∂c/∂z times h'(s); ∂c/∂x and ∂c/∂y come out too",
-    measures="worst relative error of ∂c/∂s by that rule, the rest by differences, and of ∂c/∂x, ∂c/∂y",
-    criterion=AtMost(1e-6),
-    wrong={"h' forgotten": lambda seed, fast: _isolated(seed, False)},
-)
-def one_function_in_a_black_box(seed: int, fast: bool) -> float:
-    return _isolated(seed, True)
+@row("L61", AtMost(1e-10), wrong={"g' taken at s": {"at_s": True}})
+def chain_of_two(seed: int, fast: bool, at_s: bool = False) -> float:
+    """The derivative of g(h(s)) is g'(h(s)) h'(s).
 
-
-def _two_functions(seed: int, at_s: bool) -> float:
+    Measures: worst relative error against autograd, of 25 pairs of five functions.
+    """
     s, worst = normal(seed, "s", 1, 9), 0.0
     for h, h_torch in ACTIVATIONS.values():
         for g, g_torch in ACTIVATIONS.values():
@@ -74,19 +67,12 @@ def _two_functions(seed: int, at_s: bool) -> float:
     return worst
 
 
-@row(
-    "L61",
-    says="The derivative of g(h(s)) is g'(h(s)) h'(s)",
-    measures="worst relative error against autograd, of 25 pairs of five functions",
-    criterion=AtMost(1e-10),
-    wrong={"g' taken at s": lambda seed, fast: _two_functions(seed, True)},
-)
-def chain_of_two(seed: int, fast: bool) -> float:
-    return _two_functions(seed, False)
+@row("L62", AtMost(1e-10), wrong={"the last one forgotten": {"fast": True, "forgotten": 1}})
+def chain_of_many(seed: int, fast: bool, forgotten: int = 0) -> float:
+    """Through a chain of functions all slopes multiply, down to the bottom.
 
-
-def _long_chain(seed: int, fast: bool, forgotten: int = 0) -> float:
-    """Return the worst relative error of products of slopes, over chains of 1 to 50 functions."""
+    Measures: worst relative error of the product against autograd, chains of 1 to 50 functions.
+    """
     worst, s = 0.0, normal(seed, "s", 1, 6)
     for depth in (1, 2, 50) if fast else range(1, 51):
         chain = [list(ACTIVATIONS.values())[1 + (seed + k) % 3] for k in range(depth)]
@@ -103,18 +89,12 @@ def _long_chain(seed: int, fast: bool, forgotten: int = 0) -> float:
     return worst
 
 
-@row(
-    "L62",
-    says="Through a chain of functions all slopes multiply, down to the bottom",
-    measures="worst relative error of the product against autograd, chains of 1 to 50 functions",
-    criterion=AtMost(1e-10),
-    wrong={"the last one forgotten": lambda seed, fast: _long_chain(seed, True, forgotten=1)},
-)
-def chain_of_many(seed: int, fast: bool) -> float:
-    return _long_chain(seed, fast)
+@row("L62", AtLeast(1.0), wrong={"identities, whose slope is 1": {"h": ACTIVATIONS["identity"][0]}})
+def gradients_fade(seed: int, fast: bool, h: bp.Module = ACTIVATIONS["tanh"][0]) -> float:
+    """So a gradient fades through many functions of slope below 1.
 
-
-def _orders_lost(seed: int, h: bp.Pointwise) -> float:
+    Measures: powers of ten by which it shrinks through 50 tanh, median of 101 starts.
+    """
     s = normal(seed, "s", 1, 101)
     below, product = [s], torch.ones_like(s)
     for _ in range(50):
@@ -122,17 +102,6 @@ def _orders_lost(seed: int, h: bp.Pointwise) -> float:
     for z in below[-2::-1]:
         product = h.vjp_state(product, z)
     return -math.log10(float(product.abs().median()))
-
-
-@row(
-    "L62",
-    says="So a gradient fades through many functions of slope below 1",
-    measures="powers of ten by which it shrinks through 50 tanh, median of 101 starts",
-    criterion=AtLeast(1.0),
-    wrong={"identities, whose slope is 1": lambda seed, fast: _orders_lost(seed, bp.Identity())},
-)
-def gradients_fade(seed: int, fast: bool) -> float:
-    return _orders_lost(seed, bp.Tanh())
 
 
 @dataclass(frozen=True)
@@ -143,33 +112,29 @@ class WithoutSlope(bp.Tanh):
         return v
 
 
-def _perturbed(seed: int, h: bp.Pointwise) -> float:
-    """Return the worst relative error of explicit gradients against perturbations, in a network around h."""
-    blocks = [
-        bp.Block("first", bp.Linear(4, 5), ("x",), ("s",)),
-        bp.Block("h", h, ("s",), ("z",)),
-        bp.Block("second", bp.Linear(5, 2), ("z",), ("out",)),
-        bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)),
-    ]
-    inputs = {"x": False, "y": False}
-    graph = bp.Graph(blocks, inputs, output="out", cost="C", key=seed, dtype=FLOAT64)
+@row("L65", AtMost(1e-6), wrong={"h' forgotten": {"h": WithoutSlope()}})
+def perturbation_and_chain_rule(seed: int, fast: bool, h: bp.Module = ACTIVATIONS["tanh"][0]) -> float:
+    """Wiggling a variable and seeing what the cost does, and the chain rule, agree.
+
+    Measures: worst relative difference, over every variable of a network.
+    """
+    first = bp.Block("first", bp.Linear(4, 5), ("x",), ("s",))
+    second = bp.Block("second", bp.Linear(5, 2), ("z",), ("out",))
+    graph = judged([first, bp.Block("h", h, ("s",), ("z",)), second], seed)
     x, y = normal(seed, "x", 3, 4), normal(seed, "y", 3, 2)
-    explicit, moved = (graph.backward(x, y, engine=e).by_variable for e in ("explicit", "differences"))
+    explicit, moved = (
+        graph.backward(x, y, variables=graph.continuous, engine=engine).by_variable
+        for engine in ("explicit", "differences")
+    )
     return largest(*(relative(explicit[name], moved[name]) for name in explicit))
 
 
-@row(
-    "L65",
-    says="Wiggling a variable and seeing what the cost does, and the chain rule, agree",
-    measures="worst relative difference, over every variable of a network",
-    criterion=AtMost(1e-6),
-    wrong={"h' forgotten": lambda seed, fast: _perturbed(seed, WithoutSlope())},
-)
-def perturbation_and_chain_rule(seed: int, fast: bool) -> float:
-    return _perturbed(seed, bp.Tanh())
+@row("L68", AtMost(1e-12), wrong={"the weights used forwards": {"transposed": True}})
+def weights_used_backwards(seed: int, fast: bool, transposed: bool = False) -> float:
+    """∂C/∂z = Σ_k ∂C/∂s_k w_k: the same weights, used backwards.
 
-
-def _used_backwards(seed: int, transposed: bool) -> float:
+    Measures: relative difference of that sum from the backward product of a linear layer.
+    """
     module = bp.Linear(4, 4)
     w, z, v = module.initial(seed), normal(seed, "z", 1, 4), normal(seed, "v", 1, 4)
     matrix = module.views(w)[0]
@@ -178,46 +143,31 @@ def _used_backwards(seed: int, transposed: bool) -> float:
     return relative(torch.tensor(sums, dtype=FLOAT64), module.vjp_state(v, z, w)[0])
 
 
-@row(
-    "L68",
-    says="∂C/∂z = Σ_k ∂C/∂s_k w_k: the same weights, used backwards",
-    measures="relative difference of that sum from the backward product of a linear layer",
-    criterion=AtMost(1e-12),
-    wrong={"the weights used forwards": lambda seed, fast: _used_backwards(seed, True)},
-)
-def weights_used_backwards(seed: int, fast: bool) -> float:
-    return _used_backwards(seed, False)
+@row("L68", AtMost(1e-12), wrong={"one branch left out": {"summed": 2}})
+def branches_add_up(seed: int, fast: bool, summed: int = 3) -> float:
+    """A value that is read three times gets the sum of three gradients.
 
-
-def _three_branches(seed: int, summed: int) -> float:
-    """Return the relative error of the sum over branches, where three blocks read z."""
+    Measures: relative difference of the sum over branches from the graph's gradient.
+    """
     blocks = [bp.Block("tanh", bp.Tanh(), ("x",), ("z",))]
     blocks += [bp.Block(f"branch{k}", bp.Linear(3, 3), ("z",), (f"s{k}",)) for k in range(3)]
     blocks.append(bp.Block("sum", bp.Add(3), ("s0", "s1", "s2"), ("out",)))
-    blocks.append(bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)))
-    graph = bp.Graph(blocks, {"x": False, "y": False}, output="out", cost="C", key=seed, dtype=FLOAT64)
-    g = graph.backward(normal(seed, "x", 2, 3), normal(seed, "y", 2, 3)).by_variable
+    graph = judged(blocks, seed)
+    x, y = normal(seed, "x", 2, 3), normal(seed, "y", 2, 3)
+    g = graph.backward(x, y, variables=graph.continuous).by_variable
     parts = [g[f"s{k}"] @ graph.weights_of(f"branch{k}")["weight"] for k in range(summed)]
     return relative(torch.stack(parts).sum(0), g["z"])
 
 
-@row(
-    "L68",
-    says="A value that is read three times gets the sum of three gradients",
-    measures="relative difference of the sum over branches from the graph's gradient",
-    criterion=AtMost(1e-12),
-    wrong={"one branch left out": lambda seed, fast: _three_branches(seed, 2)},
-)
-def branches_add_up(seed: int, fast: bool) -> float:
-    return _three_branches(seed, 3)
+@row("L76", AtMost(1e-10), wrong={"Jacobians transposed": {"transposed": True}})
+def row_vector_times_jacobian(seed: int, fast: bool, transposed: bool = False) -> float:
+    """Row vectors on the left, Jacobians on the right: [1 × d_f] = [1 × d_g] [d_g × d_f].
 
-
-def _rows_times_jacobian(seed: int, transposed: bool) -> float:
-    """Return the worst relative error of [1 × d_f] = [1 × d_g][d_g × d_f]; infinite where shapes do not fit."""
-    graph = bp.mlp((4, 6, 3), "squared_distance", activation="tanh", key=seed, dtype=FLOAT64)
-    x, y = normal(seed, "x", 1, 4), normal(seed, "y", 1, 3)
-    g, values, worst = graph.backward(x, y), values_of(graph, (x, y)), 0.0
-    truth = graph.backward(x, y, engine="autograd").by_variable
+    Measures: worst relative error of that product, block by block, against torch's gradients laid down as rows.
+    """
+    graph, x, y = regression(seed, (4, 6, 3), samples=1)
+    g, values, worst = graph.backward(x, y, variables=graph.continuous), values_of(graph, (x, y)), 0.0
+    truth = graph.backward(x, y, variables=graph.continuous, engine="autograd").by_variable
     for block in graph.blocks[:-1]:
         below, above = block.reads[0], block.computes[0]
         w = torch.cat([t.flatten() for t in graph.weights_of(block.name).values()]) if block.module.size else None
@@ -229,77 +179,46 @@ def _rows_times_jacobian(seed: int, transposed: bool) -> float:
     return worst
 
 
-@row(
-    "L76",
-    says="Row vectors on the left, Jacobians on the right: [1 × d_f] = [1 × d_g] [d_g × d_f]",
-    measures="worst relative error of that product, block by block, against torch's gradients laid down as rows",
-    criterion=AtMost(1e-10),
-    wrong={"Jacobians transposed": lambda seed, fast: _rows_times_jacobian(seed, True)},
-)
-def row_vector_times_jacobian(seed: int, fast: bool) -> float:
-    return _rows_times_jacobian(seed, False)
+@row("L77", Equals(0), wrong={"all laid down as rows": {"rows": True}})
+def size_of_a_gradient(seed: int, fast: bool, rows: bool = False) -> float:
+    """The gradient has the size of what it is the gradient of.
 
-
-def _misshapen(seed: int, fast: bool, rows: bool) -> float:
-    """Count the variables of random graphs, weights among them, whose gradient has another shape."""
+    Measures: variables of 20 random graphs whose gradient has another shape.
+    """
     count = 0
     for k in range(3 if fast else 20):
         graph, observed = random_graph(100 * seed + k)
-        g, values = graph.backward(*observed), values_of(graph, observed)
+        g, values = graph.backward(*observed, variables=graph.continuous), values_of(graph, observed)
         shapes = {name: t.shape for name, t in values.items() if not graph.variables[name].discrete}
         count += sum((g.row_grad(name) if rows else g.by_variable[name]).shape != shapes[name] for name in shapes)
         count += g.weights.shape != graph.weights.shape
     return float(count)
 
 
-@row(
-    "L77",
-    says="The gradient has the size of what it is the gradient of",
-    measures="variables of 20 random graphs whose gradient has another shape",
-    criterion=Equals(0),
-    wrong={"all laid down as rows": lambda seed, fast: _misshapen(seed, fast, True)},
-)
-def size_of_a_gradient(seed: int, fast: bool) -> float:
-    return _misshapen(seed, fast, False)
+@row("L78", AtMost(1e-6), wrong={"input i and output j, as printed": {"transposed": True}})
+def entries_by_column(seed: int, fast: bool, transposed: bool = False) -> float:
+    """Entry (i, j) of a Jacobian is the derivative of output i with respect to input j.
 
-
-def _entry(seed: int, transposed: bool) -> float:
+    Measures: relative error of a linear layer's Jacobian against one made of differences, column by column.
+    """
     module = bp.Linear(4, 4)
     w, z = module.initial(seed), normal(seed, "z", 1, 4)
     jacobian = module.jacobian_state(z, w)[0]
-    columns = [
-        (module.forward(z + e, w) - module.forward(z - e, w))[0] / (2 * STEP) for e in STEP * torch.eye(4).double()
-    ]
+    steps = STEP * torch.eye(4, dtype=FLOAT64)
+    columns = [(module.forward(z + e, w) - module.forward(z - e, w))[0] / (2 * STEP) for e in steps]
     return relative(jacobian.T if transposed else jacobian, torch.stack(columns, 1))
 
 
-@row(
-    "L78",
-    says="Entry (i, j) of a Jacobian is the derivative of output i with respect to input j",
-    measures="relative error of a linear layer's Jacobian against one made of differences, column by column",
-    criterion=AtMost(1e-6),
-    wrong={"input i and output j, as printed": lambda seed, fast: _entry(seed, True)},
-)
-def entries_by_column(seed: int, fast: bool) -> float:
-    return _entry(seed, False)
+@row("L78", AtMost(1e-10), wrong={"transposed": {"transposed": True}})
+def entries_by_torch(seed: int, fast: bool, transposed: bool = False) -> float:
+    """and so it is for every module.
 
-
-def _all_jacobians(seed: int, transposed: bool) -> float:
+    Measures: largest error of the Jacobians of seven modules against jacrev.
+    """
     z, worst = normal(seed, "z", 1, 4), 0.0
     for module in (bp.Linear(4, 4), *(h for h, _ in ACTIVATIONS.values()), bp.LogSoftmax()):
         w = module.initial(seed) if module.size else None
         truth = torch.func.jacrev(lambda t, module=module, w=w: module.forward(t[None], w)[0])(z[0])
         ours = module.jacobian_state(z, w)[0]
-        worst = largest(worst, float(((ours.T if transposed else ours) - truth).abs().max()))
+        worst = largest(worst, apart(ours.T if transposed else ours, truth))
     return worst
-
-
-@row(
-    "L78",
-    says="and so it is for every module",
-    measures="largest error of the Jacobians of seven modules against jacrev",
-    criterion=AtMost(1e-10),
-    wrong={"transposed": lambda seed, fast: _all_jacobians(seed, True)},
-)
-def entries_by_torch(seed: int, fast: bool) -> float:
-    return _all_jacobians(seed, False)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from experiments.agents import flat_cost
 from experiments.agents.bicycle import ENVIRONMENT, SCALE
 from experiments.common.acceptance import AtLeast, AtMost, Equals, Within, furthest, largest, least, row
-from experiments.lecture.rows.draws import normal
+from experiments.lecture.draws import normal
 from experiments.zeroth_order import nonsmooth
 
 import torch
@@ -28,7 +28,12 @@ STEPS: dict[str, Callable[[Tensor], Tensor]] = {
 BOWL = {"bowl": lambda x: x.square().sum(1)}
 
 
-def _zeros(seed: int, fast: bool, costs: dict[str, Callable[[Tensor], Tensor]]) -> float:
+@row("L31", AtLeast(0.99), wrong={"a bowl": {"costs": BOWL}})
+def gradient_is_zero(seed: int, fast: bool, costs: dict[str, Callable[[Tensor], Tensor]] = STEPS) -> float:
+    """In a hole, on stairs, beside a cliff, the gradient exists nearly everywhere and tells nothing.
+
+    Measures: share of random points at which autograd's gradient is exactly 0; the least of four landscapes.
+    """
     worst = 1.0
     for name, cost in costs.items():
         x = (2 * normal(seed, name, 100 if fast else 2000, 2)).requires_grad_()
@@ -38,18 +43,15 @@ def _zeros(seed: int, fast: bool, costs: dict[str, Callable[[Tensor], Tensor]]) 
     return worst
 
 
-@row(
-    "L31",
-    says="In a hole, on stairs, beside a cliff, the gradient exists nearly everywhere and tells nothing",
-    measures="share of random points at which autograd's gradient is exactly 0; the least of four landscapes",
-    criterion=AtLeast(0.99),
-    wrong={"a bowl": lambda seed, fast: _zeros(seed, fast, BOWL)},
-)
-def gradient_is_zero(seed: int, fast: bool) -> float:
-    return _zeros(seed, fast, STEPS)
+PROBLEMS: dict[str, Problem] = {name: land.problem for name, land in nonsmooth.LANDSCAPES.items()}
 
 
-def _moved(seed: int, problems: dict[str, Problem]) -> float:
+@row("L31", Equals(0), wrong={"a bowl": {"problems": {"hole": Quadratic(dimension=2)}}})
+def descent_does_not_move(seed: int, fast: bool, problems: dict[str, Problem] = PROBLEMS) -> float:
+    """Gradient descent stays where it is there.
+
+    Measures: distance moved in 20 steps from the starts on those landscapes.
+    """
     moved = 0.0
     for name, problem in problems.items():
         start = nonsmooth.LANDSCAPES[name].at + 0.05 * normal(seed, name, 2)
@@ -58,34 +60,23 @@ def _moved(seed: int, problems: dict[str, Problem]) -> float:
     return moved
 
 
-@row(
-    "L31",
-    says="Gradient descent stays where it is there",
-    measures="distance moved in 20 steps from the starts on those landscapes",
-    criterion=Equals(0),
-    wrong={"a bowl": lambda seed, fast: _moved(seed, {"hole": Quadratic(dimension=2)})},
-)
-def descent_does_not_move(seed: int, fast: bool) -> float:
-    return _moved(seed, {name: land.problem for name, land in nonsmooth.LANDSCAPES.items()})
+@row("L32", Within(0.9, 1.1), wrong={"σ = 0.005, a tenth of the way to the next step": {"sigma": 0.005}})
+def smoothed_stairs(seed: int, fast: bool, sigma: float = 0.15) -> float:
+    """Methods of order zero see through the steps of stairs: smoothed, they are a ramp.
 
-
-def _slope_of_stairs(seed: int, fast: bool, sigma: float) -> float:
+    Measures: slope of stairs of slope 1, smoothed by σ = 0.15, estimated from values.
+    """
     land, n = nonsmooth.LANDSCAPES["stairs"], 1 << (13 if fast else 16)
     return furthest([2 * r["gradient"] for r in nonsmooth.agreements(land, sigma, "antithetic", n, Key(seed))], 1)
 
 
-@row(
-    "L32",
-    says="Methods of order zero see through the steps of stairs: smoothed, they are a ramp",
-    measures="slope of stairs of slope 1, smoothed by σ = 0.15, estimated from values",
-    criterion=Within(0.9, 1.1),
-    wrong={"σ = 0.005, a tenth of the way to the next step": lambda seed, fast: _slope_of_stairs(seed, fast, 0.005)},
-)
-def smoothed_stairs(seed: int, fast: bool) -> float:
-    return _slope_of_stairs(seed, fast, 0.15)
+@row("L32", AtLeast(0.25), wrong={"stairs, which any large σ sees": {"name": "stairs"}}, seeds="median")
+def radius_for_a_hole(seed: int, fast: bool, name: str = "hole") -> float:
+    """A hole is found only by trying at about its distance: nearer nothing changes, farther nearly always nothing.
 
+    Measures: cosine of an estimate to the smoothed gradient, σ = 0.4, less that of a tenth of it or of 25 times it.
+    """
 
-def _best_radius(seed: int, fast: bool, name: str) -> float:
     def cosine(sigma: float) -> float:
         land, repeats = nonsmooth.LANDSCAPES[name], 20 if fast else 300
         return nonsmooth.quality(land, sigma, "antithetic", repeats, Key(seed))["cosine"]
@@ -93,32 +84,18 @@ def _best_radius(seed: int, fast: bool, name: str) -> float:
     return cosine(0.4) - largest(cosine(0.04), cosine(10.0))
 
 
-@row(
-    "L32",
-    says="A hole is found only by trying at about its distance: nearer nothing changes, farther nearly always nothing",
-    measures="cosine of an estimate to the smoothed gradient, σ = 0.4, less that of a tenth of it or of 25 times it",
-    criterion=AtLeast(0.25),
-    seeds="median",
-    wrong={"stairs, which any large σ sees": lambda seed, fast: _best_radius(seed, fast, "stairs")},
-)
-def radius_for_a_hole(seed: int, fast: bool) -> float:
-    return _best_radius(seed, fast, "hole")
+WITH_BASELINE = ("antithetic", "forward", "leave-one-out")
+ROUNDING = 1e-20  # a mean of equal costs is one of them but for rounding
 
 
-def _on_the_flat(seed: int, forms: tuple[str, ...]) -> float:
+@row("L32", AtMost(ROUNDING), wrong={"scores without a baseline": {"forms": ("one-point",)}})
+def nothing_on_the_flat(seed: int, fast: bool, forms: tuple[str, ...] = WITH_BASELINE) -> float:
+    """Where a cost is flat as far as one can see, trying does not help either.
+
+    Measures: largest sum of squares of estimates on a flat cost: pairs, forward differences, leave-one-out scores.
+    """
     rows = [r for sigma in (0.01, 0.4, 10.0) for r in nonsmooth.flat(sigma, 50, Key(seed))]
     return largest(*(r["squares"] for r in rows if r["form"] in forms))
-
-
-@row(
-    "L32",
-    says="Where a cost is flat as far as one can see, trying does not help either",
-    measures="largest sum of squares of estimates on a flat cost: pairs, forward differences, leave-one-out scores",
-    criterion=AtMost(1e-20),  # a mean of equal costs is one of them but for rounding
-    wrong={"scores without a baseline": lambda seed, fast: _on_the_flat(seed, ("one-point",))},
-)
-def nothing_on_the_flat(seed: int, fast: bool) -> float:
-    return _on_the_flat(seed, ("antithetic", "forward", "leave-one-out"))
 
 
 @lru_cache(maxsize=64)
@@ -126,24 +103,21 @@ def _flatness(seed: int, fast: bool) -> dict[str, float]:
     return flat_cost.flatness(ENVIRONMENT, SCALE, policies=8 if fast else 40, key=seed)
 
 
-@row(
-    "L35",
-    says="How long a bicycle stays upright has no gradient with respect to the rider's weights",
-    measures="share of random linear policies at which every difference with h = 1e-6 is exactly 0",
-    criterion=AtLeast(0.95),
-)
+@row("L35", AtLeast(0.95))
 def upright_time_is_flat(seed: int, fast: bool) -> float:
+    """How long a bicycle stays upright has no gradient with respect to the rider's weights.
+
+    Measures: share of random linear policies at which every difference with h = 1e-6 is exactly 0.
+    """
     return _flatness(seed, fast)["unchanged"]
 
 
-@row(
-    "L35",
-    says="Smoothed over the weights, it has one",
-    measures="share of them at which the smoothed time has a slope of more than 5 standard errors",
-    criterion=AtLeast(0.5),
-    wrong={"not smoothed": lambda seed, fast: 1.0 - _flatness(seed, fast)["unchanged"]},
-)
+@row("L35", AtLeast(0.5), wrong={"not smoothed": lambda seed, fast: 1.0 - _flatness(seed, fast)["unchanged"]})
 def smoothed_upright_time_is_not(seed: int, fast: bool) -> float:
+    """Smoothed over the weights, it has one.
+
+    Measures: share of them at which the smoothed time has a slope of more than 5 standard errors.
+    """
     return _flatness(seed, fast)["significant"]
 
 
@@ -157,29 +131,25 @@ def ride(seed: int, sigma: float, most: int) -> float:
         population=32, lr=0.4,
     )  # fmt: skip
     start = best = float(agent.evaluate(episodes=20).returns.mean())
-    while agent.steps < most and best < 3 * start:
+    while agent.spent.steps < most and best < 3 * start:
         agent.learn(steps=10_000)
         best = largest(best, float(agent.evaluate(episodes=20).returns.mean()))
     return best / start
 
 
-@row(
-    "L36",
-    says="A rider who tries nothing different learns nothing",
-    measures="gain in upright time when the weights are not varied",
-    criterion=AtMost(1.0),
-    wrong={"varied by 0.3": lambda seed, fast: ride(seed, 0.3, 20_000)},
-)
+@row("L36", AtMost(1.0), wrong={"varied by 0.3": lambda seed, fast: ride(seed, 0.3, 20_000)})
 def no_exploration(seed: int, fast: bool) -> float:
+    """A rider who tries nothing different learns nothing.
+
+    Measures: gain in upright time when the weights are not varied.
+    """
     return ride(seed, NOTHING, 10_000 if fast else 40_000)
 
 
-@row(
-    "L36",
-    says="A rider who varies the weights learns to stay upright",
-    measures="best upright time met in 200,000 steps over that of the first policy, with the best of several σ",
-    criterion=AtLeast(3.0),
-    wrong={"nothing varied": lambda seed, fast: ride(seed, NOTHING, 10_000)},
-)
+@row("L36", AtLeast(3.0), wrong={"nothing varied": lambda seed, fast: ride(seed, NOTHING, 10_000)})
 def exploration(seed: int, fast: bool) -> float:
+    """A rider who varies the weights learns to stay upright.
+
+    Measures: best upright time met in 200,000 steps over that of the first policy, with the best of several σ.
+    """
     return largest(*(ride(seed, sigma, 200_000) for sigma in ((0.3,) if fast else (0.1, 0.3, 1.0))))

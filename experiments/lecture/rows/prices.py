@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
+from experiments.common.frame import slopes
 from experiments.zeroth_order import dimension
 
 import torch
@@ -15,7 +16,7 @@ from rllab import Key, measure_quality
 from rllab import estimators as est
 from rllab.distributions import Distribution
 from rllab.estimate import Kind
-from rllab.testing import accepted_places, exported_estimators
+from rllab.testing import accepted_kinds, exported_estimators
 from rllab.testing.subject import default_problem
 
 WIDTHS = (4, 32, 256, 1000)  # of networks: 93 to 1,019,001 parameters
@@ -28,30 +29,28 @@ def _ratios(seed: int, fast: bool) -> tuple[list[int], list[float]]:
     return [int(str(r["d"])) for r in rows], [float(torch.as_tensor(r["ratio"])) for r in rows]
 
 
-@row(
-    "L22",
-    says="A gradient by backpropagation is easy to get: it costs a few values of the loss",
-    measures="CPU time of value and gradient over that of a value; median over networks of 93 to 1,019,001 parameters",
-    criterion=AtMost(5),
-    seeds="median",
-    note="5 is the bound of Baur and Strassen (1983), in operations",
-)
+@row("L22", AtMost(5), seeds="median")
 def time_of_a_gradient(seed: int, fast: bool) -> float:
+    """A gradient by backpropagation is easy to get: it costs a few values of the loss.
+
+    Measures: CPU time of value and gradient over that of a value; median over networks of 93 to 1,019,001 parameters.
+    Note: 5 is the bound of Baur and Strassen (1983), in operations.
+    """
     return float(torch.tensor(_ratios(seed, fast)[1]).median())
 
 
 @row(
     "L22",
-    says="It stays easy however many parameters there are",
-    measures="log-log slope of that ratio in the number of parameters",
-    criterion=AtMost(0.1),
+    AtMost(0.1),
+    wrong={"central differences: 2d values": lambda seed, fast: float(slopes([93, 1633], [2 * 93.0, 2 * 1633.0]))},
     seeds="median",
-    wrong={
-        "central differences: 2d values": lambda seed, fast: dimension.slope([93, 1633], [2 * 93.0, 2 * 1633.0]),
-    },
 )
 def time_over_parameters(seed: int, fast: bool) -> float:
-    return dimension.slope(*_ratios(seed, fast))
+    """It stays easy however many parameters there are.
+
+    Measures: log-log slope of that ratio in the number of parameters.
+    """
+    return float(slopes(*_ratios(seed, fast)))
 
 
 @lru_cache(maxsize=4)
@@ -61,25 +60,21 @@ def _descents(seed: int, fast: bool, pace: float) -> tuple[list[int], list[float
     return sizes, [float(torch.as_tensor(r["evaluations"])) if r["reached"] == 1 else math.nan for r in rows]
 
 
-@row(
-    "L41",
-    says="Without gradients, learning takes values in proportion to the number of parameters",
-    measures="log-log slope, in the number of parameters, of values until |x|²/2 is at 1 % of its start",
-    criterion=Within(0.9, 1.1),
-    wrong={"steps of 2/(d + 2), which lead nowhere": lambda seed, fast: dimension.slope(*_descents(seed, True, 2.0))},
-)
-def values_over_parameters(seed: int, fast: bool) -> float:
-    return dimension.slope(*_descents(seed, fast, 1.0))
+@row("L41", Within(0.9, 1.1), wrong={"steps of 2/(d + 2), which lead nowhere": {"fast": True, "pace": 2.0}})
+def values_over_parameters(seed: int, fast: bool, pace: float = 1.0) -> float:
+    """Without gradients, learning takes values in proportion to the number of parameters.
+
+    Measures: log-log slope, in the number of parameters, of values until |x|²/2 is at 1 % of its start.
+    """
+    return float(slopes(*_descents(seed, fast, pace)))
 
 
-@row(
-    "L41",
-    says="How many exactly: 2 ln ε/ln(1 − 1/(d + 2)) for steps of 1/(d + 2)",
-    measures="values needed over that, for the number of parameters where it is worst",
-    criterion=Within(0.85, 1.15),
-    seeds="median",
-)
+@row("L41", Within(0.85, 1.15), seeds="median")
 def values_by_the_law(seed: int, fast: bool) -> float:
+    """How many exactly: 2 ln ε/ln(1 − 1/(d + 2)) for steps of 1/(d + 2).
+
+    Measures: values needed over that, for the number of parameters where it is worst.
+    """
     sizes, counts = _descents(seed, fast, 1.0)
     ratios = [count / dimension.descent_law(d) for d, count in zip(sizes, counts, strict=True)]
     return furthest(ratios, 1)
@@ -96,7 +91,7 @@ ESTIMATORS = [
 
 
 def _place(estimator: est.Estimator) -> Tensor | Distribution:
-    return next(iter(accepted_places(estimator).values()))(AT)
+    return next(iter(accepted_kinds(estimator).values()))(AT)
 
 
 def _flat(gradient: object) -> Tensor:
@@ -105,8 +100,12 @@ def _flat(gradient: object) -> Tensor:
     return part.flatten()
 
 
-def _largest_z(seed: int, fast: bool, factor: float = 1.0) -> float:
-    """Return the largest |mean − truth| over standard errors; where there are none, over 1e-6 of the gradient.
+@row("L34", AtMost(4), wrong={"the 2 of two-sided differences forgotten": {"factor": 2.0}}, seeds="median")
+def bias_of_estimators(seed: int, fast: bool, factor: float = 1.0) -> float:
+    """Reinforcement learning estimates gradients nobody can write down; where one can, the estimates are right.
+
+    Measures: largest bias of any estimator of the lab, in standard errors, from 100,000 values of a quadratic.
+    Note: guided smoothing is left out: it estimates a direction.
 
     The costs are quadratic, so that ∇f_σ is ∇f whatever the smoothing.
     """
@@ -121,22 +120,13 @@ def _largest_z(seed: int, fast: bool, factor: float = 1.0) -> float:
     return worst
 
 
-@row(
-    "L34",
-    says="Reinforcement learning estimates gradients nobody can write down; where one can, the estimates are right",
-    measures="largest bias of any estimator of the lab, in standard errors, from 100,000 values of a quadratic",
-    criterion=AtMost(4),
-    seeds="median",
-    wrong={"the 2 of two-sided differences forgotten": lambda seed, fast: _largest_z(seed, fast, 2.0)},
-    note="guided smoothing is left out: it estimates a direction",
-)
-def bias_of_estimators(seed: int, fast: bool) -> float:
-    return _largest_z(seed, fast)
+@row("L34", Within(-0.6, -0.4), wrong={"the first 64 values only": {"fast": True, "reuse": True}})
+def error_of_estimators(seed: int, fast: bool, reuse: bool = False) -> float:
+    """and converge as averages do.
 
-
-def _error_slope(seed: int, fast: bool, reuse: bool = False) -> float:
-    """Return the log-log slope of the error in the number of values, furthest from −1/2 among estimators that draw."""
-    budgets, slopes = [64, 256, 1024, 4096], []
+    Measures: log-log slope of the root mean square error in the number of values, of the worst of four estimators.
+    """
+    budgets, powers = [64, 256, 1024, 4096], []
     drawing = [est.ForwardGradient(), est.GaussianSmoothing(sigma=0.1), est.SphereSmoothing(), est.ScoreFunction()]
     for estimator in drawing:
         at = _place(estimator)
@@ -147,16 +137,5 @@ def _error_slope(seed: int, fast: bool, reuse: bool = False) -> float:
                 repeats=100 if fast else 400, key=Key(seed).child(budget), progress=False,
             )  # fmt: skip
             errors.append(math.sqrt(report.rows[0]["mse"]))
-        slopes.append(dimension.slope(budgets, errors))
-    return furthest(slopes, -0.5)
-
-
-@row(
-    "L34",
-    says="and converge as averages do",
-    measures="log-log slope of the root mean square error in the number of values, of the worst of four estimators",
-    criterion=Within(-0.6, -0.4),
-    wrong={"the first 64 values only": lambda seed, fast: _error_slope(seed, True, reuse=True)},
-)
-def error_of_estimators(seed: int, fast: bool) -> float:
-    return _error_slope(seed, fast)
+        powers.append(float(slopes(budgets, errors)))
+    return furthest(powers, -0.5)

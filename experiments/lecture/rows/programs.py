@@ -6,26 +6,16 @@ import math
 from collections.abc import Callable
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
-from experiments.lecture.rows.draws import classes, normal, relative
-from experiments.lecture.wrong_rules import wrong
+from experiments.lecture.draws import FLOAT64, apart, classes, judged, normal, relative
+from experiments.lecture.wrong_rules import under, wrong
 
 import torch
 from torch import Tensor
 
 from rllab import backprop as bp
 
-FLOAT64 = torch.float64
 N, WIDTH = 5, 4
-
-
-def mistaken(measure: Callable[[int], float], mistake: str) -> Callable[[int, bool], float]:
-    """Return a measure under a wrong rule."""
-
-    def under(seed: int, fast: bool) -> float:
-        with wrong(mistake):
-            return measure(seed)
-
-    return under
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def split(flat: Tensor, *modules: bp.Module) -> list[Tensor]:
@@ -33,8 +23,12 @@ def split(flat: Tensor, *modules: bp.Module) -> list[Tensor]:
     return [w.detach().clone().requires_grad_() for w in flat.split([module.size for module in modules])]
 
 
-def gated(seed: int) -> float:
-    """Return the difference of a residual layer with a gate, z + σ(Vz) tanh(Wz), as a graph and as torch code."""
+@row("L70", AtMost(1e-10), wrong=under("fan-out sum dropped", "factors not swapped"))
+def residual_layer_with_a_gate(seed: int, fast: bool, mistake: str | None = None) -> float:
+    """Networks need not be chains of layers: values are added past them and multiplied with each other.
+
+    Measures: largest relative difference to torch code of a residual layer with a multiplicative gate.
+    """
     square = bp.Linear(WIDTH, WIDTH)
     blocks = [
         bp.Block("W", square, ("x",), ("a",)),
@@ -43,11 +37,11 @@ def gated(seed: int) -> float:
         bp.Block("gate", bp.Sigmoid(), ("c",), ("d",)),
         bp.Block("multiply", bp.Multiply(), ("b", "d"), ("e",)),
         bp.Block("add", bp.Add(), ("x", "e"), ("out",)),
-        bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)),
     ]
-    graph = bp.Graph(blocks, {"x": False, "y": False}, output="out", cost="C", key=seed, dtype=FLOAT64)
+    graph = judged(blocks, seed)
     x, y = normal(seed, "x", N, WIDTH), normal(seed, "y", N, WIDTH)
-    ours = graph.backward(x, y)
+    with wrong(mistake):
+        ours = graph.backward(x, y, variables="x")
     leaf, (w, v) = x.clone().requires_grad_(), split(graph.weights, square, square)
     (a, a0), (c, c0) = square.views(w), square.views(v)
     z = leaf + torch.sigmoid(leaf @ c.t() + c0) * torch.tanh(leaf @ a.t() + a0)
@@ -56,39 +50,19 @@ def gated(seed: int) -> float:
     return largest(*(relative(ours.by_variable[name], g) for name, g in truth.items() if g is not None))
 
 
-@row(
-    "L70",
-    says="Networks need not be chains of layers: values are added past them and multiplied with each other",
-    measures="largest relative difference to torch code of a residual layer with a multiplicative gate",
-    criterion=AtMost(1e-10),
-    wrong={mistake: mistaken(gated, mistake) for mistake in ("fan-out sum dropped", "factors not swapped")},
-)
-def residual_layer_with_a_gate(seed: int, fast: bool) -> float:
-    return gated(seed)
+@row("T4", AtMost(1e-12), wrong=under("copy drops a branch", "add to the first only", "max to all"))
+def rules_of_joins(seed: int, fast: bool, mistake: str | None = None) -> float:
+    """A copy adds its gradients, a sum copies its gradient, a maximum hands it to the largest alone.
 
-
-def joins(seed: int) -> float:
-    """Return how far Copy, Add and Max are from: gradients add, the gradient copies, the gradient switches."""
+    Measures: largest error of the three rules; what the loser of a maximum gets counts whole.
+    """
     z, u, v = (normal(seed, name, N, WIDTH) for name in ("z", "u", "v"))
-    added = bp.Copy().vjp_state((u, v), z)
-    first, second = bp.Add().vjp_state(v, (z, u))
-    winner, loser = bp.Max().vjp_state(v, (torch.maximum(z, u) + 1, z))
-    return largest(
-        relative(added, u + v), relative(first, v), relative(second, v), relative(winner, v), float(loser.abs().max())
-    )
-
-
-@row(
-    "T4",
-    says="A copy adds its gradients, a sum copies its gradient, a maximum hands it to the largest alone",
-    measures="largest error of the three rules; what the loser of a maximum gets counts whole",
-    criterion=AtMost(1e-12),
-    wrong={
-        mistake: mistaken(joins, mistake) for mistake in ("copy drops a branch", "add to the first only", "max to all")
-    },
-)
-def rules_of_joins(seed: int, fast: bool) -> float:
-    return joins(seed)
+    with wrong(mistake):
+        added = bp.Copy().vjp_state((u, v), z)
+        first, second = bp.Add().vjp_state(v, (z, u))
+        winner, loser = bp.Max().vjp_state(v, (torch.maximum(z, u) + 1, z))
+    errors = (relative(added, u + v), relative(first, v), relative(second, v), relative(winner, v))
+    return largest(*errors, float(loser.abs().max()))
 
 
 def often(z: Tensor) -> Tensor:
@@ -101,19 +75,20 @@ def longer(z: Tensor) -> Tensor:
     return (z.norm(dim=1) > 2).long()
 
 
-def program(seed: int) -> float:
-    """Return the difference of a graph with an if and a loop to the program written out, sample by sample."""
+@row("T6", AtMost(1e-10), wrong=under("one pass of a loop", "weights of the last pass of a loop only"))
+def a_condition_and_a_loop(seed: int, fast: bool, mistake: str | None = None) -> float:
+    """The graph may depend on the data, by conditions and loops.
+
+    Measures: largest relative difference of gradients through an if and a loop to those of the program as torch code.
+    """
     samples = 20
     once, one, other = bp.Linear(WIDTH, WIDTH), bp.Linear(WIDTH, WIDTH), bp.Linear(WIDTH, WIDTH)
-    blocks = [
-        bp.Block("loop", bp.Repeat(often, once), ("x",), ("r",)),
-        bp.Block("if", bp.Switch(longer, (one, other)), ("r",), ("out",)),
-        bp.Block("cost", bp.SquaredDistance(), ("out", "y"), ("C",)),
-    ]
-    graph = bp.Graph(blocks, {"x": False, "y": False}, output="out", cost="C", key=seed, dtype=FLOAT64)
+    loop = bp.Block("loop", bp.Repeat(often, once), ("x",), ("r",))
+    graph = judged([loop, bp.Block("if", bp.Switch(longer, (one, other)), ("r",), ("out",))], seed)
     graph.weights = 3 * graph.weights  # so that samples of either branch come out of the loop
     x, y = normal(seed, "x", samples, WIDTH), normal(seed, "y", samples, WIDTH)
-    ours = graph.backward(x, y)
+    with wrong(mistake):
+        ours = graph.backward(x, y, variables="x")
     leaf, (w, w0, w1) = x.clone().requires_grad_(), split(graph.weights, once, one, other)
     taken, costs = set(), []
     for p in range(samples):
@@ -134,20 +109,6 @@ def program(seed: int) -> float:
     return largest(*(relative(ours.by_variable[name], g) for name, g in truth.items() if g is not None))
 
 
-@row(
-    "T6",
-    says="The graph may depend on the data, by conditions and loops",
-    measures="largest relative difference of gradients through an if and a loop to those of the program as torch code",
-    criterion=AtMost(1e-10),
-    wrong={
-        mistake: mistaken(program, mistake)
-        for mistake in ("one pass of a loop", "weights of the last pass of a loop only")
-    },
-)
-def a_condition_and_a_loop(seed: int, fast: bool) -> float:
-    return program(seed)
-
-
 def naive_loss(scores: Tensor, y: Tensor) -> Tensor:
     """−log(softmax(scores)_y), in two pieces."""
     p = scores.exp() / scores.exp().sum(1, keepdim=True)
@@ -162,42 +123,29 @@ def in_two_modules(scores: Tensor, y: Tensor) -> Tensor:
     return -bp.LogSoftmax().forward(scores).gather(1, y[:, None])[:, 0]
 
 
-def not_finite(seed: int, loss: Callable[[Tensor, Tensor], Tensor], size: float = 1e3) -> float:
-    """Count losses that are infinite or NaN, of 1,000 samples with scores of ± size."""
-    scores = size * normal(seed, "scores", 1000, 10).sign()
-    return float((~loss(scores, classes(seed, "classes", 1000, 10)).isfinite()).sum())
+@row("T7", Equals(0), wrong={"log(softmax)": {"losses": (naive_loss,)}})
+def losses_at_large_scores(seed: int, fast: bool, losses: tuple[Loss, ...] = (in_one_piece, in_two_modules)) -> float:
+    """The logarithm and the softmax in one module are stable where the two one after the other are not.
+
+    Measures: losses that are not finite, of 1,000 samples with scores of ± 1,000.
+    """
+    scores, y = 1e3 * normal(seed, "scores", 1000, 10).sign(), classes(seed, "classes", 1000, 10)
+    return largest(*(float((~loss(scores, y).isfinite()).sum()) for loss in losses))
 
 
-@row(
-    "T7",
-    says="The logarithm and the softmax in one module are stable where the two one after the other are not",
-    measures="losses that are not finite, of 1,000 samples with scores of ± 1,000",
-    criterion=Equals(0),
-    wrong={"log(softmax)": lambda seed, fast: not_finite(seed, naive_loss)},
-)
-def losses_at_large_scores(seed: int, fast: bool) -> float:
-    return largest(*(not_finite(seed, loss) for loss in (in_one_piece, in_two_modules)))
+@row("T7", AtMost(1e-12), wrong=under("softmax forgotten"))
+def slopes_at_large_scores(seed: int, fast: bool, mistake: str | None = None) -> float:
+    """Its gradient is softmax − onehot, at scores of any size.
 
-
-def slope_of_scores(seed: int, size: float = 1e3) -> float:
-    """Return the largest error of ∂C/∂scores = softmax − onehot, of scores whose softmax is known exactly."""
+    Measures: largest error of that for scores of ± 1,000.
+    """
     y = classes(seed, "classes", 1000, 10)
     one = torch.nn.functional.one_hot(y, 10).double()
     best = classes(seed, "best", 1000, 10)
-    scores = torch.full((1000, 10), -size, dtype=FLOAT64).scatter(1, best[:, None], size)
+    scores = torch.full((1000, 10), -1e3, dtype=FLOAT64).scatter(1, best[:, None], 1e3)
     softmax = torch.nn.functional.one_hot(best, 10).double()  # e^−2000 is 0
     v = torch.ones(1000, dtype=FLOAT64)
-    whole, _ = bp.CrossEntropy().vjp_state(v, (scores, y))
-    pieces = bp.LogSoftmax().vjp_state(-one, scores)
-    return largest(*(float((g - (softmax - one)).abs().max()) for g in (whole, pieces)))
-
-
-@row(
-    "T7",
-    says="Its gradient is softmax − onehot, at scores of any size",
-    measures="largest error of that for scores of ± 1,000",
-    criterion=AtMost(1e-12),
-    wrong={"softmax forgotten": mistaken(slope_of_scores, "softmax forgotten")},
-)
-def slopes_at_large_scores(seed: int, fast: bool) -> float:
-    return slope_of_scores(seed)
+    with wrong(mistake):
+        whole, _ = bp.CrossEntropy().vjp_state(v, (scores, y))
+        pieces = bp.LogSoftmax().vjp_state(-one, scores)
+    return largest(*(apart(g, softmax - one) for g in (whole, pieces)))

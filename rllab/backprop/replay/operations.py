@@ -1,8 +1,4 @@
-"""Operations: what a function asks torch to do, recorded, so that it is done again without the function.
-
-A function of fixed tensors that does nothing but write into them, through views of them, is a list of torch's own
-functions with all their arguments.
-"""
+"""Operations: what a function asks torch to do, recorded, so that it is done again without the function."""
 
 from __future__ import annotations
 
@@ -17,6 +13,9 @@ from torch.overrides import TorchFunctionMode
 
 class Operations(TorchFunctionMode):
     """Records what torch is asked to do.
+
+    A function of fixed tensors that does nothing but write into them, through views of them, is a list of torch's own
+    functions with all their arguments.
 
     Attributes:
         made: the operations that wrote, bound to their arguments.

@@ -1,9 +1,4 @@
-"""Tape: the calls that a pass makes, each with the buffers of last time, so that a second pass allocates nothing.
-
-The first pass asks, block by block, what reads what, and makes every buffer. The second is recorded, operation by
-operation: a call of a module that does nothing but write into its buffers is a few of torch's own functions with all
-their arguments. As long as nothing but numbers has changed, the next pass is that list, run from top to bottom.
-"""
+"""Tape: the calls that a pass makes, each with the buffers of last time, so that a second pass allocates nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +12,10 @@ from rllab.backprop.replay.operations import Operations, same
 class Tape:
     """Calls in the order made.
 
-    The n-th call of a pass gets as `out` what the n-th call of the pass before returned.
+    The first pass asks, block by block, what reads what, and makes every buffer: the n-th call of a pass gets as `out`
+    what the n-th call of the pass before returned. The second is recorded, operation by operation: a call of a module
+    that does nothing but write into its buffers is a few of torch's own functions with all their arguments. As long as
+    nothing but numbers has changed, the next pass is that list, run from top to bottom.
     """
 
     def __init__(self) -> None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from rllab.distributions import Bernoulli
 from rllab.estimators.query import Query
 from rllab.estimators.relaxed.relaxation import Relaxable, perturbed_logits, perturbed_logits_given, rounded
+from rllab.estimators.score.baselines import beside
 
 
 def draw_both(query: Query, a: int, b: int, i: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -43,16 +44,11 @@ def pull_back_given(at: Relaxable, x: Tensor, z_given: Tensor, h: Tensor) -> Ten
     return rh - torch.softmax(at.logits, -1) * rh.sum(-1, keepdim=True)
 
 
-def beside(w: Tensor, like: Tensor) -> Tensor:
-    """Return w (k, *problems) with dimensions of one behind, to be multiplied with `like`."""
-    return w.view(*w.shape, *[1] * (like.ndim - w.ndim))
-
-
 def control(at: Relaxable, x: Tensor, z_given: Tensor, c_given: Tensor, h: Tensor, h_given: Tensor) -> Tensor:
     """Return what has no mean, −c(z̃) ∇ log p(x) + ∇c(z) − (∂z̃/∂l)ᵀ ∇c(z̃), (k, *shape of l).
 
     Args:
-        c_given: c(z̃), (k, *problems).
+        c_given: c(z̃), (k, *batch).
         h, h_given: ∇c(z) and ∇c(z̃), (k, *shape of l).
     """
     s = at.scores(x, None)["logits"]

@@ -1,13 +1,4 @@
-"""MuProp: score function with the cost's Taylor expansion at the mean as control variate, for bits and choices.
-
-    ĝ = (∂p/∂l)ᵀ ∇f(p) + 1/K Σ_k (f(x_k) − f(p) − ∇f(p)·(x_k − p)) s(x_k)        K + 1 gradient evaluations
-
-p are the probabilities, the mean of x; the first term is the gradient of the expansion's mean. Unbiased for ∇_l E f(x),
-however bad the expansion; without variance for a linear f, and large where f bends much between the samples.
-
-Source: Gu, Levine, Sutskever & Mnih (2016), "MuProp: Unbiased backpropagation for stochastic neural networks", eq. 5;
-with the cost itself in the place of a network's mean-field pass.
-"""
+"""MuProp: score function with the cost's Taylor expansion at the mean as control variate, for bits and choices."""
 
 from __future__ import annotations
 
@@ -21,9 +12,9 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.control_variates.conditional import beside
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
+from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 
@@ -31,10 +22,28 @@ from rllab.estimators.score.samples import Contributions, fold_contributions, un
 class MuProp(Estimator):
     """Estimate the gradient of an expected cost of bits or choices with the help of its slope at their mean.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
-    its `value` is the mean cost of the samples. The point p is shared by all, and every point is charged as a gradient,
-    although of the samples only the value is used. If the cost is noisy, the standard error does not see the noise of
-    ∇f(p), which all samples have in common.
+        ĝ = (∂p/∂l)ᵀ ∇f(p) + 1/K Σ_k (f(x_k) − f(p) − ∇f(p)·(x_k − p)) s(x_k)        K + 1 gradient evaluations
+
+    p are the probabilities, the mean of x; the first term is the gradient of the expansion's mean. Unbiased for ∇_l E
+    f(x), however bad the expansion; without variance for a linear f, and large where f bends much between the samples.
+
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
+        mean cost of the samples. The point p is shared by all, and every point is charged as a gradient, although of
+        the samples only the value is used. If the cost is noisy, the standard error does not see the noise of ∇f(p),
+        which all samples have in common.
+
+    Source:
+        Gu, Levine, Sutskever & Mnih (2016), "MuProp: Unbiased backpropagation for stochastic neural networks", eq. 5;
+        with the cost itself in the place of a network's mean-field pass.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.MuProp()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (
@@ -42,14 +51,8 @@ class MuProp(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "relaxed"})
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("MuProp", at), points=1), shared=1)
@@ -62,7 +65,7 @@ class MuProp(Estimator):
         return Block(slice(0, b + 1), torch.cat((_mean(query.at)[None], x)))
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         at, mean = query.at, _mean(query.at)
 
@@ -79,7 +82,7 @@ class MuProp(Estimator):
                 through = pull_back(at, at.logits.double()[None], slope[None])
                 yield {"logits": beside(missed, s) * s + through}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
 
 def _mean(at: Relaxable) -> Tensor:

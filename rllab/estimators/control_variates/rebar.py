@@ -1,18 +1,4 @@
-"""REBAR: score function with the relaxed cost as control variate, for bits and choices.
-
-    c(z) = f(y),   y = σ(z/λ) or softmax(z/λ)
-    ĝ = f(x) s(x) + η [ −c(z̃) s(x) + ∇c(z) − (∂z̃/∂l)ᵀ ∇c(z̃) ]                  3 gradient evaluations a sample
-
-z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any η and λ, which are numbers or are learned:
-∂‖ĝ‖²/∂η = 2ĝ·B, B the bracket, which costs nothing. ∂B/∂λ would need second derivatives of f; to learn λ, c is the mean
-of the relaxed costs at λe^±h instead, a control variate as good as any, and B₊ − B₋ has the slope: 5 evaluations.
-
-For f = (b − 0.499)² at p = ½ the variance is 0.0223 at λ = ½ and 0.0170 at λ = 1.65, without any control variate
-0.0156: not every cost is worth relaxing.
-
-Source: Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for
-discrete latent variable models", eqs. 5 to 8. There the noise of z and z̃ may be coupled; here it is independent.
-"""
+"""REBAR: score function with the relaxed cost as control variate, for bits and choices."""
 
 from __future__ import annotations
 
@@ -24,13 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import check_finite, check_not_negative, check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.control_variates.conditional import beside, control, draw_both
-from rllab.estimators.control_variates.state import Learned, check_learned, check_rate
+from rllab.estimators.control_variates.conditional import control, draw_both
+from rllab.estimators.control_variates.state import ControlVariateState, check_state
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, check_temperature, pull_back, relaxed
+from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
+from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 _APART = 0.1  # h: e^±h are the factors between λ and the two temperatures from which it is learned
@@ -40,16 +28,40 @@ _APART = 0.1  # h: e^±h are the factors between λ and the two temperatures fro
 class Rebar(Estimator):
     """Estimate the gradient of an expected cost of bits or choices with the help of the cost between them.
 
+        c(z) = f(y),   y = σ(z/λ) or softmax(z/λ)
+        ĝ = f(x) s(x) + η [ −c(z̃) s(x) + ∇c(z) − (∂z̃/∂l)ᵀ ∇c(z̃) ]                  3 gradient evaluations a sample
+
+    z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any η and λ, which are numbers or are learned: ∂‖ĝ‖²/∂η =
+    2ĝ·B, B the bracket, which costs nothing. ∂B/∂λ would need second derivatives of f; to learn λ, c is the mean of the
+    relaxed costs at λe^±h instead, a control variate as good as any, and B₊ − B₋ has the slope: 5 evaluations.
+
+    For f = (b − 0.499)² at p = ½ the variance is 0.0223 at λ = ½ and 0.0170 at λ = 1.65, without any control variate
+    0.0156: not every cost is worth relaxing.
+
     Args:
         temperature: λ > 0 of the relaxation, or where it starts.
         eta: η, the weight of the control variate, or where it starts; 0 is the score function.
         learn_temperature, learn_eta: whether these follow the slope of the squared estimate.
         lr: of their Adam, which moves η and log λ.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
-    its `value` is the mean cost of the samples. The points of a sample share its seed and are all charged as gradients,
-    3, or 5 to learn the temperature, that at x among them although only its value is used. The state, if anything is
-    learned, is a `Learned` of η and log λ, for each of B problems its own.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
+        mean cost of the samples. The points of a sample share its seed and are all charged as gradients, 3, or 5 to
+        learn the temperature, that at x among them although only its value is used. The state, if anything is learned,
+        is a `ControlVariateState` of η and log λ, each of a batch its own.
+
+    Source:
+        Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for
+        discrete latent variable models", eqs. 5 to 8. There the noise of z and z̃ may be coupled; here it is
+        independent.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.Rebar()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (
@@ -58,6 +70,9 @@ class Rebar(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "relaxed"})
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
+    stateful: ClassVar[bool] = True
     temperature: float = 0.5
     eta: float = 1.0
     learn_temperature: bool = False
@@ -65,31 +80,20 @@ class Rebar(Estimator):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_temperature("Rebar", self.temperature)
-        check_rate("Rebar", self.lr)
-        if not (isinstance(self.eta, (int, float)) and abs(self.eta) < float("inf")):
-            raise ValueError(f"Rebar: eta must be finite, got {self.eta!r}")
+        check_positive("Rebar", temperature=self.temperature)
+        check_finite("Rebar", eta=self.eta)
+        check_not_negative("Rebar", lr=self.lr)
 
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    @property
-    def stateful(self) -> bool:
-        return True
-
-    def begun(self, state: Learned | None, at: Relaxable) -> Learned:
-        """Return the state, that of the settings at first."""
-        problems = self._problems(at)
-        if state is not None:
-            return check_learned("Rebar", state, problems, 2)
-        start = at.logits.new_tensor([self.eta, self.temperature]).expand(*problems, 2).clone()
+    def init_state(self, at: Relaxable) -> ControlVariateState:
+        """Return the state that a first estimate at `at` starts from: η and log λ of the settings."""
+        start = at.logits.new_tensor([self.eta, self.temperature]).expand(*self._batch_shape(at), 2).clone()
         start[..., 1].log_()
-        return Learned(start)
+        return ControlVariateState(start)
+
+    def _state(self, query: Query) -> ControlVariateState:
+        if query.state is None:
+            return self.init_state(query.at)
+        return check_state("Rebar", query.state, (*self._batch_shape(query.at), 2))
 
     def _plan(self, at: Any) -> Plan:
         points = 5 if self.learn_temperature else 3
@@ -111,14 +115,14 @@ class Rebar(Estimator):
 
     def _temperatures(self, query: Query) -> list[Tensor]:
         """Return λ, or λe^±h, with dimensions of one for those of a problem's logits."""
-        log_t = self.begun(query.state, query.at).values[..., 1].double()
+        log_t = self._state(query).values[..., 1].double()
         log_t = beside(log_t, query.at.logits)
         return [(log_t + h).exp() for h in ((_APART, -_APART) if self.learn_temperature else (0.0,))]
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
-        at, state, temperatures = query.at, self.begun(query.state, query.at), self._temperatures(query)
+        at, state, temperatures = query.at, self._state(query), self._temperatures(query)
         eta = beside(state.values[..., 0], at.logits)
         slopes = torch.zeros_like(state.values)
 
@@ -142,12 +146,12 @@ class Rebar(Estimator):
                     slopes[..., 1] += _summed(2 * r * slope, state.values)
                 yield {"logits": r}, f[0]
 
-        e = fold_contributions(query, contributions(), rows, errors)
+        e = fold_contributions(query, contributions(), per_unit, errors)
         if not (self.learn_eta or self.learn_temperature):
             return e
-        return replace(e, state=state.after(slopes / query.units, self.lr))
+        return replace(e, state=state.update(slopes / query.units, self.lr))
 
 
 def _summed(t: Tensor, values: Tensor) -> Tensor:
-    """Return the sum of t (k, *problems, …) over all but the problems of `values` (*problems, 2)."""
+    """Return the sum of t (k, *batch, …) over all but the batch of `values` (*batch, 2)."""
     return t.reshape(len(t), *values.shape[:-1], -1).sum((0, -1))

@@ -1,50 +1,57 @@
-"""RELAX: score function with a learned control variate, for bits and choices and any black box of them.
-
-    c_φ(z) = N_φ(y),   y = σ(z/τ) or softmax(z/τ),   τ part of φ
-    ĝ = (f(x) − c_φ(z̃)) s(x) + ∇c_φ(z) − (∂z̃/∂l)ᵀ ∇c_φ(z̃)                         1 evaluation a sample
-    φ ← Adam on ∂‖ĝ‖²/∂φ
-
-z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any φ that does not depend on the sample. The cost is evaluated
-at samples only and need be neither smooth nor defined elsewhere.
-
-Source: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
-for black-box gradient estimation", eq. 8 and section 3.2. There c may be the relaxed cost plus a network; here it is
-the network alone, and starts at 0, as the score function.
-"""
+"""RELAX: score function with a learned control variate, for bits and choices and any black box of them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.control_variates.conditional import beside, control, draw_both
-from rllab.estimators.control_variates.state import Learned, check_learned, check_rate
-from rllab.estimators.control_variates.surrogate import Surrogate, check_hidden
+from rllab.checks import check_count, check_not_negative, check_positive
+from rllab.estimators.control_variates.conditional import control, draw_both
+from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, check_temperature, pull_back, relaxed
-from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
+from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
+from rllab.estimators.score.baselines import beside
+from rllab.estimators.score.samples import Contributions, units_per_block
 from rllab.keys import Key
 
 
 @dataclass(frozen=True)
-class Relax(Estimator):
+class Relax(SurrogateControl):
     """Estimate the gradient of an expected cost of bits or choices, and learn what lowers the variance.
+
+        c_φ(z) = N_φ(y),   y = σ(z/τ) or softmax(z/τ),   τ part of φ
+        ĝ = (f(x) − c_φ(z̃)) s(x) + ∇c_φ(z) − (∂z̃/∂l)ᵀ ∇c_φ(z̃)                         1 evaluation a sample
+        φ ← Adam on ∂‖ĝ‖²/∂φ
+
+    z, x, z̃: see `conditional`. Unbiased for ∇_l E f(x), for any φ that does not depend on the sample. The cost is
+    evaluated at samples only and need be neither smooth nor defined elsewhere.
 
     Args:
         hidden: width of the tanh layer of N.
         temperature: τ > 0, where it starts.
         lr: of Adam on φ; 0 leaves φ as it is.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased;
-    its `value` is the mean cost. Its state is the `Learned` φ, for each of B problems its own: give it back at the next
-    call, or c begins anew, at 0.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
+        mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at the next call,
+        or c starts at 0 again.
+
+    Source:
+        Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
+        for black-box gradient estimation", eq. 8 and section 3.2. There c may be the relaxed cost plus a network; here
+        it is the network alone, and starts at 0, as the score function.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.Relax()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (
@@ -56,39 +63,23 @@ class Relax(Estimator):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_hidden("Relax", self.hidden)
-        check_temperature("Relax", self.temperature)
-        check_rate("Relax", self.lr)
+        check_count("Relax", hidden=self.hidden)
+        check_positive("Relax", temperature=self.temperature)
+        check_not_negative("Relax", lr=self.lr)
 
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
+    def _initial(self, at: Relaxable, key: Key) -> Tensor:
+        weights = self._network(at).initial(self._batch_shape(at), key, at.logits)
+        return torch.cat((weights, weights.new_full((*weights.shape[:-1], 1), math.log(self.temperature))), -1)
 
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    @property
-    def stateful(self) -> bool:
-        return True
-
-    def begun(self, state: Learned | None, at: Relaxable, key: Key) -> Learned:
-        """Return the state; at first a c that is 0, with weights drawn for what it may become."""
-        problems, net = self._problems(at), self._network(at)
-        if state is not None:
-            return check_learned("Relax", state, problems, net.size + 1)
-        weights = net.initial(problems, key.child("weights"), at.logits)
-        return Learned(torch.cat((weights, weights.new_full((*problems, 1), math.log(self.temperature))), -1))
+    def _size(self, at: Relaxable) -> int:
+        return self._network(at).size + 1
 
     def control_variate(self, phi: Tensor, at: Relaxable, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Return c (k, *problems) and ∇c (k, *shape of l) at z (k, *shape of l), differentiable by φ (*problems, P)."""
+        """Return c (k, *batch) and ∇c (k, *shape of l) at z (k, *shape of l), differentiable by φ (*batch, P)."""
         t = beside(phi[..., -1].exp(), at.logits)
         c, slope = self._network(at).value_and_slope(phi[..., :-1], relaxed(at, z / t))
         # ∇c = 1/τ (∂y/∂(z/τ))ᵀ ∂N/∂y
         return c, pull_back(at, z / t, slope) / t
-
-    def _network(self, at: Relaxable) -> Surrogate:
-        return Surrogate(at.shape[-1], self.hidden)
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("Relax", at), points=1))
@@ -101,25 +92,9 @@ class Relax(Estimator):
         """Make the block of units a..b of their samples and noise: drawn, or nodes to integrate over."""
         return Block(slice(a, b), x, (z, z_given))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        at, state = query.at, self.begun(query.state, query.at, query.key)
-        phi = state.values.detach().requires_grad_(self.lr > 0)
-        slopes = torch.zeros_like(state.values)
-
-        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for block, f in answered:
-                with torch.enable_grad():
-                    r = self._contributions(phi, at, block, f)
-                    if self.lr > 0:
-                        slopes.add_(torch.autograd.grad(r.square().sum(), phi)[0])
-                yield {"logits": r.detach()}, f
-
-        e = fold_contributions(query, contributions(), rows, errors)
-        return replace(e, state=state.after(slopes / query.units, self.lr) if self.lr > 0 else state)
-
-    def _contributions(self, phi: Tensor, at: Relaxable, block: Block, f: Tensor) -> Tensor:
+    def _contributions(self, phi: Tensor, at: Relaxable, block: Block, f: Tensor) -> Contributions:
         z, z_given = block.noise
         _, h = self.control_variate(phi, at, z)
         c_given, h_given = self.control_variate(phi, at, z_given)
         s = at.scores(block.points, None)["logits"]
-        return beside(f, s) * s + control(at, block.points, z_given, c_given, h, h_given)
+        return {"logits": beside(f, s) * s + control(at, block.points, z_given, c_given, h, h_given)}

@@ -1,4 +1,4 @@
-"""Learned: parameters of a control variate, and their own Adam: the state that travels between estimates.
+"""ControlVariateState: parameters of a control variate and their own Adam, which travel between estimates.
 
     φ ← Adam on ∂/∂φ Σ_i ĝ_i²
 
@@ -17,38 +17,32 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class ControlVariateState:
     """Parameters as they are after some estimates. Nothing in it is ever written over.
 
     Attributes:
-        values: φ, (P,), or (B, P) for B problems, each of which learns for itself.
+        values: φ, (P,), or (B, P) for a batch, each of which learns for itself.
         optimizer: state of torch's Adam.
     """
 
     values: Tensor
     optimizer: Any = None
 
-    def after(self, slopes: Tensor, lr: float) -> Learned:
-        """Return them after one step of Adam."""
+    def update(self, slopes: Tensor, lr: float) -> ControlVariateState:
+        """Return the state after one step of Adam along slopes shaped like φ."""
         values = self.values.clone().requires_grad_()
         adam = torch.optim.Adam([values], lr=lr)
         if self.optimizer is not None:
             adam.load_state_dict(deepcopy(self.optimizer))  # torch would go on in the very tensors
         values.grad = slopes
         adam.step()
-        return Learned(values.detach(), adam.state_dict())
+        return ControlVariateState(values.detach(), adam.state_dict())
 
 
-def check_learned(name: str, state: object, problems: tuple[int, ...], size: int) -> Learned:
-    """Return the state if it is one of `size` numbers for each problem; raise an error that says so if not."""
-    if not isinstance(state, Learned):
+def check_state(name: str, state: object, shape: tuple[int, ...]) -> ControlVariateState:
+    """Return the state if its φ is of such a shape; raise an error that says so if not."""
+    if not isinstance(state, ControlVariateState):
         raise TypeError(f"{name}: state must be that of an earlier estimate, got {type(state).__name__}")
-    if tuple(state.values.shape) != (*problems, size):
-        raise ValueError(f"{name}: state must hold {(*problems, size)} numbers, got {tuple(state.values.shape)}")
+    if tuple(state.values.shape) != shape:
+        raise ValueError(f"{name}: state must hold {shape} numbers, got {tuple(state.values.shape)}")
     return state
-
-
-def check_rate(name: str, lr: float) -> None:
-    """Raise a ValueError in the name of `name` unless the learning rate is >= 0 and finite."""
-    if not (isinstance(lr, (int, float)) and 0 <= lr < float("inf")):
-        raise ValueError(f"{name}: lr must be >= 0 and finite, got {lr!r}")

@@ -1,4 +1,4 @@
-"""Surrogate: c_φ, a network of one hidden layer with weights of its own for each of B problems, and its slope.
+"""Surrogate: c_φ, a network of one hidden layer with weights of its own for each of a batch, and its slope.
 
     c(y) = v·t + c₀,   t = tanh(W y + a)            ∂c/∂y = Wᵀ (v ⊙ (1 − t²))
 
@@ -34,22 +34,16 @@ class Surrogate:
         """How many numbers φ is: W (h, n), a (h,), v (h,) and c₀, end to end."""
         return self.hidden * (self.n + 2) + 1
 
-    def initial(self, problems: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
-        """Draw φ, (*problems, size): W ~ N(0, 1/n), all else 0."""
-        w = standard_normal((*problems, self.hidden * self.n), key, like) / self.n**0.5
-        return torch.cat((w, w.new_zeros(*problems, self.size - w.shape[-1])), -1)
+    def initial(self, batch: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
+        """Draw φ, (*batch, size): W ~ N(0, 1/n), all else 0."""
+        w = standard_normal((*batch, self.hidden * self.n), key, like) / self.n**0.5
+        return torch.cat((w, w.new_zeros(*batch, self.size - w.shape[-1])), -1)
 
     def value_and_slope(self, phi: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Return c (k, *problems) and ∂c/∂y (k, *problems, n) at y (k, *problems, n)."""
+        """Return c (k, *batch) and ∂c/∂y (k, *batch, n) at y (k, *batch, n)."""
         h, n = self.hidden, self.n
         flat, a, v, c0 = phi.split((h * n, h, h, 1), -1)
         w = flat.unflatten(-1, (h, n))
         t = torch.tanh((w @ y.unsqueeze(-1)).squeeze(-1) + a)
         slope = ((v * (1 - t * t)).unsqueeze(-2) @ w).squeeze(-2)
         return (t * v).sum(-1) + c0.squeeze(-1), slope
-
-
-def check_hidden(name: str, hidden: int) -> None:
-    """Raise a ValueError in the name of `name` unless the width is an integer >= 1."""
-    if hidden != int(hidden) or hidden < 1:
-        raise ValueError(f"{name}: hidden must be an integer >= 1, got {hidden}")

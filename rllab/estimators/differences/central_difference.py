@@ -1,52 +1,47 @@
-"""Central differences: move every coordinate forth and back.
-
-    ĝ_i = (f(θ + h_i e_i) − f(θ − h_i e_i)) / 2h_i                                2d evaluations
-
-Exact on quadratics; otherwise biased by h_i² ∂³f/∂θ_i³ / 6. Independent noise of variance τ² in each value gives every
-coordinate the variance τ²/2h_i², independent of the others.
-
-Sources: Kiefer & Wolfowitz (1952), "Stochastic estimation of the maximum of a regression function", for costs with
-noise; steps: see `steps`.
-"""
+"""Central differences: move every coordinate forth and back."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.differences.steps import (
-    Stencils,
-    along,
-    central_step,
-    check_step,
-    check_width,
-    pick,
-    stencil_plan,
-)
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.differences.engine import Differences, Slopes, along, check_width, pick
+from rllab.estimators.differences.steps import central_step, check_step
+from rllab.estimators.query import Block, Query
 
 
 @dataclass(frozen=True)
-class CentralDifference(Estimator):
+class CentralDifference(Differences):
     """Estimate the gradient from differences across each coordinate.
 
-    Args:
-        step: h > 0, the same for every coordinate; None for one that suits each coordinate's scale, see `steps`.
-        noise: τ, the standard deviation of the cost's noise, for the automatic step; repetitions average it, and so
-            shrink the step.
-        repeat: for a cost with noise of its own: spend all evaluations on whole stencils under fresh seeds, and average
-            them; otherwise one is made and the rest is left.
+        ĝ_i = (f(θ + h_i e_i) − f(θ − h_i e_i)) / 2h_i                                2d evaluations
 
-    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the
-    standard error is over stencils. All points of a stencil share one seed, if the cost is seeded.
+    Exact on quadratics; otherwise biased by h_i² ∂³f/∂θ_i³ / 6. Independent noise of variance τ² in each value gives
+    every coordinate the variance τ²/2h_i², independent of the others.
+
+    Args:
+        step, noise, repeat: see `ForwardDifference`; the automatic step is h_i = s_i (3(u + τ))^(1/3), see `steps`.
+
+    Returns:
+        An Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the standard error is
+        over stencils. All points of a stencil share one seed, if the cost is seeded.
+
+    Source:
+        Kiefer & Wolfowitz (1952), "Stochastic estimation of the maximum of a regression function", for costs with
+        noise; steps: see `steps`.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.CentralDifference()(cost, torch.ones(3), evaluations=6, key=0)
+        e.gradient  # 2, 2, 2, but for rounding
     """
 
     source: ClassVar[str] = (
@@ -54,23 +49,13 @@ class CentralDifference(Estimator):
         "Gill, Murray & Wright (1981), Practical optimization, section 8.6"
     )
     order: ClassVar[int | None] = 2
+    per_piece: ClassVar[int] = 2
     step: float | None = None
     noise: float = 0.0
     repeat: bool = False
 
     def __post_init__(self) -> None:
         check_step("CentralDifference", self.step, self.noise)
-
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return False
-
-    def _plan(self, at: Any) -> Plan:
-        return stencil_plan("CentralDifference", at, self.repeat, per_piece=2)
 
     def _block(self, query: Query, i: int) -> Block:
         at = query.at
@@ -81,18 +66,9 @@ class CentralDifference(Estimator):
     def _step(self, query: Query) -> Tensor:
         return central_step(query.at, self.step, self.noise / math.sqrt(query.units))
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        n = (block.rows.stop - block.rows.start) // 2
-        return (block.rows.start // 2 + np.arange(2 * n) % n) // query.at.shape[-1]
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _slopes(self, query: Query, answered: Iterable[tuple[Block, Tensor]]) -> Iterator[Slopes]:
         at, h = query.at, self._step(query)
         width = check_width("CentralDifference", (at + h) - (at - h))  # 2h, as the points have it after rounding
-        stencils, total = Stencils(at, query.units, errors=errors, rows=rows), at.new_zeros(self._problems(at))
         for block, f in answered:
             j = block.noise
-            n = len(j)
-            total += f.sum(0)
-            stencils.add(j, (f[:n] - f[n:]) / pick(width, j))
-        g, se, contributions = stencils.close()
-        return Estimate(g, total / query.evaluations, query.evaluations, self.target, se, contributions, query.state)
+            yield j, (f[: len(j)] - f[len(j) :]) / pick(width, j), f

@@ -1,44 +1,51 @@
-"""Complex step: move each coordinate along the imaginary axis; nothing is subtracted, so nothing cancels.
-
-    ĝ_i = Im f(θ + ih_i e_i) / h_i                                                d complex evaluations
-
-Biased by −h_i² ∂³f/∂θ_i³ / 6 only, and as no difference is taken h may be so small that this is below rounding: exact
-to the last digits. It needs a cost that is analytic and computed in complex arithmetic throughout: no abs, max,
-comparison or cast inside. So it serves as a test oracle rather than for simulators. Real noise added to the cost leaves
-it alone.
-
-Sources: Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
-Alonso (2003), "The complex-step derivative approximation".
-"""
+"""Complex step: move each coordinate along the imaginary axis; nothing is subtracted, so nothing cancels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from rllab.cost import Request
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.differences.steps import Stencils, along, check_step, complex_step, pick, stencil_plan
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.differences.engine import Differences, Slopes, along, pick
+from rllab.estimators.differences.steps import check_step, complex_step
+from rllab.estimators.query import Block, Query
 
 
 @dataclass(frozen=True)
-class ComplexStep(Estimator):
+class ComplexStep(Differences):
     """Estimate the gradient from imaginary parts.
+
+        ĝ_i = Im f(θ + ih_i e_i) / h_i                                                d complex evaluations
+
+    Biased by −h_i² ∂³f/∂θ_i³ / 6 only, and as no difference is taken h may be so small that this is below rounding:
+    exact to the last digits. It needs a cost that is analytic and computed in complex arithmetic throughout: no abs,
+    max, comparison or cast inside. So it serves as a test oracle rather than for simulators. Real noise added to the
+    cost leaves it alone.
 
     Args:
         step: h > 0, the same for every coordinate; None for max(|θ_i|, 1) times the machine epsilon.
         repeat: for a cost with noise of its own: spend all evaluations on whole sets of coordinates under fresh seeds,
             and average them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All
-    points of a set share one seed, if the cost is seeded.
+    Returns:
+        An Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All points of a set share
+        one seed, if the cost is seeded.
+
+    Source:
+        Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
+        Alonso (2003), "The complex-step derivative approximation".
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.ComplexStep()(cost, torch.ones(3), evaluations=6, key=0)
+        e.gradient  # 2, 2, 2, but for rounding
     """
 
     source: ClassVar[str] = (
@@ -54,32 +61,13 @@ class ComplexStep(Estimator):
     def __post_init__(self) -> None:
         check_step("ComplexStep", self.step)
 
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return False
-
-    def _plan(self, at: Any) -> Plan:
-        return stencil_plan("ComplexStep", at, self.repeat)
-
     def _block(self, query: Query, i: int) -> Block:
         at = query.at
         a, b = self._span(query, i)
         j = torch.arange(a, b, device=at.device) % at.shape[-1]
         return Block(slice(a, b), along(at, torch.complex(at, complex_step(at, self.step)), j), j)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return np.arange(block.rows.start, block.rows.stop) // query.at.shape[-1]
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        at, h = query.at, complex_step(query.at, self.step)
-        stencils, total = Stencils(at, query.units, errors=errors, rows=rows), at.new_zeros(self._problems(at))
+    def _slopes(self, query: Query, answered: Iterable[tuple[Block, Tensor]]) -> Iterator[Slopes]:
+        h = complex_step(query.at, self.step)
         for block, f in answered:
-            total += f.real.sum(0)
-            stencils.add(block.noise, f.imag / pick(h, block.noise))
-        g, se, contributions = stencils.close()
-        value, n = total / query.evaluations, query.evaluations
-        return Estimate(g, value, n, self.target, se, contributions, query.state, kind=query.kind)
+            yield block.noise, f.imag / pick(h, block.noise), f.real

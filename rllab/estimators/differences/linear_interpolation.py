@@ -1,15 +1,4 @@
-"""Linear interpolation: the linear function that fits differences along m >= d directions best. Also: simplex gradient.
-
-    ĝ = argmin_g Σ_i (u_i·g − (f(θ + h∘u_i) − f(θ)))²   (with g in units of 1/h)           m + 1 evaluations
-
-Exact on linear costs whatever the directions, so long as they span the space: there is no variance from them, where
-smoothing has (d+1)‖∇f‖²/m. On other costs it is wrong by O(h) along any given directions; averaged over directions
-u and −u the even terms cancel, which leaves a bias of O(h²), none on quadratics. With d orthonormal directions and one
-h the trace of its covariance on a quadratic of Hessian A is (h²/4)((tr A)² + 2‖A‖_F²)/(d + 2).
-
-Source: Berahas, Cao, Choromanski & Scheinberg (2022), "A theoretical and empirical comparison of gradient
-approximations in derivative-free optimization", section 2.
-"""
+"""Linear interpolation: the linear function that fits differences along m >= d directions best; simplex gradient."""
 
 from __future__ import annotations
 
@@ -21,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_number, check_parameters
+from rllab.checks import check_number, check_one_of, check_parameters
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.differences.steps import check_step, forward_step
@@ -30,12 +19,17 @@ from rllab.estimators.smoothing import probes
 from rllab.estimators.smoothing.directions import orthonormal
 from rllab.noise import standard_normal
 
-_DIRECTIONS = ("orthogonal", "gaussian")
-
 
 @dataclass(frozen=True)
 class LinearInterpolation(Estimator):
     """Estimate the gradient by least squares on differences along random directions.
+
+        ĝ = argmin_g Σ_i (u_i·g − (f(θ + h∘u_i) − f(θ)))²   (with g in units of 1/h)           m + 1 evaluations
+
+    Exact on linear costs whatever the directions, so long as they span the space: there is no variance from them, where
+    smoothing has (d+1)‖∇f‖²/m. On other costs it is wrong by O(h) along any given directions; averaged over directions
+    u and −u the even terms cancel, which leaves a bias of O(h²), none on quadratics. With d orthonormal directions and
+    one h the trace of its covariance on a quadratic of Hessian A is (h²/4)((tr A)² + 2‖A‖_F²)/(d + 2).
 
     Args:
         step: h > 0, the length of an orthogonal direction, in every coordinate; None for one that suits each
@@ -43,15 +37,28 @@ class LinearInterpolation(Estimator):
         noise: τ, the standard deviation of the cost's noise, for the automatic step.
         directions: "orthogonal": uniformly rotated orthonormal sets of d, as many as it takes (the best conditioned);
             or "gaussian": independent N(0, I), which with m = d are often close to dependent.
-        max_condition: the largest condition number of the directions that is put up with; see `condition`.
+        max_condition: the largest condition number allowed for the directions; see `condition`.
 
-    Returns, when called, an Estimate of ∇f, biased by O(h²). Its `value` is f(θ); the standard error is that of
-    regression, from the m − d residuals: noise and curvature together. All points share one seed, if the cost is
-    seeded. Memory is O(m d), the directions.
+    Returns:
+        An Estimate of ∇f, biased by O(h²). Its `value` is f(θ); the standard error is that of regression, from the m −
+        d residuals: noise and curvature together. All points share one seed, if the cost is seeded. Memory is O(m d),
+        the directions.
 
-    Raises, when called:
+    Raises:
         ValueError: if the directions are worse conditioned than `max_condition`, or than the dtype can tell from
             dependent ones.
+
+    Source:
+        Berahas, Cao, Choromanski & Scheinberg (2022), "A theoretical and empirical comparison of gradient
+        approximations in derivative-free optimization", section 2.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.LinearInterpolation()(cost, torch.ones(3), evaluations=6, key=0)
+        e.gradient  # 2, 2, 2, but for rounding
     """
 
     source: ClassVar[str] = (
@@ -59,6 +66,8 @@ class LinearInterpolation(Estimator):
         "approximations in derivative-free optimization"
     )
     order: ClassVar[int | None] = 2
+    target: ClassVar[Target] = Target.gradient()
+    unbiased: ClassVar[bool] = False
     step: float | None = None
     noise: float = 0.0
     directions: Literal["orthogonal", "gaussian"] = "orthogonal"
@@ -67,18 +76,9 @@ class LinearInterpolation(Estimator):
     def __post_init__(self) -> None:
         check_step("LinearInterpolation", self.step, self.noise)
         check_number("LinearInterpolation", max_condition=self.max_condition)
-        if self.directions not in _DIRECTIONS:
-            raise ValueError(f"LinearInterpolation: directions must be one of {_DIRECTIONS}, got {self.directions!r}")
+        check_one_of("LinearInterpolation", ("orthogonal", "gaussian"), directions=self.directions)
         if not self.max_condition >= 1:
             raise ValueError(f"LinearInterpolation: max_condition must be >= 1, got {self.max_condition}")
-
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return False
 
     def condition(self, query: Query) -> Tensor:
         """Return the condition number of a query's directions, () or (B,): 1 is best, errors grow in proportion."""
@@ -97,7 +97,7 @@ class LinearInterpolation(Estimator):
         a, b = self._span(query, i)
         draw = orthonormal if self.directions == "orthogonal" else standard_normal
         u = draw((b - a, *at.shape), query.key.child("direction", i), at)
-        return probes.place("forward", at, 1.0, u.mul_(self._step(query)), a)
+        return probes.block_along("forward", at, 1.0, u.mul_(self._step(query)), a)
 
     def _step(self, query: Query) -> Tensor:
         return forward_step(query.at, self.step, self.noise)
@@ -105,7 +105,7 @@ class LinearInterpolation(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return probes.units("forward", block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, m, h = query.at, query.units, self._step(query)
         if self.step is not None:
             # an orthonormal set moves every coordinate by h/√d or more
@@ -126,7 +126,7 @@ class LinearInterpolation(Estimator):
             residual = delta - (z @ g.unsqueeze(-1)).squeeze(-1)
             variance = residual.square().sum(-1, keepdim=True) / (m - d)
             se = (variance * inverse.square().sum(-1)).sqrt() / h
-        contributions = (m * inverse * delta.unsqueeze(-2) / h.unsqueeze(-1)).movedim(-1, 0) if rows else None
+        contributions = (m * inverse * delta.unsqueeze(-2) / h.unsqueeze(-1)).movedim(-1, 0) if per_unit else None
         return Estimate(g / h, f[0], query.evaluations, self.target, se, contributions, query.state)
 
     def _check_condition(self, condition: float, z: Tensor) -> None:

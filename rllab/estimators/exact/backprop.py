@@ -1,13 +1,4 @@
-"""Backprop: the chain rule, from the cost backwards; the reference every other estimate is measured against.
-
-    ĝ = ∇f(θ)                                                                     1 gradient evaluation
-
-Needs a cost that autograd can follow, or one whose gradient is given. On stairs and plateaus it is exactly zero, which
-is right and useless: that is what smoothing and score functions are for.
-
-Sources: Linnainmaa (1976), "Taylor expansion of the accumulated rounding error"; Rumelhart, Hinton & Williams (1986),
-"Learning representations by back-propagating errors".
-"""
+"""Backprop: the chain rule, from the cost backwards; the reference every other estimate is measured against."""
 
 from __future__ import annotations
 
@@ -31,12 +22,30 @@ from rllab.estimators.query import Block, Plan, Query
 class Backprop(Estimator):
     """Ask the cost for its gradient.
 
+        ĝ = ∇f(θ)                                                                     1 gradient evaluation
+
+    Needs a cost that autograd can follow, or one whose gradient is given. On stairs and plateaus it is exactly zero,
+    which is right and useless: that is what smoothing and score functions are for.
+
     Args:
         repeat: for a cost with noise of its own: spend all evaluations on gradients under fresh seeds, and average
             them; otherwise one is made and the rest is left.
 
-    Returns, when called, an Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ),
-    None where the cost's gradient is a function of its own; the standard error is over repetitions.
+    Returns:
+        An Estimate of ∇f, exact for a cost without noise and unbiased with it. Its `value` is f(θ), None where the
+        cost's gradient is a function of its own; the standard error is over repetitions.
+
+    Source:
+        Linnainmaa (1976), "Taylor expansion of the accumulated rounding error"; Rumelhart, Hinton & Williams (1986),
+        "Learning representations by back-propagating errors".
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.Backprop()(cost, torch.ones(3), evaluations=1, key=0)
+        e.gradient  # 2, 2, 2
     """
 
     source: ClassVar[str] = (
@@ -45,15 +54,9 @@ class Backprop(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    target: ClassVar[Target] = Target.gradient()
+    unbiased: ClassVar[bool] = True
     repeat: bool = False
-
-    @property
-    def target(self) -> Target:
-        return Target.gradient()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         block = max(1, BLOCK // check_parameters("Backprop", at).numel())
@@ -64,11 +67,11 @@ class Backprop(Estimator):
         return Block(slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim))  # copies: a cost may write into them
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         m = query.units
         errors = errors and m > 1
-        moments, total = Moments(m, 1.0, errors=errors, rows=rows), None
+        moments, total = Moments(m, 1.0, errors=errors, per_unit=per_unit), None
         for _, (f, g) in answered:
             if f is not None:
                 total = f.sum(0) if total is None else total + f.sum(0)

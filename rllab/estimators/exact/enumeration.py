@@ -1,11 +1,4 @@
-"""Enumeration: evaluate everything a discrete distribution can draw, and weigh it by its probability.
-
-    ĝ = Σ_x p_φ(x) f(x) ∇_φ log p_φ(x)                                            as many evaluations as there are x
-
-This is ∇_φ E f(x) itself, by its definition: the truth for every estimator that samples x, up to about 2²⁰ of them.
-
-Source: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 2.
-"""
+"""Enumeration: evaluate everything a discrete distribution can draw, and weigh it by its probability."""
 
 from __future__ import annotations
 
@@ -28,22 +21,32 @@ from rllab.estimators.score.samples import units_per_block
 class Enumeration(Estimator):
     """Compute the gradient of an expected cost over finitely many samples (`Bernoulli`, `Categorical`, …).
 
-    Returns, when called at such a distribution, an Estimate of ∇E f by parameter name, exact; its `value` is E f. Needs
-    `support_size` evaluations, 2ⁿ for n bits; what is left over is not spent. With a seeded (noisy) cost every sample
-    has its own seed.
+        ĝ = Σ_x p_φ(x) f(x) ∇_φ log p_φ(x)                                            as many evaluations as there are x
+
+    This is ∇_φ E f(x) itself, by its definition: the truth for every estimator that samples x, up to about 2²⁰ of them.
+
+    Returns:
+        At such a distribution, an Estimate of ∇E f by parameter name, exact; its `value` is E f. Needs `support_size`
+        evaluations, 2ⁿ for n bits; what is left over is not spent. With a seeded (noisy) cost every sample has its own
+        seed.
+
+    Source:
+        Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 2.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.Enumeration()(cost, Bernoulli(torch.zeros(3)), evaluations=8, key=0)
+        e.gradient  # by logits, 1, 1, 1
     """
 
     source: ClassVar[str] = (
         "Mohamed, Rosca, Figurnov & Mnih (2020), Monte Carlo gradient estimation in machine learning"
     )
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         if not isinstance(at, Distribution) or at.support_size is None:
@@ -57,12 +60,12 @@ class Enumeration(Estimator):
         x, log_p = query.at.support(a, b)
         return Block(slice(a, b), x, log_p)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         g: dict[str, Tensor] = {}
         total = torch.zeros(())
         for block, f in answered:
             w = block.noise.exp() * f
             total = total + w.sum(0)
             add_into(g, query.at.score_sum(w, block.points, None))
-        contributions = {name: value[None] for name, value in g.items()} if rows else None
+        contributions = {name: value[None] for name, value in g.items()} if per_unit else None
         return Estimate(g, total, query.evaluations, self.target, None, contributions, query.state)

@@ -1,13 +1,4 @@
-"""The exact mean and variance of an estimator, as it is implemented: an integral over the noise it draws.
-
-    E ĝ = Σ_k w_k ĝ(z_k)            Var ĝ = Σ_k w_k (ĝ(z_k) − E ĝ)²
-
-z are all the numbers of one estimate. Normal ones take the nodes of a Gauss–Hermite rule, signs take both values, and
-every combination is evaluated: exact for costs that are polynomials of moderate degree, close for smooth ones, and
-affordable only while the numbers are few (units × d <= 4 or so).
-
-Source: Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
-"""
+"""The exact mean and variance of an estimator, as it is implemented: an integral over the noise it draws."""
 
 from __future__ import annotations
 
@@ -44,15 +35,36 @@ def exact_moments(
 ) -> ExactMoments:
     """Integrate an estimator over its own noise.
 
+        E ĝ = Σ_k w_k ĝ(z_k)            Var ĝ = Σ_k w_k (ĝ(z_k) − E ĝ)²
+
+    z are all the numbers of one estimate. Normal ones take the nodes of a Gauss–Hermite rule, signs take both values,
+    and every combination is evaluated: exact for costs that are polynomials of moderate degree, close for smooth ones,
+    and affordable only while the numbers are few (units × d <= 4 or so).
+
     Args:
         cost: without noise of its own; it is charged for every evaluation, nodes^(normal numbers) 2^(signs) estimates.
-        at: parameters (d,) or a distribution, one problem.
+        at: parameters (d,), or a distribution over vectors (d,).
         evaluations: for one estimate.
         nodes: of the Gauss–Hermite rule, exact up to degree 2 nodes − 1 in each normal number.
+
+    Returns:
+        Mean and variance, exact but for the rule, each structured like the gradient.
+
     Raises:
         TypeError: if the estimator draws anything but normal numbers and signs, or makes of them what is no polynomial
             (directions on a sphere, or orthonormal), or the cost has noise of its own.
         ValueError: if there are too many combinations.
+
+    Source:
+        Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        moments = est.exact_moments(est.GaussianSmoothing(0.1), cost, torch.ones(2), evaluations=2)
+        moments.mean, moments.variance  # 2, 2 and 12, 12
     """
     if cost.seeded:
         raise TypeError("exact_moments: cost must have no noise of its own, got a seeded one")
@@ -95,14 +107,19 @@ class _GivenNoise(Key):
     def child(self, *path: str | int) -> Key:
         return _GivenNoise(self._supply, self._path + path)
 
-    def given(self, law: Law, shape: tuple[int, ...]) -> Tensor:
+    def given(self, law: str, shape: tuple[int, ...]) -> Tensor:
+        if law not in ("normal", "sign"):
+            raise self._refused()
         return self._supply(self._path, law, math.prod(shape)).view(shape)
 
     def integer(self) -> int:  # what any of torch's generators starts from
-        raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
+        raise self._refused()
 
     def generate_state(self, n_words: int, dtype: type = np.uint32) -> np.ndarray:
-        raise TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
+        raise self._refused()
+
+    def _refused(self) -> TypeError:
+        return TypeError(f"exact_moments: the estimator draws {self._path} in a way that cannot be integrated over")
 
 
 def _grid(laws: Sequence[Law], nodes: int) -> Iterator[tuple[Tensor, float]]:

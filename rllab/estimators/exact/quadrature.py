@@ -1,14 +1,4 @@
-"""Quadrature: the expectation under a Gaussian as a weighted sum over nodes, exact for all practical purposes.
-
-    ĝ = Σ_k w_k f(μ + s u_k) ∇_φ log p_φ(μ + s u_k)                               n^d evaluations, n nodes a coordinate
-
-The truth for estimators that smooth, or that draw from a Gaussian, in few dimensions. Without jumps the n nodes are
-those of Gauss and Hermite, exact if f is a polynomial of degree 2n − 2 (mean) or 2n − 3 (scale) in each coordinate. A
-jump or kink spoils that, so if some are named, the axis within 9 s of μ is cut there, and every 2 s, and each panel
-gets the n nodes of Gauss and Legendre.
-
-Source: Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
-"""
+"""Quadrature: the expectation under a Gaussian as a weighted sum over nodes, exact for all practical purposes."""
 
 from __future__ import annotations
 
@@ -21,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_parameters
+from rllab.checks import check_count, check_parameters, check_positive
 from rllab.distributions import Gaussian
 from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
@@ -35,36 +25,51 @@ _EDGES = np.linspace(-9, 9, 10)  # panels of 2 s; beyond 9 s lies 2·10⁻¹⁹ 
 class Quadrature(Estimator):
     """Compute the gradient of an expected, or of a smoothed cost.
 
+        ĝ = Σ_k w_k f(μ + s u_k) ∇_φ log p_φ(μ + s u_k)                            n^d evaluations, n nodes a coordinate
+
+    The truth for estimators that smooth, or that draw from a Gaussian, in few dimensions. Without jumps the n nodes are
+    those of Gauss and Hermite, exact if f is a polynomial of degree 2n − 2 (mean) or 2n − 3 (scale) in each coordinate.
+    A jump or kink spoils that, so if some are named, the axis within 9 s of μ is cut there, and every 2 s, and each
+    panel gets the n nodes of Gauss and Legendre.
+
     Args:
         sigma: None to be asked at a `Gaussian`, for ∇E f by its parameters; or a radius σ to be asked at parameters,
             for the gradient of the Gaussian-smoothed cost ∇f_σ.
         nodes: n, for each coordinate, or for each panel of it.
         jumps: where f jumps or kinks, in units of x, for every coordinate.
 
-    Returns, when called, an Estimate without noise, exact but for the rule; its `value` is E f. Needs n^d evaluations,
-    or (n (9 + number of jumps))^d; what is left over is not spent. All points share one seed, if the cost is seeded.
+    Returns:
+        An Estimate without noise, exact but for the rule; its `value` is E f. Needs n^d evaluations, or (n (9 + number
+        of jumps))^d; what is left over is not spent. All points share one seed, if the cost is seeded.
+
+    Source:
+        Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
+
+    Example:
+        import torch
+        from rllab import Cost, Gaussian, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.Quadrature(nodes=32)(cost, Gaussian(torch.ones(2), 0.2), evaluations=1024, key=0)
+        e.gradient  # by mean 2, 2, by scale 0.4, 0.4
     """
 
     source: ClassVar[str] = "Golub & Welsch (1969), Calculation of Gauss quadrature rules"
+    unbiased: ClassVar[bool] = False  # wrong by what the rule leaves out, but for polynomials
     sigma: float | None = None
     nodes: int = 32
     jumps: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.sigma is not None and not (self.sigma > 0 and math.isfinite(self.sigma)):
-            raise ValueError(f"Quadrature: sigma must be positive and finite, or None, got {self.sigma}")
-        if self.nodes < 2:
-            raise ValueError(f"Quadrature: nodes must be >= 2, got {self.nodes}")
+        if self.sigma is not None:
+            check_positive("Quadrature", sigma=self.sigma)
+        check_count("Quadrature", least=2, nodes=self.nodes)
         if not isinstance(self.jumps, tuple) or not all(math.isfinite(x) for x in self.jumps):
             raise ValueError(f"Quadrature: jumps must be a tuple of finite numbers, got {self.jumps!r}")
 
     @property
     def target(self) -> Target:
         return Target.expectation() if self.sigma is None else Target.smoothed("gaussian", self.sigma)
-
-    @property
-    def unbiased(self) -> bool:
-        return False  # but for polynomials of the degrees above; elsewhere wrong by what the rule leaves out
 
     @property
     def _nodes_per_coordinate(self) -> int:
@@ -111,7 +116,7 @@ class Quadrature(Estimator):
     def _units(self, query: Query, block: Block) -> np.ndarray:
         return np.zeros(block.rows.stop - block.rows.start, dtype=np.int64)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at = self._distribution(query.at)
         sums: dict[str, Tensor] = {}
         total = torch.zeros(())
@@ -121,4 +126,4 @@ class Quadrature(Estimator):
             add_into(sums, at.score_sum(w * f, block.points, u))
         g = sums if self.sigma is None else sums["mean"]
         one = {name: value[None] for name, value in sums.items()} if self.sigma is None else sums["mean"][None]
-        return Estimate(g, total, query.evaluations, self.target, None, one if rows else None, query.state)
+        return Estimate(g, total, query.evaluations, self.target, None, one if per_unit else None, query.state)

@@ -1,18 +1,4 @@
-"""Pathwise gradient: write a sample as a smooth function of noise, and differentiate the cost along it.
-
-    x = μ + s u,  u ~ N(0, I)            ĝ_μ = 1/K Σ_k ∇f(x_k)            ĝ_s = 1/K Σ_k ∇f(x_k) u_k
-
-K gradient evaluations. Unbiased for ∇E f if f is continuous, with kinks at most. **Where f jumps it is wrong and shows
-no sign of it**: the derivative of a step is 0 on either side, so on stairs, thresholds and holes every sample is 0,
-with a standard error of 0. What is missing is Σ_j (f(z_j+) − f(z_j−)) p(z_j), summed over the jumps z_j.
-
-On a quadratic with Hessian A the variance by the mean is s²‖A‖_F²/K, whatever the dimension and the offset; on a line
-it is 0. On a cost that wiggles within s it can be far above that of the score function, since slopes then say little
-about the mean.
-
-Sources: Glasserman (1991), "Gradient estimation via perturbation analysis"; Mohamed, Rosca, Figurnov & Mnih (2020),
-"Monte Carlo gradient estimation in machine learning", section 5. Also known as the reparametrisation trick.
-"""
+"""Pathwise gradient: write a sample as a smooth function of noise, and differentiate the cost along it."""
 
 from __future__ import annotations
 
@@ -28,15 +14,38 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.implicit import FAMILIES
 from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
 
 @dataclass(frozen=True)
 class Pathwise(Estimator):
     """Estimate the gradient of an expected cost from its gradients at Gaussian samples.
 
-    Returns, when called at a `Gaussian`, an Estimate of ∇E f by mean and scale, unbiased if the cost is continuous; see
-    above for one that is not. Its `value` is the mean cost.
+        x = μ + s u,  u ~ N(0, I)            ĝ_μ = 1/K Σ_k ∇f(x_k)            ĝ_s = 1/K Σ_k ∇f(x_k) u_k
+
+    K gradient evaluations. Unbiased for ∇E f if f is continuous, with kinks at most. **Where f jumps it is wrong and
+    shows no sign of it**: the derivative of a step is 0 on either side, so on stairs, thresholds and holes every sample
+    is 0, with a standard error of 0. What is missing is Σ_j (f(z_j+) − f(z_j−)) p(z_j), summed over the jumps z_j.
+
+    On a quadratic with Hessian A the variance by the mean is s²‖A‖_F²/K, whatever the dimension and the offset; on a
+    line it is 0. On a cost that wiggles within s it can be far above that of the score function, since slopes then say
+    little about the mean.
+
+    Returns:
+        At a `Gaussian`, an Estimate of ∇E f by mean and scale, unbiased if the cost is continuous; see above for one
+        that is not. Its `value` is the mean cost.
+
+    Source:
+        Glasserman (1991), "Gradient estimation via perturbation analysis"; Mohamed, Rosca, Figurnov & Mnih (2020),
+        "Monte Carlo gradient estimation in machine learning", section 5. Also known as the reparametrisation trick.
+
+    Example:
+        import torch
+        from rllab import Cost, Gaussian, estimators as est
+
+        cost = Cost(lambda x: x.square().sum(-1))
+        e = est.Pathwise()(cost, Gaussian(torch.ones(3), 0.2), evaluations=100, key=0)
+        e.gradient  # by mean about 2, 2, 2, by scale 0.4, 0.4, 0.4
     """
 
     source: ClassVar[str] = (
@@ -45,30 +54,24 @@ class Pathwise(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
-
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         if isinstance(at, FAMILIES):
             raise TypeError(f"Pathwise: at must be a Gaussian, got {type(at).__name__}, which ImplicitPathwise takes")
-        return Plan(per_unit=1, block=units_per_block(check_place("Pathwise", at, Gaussian), points=1))
+        return Plan(per_unit=1, block=units_per_block(check_distribution("Pathwise", at, Gaussian), points=1))
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
         return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, slope) in answered:
                 # ∂x/∂μ = 1,  ∂x/∂s = u
                 yield {"mean": slope.clone(), "scale": slope * block.noise}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)

@@ -1,14 +1,4 @@
-"""Gumbel-Rao: straight-through Gumbel-softmax, its noise averaged over given the discrete sample it made.
-
-    ĝ = 1/K Σ_k [ 1/J Σ_j ∂y_kj/∂l ]ᵀ ∇f(x_k),    x_k ~ p,   y_kj = softmax(z_kj/λ),  z_kj ~ z | x_k       K gradients
-
-J inner draws cost no evaluation. The mean is that of `GumbelSoftmax(hard=True)`, which is biased for ∇E f(x); the
-variance is that which x has, and 1/J of what Gumbel noise adds. The derivative is taken at z as drawn, and not through
-the way in which z depends on l given x, which would change the mean.
-
-Source: Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator",
-section 3.
-"""
+"""Gumbel-Rao: straight-through Gumbel-softmax, its noise averaged over given the discrete sample it made."""
 
 from __future__ import annotations
 
@@ -18,12 +8,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from rllab.checks import check_count, check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.gumbel_softmax import straight_through_target
-from rllab.estimators.relaxed.relaxation import check_relaxable, check_temperature, perturbed_logits_given, pull_back
+from rllab.estimators.relaxed.relaxation import check_relaxable, perturbed_logits_given, pull_back
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
 
@@ -31,12 +22,31 @@ from rllab.estimators.score.samples import Contributions, fold_contributions, un
 class GumbelRao(Estimator):
     """Estimate what straight-through Gumbel-softmax does, with less variance for the same evaluations.
 
+        ĝ = 1/K Σ_k [ 1/J Σ_j ∂y_kj/∂l ]ᵀ ∇f(x_k),    x_k ~ p,   y_kj = softmax(z_kj/λ),  z_kj ~ z | x_k     K gradients
+
+    J inner draws cost no evaluation. The mean is that of `GumbelSoftmax(hard=True)`, which is biased for ∇E f(x); the
+    variance is that which x has, and 1/J of what Gumbel noise adds. The derivative is taken at z as drawn, and not
+    through the way in which z depends on l given x, which would change the mean.
+
     Args:
         temperature: λ > 0 of the relaxation.
         inner: J >= 1 draws of the noise for each sample.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂y/∂l)ᵀ ∇f(x)] by the logits,
-    unbiased for that and biased for ∇E f(x). Its `value` is the mean cost, that of samples.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂y/∂l)ᵀ ∇f(x)] by the logits, unbiased for that
+        and biased for ∇E f(x). Its `value` is the mean cost, that of samples.
+
+    Source:
+        Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator",
+        section 3.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.GumbelRao()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # of the relaxed cost, by logits
     """
 
     source: ClassVar[str] = (
@@ -44,21 +54,17 @@ class GumbelRao(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+    unbiased: ClassVar[bool] = True
     temperature: float = 0.5
     inner: int = 10
 
     def __post_init__(self) -> None:
-        check_temperature("GumbelRao", self.temperature)
-        if not isinstance(self.inner, int) or self.inner < 1:
-            raise ValueError(f"GumbelRao: inner must be an integer >= 1, got {self.inner!r}")
+        check_positive("GumbelRao", temperature=self.temperature)
+        check_count("GumbelRao", inner=self.inner)
 
     @property
     def target(self) -> Target:
         return straight_through_target(self.temperature)
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelRao", at), points=1 + self.inner))
@@ -70,10 +76,10 @@ class GumbelRao(Estimator):
         return Block(slice(a, b), x, z / self.temperature)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 yield {"logits": pull_back(query.at, block.noise, g).mean(0) / self.temperature}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)

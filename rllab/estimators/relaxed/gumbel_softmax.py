@@ -1,16 +1,4 @@
-"""Gumbel-softmax: make bits and choices continuous, and differentiate the cost along them. Also called Concrete.
-
-    y = σ((l + e)/λ) or softmax((l + γ)/λ)      e logistic, γ Gumbel noise
-    ĝ = 1/K Σ_k (∂y_k/∂l)ᵀ ∇f(y_k)                                                 K gradient evaluations
-    hard:  ∇f(x_k) in the place of ∇f(y_k), x = 1[y > ½] or the largest component of y
-
-Unbiased for ∇E f(y), the *relaxed* cost, and **not for ∇E f(x)**: the bias vanishes as λ → 0, and the variance grows as
-1/λ. For f = (b − 0.499)² at l = 1 the mean at λ = ½ is 77 times what is right. The hard variant evaluates f at samples
-only; it is biased for both.
-
-Sources: Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-softmax", eq. 2 and section 2.2 (hard);
-Maddison, Mnih & Teh (2017), "The concrete distribution", eqs. 10 and 16.
-"""
+"""Gumbel-softmax: make bits and choices continuous, and differentiate the cost along them. Also called Concrete."""
 
 from __future__ import annotations
 
@@ -20,13 +8,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from rllab.checks import check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.relaxed.relaxation import (
     check_relaxable,
-    check_temperature,
     perturbed_logits,
     pull_back,
     relaxed,
@@ -39,12 +27,33 @@ from rllab.estimators.score.samples import Contributions, fold_contributions, un
 class GumbelSoftmax(Estimator):
     """Estimate the gradient of the expected cost of relaxed bits or choices.
 
+        y = σ((l + e)/λ) or softmax((l + γ)/λ)      e logistic, γ Gumbel noise
+        ĝ = 1/K Σ_k (∂y_k/∂l)ᵀ ∇f(y_k)                                                 K gradient evaluations
+        hard:  ∇f(x_k) in the place of ∇f(y_k), x = 1[y > ½] or the largest component of y
+
+    Unbiased for ∇E f(y), the *relaxed* cost, and **not for ∇E f(x)**: the bias vanishes as λ → 0, and the variance
+    grows as 1/λ. For f = (b − 0.499)² at l = 1 the mean at λ = ½ is 77 times what is right. The hard variant evaluates
+    f at samples only; it is biased for both.
+
     Args:
         temperature: λ > 0; small for little bias, large for little variance.
         hard: whether the cost is evaluated at discrete samples, its gradient passed straight through to y.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(y) by the logits, unbiased for
-    that, or if hard of E[(∂y/∂l)ᵀ ∇f(x)]. Its `value` is the mean cost of the points evaluated.
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(y) by the logits, unbiased for that, or if hard
+        of E[(∂y/∂l)ᵀ ∇f(x)]. Its `value` is the mean cost of the points evaluated.
+
+    Source:
+        Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-softmax", eq. 2 and section 2.2 (hard);
+        Maddison, Mnih & Teh (2017), "The concrete distribution", eqs. 10 and 16.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.GumbelSoftmax()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # of the relaxed cost, by logits
     """
 
     source: ClassVar[str] = (
@@ -53,21 +62,18 @@ class GumbelSoftmax(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
+    unbiased: ClassVar[bool] = True
     temperature: float = 0.5
     hard: bool = False
 
     def __post_init__(self) -> None:
-        check_temperature("GumbelSoftmax", self.temperature)
+        check_positive("GumbelSoftmax", temperature=self.temperature)
 
     @property
     def target(self) -> Target:
         if self.hard:
             return straight_through_target(self.temperature)
         return Target.relaxed(f"Gumbel-softmax, λ = {self.temperature:g}")
-
-    @property
-    def unbiased(self) -> bool:
-        return True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelSoftmax", at), points=1))
@@ -78,14 +84,14 @@ class GumbelSoftmax(Estimator):
         return Block(slice(a, b), (rounded if self.hard else relaxed)(query.at, z), z)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 # ∂y/∂l = 1/λ ∂y/∂z,  z = (l + noise)/λ
                 yield {"logits": pull_back(query.at, block.noise, g) / self.temperature}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
 
 def straight_through_target(temperature: float) -> Target:

@@ -18,7 +18,7 @@ from torch.nn.functional import one_hot
 
 from rllab.distributions import Bernoulli, Categorical
 from rllab.distributions.base import uniform
-from rllab.estimators.score.samples import check_place
+from rllab.estimators.score.samples import check_distribution
 from rllab.keys import Key
 
 Relaxable = Bernoulli | Categorical
@@ -28,26 +28,24 @@ _LEAST, _MOST = 2.0**-54, 1 - 2.0**-53  # u = 0 and u = 1 have no finite logarit
 
 def check_relaxable(name: str, at: object) -> Relaxable:
     """Return `at` if it is of bits, or of choices as one-hot vectors; raise an error that says so if not."""
-    at = check_place(name, at, Bernoulli, Categorical)
+    at = check_distribution(name, at, Bernoulli, Categorical)
     if isinstance(at, Categorical) and at.samples != "one-hot":
         raise ValueError(f'{name}: samples of a Categorical must be "one-hot" to be relaxed, got {at.samples!r}')
     return at
 
 
-def check_temperature(name: str, temperature: float) -> None:
-    """Raise a ValueError in the name of `name` unless the temperature is positive and finite."""
-    if not (isinstance(temperature, (int, float)) and 0 < temperature < float("inf")):
-        raise ValueError(f"{name}: temperature must be positive and finite, got {temperature!r}")
-
-
 def standard_logistic(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw log u − log(1 − u), u uniform: finite, float64."""
+    if (given := key.given("logistic", shape)) is not None:
+        return given
     u = uniform(shape, key, like).clamp(_LEAST, _MOST)
     return u.log() - torch.log1p(-u)
 
 
 def standard_gumbel(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
     """Draw −log(−log u), u uniform: finite, float64."""
+    if (given := key.given("gumbel", shape)) is not None:
+        return given
     return -(-uniform(shape, key, like).clamp(_LEAST, _MOST).log()).log()
 
 

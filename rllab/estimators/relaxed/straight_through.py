@@ -1,14 +1,4 @@
-"""Straight-through: differentiate the cost at a discrete sample, as if the sample moved like its probabilities.
-
-    ĝ = 1/K Σ_k (∂p/∂l)ᵀ ∇f(x_k),    x_k ~ p                                       K gradient evaluations
-
-Its mean is E[(∂p/∂l)ᵀ ∇f(x)]: ∇E f where f is linear in each bit or choice by itself, and **biased elsewhere**: it
-knows slopes at the corners, and not what is on the other side. For one bit and f = (b − t)² the mean is
-2p(1 − p)(p − t) where (1 − 2t)p(1 − p) is right: descent ends at p = t, between the corners, and not in the better one.
-
-Source: Bengio, Léonard & Courville (2013), "Estimating or propagating gradients through stochastic neurons for
-conditional computation", section 3, with the derivative of the probability (their second variant).
-"""
+"""Straight-through: differentiate the cost at a discrete sample, as if the sample moved like its probabilities."""
 
 from __future__ import annotations
 
@@ -30,8 +20,27 @@ from rllab.estimators.score.samples import Contributions, fold_contributions, un
 class StraightThrough(Estimator):
     """Estimate a stand-in for the gradient of an expected cost of bits or choices, from its gradients at samples.
 
-    Returns, when called at a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂p/∂l)ᵀ ∇f(x)] by the logits,
-    unbiased for that; see above for what it has to do with ∇E f. Its `value` is the mean cost, that of samples.
+        ĝ = 1/K Σ_k (∂p/∂l)ᵀ ∇f(x_k),    x_k ~ p                                       K gradient evaluations
+
+    Its mean is E[(∂p/∂l)ᵀ ∇f(x)]: ∇E f where f is linear in each bit or choice by itself, and **biased elsewhere**: it
+    knows slopes at the corners, and not what is on the other side. For one bit and f = (b − t)² the mean is 2p(1 − p)(p
+    − t) where (1 − 2t)p(1 − p) is right: descent ends at p = t, between the corners, and not in the better one.
+
+    Returns:
+        At a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂p/∂l)ᵀ ∇f(x)] by the logits, unbiased for that;
+        see above for what it has to do with ∇E f. Its `value` is the mean cost, that of samples.
+
+    Source:
+        Bengio, Léonard & Courville (2013), "Estimating or propagating gradients through stochastic neurons for
+        conditional computation", section 3, with the derivative of the probability (their second variant).
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
+        e = est.StraightThrough()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # of the relaxed cost, by logits
     """
 
     source: ClassVar[str] = (
@@ -40,14 +49,8 @@ class StraightThrough(Estimator):
     )
     kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
-
-    @property
-    def target(self) -> Target:
-        return Target.relaxed("straight through: E[(∂p/∂φ)ᵀ ∇f(x)]")
-
-    @property
-    def unbiased(self) -> bool:
-        return True
+    target: ClassVar[Target] = Target.relaxed("straight through: E[(∂p/∂φ)ᵀ ∇f(x)]")
+    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("StraightThrough", at), points=1))
@@ -58,7 +61,7 @@ class StraightThrough(Estimator):
         return Block(slice(a, b), x)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], rows: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         at, logits = query.at, query.at.logits.double()
 
@@ -66,4 +69,4 @@ class StraightThrough(Estimator):
             for _, (f, g) in answered:
                 yield {"logits": pull_back(at, logits.expand(len(g), *logits.shape), g)}, f
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)

@@ -82,8 +82,8 @@ class MovingMean(NamedTuple):
         return MovingMean(decay * self.total + mean, decay * self.weight + 1)
 
 
-def moving_mean(state: object, problems: tuple[int, ...], name: str) -> MovingMean | None:
-    """Return the state of an earlier estimate of as many problems, or None if there was none.
+def moving_mean(state: object, batch_shape: tuple[int, ...], name: str) -> MovingMean | None:
+    """Return the state of an earlier estimate of such a batch shape, or None if there was none.
 
     Raises:
         TypeError, ValueError: in the name of `name`, if it is anything else.
@@ -92,9 +92,9 @@ def moving_mean(state: object, problems: tuple[int, ...], name: str) -> MovingMe
         return None
     if not isinstance(state, MovingMean):
         raise TypeError(f"{name}: state must be that of an earlier estimate, or None, got {type(state).__name__}")
-    if state.total.shape != problems:
+    if state.total.shape != batch_shape:
         got = tuple(state.total.shape)
-        raise ValueError(f"{name}: state must be that of an estimate of problems {problems}, got one of {got}")
+        raise ValueError(f"{name}: state must be that of an estimate of batch shape {batch_shape}, got one of {got}")
     return state
 
 

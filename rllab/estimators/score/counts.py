@@ -36,6 +36,8 @@ def check_writable(name: str, at: Distribution) -> None:
 
 def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
     """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
+    if (given := key.given("counts", (k,))) is not None:
+        return given
     x, log_p = at.support()
     p = np.exp(as_array(log_p).reshape(len(x), -1).astype(np.float64))
     n = np.empty(p.shape)

@@ -1,17 +1,4 @@
-"""DiCE: a surrogate whose value is the cost and whose derivatives of every order are unbiased estimates of its own.
-
-    □(a) = e^(a − stop(a))                      1, with □' = □ a'
-    S = 1/K Σ_k Σ_t [ □(a_kt) c_kt + (1 − □(log p_kt)) □(a_k,t−1) b_kt ],    a_kt = Σ_{i<=t} log p_ki
-
-c_t is a cost that depends on draws 1 … t, log p_t the logarithm of draw t's probability given those before, b_t a
-baseline that knows nothing of draw t. The second term is 0 and has mean 0 in every derivative; it takes variance out of
-the second derivative too, because of □(a_t−1). This is for autograd, to differentiate again; for a gradient with its
-cost and its error, use `ScoreFunction`, which is its first derivative sample by sample.
-
-Sources: Foerster, Farquhar, Al-Shedivat, Rocktäschel, Xing & Whiteson (2018), "DiCE: the infinitely differentiable
-Monte Carlo estimator", section 4; Mao, Foerster, Rocktäschel, Al-Shedivat, Farquhar & Whiteson (2019), "A baseline for
-any order gradient estimation in stochastic computation graphs", for the baseline.
-"""
+"""DiCE: a surrogate whose value is the cost and whose derivatives of every order are unbiased estimates of its own."""
 
 from __future__ import annotations
 
@@ -27,15 +14,40 @@ def magic_box(a: Tensor) -> Tensor:
 def dice_surrogate(costs: Tensor, log_p: Tensor, baseline: Tensor | None = None) -> Tensor:
     """Return the mean cost of K samples as a scalar to differentiate, once or again.
 
+        □(a) = e^(a − stop(a))                      1, with □' = □ a'
+        S = 1/K Σ_k Σ_t [ □(a_kt) c_kt + (1 − □(log p_kt)) □(a_k,t−1) b_kt ],    a_kt = Σ_{i<=t} log p_ki
+
+    c_t is a cost that depends on draws 1 … t, log p_t the logarithm of draw t's probability given those before, b_t a
+    baseline that knows nothing of draw t. The second term is 0 and has mean 0 in every derivative; it takes variance
+    out of the second derivative too, because of □(a_t−1). This is for autograd, to differentiate again; for a gradient
+    with its cost and its error, use `ScoreFunction`, which is its first derivative sample by sample.
+
     Args:
         costs: (K,), or (K, T) of samples that are made of T draws one after the other. They may depend on parameters
             by themselves, which is then differentiated as well.
         log_p: of the draws, shaped like `costs`; the samples themselves must be detached.
         baseline: like `costs`; detached here. None for 0.
+
+    Returns:
+        S, (): its derivatives of order n estimate those of E Σ_t c_t without bias, by
+        `torch.autograd.grad(S, θ, create_graph=True)`.
+
     Raises:
         ValueError: if shapes differ, there is no sample or draw, or `log_p` depends on no parameter.
 
-    Derivatives of order n estimate those of E Σ_t c_t without bias: `torch.autograd.grad(S, θ, create_graph=True)`.
+    Source:
+        Foerster, Farquhar, Al-Shedivat, Rocktäschel, Xing & Whiteson (2018), "DiCE: the infinitely differentiable Monte
+        Carlo estimator", section 4; Mao, Foerster, Rocktäschel, Al-Shedivat, Farquhar & Whiteson (2019), "A baseline
+        for any order gradient estimation in stochastic computation graphs", for the baseline.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Key, estimators as est
+
+        logits = torch.zeros(3, requires_grad=True)
+        x, _ = Bernoulli(logits.detach()).draw(100, Key(0))
+        surrogate = est.dice_surrogate(x.sum(-1).square(), Bernoulli(logits).log_prob(x))
+        torch.autograd.grad(surrogate, logits)  # about 1, 1, 1
     """
     if costs.ndim not in (1, 2) or log_p.shape != costs.shape or costs.numel() == 0:
         raise ValueError(

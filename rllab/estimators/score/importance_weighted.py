@@ -1,23 +1,4 @@
-"""Importance-weighted score function: the gradient at one distribution from samples of another, q.
-
-    ĝ = 1/K Σ_k ρ_k (f(x_k) − b) ∇_φ log p_φ(x_k),    x_k ~ q,  ρ = p_φ/q                  K evaluations
-
-Unbiased for ∇_φ E_p f if q covers p. Its second moment is E_q[ρ² …], which grows exponentially with the dimension: for
-normal laws of equal scale s whose means are δ apart, E_q ρ² = exp(‖δ‖²/s²). How many samples the K are worth is told by
-
-    ESS = (Σ_k ρ_k)² / Σ_k ρ_k²                              between 1 and K
-
-Two remedies pay for less variance. Cutting ρ off at c gives the gradient of something else, which grows with ρ more
-slowly where ρ is large, since min(ρ, c) ∇ log p is the derivative of φ(ρ):
-
-    ∇_φ E_q φ(ρ) (f − b),    φ(ρ) = ρ up to c, c (1 + log ρ/c) from there on
-
-Dividing by Σ ρ in place of K is biased by O(1/K). Sums are taken of ρ over its largest value, since in hundreds of
-dimensions all ρ may be too small to be represented.
-
-Sources: Owen (2013), "Monte Carlo theory, methods and examples", chapter 9; Ionides (2008), "Truncated importance
-sampling"; Kong, Liu & Wong (1994), "Sequential imputations and Bayesian missing data problems" (the ESS).
-"""
+"""Importance-weighted score function: the gradient at one distribution from samples of another, q."""
 
 from __future__ import annotations
 
@@ -30,13 +11,14 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array, as_tensor
+from rllab.checks import check_positive
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside, check_baseline
-from rllab.estimators.score.samples import check_place, units_per_block
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 Proposal = Distribution | Callable[[Any], Distribution]
 
@@ -62,6 +44,22 @@ class _Drawn(NamedTuple):
 class ImportanceWeighted(Estimator):
     """Estimate the gradient of an expected cost from samples of another distribution.
 
+        ĝ = 1/K Σ_k ρ_k (f(x_k) − b) ∇_φ log p_φ(x_k),    x_k ~ q,  ρ = p_φ/q                  K evaluations
+
+    Unbiased for ∇_φ E_p f if q covers p. Its second moment is E_q[ρ² …], which grows exponentially with the dimension:
+    for normal laws of equal scale s whose means are δ apart, E_q ρ² = exp(‖δ‖²/s²). How many samples the K are worth is
+    told by
+
+        ESS = (Σ_k ρ_k)² / Σ_k ρ_k²                              between 1 and K
+
+    Two remedies pay for less variance. Cutting ρ off at c gives the gradient of something else, which grows with ρ more
+    slowly where ρ is large, since min(ρ, c) ∇ log p is the derivative of φ(ρ):
+
+        ∇_φ E_q φ(ρ) (f − b),    φ(ρ) = ρ up to c, c (1 + log ρ/c) from there on
+
+    Dividing by Σ ρ in place of K is biased by O(1/K). Sums are taken of ρ over its largest value, since in hundreds of
+    dimensions all ρ may be too small to be represented.
+
     Args:
         proposal: q: a distribution of samples of the same shape and kind (discrete or not), or a function that makes
             one of the distribution that is asked about; None for that distribution itself. It must give probability to
@@ -72,16 +70,30 @@ class ImportanceWeighted(Estimator):
         normalise: whether to divide by the sum of the ratios (**biased**, by O(1/K), but unmoved if q is known only up
             to a factor).
 
-    Returns, when called at a `Distribution`, an Estimate of ∇E f by parameter name; its `value` estimates E_p f with
-    the same ratios, and its `state` is a `Weights`, with the effective sample size. The standard error of a normalised
-    estimate is that of the delta method; any standard error is unreliable where the effective samples are few, and may
-    then be far too low, since the largest ratios have not been seen. Where even the largest ratio is too small for the
-    precision of the parameters, an estimate that is not normalised is 0 ± 0, and the effective samples tell: about 1.
+    Returns:
+        At a `Distribution`, an Estimate of ∇E f by parameter name; its `value` estimates E_p f with the same ratios,
+        and its `state` is a `Weights`, with the effective sample size. The standard error of a normalised estimate is
+        that of the delta method; any standard error is unreliable where the effective samples are few, and may then be
+        far too low, since the largest ratios have not been seen. Where even the largest ratio is too small for the
+        precision of the parameters, an estimate that is not normalised is 0 ± 0, and the effective samples tell: about
+        1.
 
     Raises:
         ValueError: if the proposal's samples are of another shape or kind, or one of them has a log p or log q that is
             not finite: it lies outside p, or at an edge that its precision cannot resolve. What `Gamma`, `Beta` and
             `Dirichlet` draw for one of their own family is resolved everywhere.
+
+    Source:
+        Owen (2013), "Monte Carlo theory, methods and examples", chapter 9; Ionides (2008), "Truncated importance
+        sampling"; Kong, Liu & Wong (1994), "Sequential imputations and Bayesian missing data problems" (the ESS).
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.ImportanceWeighted()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = "Owen (2013), Monte Carlo theory, methods and examples, chapter 9"
@@ -97,8 +109,8 @@ class ImportanceWeighted(Estimator):
                 "ImportanceWeighted: proposal must be a Distribution, a function that makes one, or None, got "
                 f"{type(self.proposal).__name__}"
             )
-        if self.clip is not None and not (isinstance(self.clip, (int, float)) and self.clip > 0):
-            raise ValueError(f"ImportanceWeighted: clip must be a positive number or None, got {self.clip!r}")
+        if self.clip is not None:
+            check_positive("ImportanceWeighted", clip=self.clip)
 
     @property
     def target(self) -> Target:
@@ -119,7 +131,7 @@ class ImportanceWeighted(Estimator):
         return not self.normalise
 
     def _plan(self, at: Any) -> Plan:
-        at = check_place("ImportanceWeighted", at, Distribution)
+        at = check_distribution("ImportanceWeighted", at, Distribution)
         self._proposal(at)
         return Plan(per_unit=1, block=units_per_block(at, 1))
 
@@ -148,7 +160,7 @@ class ImportanceWeighted(Estimator):
             )
         return Block(slice(a, b), x, _Drawn((log_p - log_q).to(x), of_p))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, query.units
         top: Any = None  # log of the largest ratio so far, ρ°; what follows is of r = ρ/ρ°
         first, second = Sums(), Sums()
@@ -173,7 +185,7 @@ class ImportanceWeighted(Estimator):
             add_into(first, sums)
             add_into(second, squares)
             r1, r2, rf = r1 + r.sum(0), r2 + (r * r).sum(0), rf + (r * f).sum(0)
-            if rows:
+            if per_unit:
                 kept.append((l, {n: beside(w, s) * as_array(s) for n, s in at.scores(x, noise).items()}))
         largest = np.exp(top)
         # ĝ = scale Σ r w s:  1/Σ r, or ρ°/K
@@ -190,7 +202,7 @@ class ImportanceWeighted(Estimator):
             g[name] = rws * beside(scale, rws)
             se[name] = np.sqrt(np.maximum(variance, 0)) * beside(scale, rws)
         contributions = None
-        if rows:
+        if per_unit:
             shares = ((np.exp(log_r - top) * (k * scale), own) for log_r, own in kept)
             parts = [{n: beside(share, ws) * ws for n, ws in own.items()} for share, own in shares]
             contributions = at.as_tensors({n: np.concatenate([part[n] for part in parts]) for n in g})

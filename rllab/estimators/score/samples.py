@@ -1,4 +1,4 @@
-"""What estimators at a distribution share: checking the place, and averaging contributions by parameter name."""
+"""What estimators at a distribution share: checking it, and averaging contributions by parameter name."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Contributions = dict[str, Tensor]  # by parameter name, (units, *shape of the pa
 D = TypeVar("D", bound=Distribution)
 
 
-def check_place(name: str, at: object, *kinds: type[D]) -> D:
+def check_distribution(name: str, at: object, *kinds: type[D]) -> D:
     """Return `at` if it is a distribution of one of the kinds; raise a TypeError that says so if not."""
     if not isinstance(at, kinds):
         wanted = " or ".join(kind.__name__ for kind in kinds)
@@ -37,7 +37,7 @@ def units_per_block(at: Distribution, points: int) -> int:
 def fold_contributions(
     query: Query,
     answered: Iterable[tuple[Contributions, Tensor | None]],
-    rows: bool,
+    per_unit: bool,
     errors: bool,
 ) -> Estimate:
     """Average the contributions of independent units.
@@ -52,7 +52,7 @@ def fold_contributions(
     for contributions, f in answered:
         for name, r in contributions.items():
             if name not in by_name:
-                by_name[name] = Moments(query.units, 1.0, errors=errors, rows=rows)
+                by_name[name] = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
             u = as_array(r).reshape(len(r), -1)
             by_name[name].add(np.ones(len(u), u.dtype), u)
         if f is not None:

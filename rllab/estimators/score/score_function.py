@@ -1,14 +1,4 @@
-"""Score function: draw outputs, weigh their scores by their costs. Also known as REINFORCE, likelihood ratio.
-
-    ĝ = 1/K Σ_k (f(x_k) − b_k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                      K evaluations
-
-Unbiased for ∇_φ E f(x) whatever f is (jumps included), if b_k does not depend on x_k. With a Gaussian mean and a linear
-f, G = ‖∇f‖², the trace of its covariance is (d f(μ)²/s² + (d+1)G)/K without a baseline and (d+1)G/(K−1) with
-leave-one-out, whatever constant is added to f.
-
-Sources: Williams (1992), "Simple statistical gradient-following algorithms", theorem 1; Mohamed, Rosca, Figurnov & Mnih
-(2020), "Monte Carlo gradient estimation in machine learning", eqs. 13 and 15; baselines: see `baselines`.
-"""
+"""Score function: draw outputs, weigh their scores by their costs. Also known as REINFORCE, likelihood ratio."""
 
 from __future__ import annotations
 
@@ -38,8 +28,7 @@ from rllab.estimators.score.baselines import (
     moving_mean,
 )
 from rllab.estimators.score.counts import check_writable, draw_counts, outcomes, repeat_rows
-from rllab.estimators.score.samples import check_place, units_per_block
-from rllab.keys import Key, as_key
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 _MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float64
 
@@ -48,6 +37,12 @@ _MOST_COUNTED = 1 << 53  # samples; counts up to here are whole numbers in float
 class ScoreFunction(Estimator):
     """Estimate the gradient of an expected cost with respect to the parameters of what the outputs are drawn from.
 
+        ĝ = 1/K Σ_k (f(x_k) − b_k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                      K evaluations
+
+    Unbiased for ∇_φ E f(x) whatever f is (jumps included), if b_k does not depend on x_k. With a Gaussian mean and a
+    linear f, G = ‖∇f‖², the trace of its covariance is (d f(μ)²/s² + (d+1)G)/K without a baseline and (d+1)G/(K−1) with
+    leave-one-out, whatever constant is added to f.
+
     Args:
         baseline: None; a number; "moving", the mean cost of earlier estimates, kept in `state` (0 at the first);
             "mean" of the batch (**biased**: the mean of the estimate is (1 − 1/K) ∇E f); "leave-one-out"; or
@@ -55,16 +50,30 @@ class ScoreFunction(Estimator):
         decay: of the moving baseline, in [0, 1): what an estimate weighs less than its successor.
         counts: draw how often each of finitely many outcomes occurs instead of one outcome after the other. Only those
             that occur are evaluated, once (under one seed, if the cost is seeded), and are all that is charged: at most
-            `support_size`, and O(support_size) work, for any K. At B problems what occurs in one is evaluated in all.
+            `support_size`, and O(support_size) work, for any K. In a batch what occurs for one is evaluated for all.
 
-    Returns, when called at a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The
-    standard error treats samples as independent; under a baseline made of the batch they are not quite, and it is low
-    for few samples. On a linear cost of one Gaussian output its root mean square is √(1 − 1/(2(K − 1))) of the true
-    deviation with "mean" or "leave-one-out": 0.71, 0.87, 0.91 and 0.97 at K = 2, 3, 4 and 10; with "optimal" it is
-    0.71, 0.79, 0.81 and 0.87.
+    Returns:
+        At a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The standard error
+        treats samples as independent; under a baseline made of the batch they are not quite, and it is low for few
+        samples. On a linear cost of one Gaussian output its root mean square is √(1 − 1/(2(K − 1))) of the true
+        deviation with "mean" or "leave-one-out": 0.71, 0.87, 0.91 and 0.97 at K = 2, 3, 4 and 10; with "optimal" it is
+        0.71, 0.79, 0.81 and 0.87.
+
+    Source:
+        Williams (1992), "Simple statistical gradient-following algorithms", theorem 1; Mohamed, Rosca, Figurnov & Mnih
+        (2020), "Monte Carlo gradient estimation in machine learning", eqs. 13 and 15; baselines: see `baselines`.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.ScoreFunction()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"
+    target: ClassVar[Target] = Target.expectation()
     baseline: AnyBaseline = "leave-one-out"
     decay: float = 0.9
     counts: bool = False
@@ -77,10 +86,6 @@ class ScoreFunction(Estimator):
             raise ValueError("ScoreFunction: with counts, baseline must not be 'optimal', which tells samples apart")
 
     @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
     def unbiased(self) -> bool:
         return self.baseline != "mean"
 
@@ -88,24 +93,24 @@ class ScoreFunction(Estimator):
     def stateful(self) -> bool:
         return self.baseline == "moving"
 
-    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
-        query = super().ask(at, evaluations, key, state=state)
-        if self.baseline == "moving":
-            moving_mean(state, self._problems(at), "ScoreFunction")
-        if not self.counts:
-            return query
-        check_writable("ScoreFunction", query.at)
-        x, _ = draw_counts(query.at, query.units, as_key(key).child("outcomes"))
-        # K units of as many pieces as there are outcomes; a block holds all units of some outcomes
-        plan = query.plan._replace(pieces=len(x), block=query.units * query.plan.block)
-        return replace(query, evaluations=len(x), plan=plan)
-
     def _plan(self, at: Any) -> Plan:
-        block = units_per_block(check_place("ScoreFunction", at, Distribution), 1)
+        block = units_per_block(check_distribution("ScoreFunction", at, Distribution), 1)
         least = least_samples(self.baseline)
         if not self.counts:
             return Plan(1, block, least_units=least)
         return Plan(1, block, least_units=least, most_units=_MOST_COUNTED, pieces=outcomes("ScoreFunction", at))
+
+    def _prepared(self, query: Query) -> Query:
+        at = query.at
+        if self.baseline == "moving":
+            moving_mean(query.state, self._batch_shape(at), "ScoreFunction")
+        if not self.counts:
+            return query
+        check_writable("ScoreFunction", at)
+        x, _ = draw_counts(at, query.units, query.key.child("outcomes"))
+        # K units of as many pieces as there are outcomes; a block holds all units of some outcomes
+        plan = query.plan._replace(pieces=len(x), block=query.units * query.plan.block)
+        return replace(query, evaluations=len(x), plan=plan)
 
     def _block(self, query: Query, i: int) -> Block:
         if self.counts:
@@ -120,7 +125,7 @@ class ScoreFunction(Estimator):
     def _rereads(self, query: Query, block: Block) -> bool:
         return block.noise is None or isinstance(block.noise, dict) or self.counts  # scores come of noise if they can
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         # One pass over the blocks, though the baseline is known only at its end: with w = a (f − o)/K, a of `factor`,
         #   Σ (w − c) s = Σ w s − c Σ s      and      Σ (w − c)² s² = Σ w² s² − 2c Σ w s² + c² Σ s².
         # The offset o is the first block's mean, so that a large constant in f never meets the sums. Where there is no
@@ -128,7 +133,7 @@ class ScoreFunction(Estimator):
         at, k, halves = query.at, query.units, self.baseline == "optimal"
         scale, in_batch = factor(self.baseline, k) / k, least_samples(self.baseline) > 1
         centred = not halves and (not in_batch or len(query) == 1)
-        before = moving_mean(query.state, self._problems(at), "ScoreFunction") if self.baseline == "moving" else None
+        before = moving_mean(query.state, self._batch_shape(at), "ScoreFunction") if self.baseline == "moving" else None
         offset: Any = 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
         if before is not None:
             offset = as_array(before.baseline)
@@ -156,7 +161,7 @@ class ScoreFunction(Estimator):
             sums, squares = at.score_sums(once, twice, x, noise)
             add_into(first, sums)
             add_into(second, squares)
-            if rows:
+            if per_unit:
                 kept.append((w, block))
             del block, x, noise, values  # before the next block is drawn: its buffers are then still in cache
         centres, g, se = Sums(), Sums(), Sums()
@@ -178,10 +183,10 @@ class ScoreFunction(Estimator):
         if self.baseline == "moving":
             state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
         g, se = at.as_tensors(g), at.as_tensors(se) if se else None
-        contributions = at.as_tensors(self._rows(at, kept, centres, k)) if rows else None
+        contributions = at.as_tensors(self._per_unit(at, kept, centres, k)) if per_unit else None
         return Estimate(g, value, query.evaluations, self.target, se, contributions, state)
 
-    def _rows(self, at: Distribution, kept: list[tuple[np.ndarray, Block]], centres: Sums, k: int) -> Sums:
+    def _per_unit(self, at: Distribution, kept: list[tuple[np.ndarray, Block]], centres: Sums, k: int) -> Sums:
         found: dict[str, list[np.ndarray]] = {}
         for w, block in kept:
             for name, scores in at.scores(block.points, None if self.counts else block.noise).items():

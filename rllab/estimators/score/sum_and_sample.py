@@ -1,15 +1,4 @@
-"""Sum and sample: evaluate the C most probable outcomes, and sample the rest with the score function.
-
-    ĝ = Σ_{c∈C} p_c (f_c − b) s_c + (1 − P_C)/K Σ_k (f(x_k) − b) s(x_k),    x_k ~ p given x ∉ C       C + K evaluations
-
-s = ∇_φ log p_φ and P_C = Σ_{c∈C} p_c. This is the score function averaged over whether its sample is in C and if so
-which (Rao and Blackwell): unbiased for ∇_φ E f, with all the less variance the more probability C holds. The baseline
-b = Σ_{c∈C} p_c f_c / P_C does not depend on what is sampled.
-
-Sources: Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete
-distributions", eq. 6; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by sampling
-without replacement", section 2.1. The baseline is ours.
-"""
+"""Sum and sample: evaluate the C most probable outcomes, and sample the rest with the score function."""
 
 from __future__ import annotations
 
@@ -20,6 +9,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from rllab.checks import check_count
 from rllab.distributions import Categorical, Distribution
 from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
@@ -27,56 +17,67 @@ from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.counts import check_writable, outcomes
-from rllab.estimators.score.samples import check_place, units_per_block
-from rllab.keys import Key
+from rllab.estimators.score.samples import check_distribution, units_per_block
 
 
 @dataclass(frozen=True)
 class SumAndSample(Estimator):
     """Estimate the gradient of an expected cost over finitely many samples (`Bernoulli`, `Categorical`, …).
 
+        ĝ = Σ_{c∈C} p_c (f_c − b) s_c + (1 − P_C)/K Σ_k (f(x_k) − b) s(x_k),    x_k ~ p given x ∉ C    C + K evaluations
+
+    s = ∇_φ log p_φ and P_C = Σ_{c∈C} p_c. This is the score function averaged over whether its sample is in C and if so
+    which (Rao and Blackwell): unbiased for ∇_φ E f, with all the less variance the more probability C holds. The
+    baseline b = Σ_{c∈C} p_c f_c / P_C does not depend on what is sampled.
+
     Args:
         enumerated: C >= 1, how many of the most probable outcomes are evaluated; fewer than there are.
         baseline: "enumerated", the mean cost of these; a number; or None.
 
-    Returns, when called at such a distribution, an Estimate of ∇E f by parameter name; its `value` estimates E f in the
-    same way. The standard error is that of the sampled part, the other being exact, and honest for any K >= 2, but None
-    for one sample. Work and memory are O(support_size).
+    Returns:
+        At such a distribution, an Estimate of ∇E f by parameter name; its `value` estimates E f in the same way. The
+        standard error is that of the sampled part, the other being exact, and honest for any K >= 2, but None for one
+        sample. Work and memory are O(support_size).
+
+    Source:
+        Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete
+        distributions", eq. 6; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by
+        sampling without replacement", section 2.1. The baseline is ours.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.SumAndSample()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # by logits, about 1, 1, 1
     """
 
     source: ClassVar[str] = (
         "Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "
         "Rao-Blackwellized stochastic gradients for discrete distributions"
     )
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
     enumerated: int = 1
     baseline: Literal["enumerated"] | float | None = "enumerated"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.enumerated, int) or self.enumerated < 1:
-            raise ValueError(f"SumAndSample: enumerated must be an integer >= 1, got {self.enumerated!r}")
+        check_count("SumAndSample", enumerated=self.enumerated)
         check_baseline("SumAndSample", self.baseline, ("enumerated",))
 
-    @property
-    def target(self) -> Target:
-        return Target.expectation()
-
-    @property
-    def unbiased(self) -> bool:
-        return True
-
-    def ask(self, at: Any, evaluations: int, key: Key | int, *, state: Any = None) -> Query:
-        query = super().ask(at, evaluations, key, state=state)
-        check_writable("SumAndSample", query.at)
-        return query
-
     def _plan(self, at: Any) -> Plan:
-        size = outcomes("SumAndSample", check_place("SumAndSample", at, Distribution))
+        size = outcomes("SumAndSample", check_distribution("SumAndSample", at, Distribution))
         if size <= self.enumerated:
             raise ValueError(
                 f"SumAndSample: enumerated must be less than the number of outcomes {size}, got {self.enumerated}; "
                 "Enumeration evaluates them all"
             )
         return Plan(per_unit=1, block=units_per_block(at, 1), shared=self.enumerated)
+
+    def _prepared(self, query: Query) -> Query:
+        check_writable("SumAndSample", query.at)
+        return query
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = self._span(query, i)
@@ -88,7 +89,7 @@ class SumAndSample(Estimator):
             return Block(slice(0, c + b), torch.cat((split.top, x)))
         return Block(slice(c + a, c + b), x)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
         p, left = split.log_top.exp(), split.log_rest.exp().sum(0)  # p_c and 1 − P_C, not as the difference
@@ -110,13 +111,13 @@ class SumAndSample(Estimator):
             total = total + f.sum(0)
             add_into(first, at.score_sum(w, x, None))
             add_into(second, at.score_square_sum(w * w, x, None))
-            if rows:
+            if per_unit:
                 kept.append({n: beside(w, s) * s for n, s in at.scores(x, None).items()})
         g, se = {}, {}
         for name, ws in first.items():
             g[name] = exact[name] + ws / k
             se[name] = ((second[name] / k - (ws / k) ** 2).clamp_min(0) / max(1, k - 1)).sqrt()
-        contributions = {n: exact[n] + torch.cat([part[n] for part in kept]) for n in g} if rows else None
+        contributions = {n: exact[n] + torch.cat([part[n] for part in kept]) for n in g} if per_unit else None
         value = value + left * total / k
         shown = se if errors and k > 1 else None
         return Estimate(g, value, query.evaluations, self.target, shown, contributions, query.state)

@@ -1,16 +1,4 @@
-"""VIMCO: the score function for what the best of K samples make of a cost, each sample's baseline made of the others.
-
-    F = −log 1/K Σ_k e^(−f(x_k))                                             a soft minimum over K samples, at most f̄
-    ĝ = Σ_k (F − F_−k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                                          K evaluations a unit
-    F_−k = F with another number in the place of e^(−f(x_k)):   the mean of the other K − 1, arithmetic or geometric
-
-Unbiased for **∇E F**, the gradient of the multi-sample objective, since F_−k knows nothing of x_k. With K → ∞ that is
-the gradient of −log E e^(−f), and never that of E f. In the paper −f is log p(data, x)/q(x), which depends on φ also by
-itself; here f is a black box, so that there is no such term.
-
-Source: Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
-minimised.
-"""
+"""VIMCO: the score function for what the best of K samples make of a cost, each compared with the others."""
 
 from __future__ import annotations
 
@@ -23,59 +11,74 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array
+from rllab.checks import check_count, check_one_of
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside
-from rllab.estimators.score.samples import Contributions, check_place, fold_contributions, units_per_block
-
-_MEANS = ("geometric", "arithmetic")
+from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
 
 @dataclass(frozen=True)
 class VIMCO(Estimator):
     """Estimate the gradient of an expected soft minimum over K samples.
 
+        F = −log 1/K Σ_k e^(−f(x_k))                                           a soft minimum over K samples, at most f̄
+        ĝ = Σ_k (F − F_−k) ∇_φ log p_φ(x_k),    x_k ~ p_φ                                          K evaluations a unit
+        F_−k = F with another number in the place of e^(−f(x_k)):   the mean of the other K − 1, arithmetic or geometric
+
+    Unbiased for **∇E F**, the gradient of the multi-sample objective, since F_−k knows nothing of x_k. With K → ∞ that
+    is the gradient of −log E e^(−f), and never that of E f. In the paper −f is log p(data, x)/q(x), which depends on φ
+    also by itself; here f is a black box, so that there is no such term.
+
     Args:
         samples: K >= 2.
         mean: what stands for the sample that is left out: the "geometric" or the "arithmetic" mean of the others.
 
-    Returns, when called at a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean
-    of f itself. With a seeded (noisy) cost every sample has its own seed.
+    Returns:
+        At a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean of f itself. With
+        a seeded (noisy) cost every sample has its own seed.
+
+    Source:
+        Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
+        minimised.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        cost = Cost(lambda x: x.sum(-1).square())
+        e = est.VIMCO()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
+        e.gradient  # of −log mean exp(−f), by logits
     """
 
     source: ClassVar[str] = "Mnih & Rezende (2016), Variational inference for Monte Carlo objectives"
+    unbiased: ClassVar[bool] = True
     samples: int = 5
     mean: Literal["geometric", "arithmetic"] = "geometric"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.samples, int) or self.samples < 2:
-            raise ValueError(f"VIMCO: samples must be an integer >= 2, got {self.samples!r}")
-        if self.mean not in _MEANS:
-            raise ValueError(f"VIMCO: mean must be one of {_MEANS}, got {self.mean!r}")
+        check_count("VIMCO", least=2, samples=self.samples)
+        check_one_of("VIMCO", ("geometric", "arithmetic"), mean=self.mean)
 
     @property
     def target(self) -> Target:
         return Target.surrogate(f"−log mean exp(−f) of {self.samples} samples")
 
-    @property
-    def unbiased(self) -> bool:
-        return True
-
     def _plan(self, at: Any) -> Plan:
-        check_place("VIMCO", at, Distribution)
+        check_distribution("VIMCO", at, Distribution)
         return Plan(per_unit=self.samples, block=units_per_block(at, self.samples))
 
     def _block(self, query: Query, i: int) -> Block:
         a, b = (end * self.samples for end in self._span(query, i))
         return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, self.samples
         weighed = ((block, self._advantages(f.unflatten(0, (-1, k))).flatten(0, 1), f) for block, f in answered)
-        if not rows and (not errors or query.units == 1):
+        if not per_unit and (not errors or query.units == 1):
             return _sum(query, weighed)
 
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
@@ -87,7 +90,7 @@ class VIMCO(Estimator):
                         f[part],
                     )
 
-        return fold_contributions(query, contributions(), rows, errors)
+        return fold_contributions(query, contributions(), per_unit, errors)
 
     def _advantages(self, f: Tensor) -> Tensor:
         """Return F − F_−k for costs (m, K, …)."""

@@ -50,11 +50,15 @@ class Weak(NamedTuple):
 
 def rayleigh(shape: Shape, key: Key, like: Tensor) -> Tensor:
     """Draw W = √(−2 ln V), V ~ U(0, 1]."""
+    if (given := key.given("rayleigh", shape)) is not None:
+        return given.to(like)
     return (-2 * torch.log1p(-uniform(shape, key, like))).sqrt().to(like)
 
 
 def maxwell(shape: Shape, key: Key, like: Tensor) -> Tensor:
     """Draw ±√(N₁² + N₂² + N₃²), the sign fair."""
+    if (given := key.given("maxwell", shape)) is not None:
+        return given.to(like)
     length = standard_normal((3, *shape), key.child("length"), like).square().sum(0).sqrt()
     return length * rademacher(shape, key.child("sign"), like)
 

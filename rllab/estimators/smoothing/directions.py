@@ -22,7 +22,8 @@ _SOBOL_BITS = torch.quasirandom.SobolEngine.MAXBIT  # of a coordinate: 30
 
 def uniform_sphere(shape: Shape, key: Key, like: Tensor) -> Tensor:
     """Draw independent directions, uniform on the unit sphere: a normal vector over its length."""
-    _refuse_given("uniform_sphere", shape, key)
+    if (given := key.given("sphere", shape)) is not None:
+        return given.to(like)
     u = standard_normal(shape, key, like)
     return torch.nn.functional.normalize(u, dim=-1, out=u)
 
@@ -39,17 +40,18 @@ def orthonormal(shape: Shape, key: Key, like: Tensor, *, lengths: bool = False) 
     Source: Mezzadri (2007), "How to generate random matrices from the classical compact groups", section 5.
     Cost: O(n d²) time and O(n d) memory.
     """
-    n, *problems, d = shape
+    if (given := key.given("orthonormal", shape)) is not None:
+        return given.to(like)
+    n, *batch, d = shape
     sets, size = -(-n // d), min(n, d)
-    _refuse_given("orthonormal", shape, key)
-    z = standard_normal((sets, *problems, d, size), key, like)
+    z = standard_normal((sets, *batch, d, size), key, like)
     q, r = torch.linalg.qr(z.to(torch.promote_types(z.dtype, torch.float32)))
     diagonal = r.diagonal(dim1=-2, dim2=-1)
     scale = torch.ones_like(diagonal).copysign(diagonal)
     if lengths:
         scale = scale * torch.linalg.vector_norm(z, dim=-2)
     q = (q * scale.unsqueeze(-2)).to(like)
-    return q.mT.movedim(-2, 1).reshape(sets * size, *problems, d)[:n]
+    return q.mT.movedim(-2, 1).reshape(sets * size, *batch, d)[:n]
 
 
 def hadamard(shape: Shape, first: int, key: Key, like: Tensor) -> Tensor:
@@ -68,16 +70,16 @@ def hadamard(shape: Shape, first: int, key: Key, like: Tensor) -> Tensor:
     for scalable policy optimization", section 3.2, with one block HD and the rows in order.
     Cost: O(n d) time and memory; H is never stored.
     """
-    n, *problems, d = shape
+    n, *batch, d = shape
     order = padded(d)
     i = (torch.arange(n) + first) % order
     rows = torch.ones(n, 1)
     for digit in range(order.bit_length() - 1):  # H of order 2h is [[H, H], [H, −H]]
         sign = 1 - 2 * ((i >> digit) & 1)
         rows = torch.cat((rows, rows * sign[:, None]), 1)
-    rows = rows[:, :d].to(like).view(n, *(1 for _ in problems), d)
+    rows = rows[:, :d].to(like).view(n, *(1 for _ in batch), d)
     sets = -(-n // order)
-    signs = rademacher((sets, *problems, d), key, like)
+    signs = rademacher((sets, *batch, d), key, like)
     return rows * signs.repeat_interleave(min(n, order), 0)[:n]
 
 
@@ -98,14 +100,16 @@ def coordinate_axes(shape: Shape, first: int, key: Key, like: Tensor) -> Tensor:
         first: the number i of the first one asked for.
         key: of the whole sequence.
     """
-    n, *problems, d = shape
+    if (given := key.given("axes", shape)) is not None:
+        return given.to(like)
+    n, *batch, d = shape
     rng = np.random.default_rng(key.child("order"))  # type: ignore[arg-type] - a Key is a seed sequence
-    start, stride = rng.integers(d, size=problems), d
+    start, stride = rng.integers(d, size=batch), d
     while math.gcd(stride, d) > 1:
         stride = int(rng.integers(1, d))
-    i = np.arange(first, first + n).reshape(n, *(1 for _ in problems))
+    i = np.arange(first, first + n).reshape(n, *(1 for _ in batch))
     j = torch.from_numpy((start + i * stride) % d).to(like.device).unsqueeze(-1)
-    signs = rademacher((n, *problems, 1), key.child("signs", first), like)
+    signs = rademacher((n, *batch, 1), key.child("signs", first), like)
     return torch.zeros(shape, dtype=like.dtype, device=like.device).scatter_(-1, j, signs)
 
 
@@ -119,19 +123,10 @@ def sobol_normal(shape: Shape, key: Key, like: Tensor) -> Tensor:
     Source: Matoušek (1998), "On the L2-discrepancy for anchored boxes", section 2; Sobol' sequence of Joe & Kuo (2008).
     Cost: the scrambling matrix takes about 30 µs a dimension. At most 21,201 dimensions.
     """
-    n, *problems, d = shape
+    n, *batch, d = shape
     engine = torch.quasirandom.SobolEngine(d, scramble=True, seed=key.child("matrix").integer())
     points = (engine.draw(n, dtype=torch.float64) * 2**_SOBOL_BITS).long()
     rng = np.random.default_rng(key.child("shift"))  # type: ignore[arg-type] - a Key is a seed sequence
-    shift = torch.from_numpy(rng.integers(1 << _SOBOL_BITS, size=(*problems, d)))
-    digits = points.view(n, *(1 for _ in problems), d) ^ shift
+    shift = torch.from_numpy(rng.integers(1 << _SOBOL_BITS, size=(*batch, d)))
+    digits = points.view(n, *(1 for _ in batch), d) ^ shift
     return torch.special.ndtri((digits + 0.5) * 2.0**-_SOBOL_BITS).to(like)
-
-
-def _refuse_given(name: str, shape: Shape, key: Key) -> None:
-    """Raise a TypeError if numbers are laid down for a stream whose directions are no polynomials of them."""
-    if key.given("normal", shape) is not None:
-        raise TypeError(
-            f"{name}: these directions cannot be integrated over: they are no polynomials of the normal numbers that "
-            "are laid down"
-        )

@@ -1,39 +1,17 @@
-"""Guided smoothing: probe mostly within the span of a few directions that are believed to matter. Also: guided ES.
-
-    ĝ = β/(2σ²P) Σ_p ε_p (f(θ + ε_p) − f(θ − ε_p)),    ε_p ~ N(0, σ²Σ)                    2P evaluations
-    Σ = (α/d) I + ((1 − α)/k) UUᵀ,    tr Σ = 1
-
-U is an orthonormal basis of the k recent surrogate gradients. The mean of the estimate is, with f_Σ the cost smoothed
-by N(0, σ²Σ),
-
-    E ĝ = β Σ ∇f_Σ(θ)
-
-a gradient seen through Σ: it is **biased** unless Σ is a multiple of I, long within the span of U and short outside.
-Even with α = 1 it is β/d times a gradient, so learning rates are not those of `GaussianSmoothing`. The trace of the
-covariance for P = 1 on a quadratic is β² gᵀ(Σ² + Σ)g, g = ∇f.
-
-Source: Maheswaranathan, Metz, Tucker, Choi & Sohl-Dickstein (2019), "Guided evolutionary strategies: augmenting random
-search with surrogate gradients", eqs. 3 and 4. There k is fixed; here it is the rank of what is remembered, so that
-surrogates that vanish or repeat each other do not turn into arbitrary axes, and without any, Σ = I/d.
-"""
+"""Guided smoothing: probe mostly within the span of a few directions that are believed to matter. Also: guided ES."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_parameters, check_positive
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
-from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
-from rllab.estimators.smoothing import probes
+from rllab.checks import check_count, check_positive
+from rllab.estimate import Target
+from rllab.estimators.query import Query
+from rllab.estimators.smoothing.engine import Design, Smoothing
 from rllab.noise import standard_normal
 
 
@@ -53,8 +31,20 @@ class Guide:
 
 
 @dataclass(frozen=True)
-class GuidedSmoothing(Estimator):
+class GuidedSmoothing(Smoothing):
     """Estimate a direction of descent, mostly within the span of recent surrogate gradients.
+
+        ĝ = β/(2σ²P) Σ_p ε_p (f(θ + ε_p) − f(θ − ε_p)),    ε_p ~ N(0, σ²Σ)                    2P evaluations
+        Σ = (α/d) I + ((1 − α)/k) UUᵀ,    tr Σ = 1
+
+    U is an orthonormal basis of the k recent surrogate gradients. The mean of the estimate is, with f_Σ the cost
+    smoothed by N(0, σ²Σ),
+
+        E ĝ = β Σ ∇f_Σ(θ)
+
+    a gradient seen through Σ: it is **biased** unless Σ is a multiple of I, long within the span of U and short
+    outside. Even with α = 1 it is β/d times a gradient, so learning rates are not those of `GaussianSmoothing`. The
+    trace of the covariance for P = 1 on a quadratic is β² gᵀ(Σ² + Σ)g, g = ∇f.
 
         state = estimator.remember(None, surrogate)
         estimate = estimator(cost, at, evaluations=…, key=…, state=state)
@@ -65,14 +55,34 @@ class GuidedSmoothing(Estimator):
         beta: β > 0, a factor of the estimate.
         memory: how many surrogate gradients are remembered.
 
-    Returns, when called, an Estimate whose mean is βΣ∇f_Σ(θ), not a gradient: its target is a direction. Its `value` is
-    the mean over the probes; its `state` is the one it was given. A pair shares its seed.
+    Returns:
+        An Estimate whose mean is βΣ∇f_Σ(θ), not a gradient: its target is a direction. Its `value` is the mean over the
+        probes; its `state` is the one it was given. A pair shares its seed.
+
+    Source:
+        Maheswaranathan, Metz, Tucker, Choi & Sohl-Dickstein (2019), "Guided evolutionary strategies: augmenting random
+        search with surrogate gradients", eqs. 3 and 4. There k is fixed; here it is the rank of what is remembered, so
+        that surrogates that vanish or repeat each other do not turn into arbitrary axes, and without any, Σ = I/d.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        guided, cost = est.GuidedSmoothing(), Cost(lambda x: x.square().sum(-1))
+        state = guided.remember(None, torch.tensor([1.0, 1.0, 0.0]))  # a surrogate of the gradient
+        e = guided(cost, torch.ones(3), evaluations=100, key=0, state=state)
+        e.gradient  # mostly along 1, 1, 0
     """
 
     source: ClassVar[str] = (
         "Maheswaranathan, Metz, Tucker, Choi & Sohl-Dickstein (2019), Guided evolutionary strategies: augmenting "
         "random search with surrogate gradients"
     )
+    target: ClassVar[Target] = Target.direction(
+        "βΣ∇f_Σ, a smoothed gradient seen through Σ = (α/d) I + ((1 − α)/k) UUᵀ"
+    )
+    unbiased: ClassVar[bool] = False
+    stateful: ClassVar[bool] = True
     sigma: float = 0.1
     alpha: float = 0.5
     beta: float = 1.0
@@ -82,20 +92,7 @@ class GuidedSmoothing(Estimator):
         check_positive("GuidedSmoothing", sigma=self.sigma, beta=self.beta)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"GuidedSmoothing: alpha must be in [0, 1], got {self.alpha}")
-        if operator.index(self.memory) < 1:
-            raise ValueError(f"GuidedSmoothing: memory must be >= 1, got {self.memory}")
-
-    @property
-    def target(self) -> Target:
-        return Target.direction("βΣ∇f_Σ, a smoothed gradient seen through Σ = (α/d) I + ((1 − α)/k) UUᵀ")
-
-    @property
-    def unbiased(self) -> bool:
-        return False
-
-    @property
-    def stateful(self) -> bool:
-        return True
+        check_count("GuidedSmoothing", memory=self.memory)
 
     def remember(self, state: Guide | None, surrogate: Tensor) -> Guide:
         """Return the state with one more surrogate gradient, (d,) or (B, d), and the oldest one beyond `memory` gone.
@@ -113,30 +110,20 @@ class GuidedSmoothing(Estimator):
         recent = recent[: self.memory]
         return Guide(recent, *_orthonormal_basis(recent))
 
-    def _plan(self, at: Any) -> Plan:
-        return probes.plan("antithetic", check_parameters("GuidedSmoothing", at))
+    def _design(self, at: Tensor) -> Design:
+        return Design("sigma", self.sigma, factor=self.beta)  # β/2σ² · ε = β/2σ · (ε/σ)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _directions(self, query: Query, i: int, first: int, shape: tuple[int, ...]) -> Tensor:
         at, guide, d = query.at, _check_state(query.state, query.at), query.at.shape[-1]
-        a, b = self._span(query, i)
-        u = standard_normal((b - a, *at.shape), query.key.child("direction", i), at)
+        u = standard_normal(shape, query.key.child("direction", i), at)
         if guide is None:
-            epsilon = u.mul_(d**-0.5)  # Σ = I/d
-        else:
-            # ε/σ = √(α/d) u + √((1 − α)/k) U v,    u ~ N(0, I_d), v ~ N(0, I_k); where k = 0, Σ = I/d
-            k = guide.rank.unsqueeze(-1)
-            v = standard_normal((b - a, *guide.basis.shape[:-1]), query.key.child("guide", i), at)
-            inside = torch.einsum("nk...,k...d->n...d", v, guide.basis)
-            alpha = torch.where(k > 0, at.new_tensor(self.alpha), 1.0)
-            epsilon = u.mul_((alpha / d).sqrt()).addcmul_(inside, ((1 - alpha) / k.clamp_min(1)).sqrt())
-        return probes.place("antithetic", at, self.sigma, epsilon, a)
-
-    def _units(self, query: Query, block: Block) -> np.ndarray:
-        return probes.units("antithetic", block)
-
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], rows: bool, errors: bool) -> Estimate:
-        scale = self.beta * probes.scale("antithetic", self.sigma)  # β/2σ² · ε = β/2σ · (ε/σ)
-        return probes.fold(query, answered, "antithetic", Moments(query.units, scale, errors=errors, rows=rows))
+            return u.mul_(d**-0.5)  # Σ = I/d
+        # ε/σ = √(α/d) u + √((1 − α)/k) U v,    u ~ N(0, I_d), v ~ N(0, I_k); where k = 0, Σ = I/d
+        k = guide.rank.unsqueeze(-1)
+        v = standard_normal((shape[0], *guide.basis.shape[:-1]), query.key.child("guide", i), at)
+        inside = torch.einsum("nk...,k...d->n...d", v, guide.basis)
+        alpha = torch.where(k > 0, at.new_tensor(self.alpha), 1.0)
+        return u.mul_((alpha / d).sqrt()).addcmul_(inside, ((1 - alpha) / k.clamp_min(1)).sqrt())
 
 
 def _orthonormal_basis(vectors: Tensor) -> tuple[Tensor, Tensor]:

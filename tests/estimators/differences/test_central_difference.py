@@ -64,17 +64,19 @@ def test_repeated_stencils_have_their_own_seeds_and_are_averaged(stencils):
         return quadratic(x) + (seeds % 1000).to(x) / 1000 * (x * x).sum(-1)
 
     def ask(estimator):
-        return estimator(Cost(noisy, seeded=True), THETA, evaluations=4 * stencils + 3, key=4, rows=True)
+        return estimator(Cost(noisy, seeded=True), THETA, evaluations=4 * stencils + 3, key=4, per_unit=True)
 
     e = ask(CentralDifference(H, repeat=True))
-    assert e.evaluations == 4 * stencils and e.rows.shape == (stencils, 2)
-    assert_close(e.rows.mean(0), e.gradient, rtol=1e-12)
+    assert e.evaluations == 4 * stencils and e.per_unit.shape == (stencils, 2)
+    assert_close(e.per_unit.mean(0), e.gradient, rtol=1e-12)
     one = ask(CentralDifference(H))
     assert one.evaluations == 4 and one.standard_error is None
-    assert_close(one.gradient, e.rows[0], rtol=1e-12)
+    assert_close(one.gradient, e.per_unit[0], rtol=1e-12)
     if stencils > 1:
-        assert_close(e.standard_error, e.rows.std(0) / math.sqrt(stencils), rtol=1e-9)
-        z = (e.rows - LINEAR) / (2 * THETA)  # each row is the gradient of one realisation, with its own weight of x²
+        assert_close(e.standard_error, e.per_unit.std(0) / math.sqrt(stencils), rtol=1e-9)
+        z = (e.per_unit - LINEAR) / (
+            2 * THETA
+        )  # each row is the gradient of one realisation, with its own weight of x²
         assert_close(z[:, 0], z[:, 1])
         assert (z[0] - z[1]).abs().min() > 1e-3
 

@@ -46,12 +46,12 @@ def test_noise_in_the_slope_is_averaged_over_repetitions():
     def noisy(x, seeds):
         return cubic(x) + (seeds % 1000).to(x) / 1000 * (x * x).sum(-1)
 
-    e = ComplexStep(repeat=True)(Cost(noisy, seeded=True), THETA, evaluations=11, key=4, rows=True)
-    assert e.evaluations == 10 and e.rows.shape == (5, 2)
-    z = (e.rows - LINEAR) / (2 * THETA)  # one weight of x² for all coordinates of a set
+    e = ComplexStep(repeat=True)(Cost(noisy, seeded=True), THETA, evaluations=11, key=4, per_unit=True)
+    assert e.evaluations == 10 and e.per_unit.shape == (5, 2)
+    z = (e.per_unit - LINEAR) / (2 * THETA)  # one weight of x² for all coordinates of a set
     assert_close(z[:, 0], z[:, 1])
     assert len(set(z[:, 0].tolist())) == 5
-    assert_close(e.standard_error, e.rows.std(0) / math.sqrt(5), rtol=1e-9)
+    assert_close(e.standard_error, e.per_unit.std(0) / math.sqrt(5), rtol=1e-9)
 
 
 def test_value_is_the_real_part():

@@ -43,19 +43,19 @@ def test_repeated_stencils_have_their_own_seeds_and_are_averaged(stencils):
         return cubic(x) + (seeds % 1000).to(x) / 1000 * (x * x).sum(-1)
 
     def ask(estimator):
-        return estimator(Cost(noisy, seeded=True), THETA, evaluations=3 * stencils + 2, key=4, rows=True)
+        return estimator(Cost(noisy, seeded=True), THETA, evaluations=3 * stencils + 2, key=4, per_unit=True)
 
     e = ask(ForwardDifference(H, repeat=True))
-    assert e.evaluations == 3 * stencils and e.rows.shape == (stencils, 2)
-    assert_close(e.rows.mean(0), e.gradient, rtol=1e-12)
+    assert e.evaluations == 3 * stencils and e.per_unit.shape == (stencils, 2)
+    assert_close(e.per_unit.mean(0), e.gradient, rtol=1e-12)
     one = ask(ForwardDifference(H))
     assert one.evaluations == 3 and one.standard_error is None
-    assert_close(one.gradient, e.rows[0], rtol=1e-12)
+    assert_close(one.gradient, e.per_unit[0], rtol=1e-12)
     if stencils > 1:
-        assert_close(e.standard_error, e.rows.std(0) / math.sqrt(stencils), rtol=1e-9)
-        assert (e.rows[0] - e.rows[1]).abs().min() > 1e-3
+        assert_close(e.standard_error, e.per_unit.std(0) / math.sqrt(stencils), rtol=1e-9)
+        assert (e.per_unit[0] - e.per_unit[1]).abs().min() > 1e-3
         # each row is the difference of one realisation: x² with weight z, so z 2θ + z h on top of the cubic
-        z = (e.rows - gradient(ForwardDifference(H), cubic, 3)) / (2 * THETA + H)
+        z = (e.per_unit - gradient(ForwardDifference(H), cubic, 3)) / (2 * THETA + H)
         assert_close(z[:, 0], z[:, 1])
 
 

@@ -11,6 +11,7 @@ from rllab.estimators import LinearInterpolation
 from rllab.estimators.base import BLOCK
 from rllab.estimators.smoothing.directions import orthonormal
 from tests.proofs.checks import dyadic
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.stencils import H, assert_close, cubic, gradient, influence, prove_interpolation, straight
 
 D = 5
@@ -32,8 +33,8 @@ def directions(estimator, at, evaluations, key):
     return (points[1:] - points[0]) / estimator.step
 
 
-def test_bias_and_variance_over_all_rotations_are_the_closed_forms(monkeypatch):
-    prove_interpolation(monkeypatch, LinearInterpolation(H))
+def test_bias_and_variance_over_all_rotations_are_the_closed_forms():
+    prove_interpolation(LinearInterpolation(H))
 
 
 @pytest.mark.parametrize("kind", ("orthogonal", "gaussian"))
@@ -52,14 +53,14 @@ def test_it_is_exact_on_linear_costs_whatever_the_directions(kind, m):
 @pytest.mark.parametrize("m", (D + 1, 3 * D))
 def test_errors_are_those_of_ordinary_least_squares(m):
     estimator = LinearInterpolation(H, directions="gaussian")
-    e = estimator(Cost(wavy), AT, evaluations=m + 1, key=2, rows=True)
+    e = estimator(Cost(wavy), AT, evaluations=m + 1, key=2, per_unit=True)
     z = directions(estimator, AT, m + 1, 2).numpy() * H
     delta = (wavy(AT + torch.from_numpy(z)) - wavy(AT[None])).numpy()
     g, residual, *_ = np.linalg.lstsq(z, delta, rcond=None)
     assert_close(e.gradient, torch.from_numpy(g), rtol=1e-9)
     covariance = residual[0] / (m - D) * np.linalg.inv(z.T @ z)
     assert_close(e.standard_error, torch.from_numpy(np.sqrt(covariance.diagonal())), rtol=1e-8)
-    assert_close(e.rows.mean(0), e.gradient, rtol=1e-11)
+    assert_close(e.per_unit.mean(0), e.gradient, rtol=1e-11)
 
 
 def test_with_as_many_directions_as_parameters_there_is_no_error_to_tell():
@@ -127,11 +128,10 @@ def test_conditioning_is_reported_and_refused_where_it_is_bad():
         gradient(strict, tilted, D + 1, AT)
 
 
-def test_dependent_directions_are_refused(monkeypatch):
-    source = "rllab.estimators.differences.linear_interpolation.standard_normal"
-    monkeypatch.setattr(source, lambda shape, key, like: torch.ones(shape, dtype=torch.float64))
+def test_dependent_directions_are_refused():
+    key = Prescribed({"normal": lambda shape: torch.ones(shape, dtype=torch.float64)})
     with pytest.raises(ValueError, match="condition number"):
-        gradient(LinearInterpolation(H, directions="gaussian"), straight, 4)
+        gradient(LinearInterpolation(H, directions="gaussian"), straight, 4, key=key)
 
 
 def test_blocks_hold_whole_sets_and_little_more():

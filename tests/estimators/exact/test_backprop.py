@@ -61,12 +61,12 @@ def test_repetitions_have_their_own_seeds_and_are_averaged():
         seen.append(seeds)
         return cubic(x) + (seeds % 1000).to(x) / 1000 * (x * x).sum(-1)
 
-    e = Backprop(repeat=True)(Cost(noisy, seeded=True), THETA, evaluations=9, key=4, rows=True)
+    e = Backprop(repeat=True)(Cost(noisy, seeded=True), THETA, evaluations=9, key=4, per_unit=True)
     weights = (torch.cat(seen) % 1000).double() / 1000
     assert len(weights.unique()) == 9
-    assert_close(e.rows, LINEAR + 2 * THETA * weights[:, None], rtol=1e-13)
-    assert_close(e.gradient, e.rows.mean(0), rtol=1e-13)
-    assert_close(e.standard_error, e.rows.std(0) / math.sqrt(9), rtol=1e-9)
+    assert_close(e.per_unit, LINEAR + 2 * THETA * weights[:, None], rtol=1e-13)
+    assert_close(e.gradient, e.per_unit.mean(0), rtol=1e-13)
+    assert_close(e.standard_error, e.per_unit.std(0) / math.sqrt(9), rtol=1e-9)
 
 
 def test_telling_does_not_change_what_is_told():

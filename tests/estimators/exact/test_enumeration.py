@@ -7,6 +7,7 @@ import torch
 
 from rllab import Bernoulli, Categorical, Cost, Gaussian
 from rllab.estimators import Enumeration, ScoreFunction
+from tests.proofs.prescribed import Prescribed, bits_as_uniforms
 from tests.proofs.stencils import assert_close
 
 LOGITS = torch.tensor([0.3, -1.2, 2.0], dtype=torch.float64)
@@ -72,12 +73,12 @@ def test_the_toy_of_rebar_and_relax(logit, gradient):
 @pytest.mark.parametrize(
     ("logit", "gradient", "variance"), [(0.0, -0.045, 0.43842), (-4.0, -0.0031793, 0.033557)], ids=("0", "-4")
 )
-def test_it_is_the_mean_of_the_score_function_with_the_known_variance(monkeypatch, logit, gradient, variance):
+def test_it_is_the_mean_of_the_score_function_with_the_known_variance(logit, gradient, variance):
     # three bits that share one logit: the toy of Kool et al. (2020), figure 1; moments to the digits given
     at = Bernoulli(torch.full((3,), logit, dtype=torch.float64))
     x, log_p = at.support()
-    monkeypatch.setattr(Bernoulli, "draw", lambda self, k, key: (x, None))  # every sample once, weighed below
-    rows = ScoreFunction(None)(Cost(shared), at, evaluations=8, key=0, rows=True).rows["logits"].sum(-1)
+    key = Prescribed({"uniform": bits_as_uniforms(x)})  # every sample once, weighed below
+    rows = ScoreFunction(None)(Cost(shared), at, evaluations=8, key=key, per_unit=True).per_unit["logits"].sum(-1)
     p = log_p.exp()
     mean = float(p @ rows)
     assert mean == pytest.approx(float(exact(at, shared).gradient["logits"].sum()), rel=1e-12)

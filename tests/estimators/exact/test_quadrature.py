@@ -127,7 +127,7 @@ def test_an_unaffordable_grid_says_how_large_it_is():
     ("arguments", "message"),
     [
         ({"sigma": -1.0}, "sigma must be positive"),
-        ({"nodes": 1}, "nodes must be >= 2"),
+        ({"nodes": 1}, "nodes must be an integer >= 2, got 1"),
         ({"jumps": (math.inf,)}, "jumps must be a tuple of finite numbers"),
         ({"jumps": [0.0]}, "jumps must be a tuple of finite numbers"),
     ],

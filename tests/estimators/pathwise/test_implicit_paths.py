@@ -21,16 +21,16 @@ from tests.proofs.paths import (
 from tests.proofs.sampling import assert_close
 
 
-def test_it_has_the_exact_means_of_mixtures_in_one_and_two_dimensions(monkeypatch):
-    prove_mixture(monkeypatch, ImplicitPathwise())
+def test_it_has_the_exact_means_of_mixtures_in_one_and_two_dimensions():
+    prove_mixture(ImplicitPathwise())
 
 
-def test_it_has_the_exact_mean_of_two_shares_and_moves_three_as_their_quantiles(monkeypatch):
-    prove_shares(monkeypatch, ImplicitPathwise())
+def test_it_has_the_exact_mean_of_two_shares_and_moves_three_as_their_quantiles():
+    prove_shares(ImplicitPathwise())
 
 
-def test_its_own_draws_have_the_means_they_should(monkeypatch):
-    prove_drawn_means(monkeypatch, ImplicitPathwise())
+def test_its_own_draws_have_the_means_they_should():
+    prove_drawn_means(ImplicitPathwise())
 
 
 def test_a_moved_sample_keeps_its_conditional_probabilities():
@@ -77,9 +77,9 @@ def test_far_tails_keep_their_digits():
 def test_the_gradient_is_the_mean_of_its_rows_and_a_sample_is_charged_as_one_gradient():
     for at in (MIXTURES[3], Dirichlet(tensor(0.4, 2.0, 1.1))):
         cost = Cost(bent)
-        e = ImplicitPathwise()(cost, at, evaluations=6, key=0, rows=True)
+        e = ImplicitPathwise()(cost, at, evaluations=6, key=0, per_unit=True)
         assert cost.spent["gradient"] == e.evaluations == 6 and cost.spent["value"] == 0
-        for name, rows in e.rows.items():
+        for name, rows in e.per_unit.items():
             assert rows.shape == (6, *at.parameters[name].shape)
             assert_close(rows.mean(0), e.gradient[name])
 

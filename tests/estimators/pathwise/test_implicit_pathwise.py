@@ -11,8 +11,8 @@ from rllab import Beta, Cost, Gamma, Gaussian, Key
 from rllab.estimators import ImplicitPathwise
 from rllab.estimators.pathwise.gamma_paths import log_derivative
 from rllab.estimators.pathwise.implicit import standard_gamma_logs
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.sampling import (
-    GAMMA_SOURCE,
     assert_close,
     gamma_moments,
     log_gamma_rule,
@@ -24,8 +24,8 @@ from tests.proofs.sampling import (
 ALPHAS = (0.05, 0.4, 1.0, 1.3, 4.0, 30.0, 400.0)
 
 
-def test_it_has_the_exact_means_of_gamma_costs(monkeypatch):
-    prove_implicit(monkeypatch, ImplicitPathwise())
+def test_it_has_the_exact_means_of_gamma_costs():
+    prove_implicit(ImplicitPathwise())
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -49,27 +49,25 @@ def test_the_three_expressions_meet_at_their_borders():
             assert_close(below, above, rtol=1e-10)
 
 
-def test_its_variance_is_that_of_the_quantiles_derivative(monkeypatch):
+def test_its_variance_is_that_of_the_quantiles_derivative():
     # f = x: rows are ∂x/∂α = (1/β) ∂P⁻¹(α, p)/∂α
     alpha, rate, h = 1.7, 2.3, 1e-4
     log_y, weights = log_gamma_rule(alpha)
     p = gammainc(alpha, log_y.exp().numpy()).clip(max=1 - 1e-10)  # beyond, p has no digits left to invert
     slope = torch.from_numpy(gammaincinv(alpha + h, p) - gammaincinv(alpha - h, p)) / (2 * h * rate)
     variance = weights @ slope**2 - (weights @ slope) ** 2
-    found = gamma_moments(monkeypatch, ImplicitPathwise(), lambda x: x[:, 0], alpha, rate)["concentration"]
+    found = gamma_moments(ImplicitPathwise(), lambda x: x[:, 0], alpha, rate)["concentration"]
     assert_close(found[0], 1 / rate)
     assert_close(found[1], variance, rtol=1e-6)
 
 
 @pytest.mark.parametrize(("alpha", "beta"), ((1.7, 0.8), (3.0, 2.2)))
-def test_it_has_the_exact_means_of_beta_costs(monkeypatch, alpha, beta):
+def test_it_has_the_exact_means_of_beta_costs(alpha, beta):
     (y, v), (z, w) = (log_gamma_rule(a, order=8, width=1.0) for a in (alpha, beta))
     nodes, weights = product_rule((y, v), (z, w))
     at = Beta(torch.tensor([alpha], dtype=torch.float64), beta)
-    drawn = {f"alpha {alpha}": nodes[:, :1], f"beta {beta}": nodes[:, 1:]}
-    by_shape = dict(zip((alpha, beta), drawn.values(), strict=True))
-    monkeypatch.setattr(GAMMA_SOURCE, lambda shape, *_: by_shape[float(shape.flatten()[0])][None])
-    found = moments(monkeypatch, {}, weights, ImplicitPathwise(), lambda x: x[:, 0] ** 2, at, 1)
+    drawn = {"y.log gamma": nodes[:, None, :1], "z.log gamma": nodes[:, None, 1:]}
+    found = moments(drawn, weights, ImplicitPathwise(), lambda x: x[:, 0] ** 2, at, 1)
     a, b = (torch.tensor(v, dtype=torch.float64, requires_grad=True) for v in (alpha, beta))
     expected = torch.autograd.grad(a * (a + 1) / ((a + b) * (a + b + 1)), (a, b))  # E x²
     for name, truth in zip(("concentration1", "concentration0"), expected, strict=True):
@@ -87,13 +85,11 @@ def test_its_draws_have_the_law_they_should():
 
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float64), ids=str)
 @pytest.mark.parametrize("end", (0.0, 1 - 2.0**-53))
-def test_tiny_and_huge_shapes_and_the_ends_of_u_are_finite(monkeypatch, end, dtype):
-    monkeypatch.setattr(
-        "rllab.estimators.pathwise.implicit.uniform", lambda shape, *_: torch.full(shape, end, dtype=torch.float64)
-    )
+def test_tiny_and_huge_shapes_and_the_ends_of_u_are_finite(end, dtype):
+    key = Prescribed({"uniform": lambda shape: torch.full(shape, end, dtype=torch.float64)})
     shapes = torch.tensor([1e-4, 0.01, 1.0, 50.0, 1e6], dtype=dtype)
     for at in (Gamma(shapes, 1.5), Beta(shapes, shapes.flip(0))):
-        e = ImplicitPathwise()(Cost(lambda x: torch.sin(x).sum(-1)), at, evaluations=3, key=0)
+        e = ImplicitPathwise()(Cost(lambda x: torch.sin(x).sum(-1)), at, evaluations=3, key=key)
         for g in e.gradient.values():
             assert torch.isfinite(g).all() and g.dtype == dtype
 
@@ -109,11 +105,11 @@ def test_a_jump_makes_it_wrong_and_nothing_shows_it():
 def test_the_gradient_is_the_mean_of_its_rows_and_a_sample_is_charged_as_one_gradient():
     cost = Cost(lambda x: (x * x).sum(-1))
     at = Gamma(torch.tensor([0.4, 2.0], dtype=torch.float64), torch.tensor([1.5, 0.7], dtype=torch.float64))
-    e = ImplicitPathwise()(cost, at, evaluations=6, key=0, rows=True)
+    e = ImplicitPathwise()(cost, at, evaluations=6, key=0, per_unit=True)
     x = ImplicitPathwise().ask(at, 6, 0)[0].points
     assert cost.spent["gradient"] == e.evaluations == 6 and cost.spent["value"] == 0
-    assert_close(e.rows["rate"], -2 * x * x / at.rate, rtol=1e-12)
-    for name, rows in e.rows.items():
+    assert_close(e.per_unit["rate"], -2 * x * x / at.rate, rtol=1e-12)
+    for name, rows in e.per_unit.items():
         assert_close(rows.mean(0), e.gradient[name])
     assert_close(e.value, (x * x).sum(-1).mean())
 

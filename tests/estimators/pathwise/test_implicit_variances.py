@@ -14,8 +14,8 @@ from torch import Tensor
 
 from rllab import Beta, Dirichlet, GaussianMixture
 from rllab.estimators import ImplicitPathwise
-from tests.proofs.paths import MIXTURES, bent, tensor
-from tests.proofs.sampling import GAMMA_SOURCE, assert_close, log_gamma_rule, moments, panels, product_rule, weighted
+from tests.proofs.paths import MIXTURES, bent, mixture_samples, tensor
+from tests.proofs.sampling import assert_close, log_gamma_rule, moments, panels, product_rule, weighted
 
 STEP = 2e-3  # of the shape: the error of the derivative is some 1e-12 by truncation, and as much by rounding
 
@@ -44,12 +44,11 @@ def gamma_pairs(alpha: float, beta: float) -> tuple[Tensor, Tensor, Tensor]:
     return nodes, paths, weights
 
 
-def prove_beta(monkeypatch, estimator, alpha: float, beta: float) -> None:
+def prove_beta(estimator, alpha: float, beta: float) -> None:
     nodes, r, weights = gamma_pairs(alpha, beta)
-    by_shape = {alpha: nodes[:, :1], beta: nodes[:, 1:]}
-    monkeypatch.setattr(GAMMA_SOURCE, lambda shape, *_: by_shape[float(shape.flatten()[0])][None])
+    drawn = {"y.log gamma": nodes[:, None, :1], "z.log gamma": nodes[:, None, 1:]}
     at = Beta(tensor(alpha), beta)
-    found = moments(monkeypatch, {}, weights, estimator, lambda x: torch.sin(2 * x[:, 0]) + x[:, 0] ** 2, at, 1)
+    found = moments(drawn, weights, estimator, lambda x: torch.sin(2 * x[:, 0]) + x[:, 0] ** 2, at, 1)
     y, z = nodes.exp().unbind(-1)
     x = y / (y + z)
     # dx = x (1 − x) (d log y − d log z)
@@ -61,8 +60,8 @@ def prove_beta(monkeypatch, estimator, alpha: float, beta: float) -> None:
 
 
 @pytest.mark.parametrize(("alpha", "beta"), ((1.7, 0.8), (3.0, 2.2)))
-def test_a_beta_variable_has_the_variance_of_its_two_paths(monkeypatch, alpha, beta):
-    prove_beta(monkeypatch, ImplicitPathwise(), alpha, beta)
+def test_a_beta_variable_has_the_variance_of_its_two_paths(alpha, beta):
+    prove_beta(ImplicitPathwise(), alpha, beta)
 
 
 class WithNoiseOfItsOwn(ImplicitPathwise):
@@ -74,16 +73,16 @@ class WithNoiseOfItsOwn(ImplicitPathwise):
         return found | {"concentration1": found["concentration1"] + 0.01 * (noise[0] - mean)}
 
 
-def test_a_right_mean_of_a_wrong_variance_is_caught(monkeypatch):
+def test_a_right_mean_of_a_wrong_variance_is_caught():
     with pytest.raises(AssertionError, match="not close"):
-        prove_beta(monkeypatch, WithNoiseOfItsOwn(), 1.7, 0.8)
+        prove_beta(WithNoiseOfItsOwn(), 1.7, 0.8)
 
 
-def test_two_shares_have_the_covariance_of_their_paths(monkeypatch):
+def test_two_shares_have_the_covariance_of_their_paths():
     a, b = 1.7, 0.8
     nodes, r, weights = gamma_pairs(a, b)
-    drawn, at = {GAMMA_SOURCE: nodes[:, None]}, Dirichlet(tensor(a, b))
-    found = moments(monkeypatch, drawn, weights, ImplicitPathwise(), lambda x: x[:, 0] ** 2 * x[:, 1] + x[:, 1], at, 1)
+    drawn, at = {"log gamma": nodes[:, None]}, Dirichlet(tensor(a, b))
+    found = moments(drawn, weights, ImplicitPathwise(), lambda x: x[:, 0] ** 2 * x[:, 1] + x[:, 1], at, 1)
     x = nodes.exp() / nodes.exp().sum(-1, keepdim=True)
     # f as a function of the first share alone: dx_2 = −dx_1 = x_1 x_2 (d log y_2 − d log y_1)
     slope = 2 * x[:, 0] * x[:, 1] - x[:, 0] ** 2 - 1
@@ -116,7 +115,7 @@ def rows_by_autograd(at: GaussianMixture, x: Tensor) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("at", MIXTURES, ids=("one", "within", "three", "vectors"))
-def test_a_mixture_has_the_variance_of_how_its_conditional_probabilities_stay(monkeypatch, at):
+def test_a_mixture_has_the_variance_of_how_its_conditional_probabilities_stay(at):
     # to six deviations of what is in the middle, beyond which 10⁻⁸ is left and the probabilities have digits
     low, high = (at.mean - 6 * at.scale).amin(0), (at.mean + 6 * at.scale).amax(0)
     width = float(at.scale.min()) * (1.0 if len(low) == 1 else 1.5)
@@ -125,8 +124,7 @@ def test_a_mixture_has_the_variance_of_how_its_conditional_probabilities_stay(mo
     weights = weights * at.log_prob(nodes).exp()
     assert abs(float(weights.sum()) - 1) < 1e-8
     weights = weights / weights.sum()
-    monkeypatch.setattr(GaussianMixture, "draw", lambda *_: (nodes[None], None))
-    found = moments(monkeypatch, {}, weights, ImplicitPathwise(), bent, at, 1)
+    found = moments(mixture_samples(at, nodes), weights, ImplicitPathwise(), bent, at, 1)
     for name, rows in rows_by_autograd(at, nodes).items():
         mean, covariance = weighted(rows, weights)
         assert_close(found[name][0], mean, atol=1e-9)

@@ -23,13 +23,13 @@ FIGURES = [
 ]
 
 
-def test_it_has_its_closed_form_moments(monkeypatch):
-    prove_pathwise(monkeypatch, Pathwise())
+def test_it_has_its_closed_form_moments():
+    prove_pathwise(Pathwise())
 
 
 @pytest.mark.parametrize(("problem", "by_mean", "by_scale"), FIGURES, ids=str)
-def test_the_variances_of_the_published_comparison(monkeypatch, problem, by_mean, by_scale):
-    found = path_moments(monkeypatch, Pathwise(), problem.cost())
+def test_the_variances_of_the_published_comparison(problem, by_mean, by_scale):
+    found = path_moments(Pathwise(), problem.cost())
     truth = problem.expected_gradient(Gaussian(torch.ones(1, dtype=torch.float64), 1.0))
     for name, (gradient, variance) in (("mean", by_mean), ("scale", by_scale)):
         mean, covariance = found[name]
@@ -38,11 +38,11 @@ def test_the_variances_of_the_published_comparison(monkeypatch, problem, by_mean
         assert_close(covariance, variance, rtol=5e-4)
 
 
-def test_in_two_dimensions_it_has_the_variance_of_a_quadratic(monkeypatch):
+def test_in_two_dimensions_it_has_the_variance_of_a_quadratic():
     # ∇f = g + A s u: Var = Σ_ij A_ij² s_j², s²‖A‖_F² where all are the same; by scale i, with u_i in it, see below
     for scale in (torch.tensor([0.4, 0.4]), torch.tensor([0.3, 0.8])):
         s = scale.double()
-        found = exact_moments(monkeypatch, Pathwise(), quadratic, THETA, 1, units=1, order=4, scale=s)
+        found = exact_moments(Pathwise(), quadratic, THETA, 1, units=1, order=4, scale=s)
         assert_close(found["mean"][0], LINEAR)
         assert_close(found["mean"][1], (HESSIAN**2 @ s**2).sum())
         if s[0] == s[1]:
@@ -57,21 +57,19 @@ def test_on_a_quadratic_its_variance_is_that_of_the_hessian_and_on_a_line_nothin
     # ∇f = g + A s u: Var = s²‖A‖_F², every row exact given u
     s = 0.4
     at = Gaussian(THETA, s)
-    e = Pathwise()(Cost(quadratic), at, evaluations=7, key=1, rows=True)
+    e = Pathwise()(Cost(quadratic), at, evaluations=7, key=1, per_unit=True)
     u = Pathwise().ask(at, 7, 1)[0].noise
-    assert_close(e.rows["mean"], LINEAR + s * u @ HESSIAN, rtol=1e-12)
-    assert_close(e.rows["scale"], (LINEAR + s * u @ HESSIAN) * u, rtol=1e-12)
+    assert_close(e.per_unit["mean"], LINEAR + s * u @ HESSIAN, rtol=1e-12)
+    assert_close(e.per_unit["scale"], (LINEAR + s * u @ HESSIAN) * u, rtol=1e-12)
     straight = Pathwise()(Cost(lambda x: linear(x) + OFFSET), at, evaluations=7, key=1)
     assert_close(straight.gradient["mean"], LINEAR)
     assert float(straight.standard_error["mean"].max()) < 1e-7  # rounding of a difference of squares
 
 
 @pytest.mark.parametrize("problem", (Relu(0.2), Absolute()), ids=str)
-def test_a_kink_does_no_harm(monkeypatch, problem):
+def test_a_kink_does_no_harm(problem):
     kink = getattr(problem, "edge", 0.0)
-    found = path_moments(
-        monkeypatch, Pathwise(), problem.cost(), mean=kink + 0.5, scale=0.25
-    )  # at u = −2, between panels
+    found = path_moments(Pathwise(), problem.cost(), mean=kink + 0.5, scale=0.25)  # at u = −2, between panels
     truth = problem.expected_gradient(Gaussian(torch.tensor([kink + 0.5], dtype=torch.float64), 0.25))
     for name in truth:
         assert_close(found[name][0], truth[name], atol=1e-10)

@@ -8,8 +8,8 @@ import torch
 from rllab import Bernoulli, Categorical, Cost, Key
 from rllab.estimators import GumbelRao, GumbelSoftmax
 from rllab.estimators.relaxed.relaxation import perturbed_logits_given, rounded, standard_gumbel, standard_logistic
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.relaxed import (
-    RELAXATION,
     hard_moments,
     prove_gumbel_rao,
     prove_gumbel_softmax,
@@ -22,18 +22,18 @@ CHOICES = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64
 
 
 @pytest.mark.parametrize("temperature", (0.3, 0.5, 1.0, 2.0))
-def test_it_is_unbiased_for_the_relaxed_cost_with_the_variance_of_one_term(monkeypatch, temperature):
-    prove_gumbel_softmax(monkeypatch, GumbelSoftmax(temperature))
+def test_it_is_unbiased_for_the_relaxed_cost_with_the_variance_of_one_term(temperature):
+    prove_gumbel_softmax(GumbelSoftmax(temperature))
 
 
 @pytest.mark.parametrize("temperature", (0.5, 1.0))
-def test_the_hard_variant_takes_the_slope_at_the_sample(monkeypatch, temperature):
-    prove_hard(monkeypatch, GumbelSoftmax(temperature, hard=True))
+def test_the_hard_variant_takes_the_slope_at_the_sample(temperature):
+    prove_hard(GumbelSoftmax(temperature, hard=True))
 
 
 @pytest.mark.parametrize("inner", (1, 2))
-def test_gumbel_rao_has_the_mean_of_the_hard_variant_and_less_noise(monkeypatch, inner):
-    prove_gumbel_rao(monkeypatch, GumbelRao(0.5, inner))
+def test_gumbel_rao_has_the_mean_of_the_hard_variant_and_less_noise(inner):
+    prove_gumbel_rao(GumbelRao(0.5, inner))
 
 
 @pytest.mark.parametrize(
@@ -45,13 +45,13 @@ def test_gumbel_rao_has_the_mean_of_the_hard_variant_and_less_noise(monkeypatch,
         (2.0, 2.15e-4, 0.0010, 0.0175),
     ],
 )
-def test_on_the_toy_its_bias_for_the_discrete_cost_is_this(monkeypatch, temperature, at_zero, variance, at_one):
+def test_on_the_toy_its_bias_for_the_discrete_cost_is_this(temperature, at_zero, variance, at_one):
     # f = (b − 0.499)²; the discrete gradients are 5·10⁻⁴ at l = 0 and 3.9·10⁻⁴ at l = 1
     zero, one = bit(0.5), Bernoulli(torch.ones(1, dtype=torch.float64))
-    mean, found = relaxed_moments(monkeypatch, GumbelSoftmax(temperature), toy(), zero)
+    mean, found = relaxed_moments(GumbelSoftmax(temperature), toy(), zero)
     assert_close(mean, at_zero, rtol=5e-3)
     assert_close(found, variance, rtol=5e-2)
-    mean, _ = relaxed_moments(monkeypatch, GumbelSoftmax(temperature), toy(), one)
+    mean, _ = relaxed_moments(GumbelSoftmax(temperature), toy(), one)
     assert_close(mean, at_one, rtol=5e-3)
     truth = float(enumerated(one, toy())["logits"])
     assert float(mean) > 20 * truth > 0
@@ -71,7 +71,7 @@ def test_more_inner_draws_leave_the_variance_of_the_outcome():
 @pytest.mark.parametrize("temperature", (0.4, 1.7))
 def test_every_sample_is_the_derivative_by_autograd_of_the_cost_it_relaxes(at, temperature):
     estimator = GumbelSoftmax(temperature)
-    e = estimator(Cost(knotty6, relaxed=True), at, evaluations=5, key=1, rows=True)
+    e = estimator(Cost(knotty6, relaxed=True), at, evaluations=5, key=1, per_unit=True)
     block = estimator.ask(at, 5, 1)[0]
     noise = block.noise * temperature - at.logits
     for k in range(5):
@@ -80,7 +80,7 @@ def test_every_sample_is_the_derivative_by_autograd_of_the_cost_it_relaxes(at, t
         y = torch.sigmoid(z) if isinstance(at, Bernoulli) else torch.softmax(z, -1)
         assert_close(block.points[k], y.detach().flatten(), rtol=1e-12)
         (slope,) = torch.autograd.grad(knotty6(y.reshape(1, -1)).sum(), l)
-        assert_close(e.rows["logits"][k], slope, rtol=1e-10)
+        assert_close(e.per_unit["logits"][k], slope, rtol=1e-10)
 
 
 def knotty6(x):
@@ -107,16 +107,15 @@ def test_noise_given_a_sample_makes_that_sample_again():
         assert torch.equal(rounded(at, z), x.expand(4, *x.shape))
 
 
-def test_a_choice_of_two_given_is_a_bit_given(monkeypatch):
+def test_a_choice_of_two_given_is_a_bit_given():
     gumbels = torch.tensor([[[0.3, -0.8]], [[-1.1, 2.0]]], dtype=torch.float64)
     l = torch.tensor([0.7], dtype=torch.float64)  # noqa: E741 - the papers' letter
     for b in (0.0, 1.0):
-        monkeypatch.setattr(f"{RELAXATION}.standard_gumbel", lambda *_: gumbels)
         x = torch.tensor([[b, 1 - b]], dtype=torch.float64)
-        z = perturbed_logits_given(Categorical(torch.cat((l, l - l))), x, 2, Key(0))
+        z = perturbed_logits_given(Categorical(torch.cat((l, l - l))), x, 2, Prescribed({"gumbel": gumbels}))
         difference = (gumbels[..., 0] - gumbels[..., 1]) * (2 * b - 1)  # of the chosen and the other
-        monkeypatch.setattr(f"{RELAXATION}.standard_logistic", lambda *_, e=difference: e[..., None])
-        expected = perturbed_logits_given(Bernoulli(l), torch.tensor([[b]], dtype=torch.float64), 2, Key(0))
+        key = Prescribed({"logistic": difference[..., None]})
+        expected = perturbed_logits_given(Bernoulli(l), torch.tensor([[b]], dtype=torch.float64), 2, key)
         assert_close(z[..., 0] - z[..., 1], expected)
 
 
@@ -133,11 +132,13 @@ def test_with_three_choices_both_straight_through_variants_have_one_mean():
 @pytest.mark.parametrize("dtype", (torch.float32, torch.float64), ids=str)
 @pytest.mark.parametrize("end", (0.0, 1.0))
 @pytest.mark.parametrize("estimator", (GumbelSoftmax(0.05), GumbelSoftmax(0.05, hard=True), GumbelRao(0.05)), ids=str)
-def test_the_ends_of_u_and_saturated_samples_are_finite(monkeypatch, estimator, end, dtype):
-    monkeypatch.setattr(f"{RELAXATION}.uniform", lambda shape, *_: torch.full(shape, end, dtype=torch.float64))
+def test_the_ends_of_u_and_saturated_samples_are_finite(estimator, end, dtype):
+    ends = {
+        f"{stream}.uniform": lambda shape: torch.full(shape, end, dtype=torch.float64) for stream in ("sample", "inner")
+    }
     extreme = torch.tensor([50.0, -50.0, 800.0, -800.0, 0.3, 0.0], dtype=dtype)
     for at in (Bernoulli(extreme), Categorical(extreme), Categorical(extreme.view(2, 3))):
-        e = estimator(Cost(lambda x: knotty6(x.double()), relaxed=True), at, evaluations=3, key=0)
+        e = estimator(Cost(lambda x: knotty6(x.double()), relaxed=True), at, evaluations=3, key=Prescribed(ends))
         assert torch.isfinite(e.gradient["logits"]).all() and torch.isfinite(e.value)
         assert e.gradient["logits"].dtype == dtype
 

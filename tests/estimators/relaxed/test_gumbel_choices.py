@@ -16,7 +16,8 @@ from torch import Tensor
 from rllab import Bernoulli, Categorical, Cost
 from rllab.estimators import GumbelRao, GumbelSoftmax
 from rllab.estimators.relaxed.relaxation import perturbed_logits_given
-from tests.proofs.relaxed import RELAXATION, hard_moments, logistic
+from tests.proofs.prescribed import Prescribed, choices_as_uniforms
+from tests.proofs.relaxed import hard_moments, logistic
 from tests.proofs.sampling import assert_close, moments, product_rule, weighted
 
 LOGITS = torch.tensor([[0.9, -0.4]], dtype=torch.float64)
@@ -47,10 +48,10 @@ def opposite(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     return sign * mean, torch.outer(sign, sign) * variance
 
 
-def drawn_moments(monkeypatch, estimator) -> tuple[Tensor, Tensor]:
+def drawn_moments(estimator) -> tuple[Tensor, Tensor]:
     u, weights = uniforms(cut=-DIFFERENCE, width=0.5)
-    drawn = {f"{RELAXATION}.uniform": u.view(-1, 1, 1, 2)}
-    return moments(monkeypatch, drawn, weights, estimator, Cost(bent, relaxed=True), Categorical(LOGITS), 1)["logits"]
+    drawn = {"uniform": u.view(-1, 1, 1, 2)}
+    return moments(drawn, weights, estimator, Cost(bent, relaxed=True), Categorical(LOGITS), 1)["logits"]
 
 
 def assert_both(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor]) -> None:
@@ -59,21 +60,21 @@ def assert_both(found: tuple[Tensor, Tensor], expected: tuple[Tensor, Tensor]) -
 
 
 @pytest.mark.parametrize("temperature", (0.3, 0.5, 2.0))
-def test_soft_choices_have_the_mean_and_variance_of_the_relaxed_cost(monkeypatch, temperature):
+def test_soft_choices_have_the_mean_and_variance_of_the_relaxed_cost(temperature):
     e, weights = logistic(-DIFFERENCE)
     l = torch.full_like(e, DIFFERENCE).requires_grad_()  # noqa: E741 - the papers' letter
     (slopes,) = torch.autograd.grad(bent_bit(torch.sigmoid((l + e) / temperature)[:, None]).sum(), l)
     mean, variance = weighted(slopes[:, None], weights)
-    assert_both(drawn_moments(monkeypatch, GumbelSoftmax(temperature)), opposite(mean, variance))
+    assert_both(drawn_moments(GumbelSoftmax(temperature)), opposite(mean, variance))
 
 
 @pytest.mark.parametrize("temperature", (0.5, 1.0))
-def test_hard_choices_have_the_mean_and_variance_of_slopes_at_the_sample(monkeypatch, temperature):
+def test_hard_choices_have_the_mean_and_variance_of_slopes_at_the_sample(temperature):
     expected = hard_moments(BIT, bent_bit, temperature)
-    assert_both(drawn_moments(monkeypatch, GumbelSoftmax(temperature, hard=True)), opposite(*expected))
+    assert_both(drawn_moments(GumbelSoftmax(temperature, hard=True)), opposite(*expected))
 
 
-def prove_gumbel_rao(monkeypatch, temperature: float, inner: int) -> None:
+def prove_gumbel_rao(temperature: float, inner: int) -> None:
     """Over the choice and the inner draws: the mean of hard choices, and of the noise within a choice 1/J."""
     # of several draws both are smooth, and coarser panels with one node of s do
     u, weights = uniforms(cut=0.0, width=0.5, order=3) if inner == 1 else uniforms(cut=0.0, width=4.0, order=1)
@@ -81,17 +82,17 @@ def prove_gumbel_rao(monkeypatch, temperature: float, inner: int) -> None:
     many = u[index.long()].movedim(1, 0)  # (J, N, 2)
     p = torch.softmax(LOGITS[0], -1)
     x = torch.eye(2, dtype=torch.float64).repeat_interleave(len(chances), 0)
-    monkeypatch.setattr(Categorical, "draw", lambda *_: (x[None], None))
-    monkeypatch.setattr(f"{RELAXATION}.uniform", lambda *_: many.repeat(1, 2, 1).view(inner, 1, -1, 1, 2))
+    chosen = choices_as_uniforms(x.argmax(-1)[None, :, None], p)
+    key = Prescribed({"outcome.uniform": chosen, "uniform": many.repeat(1, 2, 1).view(inner, 1, -1, 1, 2)})
     at = Categorical(LOGITS.expand(len(x), 1, 2))
-    rows = GumbelRao(temperature, inner)(Cost(bent, relaxed=True), at, evaluations=1, key=0).gradient["logits"]
+    rows = GumbelRao(temperature, inner)(Cost(bent, relaxed=True), at, evaluations=1, key=key).gradient["logits"]
     found = weighted(rows.flatten(1), torch.cat((p[0] * chances, p[1] * chances)))
     assert_both(found, opposite(*hard_moments(BIT, bent_bit, temperature, inner)))
 
 
 @pytest.mark.parametrize(("temperature", "inner"), [(0.5, 1), (1.2, 1), (1.2, 2)])
-def test_gumbel_rao_has_the_mean_of_hard_choices_and_the_share_of_its_inner_draws(monkeypatch, temperature, inner):
-    prove_gumbel_rao(monkeypatch, temperature, inner)
+def test_gumbel_rao_has_the_mean_of_hard_choices_and_the_share_of_its_inner_draws(temperature, inner):
+    prove_gumbel_rao(temperature, inner)
 
 
 def one_draw_for_all(at, x, inner, key):
@@ -109,4 +110,4 @@ def probabilities_forgotten(at, x, inner, key):
 def test_wrong_inner_draws_are_caught(monkeypatch, mistake):
     monkeypatch.setattr("rllab.estimators.relaxed.gumbel_rao.perturbed_logits_given", mistake)
     with pytest.raises(AssertionError, match="not close"):
-        prove_gumbel_rao(monkeypatch, 1.2, 2)
+        prove_gumbel_rao(1.2, 2)

@@ -15,41 +15,41 @@ RELAXING = pytest.mark.parametrize(
 CHOICES = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64)
 
 
-def test_it_has_its_closed_form_moments(monkeypatch):
-    prove_straight_through(monkeypatch, StraightThrough())
+def test_it_has_its_closed_form_moments():
+    prove_straight_through(StraightThrough())
 
 
-def expected_step(monkeypatch, p: float, f) -> float:
-    many, weights = all_outcomes(monkeypatch, bit(p), 1)
-    return float(weights @ StraightThrough()(Cost(f, relaxed=True), many, evaluations=1, key=0).gradient["logits"])
+def expected_step(p: float, f) -> float:
+    many, weights, key = all_outcomes(bit(p), 1)
+    return float(weights @ StraightThrough()(Cost(f, relaxed=True), many, evaluations=1, key=key).gradient["logits"])
 
 
 @pytest.mark.parametrize("start", (0.2, 0.85))
-def test_descent_ends_between_the_corners_though_a_corner_is_better(monkeypatch, start):
+def test_descent_ends_between_the_corners_though_a_corner_is_better(start):
     t, logit = 0.499, float(bit(start).logits)
     for _ in range(150):
         p = float(torch.sigmoid(torch.tensor(logit, dtype=torch.float64)))
-        logit -= 6.0 * expected_step(monkeypatch, p, toy(t))
+        logit -= 6.0 * expected_step(p, toy(t))
     assert p == pytest.approx(t, abs=1e-6)
     loss = p * (1 - t) ** 2 + (1 - p) * t**2
     assert loss == pytest.approx(t * (1 - t), abs=1e-8) and t**2 < loss - 9e-4  # 0.249999, and 0.249001 at p = 0
 
 
-def test_on_choices_it_is_exact_where_the_cost_is_linear_in_each(monkeypatch):
+def test_on_choices_it_is_exact_where_the_cost_is_linear_in_each():
     table = torch.tensor([0.3, -1.2, 0.9], dtype=torch.float64)
 
     def f(x):
         return (x.view(-1, 2, 3) @ table).prod(-1) + x[:, 1]
 
     at = Categorical(CHOICES)
-    many, weights = all_outcomes(monkeypatch, at, 1)
-    rows = StraightThrough()(Cost(f, relaxed=True), many, evaluations=1, key=0).gradient["logits"]
+    many, weights, key = all_outcomes(at, 1)
+    rows = StraightThrough()(Cost(f, relaxed=True), many, evaluations=1, key=key).gradient["logits"]
     assert_close(torch.tensordot(weights, rows, 1), enumerated(at, f)["logits"])
 
 
-def test_elsewhere_it_is_wrong_by_more_than_the_truth(monkeypatch):
+def test_elsewhere_it_is_wrong_by_more_than_the_truth():
     truth = float(enumerated(bit(0.8), toy())["logits"])
-    assert abs(expected_step(monkeypatch, 0.8, toy()) - truth) > 100 * abs(truth)
+    assert abs(expected_step(0.8, toy()) - truth) > 100 * abs(truth)
 
 
 def test_saturated_bits_and_choices_keep_their_digits():
@@ -93,7 +93,9 @@ def test_samples_that_are_indices_cannot_be_relaxed(estimator):
 @pytest.mark.parametrize("at", (Bernoulli(LOGITS), Categorical(LOGITS)), ids=("bits", "choice"))
 def test_a_constant_changes_no_sample_and_a_factor_scales_it(estimator, at):
     plain, shifted, scaled = (
-        estimator(Cost(lambda x, a=a, c=c: a * knotty(x) + c, relaxed=True), at, evaluations=5, key=4, rows=True).rows
+        estimator(
+            Cost(lambda x, a=a, c=c: a * knotty(x) + c, relaxed=True), at, evaluations=5, key=4, per_unit=True
+        ).per_unit
         for a, c in ((1.0, 0.0), (1.0, 64.0), (-4.0, 0.0))
     )
     assert_close(shifted["logits"], plain["logits"])
@@ -103,8 +105,8 @@ def test_a_constant_changes_no_sample_and_a_factor_scales_it(estimator, at):
 @RELAXING
 def test_a_sample_is_charged_as_one_gradient(estimator):
     cost = Cost(knotty, relaxed=True)
-    e = estimator(cost, Bernoulli(LOGITS), evaluations=7, key=0, rows=True)
-    assert cost.spent["gradient"] == e.evaluations == len(e.rows["logits"]) == 7 and cost.spent["value"] == 0
+    e = estimator(cost, Bernoulli(LOGITS), evaluations=7, key=0, per_unit=True)
+    assert cost.spent["gradient"] == e.evaluations == len(e.per_unit["logits"]) == 7 and cost.spent["value"] == 0
     points = estimator.ask(Bernoulli(LOGITS), 7, 0)[0].points
     assert_close(e.value, knotty(points).mean())
     discrete = bool(((points == 0) | (points == 1)).all())

@@ -8,9 +8,9 @@ import torch
 from rllab import Bernoulli, Cost, Gaussian
 from rllab.estimators import ARM, DisARM, ScoreFunction
 from rllab.testing import check_estimator
+from tests.proofs.prescribed import each_problem
 from tests.proofs.sampling import (
     LOGITS,
-    PAIR_SOURCE,
     all_outcomes,
     assert_close,
     bit,
@@ -30,12 +30,12 @@ from tests.proofs.sampling import (
 BOTH = pytest.mark.parametrize("estimator", (ARM(), DisARM()), ids=str)
 
 
-def test_arm_has_its_closed_form_moments(monkeypatch):
-    prove_arm(monkeypatch, ARM())
+def test_arm_has_its_closed_form_moments():
+    prove_arm(ARM())
 
 
-def test_disarm_has_its_closed_form_moments(monkeypatch):
-    prove_disarm(monkeypatch, DisARM())
+def test_disarm_has_its_closed_form_moments():
+    prove_disarm(DisARM())
 
 
 def test_the_outcomes_of_a_pair_have_the_coupled_probabilities():
@@ -52,13 +52,13 @@ def test_the_outcomes_of_a_pair_have_the_coupled_probabilities():
     ("p", "leave_one_out", "arm", "disarm"),
     [(0.5, 2.5e-7, 8.34e-8, 0.0), (0.3, 2.436e-7, 1.356e-7, 1.176e-7), (0.1, 1.476e-7, 1.303e-7, 1.296e-7)],
 )
-def test_two_evaluations_on_the_toy_have_these_variances(monkeypatch, p, leave_one_out, arm, disarm):
+def test_two_evaluations_on_the_toy_have_these_variances(p, leave_one_out, arm, disarm):
     # ∇ = 0.002 p (1 − p); Var: Δ² p (1 − p)(½ − p (1 − p)) of leave-one-out, Δ²/48 of ARM at ½, 0 of DisARM at ½
     at = bit(p)
-    _, by_arm = pair_moments(monkeypatch, uniforms(at.logits), ARM(), toy(), at)
-    _, by_disarm = pair_moments(monkeypatch, outcomes(at.logits), DisARM(), toy(), at)
-    many, weights = all_outcomes(monkeypatch, at, 2)
-    rows = ScoreFunction("leave-one-out")(Cost(toy()), many, evaluations=2, key=0).gradient["logits"]
+    _, by_arm = pair_moments(uniforms(at.logits), ARM(), toy(), at)
+    _, by_disarm = pair_moments(outcomes(at.logits), DisARM(), toy(), at)
+    many, weights, key = all_outcomes(at, 2)
+    rows = ScoreFunction("leave-one-out")(Cost(toy()), many, evaluations=2, key=key).gradient["logits"]
     mean, by_loo = weighted(rows, weights)
     assert_close(mean, 0.002 * p * (1 - p))
     v = p * (1 - p)
@@ -71,9 +71,9 @@ def test_two_evaluations_on_the_toy_have_these_variances(monkeypatch, p, leave_o
 
 @pytest.mark.parametrize(("logit", "gradient"), [(0.0, -0.045), (-4.0, -0.0031793)], ids=("0", "-4"))
 @BOTH
-def test_three_bits_with_one_logit_have_the_known_gradient(monkeypatch, estimator, logit, gradient):
+def test_three_bits_with_one_logit_have_the_known_gradient(estimator, logit, gradient):
     at = Bernoulli(torch.full((3,), logit, dtype=torch.float64))
-    mean, covariance = pair_moments(monkeypatch, uniforms(at.logits), estimator, kool, at)
+    mean, covariance = pair_moments(uniforms(at.logits), estimator, kool, at)
     assert_close(mean.sum(), enumerated(at, kool)["logits"].sum())
     assert_close(mean.sum(), gradient, rtol=5e-5)
     # of one sample, the score function without a baseline has 0.43842 and 0.033557, with the best one 0.00465 and
@@ -82,26 +82,27 @@ def test_three_bits_with_one_logit_have_the_known_gradient(monkeypatch, estimato
     assert float(covariance.sum()) < none / 20
 
 
-def test_disarm_is_the_mean_of_arm_given_the_bits(monkeypatch):
+def test_disarm_is_the_mean_of_arm_given_the_bits():
     order = 2
     fine, weights = uniforms(LOGITS, order)
     coarse, chances = outcomes(LOGITS)
     rows = {}
     for name, estimator, nodes in (("arm", ARM(), fine), ("disarm", DisARM(), coarse)):
-        monkeypatch.setattr(PAIR_SOURCE, lambda *_, nodes=nodes, **__: nodes.movedim(1, 0).clone())
         many = Bernoulli(LOGITS.expand(len(nodes), -1))
-        rows[name] = estimator(Cost(knotty), many, evaluations=2, key=0).gradient["logits"]
+        rows[name] = estimator(Cost(knotty), many, evaluations=2, key=each_problem({"uniform": nodes})).gradient[
+            "logits"
+        ]
     # nodes of one cell: each of the three bits has `order` of them next to each other
     shape = (3, order) * 3
     inside = (rows["arm"] * weights[:, None]).view(*shape, 3).sum((1, 3, 5)).view(-1, 3) / chances[:, None]
     assert_close(inside, rows["disarm"], atol=1e-13)
 
 
-def test_disarm_never_has_more_variance_than_arm(monkeypatch):
+def test_disarm_never_has_more_variance_than_arm():
     for logits in itertools.product((-3.0, -0.4, 0.0, 1.7), repeat=2):
         at = Bernoulli(torch.tensor(logits, dtype=torch.float64))
-        _, arm = pair_moments(monkeypatch, uniforms(at.logits), ARM(), knotty, at)
-        _, disarm = pair_moments(monkeypatch, outcomes(at.logits), DisARM(), knotty, at)
+        _, arm = pair_moments(uniforms(at.logits), ARM(), knotty, at)
+        _, disarm = pair_moments(outcomes(at.logits), DisARM(), knotty, at)
         assert (disarm.diagonal() <= arm.diagonal() * (1 + 1e-12)).all()
         assert disarm.trace() < 0.999 * arm.trace()
 
@@ -121,10 +122,10 @@ def test_saturated_bits_give_no_estimate_and_no_nan(estimator):
 
 
 @BOTH
-def test_a_bit_that_is_certain_is_certain_at_the_ends_of_u(monkeypatch, estimator):
+def test_a_bit_that_is_certain_is_certain_at_the_ends_of_u(estimator):
     ends = torch.tensor([[[0.0, 0.0]], [[1 - 2.0**-53, 1 - 2.0**-53]]], dtype=torch.float64)
     at = Bernoulli(torch.tensor([800.0, -800.0], dtype=torch.float64))
-    mean, _ = pair_moments(monkeypatch, (ends, torch.tensor([0.5, 0.5], dtype=torch.float64)), estimator, knotty, at)
+    mean, _ = pair_moments((ends, torch.tensor([0.5, 0.5], dtype=torch.float64)), estimator, knotty, at)
     assert torch.equal(mean, torch.zeros(2, dtype=torch.float64))
 
 
@@ -132,7 +133,9 @@ def test_a_bit_that_is_certain_is_certain_at_the_ends_of_u(monkeypatch, estimato
 def test_a_constant_and_a_factor_in_the_cost_do_what_they_should_sample_by_sample(estimator):
     at = Bernoulli(LOGITS)
     plain, shifted, scaled = (
-        estimator(Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=9, key=4, rows=True).rows["logits"]
+        estimator(Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=9, key=4, per_unit=True).per_unit[
+            "logits"
+        ]
         for a, c in ((1.0, 0.0), (1.0, 64.0), (-4.0, 0.0))
     )
     assert_close(shifted, plain, atol=1e-13)
@@ -142,10 +145,10 @@ def test_a_constant_and_a_factor_in_the_cost_do_what_they_should_sample_by_sampl
 @BOTH
 def test_the_gradient_is_the_mean_of_its_rows_and_an_odd_budget_leaves_one_evaluation(estimator):
     cost = Cost(knotty)
-    e = estimator(cost, Bernoulli(LOGITS), evaluations=11, key=3, rows=True)
-    assert e.evaluations == 10 == cost.evaluations and e.rows["logits"].shape == (5, 3)
-    assert_close(e.rows["logits"].mean(0), e.gradient["logits"])
-    assert_close(e.rows["logits"].std(0) / 5**0.5, e.standard_error["logits"])
+    e = estimator(cost, Bernoulli(LOGITS), evaluations=11, key=3, per_unit=True)
+    assert e.evaluations == 10 == cost.evaluations and e.per_unit["logits"].shape == (5, 3)
+    assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"])
+    assert_close(e.per_unit["logits"].std(0) / 5**0.5, e.standard_error["logits"])
 
 
 @BOTH

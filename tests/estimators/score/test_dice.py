@@ -24,7 +24,7 @@ def test_the_magic_box_is_one_and_all_its_derivatives_are_those_of_an_exponentia
 @pytest.mark.parametrize("baseline", (None, 0.7))
 def test_the_first_derivative_is_the_score_function_sample_by_sample(baseline):
     at, k = Bernoulli(LOGITS), 6
-    e = ScoreFunction(baseline)(Cost(knotty), at, evaluations=k, key=3, rows=True)
+    e = ScoreFunction(baseline)(Cost(knotty), at, evaluations=k, key=3, per_unit=True)
     x = ScoreFunction(baseline).ask(at, k, 3)[0].points
     leaf = LOGITS.clone().requires_grad_()
     log_prob = Bernoulli(leaf).log_prob(x)
@@ -32,7 +32,7 @@ def test_the_first_derivative_is_the_score_function_sample_by_sample(baseline):
     for i in range(k):
         one = dice_surrogate(knotty(x[i : i + 1]), log_prob[i : i + 1], None if b is None else b[i : i + 1])
         (g,) = torch.autograd.grad(one, leaf, retain_graph=True)
-        assert_close(g, e.rows["logits"][i], rtol=1e-12)
+        assert_close(g, e.per_unit["logits"][i], rtol=1e-12)
     (g,) = torch.autograd.grad(dice_surrogate(knotty(x), log_prob, b), leaf)
     assert_close(g, e.gradient["logits"], rtol=1e-12)
 

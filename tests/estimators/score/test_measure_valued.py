@@ -10,9 +10,9 @@ from rllab.estimators import MeasureValued, ScoreFunction
 from rllab.estimators.score import weak_derivatives
 from rllab.estimators.score.weak_derivatives import maxwell, rayleigh
 from rllab.problems import Bell, Cosine, Square, Steps
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.sampling import (
     LOGITS,
-    WEAK,
     all_outcomes,
     assert_close,
     bit,
@@ -41,15 +41,15 @@ FIGURES = [
 CHOICES = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64)
 
 
-def test_it_has_its_closed_form_moments(monkeypatch):
-    prove_measure_valued(monkeypatch, MeasureValued())
+def test_it_has_its_closed_form_moments():
+    prove_measure_valued(MeasureValued())
 
 
 @pytest.mark.parametrize(
     ("problem", "by_mean", "by_scale"), FIGURES, ids=lambda v: str(v) if isinstance(v, Square) else ""
 )
-def test_the_variances_of_the_published_comparison(monkeypatch, problem, by_mean, by_scale):
-    found = weak_moments(monkeypatch, MeasureValued(), problem.value)
+def test_the_variances_of_the_published_comparison(problem, by_mean, by_scale):
+    found = weak_moments(MeasureValued(), problem.value)
     truth = problem.expected_gradient(Gaussian(torch.ones(1, dtype=torch.float64), 1.0))
     for name, (gradient, variance) in (("mean", by_mean), ("scale", by_scale)):
         mean, covariance = found[name]
@@ -58,17 +58,17 @@ def test_the_variances_of_the_published_comparison(monkeypatch, problem, by_mean
         assert_close(covariance, variance, rtol=5e-4)
 
 
-def test_a_step_is_estimated_without_bias(monkeypatch):
+def test_a_step_is_estimated_without_bias():
     # E 1[x >= a] = Φ((μ − a)/s); pairs jump where |x − μ| crosses it, so W is cut there
     problem = Steps((1.7,), 2.0)
     at = Gaussian(torch.ones(1, dtype=torch.float64), 0.5)
     w, v = panels([0.0, 1.4, 3.0, 6.0, 10.0], 24)
-    rule = {f"{WEAK}.rayleigh": w[:, None, None]}
-    mean, _ = moments(monkeypatch, rule, v * w * torch.exp(-w * w / 2), MeasureValued(), problem.value, at, 4)["mean"]
+    rule = {"rayleigh": w[:, None, None]}
+    mean, _ = moments(rule, v * w * torch.exp(-w * w / 2), MeasureValued(), problem.value, at, 4)["mean"]
     assert_close(mean, problem.expected_gradient(at)["mean"])
 
 
-def test_the_other_coordinates_are_drawn_and_not_held(monkeypatch):
+def test_the_other_coordinates_are_drawn_and_not_held():
     # f = x_0 x_1² + cos x_1; E ∂_0 = μ_1² + s_1², E ∂_1 = 2 μ_0 μ_1 − e^(−s²/2) sin μ_1
     mu, s = torch.tensor([0.7, -1.3], dtype=torch.float64), 0.6
     edges = torch.arange(-9.0, 10.0)
@@ -79,12 +79,12 @@ def test_the_other_coordinates_are_drawn_and_not_held(monkeypatch):
     )
     # the estimate of one mean depends on its own w and the other's u: both may have the same numbers
     drawn = {
-        "rllab.distributions.gaussian.standard_normal": nodes[:, None, :1].expand(-1, 1, 2),
-        f"{WEAK}.rayleigh": nodes[:, None, 1:].expand(-1, 1, 2),
-        f"{WEAK}.maxwell": torch.ones(len(nodes), 1, 2, dtype=torch.float64),
+        "normal": nodes[:, None, :1].expand(-1, 1, 2),
+        "rayleigh": nodes[:, None, 1:].expand(-1, 1, 2),
+        "maxwell": torch.ones(len(nodes), 1, 2, dtype=torch.float64),
     }
     f = Cost(lambda x: x[:, 0] * x[:, 1] ** 2 + torch.cos(x[:, 1]))
-    mean, _ = moments(monkeypatch, drawn, weights, MeasureValued(), f, Gaussian(mu, s), 8)["mean"]
+    mean, _ = moments(drawn, weights, MeasureValued(), f, Gaussian(mu, s), 8)["mean"]
     expected = (mu[1] ** 2 + s * s, 2 * mu[0] * mu[1] - math.exp(-s * s / 2) * torch.sin(mu[1]))
     assert_close(mean, torch.stack(expected))
 
@@ -108,9 +108,7 @@ def test_counts_are_raised_by_one(monkeypatch):
     weights = torch.exp(x * math.log(rate) - rate - torch.lgamma(x + 1))
     monkeypatch.setattr(Poisson, "draw", lambda *_: (x[None, :, None], None))
     at = Poisson(torch.tensor([rate], dtype=torch.float64))
-    mean, variance = moments(monkeypatch, {}, weights, MeasureValued(), lambda x: torch.exp(-x[:, 0] / 3), at, 2)[
-        "rate"
-    ]
+    mean, variance = moments({}, weights, MeasureValued(), lambda x: torch.exp(-x[:, 0] / 3), at, 2)["rate"]
     assert_close(mean, (r - 1) * math.exp(rate * (r - 1)))
     assert_close(variance, (r - 1) ** 2 * (math.exp(rate * (r * r - 1)) - math.exp(2 * rate * (r - 1))))
 
@@ -123,10 +121,9 @@ def test_the_laws_it_draws_have_their_moments():
         assert abs(float(draws.mean()) - mean) < 6.5 * math.sqrt((square - mean**2) / n)
 
 
-def test_the_ends_of_the_uniform_numbers_are_finite(monkeypatch):
+def test_the_ends_of_the_uniform_numbers_are_finite():
     ends = torch.tensor([0.0, 1 - 2.0**-53], dtype=torch.float64)
-    monkeypatch.setattr(f"{WEAK}.uniform", lambda *_: ends)
-    w = rayleigh((2,), Key(0), ends)
+    w = rayleigh((2,), Prescribed({"uniform": ends}), ends)
     assert w[0] == 0 and 8 < w[1] < 9
 
 
@@ -146,8 +143,8 @@ def test_a_constant_changes_no_sample_and_a_factor_scales_it():
     for at, k in ((Gaussian(LOGITS, 0.4), 12), (Bernoulli(LOGITS), 6), (Categorical(LOGITS), 6)):
         plain, shifted, scaled = (
             MeasureValued()(
-                Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=3 * k + 1, key=4, rows=True
-            ).rows
+                Cost(lambda x, a=a, c=c: a * knotty(x) + c), at, evaluations=3 * k + 1, key=4, per_unit=True
+            ).per_unit
             for a, c in ((1.0, 0.0), (1.0, 64.0), (-4.0, 0.0))
         )
         for name, rows in plain.items():
@@ -159,9 +156,9 @@ def test_a_sample_costs_two_evaluations_for_each_parameter_and_the_rest_is_left(
     for at, cost in ((Gaussian(LOGITS, 0.4), 12), (Bernoulli(LOGITS), 6), (Poisson(LOGITS.exp()), 6)):
         assert MeasureValued().minimum(at) == cost
         counted = Cost(knotty)
-        e = MeasureValued()(counted, at, evaluations=3 * cost + 5, key=0, rows=True)
+        e = MeasureValued()(counted, at, evaluations=3 * cost + 5, key=0, per_unit=True)
         assert e.evaluations == counted.evaluations == 3 * cost and e.value is None
-        assert all(len(rows) == 3 for rows in e.rows.values())
+        assert all(len(rows) == 3 for rows in e.per_unit.values())
 
 
 def test_both_points_of_every_parameter_share_the_seed_of_their_sample():
@@ -170,10 +167,10 @@ def test_both_points_of_every_parameter_share_the_seed_of_their_sample():
     assert (seeds == seeds[:, :1]).all() and seeds[0, 0] != seeds[1, 0]
 
 
-def test_it_agrees_with_the_score_function_in_the_mean(monkeypatch):
-    many, weights = all_outcomes(monkeypatch, bit(0.3), 1)
+def test_it_agrees_with_the_score_function_in_the_mean():
+    many, weights, key = all_outcomes(bit(0.3), 1)
     score, measure = (
-        weighted(estimator(Cost(knotty), many, evaluations=n, key=0).gradient["logits"], weights)[0]
+        weighted(estimator(Cost(knotty), many, evaluations=n, key=key).gradient["logits"], weights)[0]
         for estimator, n in ((ScoreFunction(None), 1), (MeasureValued(), 2))
     )
     assert_close(measure, score)

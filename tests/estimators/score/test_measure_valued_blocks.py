@@ -14,7 +14,8 @@ from torch import Tensor
 from rllab import Bernoulli, Categorical, Gaussian, Product
 from rllab.estimators import MeasureValued
 from rllab.estimators.score import weak_derivatives
-from tests.proofs.sampling import WEAK, assert_close, bit, enumerated, moments, panels, product_rule
+from tests.proofs.prescribed import bits_as_uniforms, choices_as_uniforms
+from tests.proofs.sampling import assert_close, bit, enumerated, moments, panels, product_rule
 
 CHOICES = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64)
 LAMPS = torch.tensor([0.4, -1.1], dtype=torch.float64)
@@ -60,15 +61,15 @@ def choice_variance(f, p: Tensor, c: int, elsewhere: Tensor) -> float:
     return spread(values, weights)
 
 
-def test_two_choices_have_the_exact_mean_and_variance(monkeypatch):
+def test_two_choices_have_the_exact_mean_and_variance():
     p, hot = torch.softmax(CHOICES, -1), torch.eye(3, dtype=torch.float64)
     (c0, u0, w0), (c1, u1, w1) = (replacements(row) for row in p)
     a, b = (torch.tensor(i) for i in zip(*itertools.product(range(6), range(6)), strict=True))
     x = torch.cat((hot[torch.tensor(c0)[a]], hot[torch.tensor(c1)[b]]), -1)
     u = torch.stack((torch.tensor(u0, dtype=torch.float64)[a], torch.tensor(u1, dtype=torch.float64)[b]), -1)
-    monkeypatch.setattr(Categorical, "draw", lambda *_: (x[None], None))
-    at, drawn = Categorical(CHOICES), {f"{WEAK}.uniform": u[:, None, :, None]}
-    mean, covariance = moments(monkeypatch, drawn, w0[a] * w1[b], MeasureValued(), crossed, at, 12)["logits"]
+    at, chosen = Categorical(CHOICES), choices_as_uniforms(x.view(-1, 1, 2, 3).argmax(-1), p)
+    drawn = {"sample.uniform": chosen, "other.uniform": u[:, None, :, None]}
+    mean, covariance = moments(drawn, w0[a] * w1[b], MeasureValued(), crossed, at, 12)["logits"]
 
     def f(j: int, k: int) -> float:
         return float(crossed(torch.cat((hot[j], hot[k]))[None]))
@@ -79,19 +80,22 @@ def test_two_choices_have_the_exact_mean_and_variance(monkeypatch):
     assert_close(covariance.diagonal(), torch.tensor([*first, *second], dtype=torch.float64))
 
 
-def prove_lamps_and_gear(monkeypatch) -> None:
+def prove_lamps_and_gear() -> None:
     """Bits and a choice: over the sample of all, the bits' own, and the choice's own with what replaces it."""
     at = Product(lamps=Bernoulli(LAMPS), gear=Categorical(CHOICES[:1]))
     bits, log_q = Bernoulli(LAMPS).support()
     q, p, hot = log_q.exp(), torch.softmax(CHOICES[0], -1), torch.eye(3, dtype=torch.float64)
     own, u, w = replacements(p)
     i, j, k, m = (torch.tensor(t) for t in zip(*itertools.product(range(4), range(3), range(4), range(6)), strict=True))
-    whole, weights = torch.cat((bits[i], hot[j]), -1), q[i] * p[j] * q[k] * w[m]
-    monkeypatch.setattr(Product, "draw", lambda *_: (whole[None], None))
-    monkeypatch.setattr(Bernoulli, "draw", lambda *_: (bits[k][None], None))
-    monkeypatch.setattr(Categorical, "draw", lambda *_: (hot[torch.tensor(own)[m]][None], None))
-    drawn = {f"{WEAK}.uniform": torch.tensor(u, dtype=torch.float64)[m].view(-1, 1, 1, 1)}
-    found = moments(monkeypatch, drawn, weights, MeasureValued(), lit, at, 10)
+    weights = q[i] * p[j] * q[k] * w[m]
+    own_bits, own_gear = bits_as_uniforms(bits[k]), choices_as_uniforms(torch.tensor(own)[m, None], p)
+    drawn = {
+        "lamps.uniform": bits_as_uniforms(bits[i])[:, None],
+        "gear.uniform": choices_as_uniforms(j[:, None, None], p),
+        "sample.uniform": lambda shape: (own_bits if shape[-1] == 2 else own_gear)[None],  # a block's own
+        "other.uniform": torch.tensor(u, dtype=torch.float64)[m].view(-1, 1, 1, 1),
+    }
+    found = moments(drawn, weights, MeasureValued(), lit, at, 10)
     truth = enumerated(at, lit)
 
     def f(bit: Tensor, gear: int) -> float:
@@ -112,11 +116,11 @@ def prove_lamps_and_gear(monkeypatch) -> None:
         assert_close(found[name][1].diagonal(), torch.tensor(variances, dtype=torch.float64))
 
 
-def test_a_product_of_bits_and_a_choice_has_the_exact_mean_and_variance(monkeypatch):
-    prove_lamps_and_gear(monkeypatch)
+def test_a_product_of_bits_and_a_choice_has_the_exact_mean_and_variance():
+    prove_lamps_and_gear()
 
 
-def test_a_product_of_a_number_and_a_bit_has_its_closed_form_moments(monkeypatch):
+def test_a_product_of_a_number_and_a_bit_has_its_closed_form_moments():
     # f = x² (½ + b), so that the factor of the other block has the moments h₁ and h₂ of ½ + b
     mu, s, chance = 0.9, 0.7, 0.3
     h1, h2 = 0.5 + chance, 0.25 * (1 - chance) + 2.25 * chance
@@ -134,16 +138,11 @@ def test_a_product_of_a_number_and_a_bit_has_its_closed_form_moments(monkeypatch
     }
     at, found = Product(speed=Gaussian(torch.tensor([mu], dtype=torch.float64), s), lamp=bit(chance)), {}
     for name, (nodes, weights) in rules.items():
-        x, b = nodes[None, :, :1], nodes[None, :, 4:]
-        monkeypatch.setattr(Product, "draw", lambda *_, x=x, b=b: (torch.cat((x, b), -1), None))
-        monkeypatch.setattr(Gaussian, "draw", lambda *_, x=x: (x, None))
-        monkeypatch.setattr(Bernoulli, "draw", lambda *_, b=b: (b, None))
-        drawn = {
-            f"{WEAK}.{law}": nodes[:, None, i : i + 1] for i, law in ((1, "rayleigh"), (2, "maxwell"), (3, "uniform"))
-        }
-        found[name] = moments(
-            monkeypatch, drawn, weights, MeasureValued(), lambda t: t[:, 0] ** 2 * (0.5 + t[:, 1]), at, 6
-        )[name]
+        laws = ((1, "rayleigh"), (2, "maxwell"), (3, "uniform.uniform"))
+        drawn = {law: nodes[:, None, i : i + 1] for i, law in laws}
+        drawn["normal"] = (nodes[:, None, :1] - mu) / s
+        drawn["lamp.uniform"] = drawn["sample.uniform"] = bits_as_uniforms(nodes[:, None, 4:])
+        found[name] = moments(drawn, weights, MeasureValued(), lambda t: t[:, 0] ** 2 * (0.5 + t[:, 1]), at, 6)[name]
     q = chance * (1 - chance)
     second, fourth = mu**2 + s**2, mu**4 + 6 * mu**2 * s**2 + 3 * s**4  # E x², E x⁴
     expected = {
@@ -181,4 +180,4 @@ def test_a_wrong_product_is_caught(monkeypatch, name, mistake):
     else:
         monkeypatch.setattr(weak_derivatives, name, wrong)
     with pytest.raises(AssertionError, match="not close"):
-        prove_lamps_and_gear(monkeypatch)
+        prove_lamps_and_gear()

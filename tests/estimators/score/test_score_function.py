@@ -8,34 +8,35 @@ import torch
 from rllab import Cost, Gaussian
 from rllab.estimators import GaussianSmoothing, ScoreFunction
 from rllab.estimators.score.baselines import MovingMean, advantages
-from tests.proofs.checks import HESSIAN, LINEAR, NOISE_SOURCES, OFFSET, THETA, exact_moments, linear, quadratic
+from tests.proofs.checks import HESSIAN, LINEAR, OFFSET, THETA, exact_moments, linear, quadratic
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.sampling import REACH, panels, path_moments
 
 D, SCALE = 2, 0.3
 G = float(LINEAR @ LINEAR)
 
 
-def test_without_baseline_the_mean_gradient_has_the_closed_form_moments(monkeypatch):
-    moments = exact_moments(monkeypatch, ScoreFunction(None), linear, THETA, 1, units=1, scale=SCALE)
+def test_without_baseline_the_mean_gradient_has_the_closed_form_moments():
+    moments = exact_moments(ScoreFunction(None), linear, THETA, 1, units=1, scale=SCALE)
     mean, variance = moments["mean"]
     torch.testing.assert_close(mean, LINEAR, rtol=1e-10, atol=1e-10)
     # Var = d f(μ)²/s² + (d+1) G, Mohamed et al. (2020), section 4.3.1
     assert float(variance) == pytest.approx(D * OFFSET**2 / SCALE**2 + (D + 1) * G, rel=1e-10)
 
 
-def test_the_scale_gradient_is_that_of_the_expected_quadratic(monkeypatch):
+def test_the_scale_gradient_is_that_of_the_expected_quadratic():
     # E f = f(μ) + Σ A_ii s_i²/2, so ∂/∂s_i = A_ii s_i
     scale = torch.tensor([0.3, 0.8], dtype=torch.float64)
-    mean, _ = exact_moments(monkeypatch, ScoreFunction(None), quadratic, THETA, 1, units=1, scale=scale)["scale"]
+    mean, _ = exact_moments(ScoreFunction(None), quadratic, THETA, 1, units=1, scale=scale)["scale"]
     torch.testing.assert_close(mean, HESSIAN.diagonal() * scale, rtol=1e-10, atol=1e-10)
 
 
 @pytest.mark.parametrize(("a", "s"), [(4.0, 1.0), (-0.7, 0.3), (1.2, 2.5)])
-def test_the_square_cost_has_the_variance_known_in_one_dimension(monkeypatch, a, s):
+def test_the_square_cost_has_the_variance_known_in_one_dimension(a, s):
     # f = (x − k)², a = μ − k: Var_μ = (a⁴ + 18a²s² + 15s⁴)/s² − 4a², which is 495 at a = 4, s = 1; and by the scale
     # E (a + su)⁴ (u² − 1)²/s² − 4s², where E (u² − 1)² = 2, E u² (u² − 1)² = 10, E u⁴ (u² − 1)² = 78
     at = torch.tensor([1.0], dtype=torch.float64)
-    m = exact_moments(monkeypatch, ScoreFunction(None), lambda x: (x[:, 0] - 1 + a) ** 2, at, 1, units=1, scale=s)
+    m = exact_moments(ScoreFunction(None), lambda x: (x[:, 0] - 1 + a) ** 2, at, 1, units=1, scale=s)
     by_mean = (a**4 + 18 * a**2 * s**2 + 15 * s**4) / s**2 - 4 * a**2
     by_scale = (2 * a**4 + 60 * a**2 * s**2 + 78 * s**4) / s**2 - 4 * s**2
     if (a, s) == (4.0, 1.0):
@@ -45,22 +46,22 @@ def test_the_square_cost_has_the_variance_known_in_one_dimension(monkeypatch, a,
         assert float(m[name][1]) == pytest.approx(variance, rel=1e-10)
 
 
-def test_a_constant_baseline_shifts_the_cost_it_multiplies(monkeypatch):
+def test_a_constant_baseline_shifts_the_cost_it_multiplies():
     b = 2.4
-    mean, variance = exact_moments(monkeypatch, ScoreFunction(b), linear, THETA, 1, units=1, scale=SCALE)["mean"]
+    mean, variance = exact_moments(ScoreFunction(b), linear, THETA, 1, units=1, scale=SCALE)["mean"]
     torch.testing.assert_close(mean, LINEAR, rtol=1e-10, atol=1e-10)
     assert float(variance) == pytest.approx(D * (OFFSET - b) ** 2 / SCALE**2 + (D + 1) * G, rel=1e-10)
 
 
 @pytest.mark.parametrize(("k", "d"), [(2, 1), (3, 1), (2, 2), (3, 2), (4, 2), (2, 3), (3, 3)])
-def test_leave_one_out_is_unbiased_with_the_closed_form_variance(monkeypatch, k, d):
+def test_leave_one_out_is_unbiased_with_the_closed_form_variance(k, d):
     at, slope = (torch.tensor(v[:d], dtype=torch.float64) for v in ([0.7, -1.3, 0.4], [1.9, -0.4, 1.1]))
 
     def line(x):
         return OFFSET + x @ slope
 
     # squared estimates by the mean are of degree 4 in each number, so three nodes an axis are exact
-    m = exact_moments(monkeypatch, ScoreFunction("leave-one-out"), line, at, k, units=k, order=3, scale=SCALE)
+    m = exact_moments(ScoreFunction("leave-one-out"), line, at, k, units=k, order=3, scale=SCALE)
     mean, variance = m["mean"]
     torch.testing.assert_close(mean, slope, rtol=1e-10, atol=1e-10)
     assert float(variance) == pytest.approx((d + 1) * float(slope @ slope) / (k - 1), rel=1e-10)  # (d+1)G/(K−1)
@@ -68,11 +69,9 @@ def test_leave_one_out_is_unbiased_with_the_closed_form_variance(monkeypatch, k,
 
 
 @pytest.mark.parametrize("k", (2, 3))
-def test_the_mean_of_the_batch_as_baseline_is_biased_by_exactly_one_over_k(monkeypatch, k):
+def test_the_mean_of_the_batch_as_baseline_is_biased_by_exactly_one_over_k(k):
     at = torch.tensor([0.7], dtype=torch.float64)
-    mean, _ = exact_moments(monkeypatch, ScoreFunction("mean"), lambda x: x[:, 0] ** 2, at, k, units=k, scale=SCALE)[
-        "mean"
-    ]
+    mean, _ = exact_moments(ScoreFunction("mean"), lambda x: x[:, 0] ** 2, at, k, units=k, scale=SCALE)["mean"]
     assert float(mean) == pytest.approx((1 - 1 / k) * 2 * 0.7, rel=1e-10)
     assert not ScoreFunction("mean").unbiased
 
@@ -86,22 +85,21 @@ def test_gradient_is_the_mean_of_its_rows_and_rows_use_the_shared_advantages(bas
         return costs[-1]
 
     at = Gaussian(THETA, SCALE)
-    e = ScoreFunction(baseline)(Cost(recording), at, evaluations=7, key=3, rows=True)
+    e = ScoreFunction(baseline)(Cost(recording), at, evaluations=7, key=3, per_unit=True)
     query = ScoreFunction(baseline).ask(at, 7, 3)
     score = (query[0].points - THETA) / SCALE**2
     expected = advantages(torch.cat(costs), baseline)[:, None] * score
-    torch.testing.assert_close(e.rows["mean"], expected, rtol=1e-6, atol=1e-6)  # u is recovered from x in float64
+    torch.testing.assert_close(e.per_unit["mean"], expected, rtol=1e-6, atol=1e-6)  # u is recovered from x in float64
     for name in ("mean", "scale"):
-        torch.testing.assert_close(e.rows[name].mean(0), e.gradient[name])
-        torch.testing.assert_close(e.rows[name].std(0) / math.sqrt(7), e.standard_error[name])
+        torch.testing.assert_close(e.per_unit[name].mean(0), e.gradient[name])
+        torch.testing.assert_close(e.per_unit[name].std(0) / math.sqrt(7), e.standard_error[name])
 
 
-def test_one_point_smoothing_is_the_score_function_of_a_gaussian_mean_sample_by_sample(monkeypatch):
+def test_one_point_smoothing_is_the_score_function_of_a_gaussian_mean_sample_by_sample():
     u = torch.tensor([[0.3, -1.1], [2.0, 0.4], [-0.7, 0.9]], dtype=torch.float64)
-    for source in NOISE_SOURCES:
-        monkeypatch.setattr(source, lambda shape, key, like: u.clone())
-    smoothing = GaussianSmoothing(SCALE, "one-point")(Cost(quadratic), THETA, evaluations=3, key=9)
-    score = ScoreFunction(None)(Cost(quadratic), Gaussian(THETA, SCALE), evaluations=3, key=9)
+    key = Prescribed({"normal": u})
+    smoothing = GaussianSmoothing(SCALE, "one-point")(Cost(quadratic), THETA, evaluations=3, key=key)
+    score = ScoreFunction(None)(Cost(quadratic), Gaussian(THETA, SCALE), evaluations=3, key=key)
     torch.testing.assert_close(smoothing.gradient, score.gradient["mean"], rtol=1e-12, atol=1e-12)
 
 
@@ -142,7 +140,7 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("cost", "k", "name", "gradient", "plain", "with_mean", "with_best"), TABLE)
-def test_variances_of_the_published_figures(monkeypatch, cost, k, name, gradient, plain, with_mean, with_best):
+def test_variances_of_the_published_figures(cost, k, name, gradient, plain, with_mean, with_best):
     f = FIGURES[cost](k)
     u, weights = panels(torch.arange(-REACH, REACH + 1), 16)
     weights = weights * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
@@ -150,17 +148,16 @@ def test_variances_of_the_published_figures(monkeypatch, cost, k, name, gradient
     best = float((weights * values) @ square / (weights @ square))  # b* = E f s²/E s²
     baselines = {None: plain, float(weights @ values): with_mean, best: with_best}
     for baseline, variance in baselines.items():
-        mean, covariance = path_moments(monkeypatch, ScoreFunction(baseline), f)[name]
+        mean, covariance = path_moments(ScoreFunction(baseline), f)[name]
         assert float(mean) == pytest.approx(gradient, rel=6e-4, abs=6e-5)  # four digits are known
         assert float(covariance) == pytest.approx(variance, rel=6e-4, abs=1e-6)
 
 
-def test_the_best_baseline_of_a_quadratic_has_its_closed_form(monkeypatch):
+def test_the_best_baseline_of_a_quadratic_has_its_closed_form():
     # Var is a parabola in b; its lowest point is f(μ) + (s²/2) tr A (d+2)/d
     b = (-1.0, 0.0, 1.0)
     low, middle, high = (
-        float(exact_moments(monkeypatch, ScoreFunction(x), quadratic, THETA, 1, units=1, scale=SCALE)["mean"][1])
-        for x in b
+        float(exact_moments(ScoreFunction(x), quadratic, THETA, 1, units=1, scale=SCALE)["mean"][1]) for x in b
     )
     lowest = (low - high) / 2 / (low - 2 * middle + high)
     expected = OFFSET + SCALE**2 / 2 * float(HESSIAN.trace()) * (D + 2) / D
@@ -191,9 +188,7 @@ def test_the_standard_error_with_the_others_mean_is_low_by_the_documented_share(
     # se² and the square of the estimate are of degree 4 in the K normal numbers
     nodes, weights = fifth_degree(k)
     at = Gaussian(THETA[:1].expand(len(nodes), 1), SCALE)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(NOISE_SOURCES[1], lambda *_: nodes.T[..., None].clone())
-        e = on_a_line(baseline, at, k)
+    e = on_a_line(baseline, at, k, Prescribed({"normal": nodes.T[..., None]}))
     g = e.gradient["mean"][:, 0]
     variance = float(weights @ g.square() - (weights @ g) ** 2)
     scaled = (1 - 1 / k) ** 2 if baseline == "mean" else 1
@@ -219,7 +214,7 @@ def test_the_standard_error_with_the_optimal_baseline_is_low_by_the_documented_s
 @pytest.mark.parametrize("k", (2, 3, 4, 7, 1001))
 def test_the_optimal_baseline_gives_each_half_what_the_other_found(k):
     at = Gaussian(THETA, SCALE)
-    e = ScoreFunction("optimal")(Cost(quadratic), at, evaluations=k, key=3, rows=True)
+    e = ScoreFunction("optimal")(Cost(quadratic), at, evaluations=k, key=3, per_unit=True)
     x = ScoreFunction("optimal").ask(at, k, 3)[0].points
     f, u = quadratic(x)[:, None], (x - THETA) / SCALE
     for name, score in {"mean": u / SCALE, "scale": (u * u - 1) / SCALE}.items():
@@ -228,9 +223,9 @@ def test_the_optimal_baseline_gives_each_half_what_the_other_found(k):
         for mine, other in ((even, odd), (odd, even)):
             b[mine] = (f * score**2)[other].sum(0) / (score**2)[other].sum(0)
         expected = (f - b) * score
-        torch.testing.assert_close(e.rows[name], expected, rtol=1e-5, atol=1e-5)  # u is recovered from x
+        torch.testing.assert_close(e.per_unit[name], expected, rtol=1e-5, atol=1e-5)  # u is recovered from x
         torch.testing.assert_close(e.gradient[name], expected.mean(0), rtol=1e-5, atol=1e-5)
-        torch.testing.assert_close(e.standard_error[name], e.rows[name].std(0) / math.sqrt(k), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(e.standard_error[name], e.per_unit[name].std(0) / math.sqrt(k), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ("mean", "scale"))
@@ -243,7 +238,7 @@ def test_the_optimal_baseline_nears_the_least_variance(name):
     assert 0.9 * least < k * float(g.var()) < 1.2 * least
 
 
-def test_the_moving_baseline_is_the_mean_of_earlier_costs_and_leaves_the_mean_alone(monkeypatch):
+def test_the_moving_baseline_is_the_mean_of_earlier_costs_and_leaves_the_mean_alone():
     estimator, at = ScoreFunction("moving", decay=0.5), Gaussian(THETA, SCALE)
     first = estimator(Cost(linear), at, evaluations=5, key=1)
     assert torch.equal(
@@ -264,7 +259,7 @@ def test_the_moving_baseline_is_the_mean_of_earlier_costs_and_leaves_the_mean_al
     ("state", "message"),
     [
         (0.3, "ScoreFunction: state must be that of an earlier estimate, or None, got float"),
-        (MovingMean(torch.zeros(2), 1.0), r"state must be that of an estimate of problems \(\), got one of \(2,\)"),
+        (MovingMean(torch.zeros(2), 1.0), r"state must be that of an estimate of batch shape \(\), got one of \(2,\)"),
     ],
 )
 def test_a_state_of_something_else_is_refused_before_anything_is_spent(state, message):

@@ -11,16 +11,17 @@ from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Product
 from rllab.estimators import Enumeration, ScoreFunction
 from rllab.estimators.score.counts import draw_counts
 from rllab.estimators.score.score_function import MovingMean
+from tests.proofs.prescribed import Prescribed, choices_as_uniforms
 from tests.proofs.sampling import LOGITS, all_outcomes, assert_close, bit, enumerated, knotty, kool, toy, weighted
 
 TABLE = torch.tensor([0.3, -1.2, 0.9, 2.0], dtype=torch.float64)
 CHOICE = Categorical(torch.tensor([0.4, -1.1, 0.9, 0.0], dtype=torch.float64))
 
 
-def batch_moments(monkeypatch, baseline, f, at, k, state=None):
+def batch_moments(baseline, f, at, k, state=None):
     """Exact mean and covariance of a batch of k samples: over 2^(nk) outcomes."""
-    many, weights = all_outcomes(monkeypatch, at, k)
-    g = ScoreFunction(baseline)(Cost(f), many, evaluations=k, key=0, state=state and state(len(weights))).gradient
+    many, weights, key = all_outcomes(at, k)
+    g = ScoreFunction(baseline)(Cost(f), many, evaluations=k, key=key, state=state and state(len(weights))).gradient
     return weighted(g["logits"], weights)
 
 
@@ -31,22 +32,20 @@ def known(problems):
 
 @pytest.mark.parametrize("k", (1, 2, 3))
 @pytest.mark.parametrize("baseline", (None, 1.7, "moving", "leave-one-out", "optimal"))
-def test_every_other_baseline_leaves_the_mean_alone(monkeypatch, baseline, k):
+def test_every_other_baseline_leaves_the_mean_alone(baseline, k):
     if baseline in ("leave-one-out", "optimal") and k == 1:
         with pytest.raises(ValueError, match="evaluations must be >= 2, got 1"):
             ScoreFunction(baseline).ask(Bernoulli(LOGITS), 1, 0)
         return
-    mean, _ = batch_moments(
-        monkeypatch, baseline, knotty, Bernoulli(LOGITS), k, known if baseline == "moving" else None
-    )
+    mean, _ = batch_moments(baseline, knotty, Bernoulli(LOGITS), k, known if baseline == "moving" else None)
     assert ScoreFunction(baseline).unbiased
     assert_close(mean, enumerated(Bernoulli(LOGITS), knotty)["logits"])
 
 
 @pytest.mark.parametrize("k", (2, 3, 4))
-def test_the_mean_of_the_batch_shortens_the_mean(monkeypatch, k):
+def test_the_mean_of_the_batch_shortens_the_mean(k):
     # Kool et al. (2019): by 1 − 1/K, three quarters at K = 4
-    mean, _ = batch_moments(monkeypatch, "mean", knotty, Bernoulli(LOGITS[:2]), k)
+    mean, _ = batch_moments("mean", knotty, Bernoulli(LOGITS[:2]), k)
     assert_close(mean, (1 - 1 / k) * enumerated(Bernoulli(LOGITS[:2]), knotty)["logits"])
 
 
@@ -55,29 +54,29 @@ TOY = {0.5: (0.015625, 2.5e-7), 0.3: (0.01317, 2.436e-7), 0.1: (0.00566, 1.476e-
 
 
 @pytest.mark.parametrize("p", TOY)
-def test_variances_on_the_toy_bit_are_the_known_ones(monkeypatch, p):
+def test_variances_on_the_toy_bit_are_the_known_ones(p):
     t, plain, pair = 0.499, *TOY[p]
-    mean, variance = batch_moments(monkeypatch, None, toy(t), bit(p), 1)
+    mean, variance = batch_moments(None, toy(t), bit(p), 1)
     assert_close(mean, 0.002 * p * (1 - p))
     # (1 − p)p [(1 − p)(1 − t)⁴ + p t⁴] − (∂E f)²
     assert_close(variance, p * (1 - p) * ((1 - p) * (1 - t) ** 4 + p * t**4) - (0.002 * p * (1 - p)) ** 2)
     assert float(variance) == pytest.approx(plain, rel=1e-3)
-    mean, variance = batch_moments(monkeypatch, "leave-one-out", toy(t), bit(p), 2)
+    mean, variance = batch_moments("leave-one-out", toy(t), bit(p), 2)
     assert_close(mean, 0.002 * p * (1 - p))
     assert_close(variance, 0.002**2 * p * (1 - p) * (0.5 - p * (1 - p)))  # Δ²p(1 − p)(½ − p(1 − p))
     assert float(variance) == pytest.approx(pair, rel=1e-3)
 
 
-def test_the_toy_of_tucker_et_al_has_its_variance(monkeypatch):
-    mean, variance = batch_moments(monkeypatch, None, toy(0.45), bit(0.5), 1)
+def test_the_toy_of_tucker_et_al_has_its_variance():
+    mean, variance = batch_moments(None, toy(0.45), bit(0.5), 1)
     assert float(mean) == pytest.approx(2.5e-2, rel=1e-10) and float(variance) == pytest.approx(0.01594, rel=1e-3)
 
 
 @pytest.mark.parametrize("p", (0.5, 0.3, 0.97))
-def test_the_best_baseline_of_a_single_bit_leaves_no_variance(monkeypatch, p):
+def test_the_best_baseline_of_a_single_bit_leaves_no_variance(p):
     f = toy(0.45)
     off, on = f(torch.tensor([[0.0], [1.0]], dtype=torch.float64)).tolist()
-    mean, variance = batch_moments(monkeypatch, p * off + (1 - p) * on, f, bit(p), 1)
+    mean, variance = batch_moments(p * off + (1 - p) * on, f, bit(p), 1)
     assert_close(mean, 0.1 * p * (1 - p))
     assert float(variance) < 1e-30
 
@@ -96,13 +95,13 @@ def optimal_by_hand(f, s):
 
 
 @pytest.mark.parametrize(("n", "k"), [(1, 2), (1, 5), (2, 2), (2, 3), (2, 4)])
-def test_the_optimal_baseline_has_the_variance_of_all_its_batches(monkeypatch, n, k):
+def test_the_optimal_baseline_has_the_variance_of_all_its_batches(n, k):
     at = Bernoulli(LOGITS[:n])
-    many, weights = all_outcomes(monkeypatch, at, k)
-    samples = many.draw(k, Key(0))[0].movedim(1, 0)  # (2^(nk), k, n)
+    many, weights, key = all_outcomes(at, k)
+    samples = many.draw(k, key)[0].movedim(1, 0)  # (2^(nk), k, n)
     p = torch.sigmoid(LOGITS[:n])
     by_hand = torch.tensor([optimal_by_hand(knotty(x), x - p) for x in samples], dtype=torch.float64)
-    mean, covariance = batch_moments(monkeypatch, "optimal", knotty, at, k)
+    mean, covariance = batch_moments("optimal", knotty, at, k)
     expected = weighted(by_hand, weights)
     assert_close(mean, enumerated(at, knotty)["logits"])
     assert_close(mean, expected[0])
@@ -110,12 +109,12 @@ def test_the_optimal_baseline_has_the_variance_of_all_its_batches(monkeypatch, n
 
 
 @pytest.mark.parametrize("p", (0.5, 0.3, 0.97))
-def test_the_optimal_baseline_of_two_samples_is_the_other_cost_and_of_many_nears_no_variance(monkeypatch, p):
+def test_the_optimal_baseline_of_two_samples_is_the_other_cost_and_of_many_nears_no_variance(p):
     f, at = toy(0.45), bit(p)
-    _, two = batch_moments(monkeypatch, "optimal", f, at, 2)
+    _, two = batch_moments("optimal", f, at, 2)
     assert_close(two, 0.1**2 * p * (1 - p) * (0.5 - p * (1 - p)))  # as leave-one-out
     # the best baseline leaves none: both halves find it where either has a 0 and a 1, so that K Var falls
-    spread = [k * float(batch_moments(monkeypatch, "optimal", f, at, k)[1]) for k in (2, 4, 6, 8)]
+    spread = [k * float(batch_moments("optimal", f, at, k)[1]) for k in (2, 4, 6, 8)]
     assert all(later < earlier for earlier, later in itertools.pairwise(spread))
 
 
@@ -124,7 +123,7 @@ SHARED = {0.0: (-0.045, 0.43842, 0.00465, 0.00465), -4.0: (-0.0031793, 0.033557,
 
 
 @pytest.mark.parametrize("logit", SHARED)
-def test_variances_on_three_bits_with_one_logit_are_the_known_ones(monkeypatch, logit):
+def test_variances_on_three_bits_with_one_logit_are_the_known_ones(logit):
     gradient, *variances = SHARED[logit]
     at = Bernoulli(torch.full((3,), logit, dtype=torch.float64))
     x, log_p = at.support()
@@ -133,7 +132,7 @@ def test_variances_on_three_bits_with_one_logit_are_the_known_ones(monkeypatch, 
     if logit == 0.0:
         assert best == pytest.approx(0.7605, abs=5e-5)
     for baseline, variance in zip((None, float(p @ f), best), variances, strict=True):
-        mean, covariance = batch_moments(monkeypatch, baseline, kool, at, 1)
+        mean, covariance = batch_moments(baseline, kool, at, 1)
         assert float(mean.sum()) == pytest.approx(gradient, rel=2e-4)
         assert float(covariance.sum()) == pytest.approx(variance, rel=2e-3)
 
@@ -167,21 +166,21 @@ def lookup(x):
 
 
 @pytest.mark.parametrize("baseline", (None, 0.7, "mean", "leave-one-out"))
-def test_counted_samples_give_the_estimate_of_the_same_samples_one_by_one(monkeypatch, baseline):
+def test_counted_samples_give_the_estimate_of_the_same_samples_one_by_one(baseline):
     at = Categorical(CHOICE.logits, "index")
     x, _ = at.draw(37, Key(3))
-    monkeypatch.setattr(Categorical, "draw", lambda *_: (x.clone(), None))
-    one_by_one = ScoreFunction(baseline)(Cost(lookup), at, evaluations=37, key=0, rows=True)
+    as_drawn = Prescribed({"uniform": choices_as_uniforms(x[:, 0].long(), torch.softmax(at.logits, -1))})
+    one_by_one = ScoreFunction(baseline)(Cost(lookup), at, evaluations=37, key=as_drawn, per_unit=True)
     outcomes, n = x.unique(dim=0, return_counts=True)
-    monkeypatch.setattr("rllab.estimators.score.score_function.draw_counts", lambda *_: (outcomes, n.double()))
+    counts = Prescribed({"counts": (outcomes, n.double())})
     cost = Cost(lookup)
-    counted = ScoreFunction(baseline, counts=True)(cost, at, evaluations=37, key=0, rows=True)
+    counted = ScoreFunction(baseline, counts=True)(cost, at, evaluations=37, key=counts, per_unit=True)
     assert counted.evaluations == cost.evaluations == len(outcomes) < 37
     for a, b in ((one_by_one.gradient, counted.gradient), (one_by_one.standard_error, counted.standard_error)):
         torch.testing.assert_close(a["logits"], b["logits"], rtol=1e-12, atol=1e-13)
     torch.testing.assert_close(one_by_one.value, counted.value, rtol=1e-12, atol=0)
     order = x[:, 0].sort().indices
-    torch.testing.assert_close(one_by_one.rows["logits"][order], counted.rows["logits"], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(one_by_one.per_unit["logits"][order], counted.per_unit["logits"], rtol=1e-12, atol=1e-12)
 
 
 def test_counts_have_the_binomial_law_and_miss_no_sample():

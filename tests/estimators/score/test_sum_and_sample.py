@@ -11,21 +11,19 @@ from tests.proofs.batches import CHOICES, TABLE, payoff, prove_sum_and_sample, r
 from tests.proofs.sampling import LOGITS, assert_close, enumerated, knotty
 
 
-def test_it_is_unbiased_with_the_variance_of_what_it_samples(monkeypatch):
-    prove_sum_and_sample(monkeypatch, SumAndSample)
+def test_it_is_unbiased_with_the_variance_of_what_it_samples():
+    prove_sum_and_sample(SumAndSample)
 
 
 @pytest.mark.parametrize("at", (Bernoulli(LOGITS), Product(a=Bernoulli(LOGITS[:1]), b=Bernoulli(LOGITS[1:]))))
-def test_bits_and_products_have_the_exact_mean(monkeypatch, at):
-    moments = rest_moments(monkeypatch, SumAndSample(3), knotty, at, 1)
+def test_bits_and_products_have_the_exact_mean(at):
+    moments = rest_moments(SumAndSample(3), knotty, at, 1)
     for name, gradient in enumerated(at, knotty).items():
         assert_close(moments[name][0], gradient.flatten())
 
 
-def test_more_enumerated_outcomes_leave_less_variance(monkeypatch):
-    spread = [
-        float(rest_moments(monkeypatch, SumAndSample(c), payoff, CHOICES, 1)["logits"][1].trace()) for c in (1, 2, 3, 4)
-    ]
+def test_more_enumerated_outcomes_leave_less_variance():
+    spread = [float(rest_moments(SumAndSample(c), payoff, CHOICES, 1)["logits"][1].trace()) for c in (1, 2, 3, 4)]
     assert all(a > b for a, b in itertools.pairwise(spread))
     assert spread[-1] < 1e-25  # only one outcome is left to be sampled
 
@@ -48,10 +46,10 @@ def test_a_saturated_choice_keeps_its_digits(samples):
 
 
 def test_gradient_is_the_mean_of_its_rows_and_value_that_of_the_costs():
-    e = SumAndSample(2)(Cost(payoff), CHOICES, evaluations=9, key=3, rows=True)
-    assert e.evaluations == 9 and e.rows["logits"].shape == (7, 5)
-    torch.testing.assert_close(e.rows["logits"].mean(0), e.gradient["logits"], rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(e.rows["logits"].std(0) / 7**0.5, e.standard_error["logits"], rtol=1e-10, atol=1e-13)
+    e = SumAndSample(2)(Cost(payoff), CHOICES, evaluations=9, key=3, per_unit=True)
+    assert e.evaluations == 9 and e.per_unit["logits"].shape == (7, 5)
+    torch.testing.assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"], rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(e.per_unit["logits"].std(0) / 7**0.5, e.standard_error["logits"], rtol=1e-10, atol=1e-13)
     many = SumAndSample(4)(Cost(payoff), CHOICES, evaluations=9, key=3)  # one outcome is left: nothing is random
     torch.testing.assert_close(many.value, torch.softmax(CHOICES.logits, -1) @ TABLE, rtol=1e-12, atol=0)
 

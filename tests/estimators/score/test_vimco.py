@@ -24,16 +24,16 @@ MEANS = pytest.mark.parametrize("mean", ("geometric", "arithmetic"))
 
 @MEANS
 @pytest.mark.parametrize("samples", (2, 3, 4))
-def test_it_is_unbiased_for_the_multi_sample_objective(monkeypatch, samples, mean):
-    prove_vimco(monkeypatch, VIMCO(samples, mean))
+def test_it_is_unbiased_for_the_multi_sample_objective(samples, mean):
+    prove_vimco(VIMCO(samples, mean))
 
 
 @MEANS
-def test_its_baselines_take_variance_out(monkeypatch, mean):
+def test_its_baselines_take_variance_out(mean):
     at, k = Bernoulli(LOGITS[:2]), 3
-    many, weights = all_outcomes(monkeypatch, at, k)
-    rows = VIMCO(k, mean)(Cost(knotty), many, evaluations=k, key=0).gradient["logits"]
-    x, _ = many.draw(k, None)
+    many, weights, key = all_outcomes(at, k)
+    rows = VIMCO(k, mean)(Cost(knotty), many, evaluations=k, key=key).gradient["logits"]
+    x, _ = many.draw(k, key)
     plain = soft_minimum(knotty(x.reshape(-1, 2)).view(k, -1).T)[:, None] * (x - torch.sigmoid(at.logits)).sum(0)
     assert_close(weights @ plain, weights @ rows)
     assert weighted(rows, weights)[1].trace() < 0.3 * weighted(plain, weights)[1].trace()
@@ -50,7 +50,7 @@ def test_its_target_says_that_it_is_not_the_expected_cost():
 @MEANS
 def test_at_other_distributions_rows_are_weighted_scores(mean):
     for at in (Gaussian(LOGITS, 0.4), Categorical(LOGITS.view(1, 3))):
-        e = VIMCO(4, mean)(Cost(knotty), at, evaluations=9, key=2, rows=True)
+        e = VIMCO(4, mean)(Cost(knotty), at, evaluations=9, key=2, per_unit=True)
         assert e.evaluations == 8
         query = VIMCO(4, mean).ask(at, 9, 2)
         x, noise = query[0].points, query[0].noise
@@ -64,13 +64,15 @@ def test_at_other_distributions_rows_are_weighted_scores(mean):
         weights = soft_minimum(f)[:, None] - torch.stack(without, -1)
         for name, scores in at.scores(x, noise).items():
             expected = torch.einsum("mk,mk...->m...", weights, scores.unflatten(0, (2, 4)))
-            assert_close(e.rows[name], expected, atol=1e-12)
+            assert_close(e.per_unit[name], expected, atol=1e-12)
 
 
 @MEANS
 def test_a_constant_changes_no_row(mean):
     plain, shifted = (
-        VIMCO(3, mean)(Cost(lambda x, c=c: knotty(x) + c), Bernoulli(LOGITS), evaluations=12, key=1, rows=True).rows
+        VIMCO(3, mean)(
+            Cost(lambda x, c=c: knotty(x) + c), Bernoulli(LOGITS), evaluations=12, key=1, per_unit=True
+        ).per_unit
         for c in (0.0, 64.0)
     )
     assert_close(shifted["logits"], plain["logits"], atol=1e-12)
@@ -106,7 +108,7 @@ def test_a_tensor_is_no_distribution():
         VIMCO().ask(LOGITS, 10, 0)
 
 
-def test_the_objective_of_many_samples_goes_to_minus_log_of_the_mean(monkeypatch):
+def test_the_objective_of_many_samples_goes_to_minus_log_of_the_mean():
     # of one bit: F → −log E e^(−f); a check of the objective the proofs use
     at = Bernoulli(LOGITS[:1])
     leaf = at.logits.clone().requires_grad_()

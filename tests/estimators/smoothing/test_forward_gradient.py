@@ -49,10 +49,10 @@ def test_a_rotation_of_the_parameters_is_followed_in_distribution_by_gaussian_di
 
 @pytest.mark.parametrize("directions", VARIANCE)
 def test_gradient_is_the_mean_of_its_rows_and_the_error_their_standard_error(directions):
-    e = ForwardGradient(directions)(Cost(cubic), THETA, evaluations=33, key=5, rows=True)
-    assert e.rows.shape == (33, 2)
-    assert_close(e.rows.mean(0), e.gradient, rtol=1e-12)
-    assert_close(e.rows.std(0) / math.sqrt(33), e.standard_error, rtol=1e-9)
+    e = ForwardGradient(directions)(Cost(cubic), THETA, evaluations=33, key=5, per_unit=True)
+    assert e.per_unit.shape == (33, 2)
+    assert_close(e.per_unit.mean(0), e.gradient, rtol=1e-12)
+    assert_close(e.per_unit.std(0) / math.sqrt(33), e.standard_error, rtol=1e-9)
     assert_close(e.value, cubic(THETA[None])[0], rtol=1e-13)
 
 

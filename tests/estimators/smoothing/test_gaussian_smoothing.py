@@ -38,29 +38,26 @@ VARIANCES = {
 
 
 @pytest.mark.parametrize(("form", "cost"), VARIANCES, ids=lambda v: getattr(v, "__name__", v))
-def test_mean_and_variance_of_one_unit_are_the_closed_forms(monkeypatch, form, cost):
-    mean, variance = exact_moments(monkeypatch, GaussianSmoothing(SIGMA, form), cost, THETA, LEAST[form], units=1)
+def test_mean_and_variance_of_one_unit_are_the_closed_forms(form, cost):
+    mean, variance = exact_moments(GaussianSmoothing(SIGMA, form), cost, THETA, LEAST[form], units=1)
     torch.testing.assert_close(mean, LINEAR, rtol=1e-10, atol=1e-10)  # ∇f_σ = ∇f on a quadratic
     assert float(variance) == pytest.approx(VARIANCES[form, cost], rel=1e-10)
 
 
 @pytest.mark.parametrize("form", LEAST)
-def test_two_units_halve_the_variance(monkeypatch, form):
+def test_two_units_halve_the_variance(form):
     evaluations = {"antithetic": 4, "forward": 3, "one-point": 2}[form]
-    mean, variance = exact_moments(
-        monkeypatch, GaussianSmoothing(SIGMA, form), quadratic, THETA, evaluations, units=2, order=6
-    )
+    mean, variance = exact_moments(GaussianSmoothing(SIGMA, form), quadratic, THETA, evaluations, units=2, order=6)
     torch.testing.assert_close(mean, LINEAR, rtol=1e-10, atol=1e-10)
     assert float(variance) == pytest.approx(VARIANCES[form, quadratic] / 2, rel=1e-10)
 
 
 @pytest.mark.parametrize("form", LEAST)
-def test_mean_is_the_gradient_of_the_smoothed_cosine(monkeypatch, form):
+def test_mean_is_the_gradient_of_the_smoothed_cosine(form):
     # E cos(kx), x ~ N(θ, σ²), is e^(−k²σ²/2) cos(kθ)
     k, theta = 1.7, torch.tensor([0.4], dtype=torch.float64)
     truth = -k * math.exp(-(k**2) * SIGMA**2 / 2) * torch.sin(k * theta)
     mean, _ = exact_moments(
-        monkeypatch,
         GaussianSmoothing(SIGMA, form),
         lambda x: torch.cos(k * x[:, 0]),
         theta,

@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_named():
         ({"sigma": 0}, "sigma must be positive"),
         ({"beta": 0}, "beta must be positive"),
         ({"alpha": 1.1}, r"alpha must be in \[0, 1\], got 1.1"),
-        ({"memory": 0}, "memory must be >= 1, got 0"),
+        ({"memory": 0}, "memory must be an integer >= 1, got 0"),
     ],
 )
 def test_bad_hyperparameters_are_named(arguments, message):

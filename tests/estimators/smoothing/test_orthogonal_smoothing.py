@@ -12,9 +12,9 @@ from rllab import Cost
 from rllab.estimators import GaussianSmoothing, OrthogonalSmoothing
 from rllab.estimators.smoothing.directions import padded
 from tests.proofs.checks import assert_unbiased, detectable_bias, z_scores
+from tests.proofs.prescribed import Prescribed
 from tests.proofs.probing import (
     AT,
-    FRAME_SOURCE,
     OFFSET,
     RADIUS,
     SLOPE,
@@ -40,22 +40,22 @@ every_law = pytest.mark.parametrize("law", LAWS)
 
 
 @pytest.mark.parametrize("form", ("antithetic", "forward"))
-def test_haar_directions_have_the_closed_form_variance_over_all_frames(monkeypatch, form):
-    prove_haar(monkeypatch, OrthogonalSmoothing(RADIUS, "haar", form))
+def test_haar_directions_have_the_closed_form_variance_over_all_frames(form):
+    prove_haar(OrthogonalSmoothing(RADIUS, "haar", form))
 
 
 @pytest.mark.parametrize("form", ("antithetic", "forward"))
-def test_coordinates_have_the_closed_form_variance_over_all_orders(monkeypatch, form):
-    prove_axes(monkeypatch, OrthogonalSmoothing(RADIUS, "coordinate", form))
+def test_coordinates_have_the_closed_form_variance_over_all_orders(form):
+    prove_axes(OrthogonalSmoothing(RADIUS, "coordinate", form))
 
 
 @pytest.mark.parametrize("form", ("antithetic", "forward"))
-def test_hadamard_rows_are_exact_only_for_the_whole_padded_set(monkeypatch, form):
-    prove_hadamard(monkeypatch, OrthogonalSmoothing(RADIUS, "hadamard", form))
+def test_hadamard_rows_are_exact_only_for_the_whole_padded_set(form):
+    prove_hadamard(OrthogonalSmoothing(RADIUS, "hadamard", form))
 
 
 @pytest.mark.parametrize("m", (1, 2, 3))
-def test_lengths_of_normal_vectors_have_the_closed_form_variance(monkeypatch, m):
+def test_lengths_of_normal_vectors_have_the_closed_form_variance(m):
     # ℓ² = 2t with t ~ Gamma(d/2): generalised Gauss–Laguerre nodes for every length, times all frames
     frames, w = frame_rule(4)
     t, v = (torch.tensor(x, dtype=torch.float64) for x in roots_genlaguerre(4, D / 2 - 1))
@@ -63,7 +63,7 @@ def test_lengths_of_normal_vectors_have_the_closed_form_variance(monkeypatch, m)
     grid = torch.cartesian_prod(torch.arange(len(frames)), *[torch.arange(4)] * m)
     nodes = frames[grid[:, 0], :m] * lengths[grid[:, 1:]].unsqueeze(-1)
     rule = nodes, w[grid[:, 0]] * v[grid[:, 1:]].prod(-1)
-    moments = over(monkeypatch, FRAME_SOURCE, rule, OrthogonalSmoothing(RADIUS, "gaussian"), straight, 2 * m)
+    moments = over("orthonormal", rule, OrthogonalSmoothing(RADIUS, "gaussian"), straight, 2 * m)
     assert_moments(moments, SLOPE, ((D + 2) / m - 1) * G)
 
 
@@ -110,11 +110,10 @@ def test_without_padding_hadamard_rows_have_the_variance_of_haar_directions(d):
     # exact: all 2^d signs, one problem each
     slope, m = torch.linspace(2, -1, d, dtype=torch.float64), d // 2
     signs = (torch.arange(2**d)[:, None] >> torch.arange(d) & 1).double() * 2 - 1
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("rllab.estimators.smoothing.directions.rademacher", lambda *_: signs[None].clone())
-        g = OrthogonalSmoothing(RADIUS, "hadamard")(
-            Cost(lambda x: x @ slope), torch.zeros(2**d, d, dtype=torch.float64), evaluations=2 * m, key=0
-        ).gradient
+    key = Prescribed({"sign": signs[None]})
+    g = OrthogonalSmoothing(RADIUS, "hadamard")(
+        Cost(lambda x: x @ slope), torch.zeros(2**d, d, dtype=torch.float64), evaluations=2 * m, key=key
+    ).gradient
     assert_close(g.mean(0), slope)
     assert_close((g - slope).square().sum(-1).mean(), (d / m - 1) * slope.square().sum())
 
@@ -139,9 +138,9 @@ def test_many_groups_average_like_independent_ones():
     # "gaussian" keeps variance at m = d, so groups differ: their standard error is that of equal, independent units
     at, m = torch.linspace(-1, 2, 4, dtype=torch.float64), 4 * 25
     e = OrthogonalSmoothing(RADIUS, "gaussian")(
-        Cost(lambda x: torch.cos(2 * x).sum(-1)), at, evaluations=2 * m, key=2, rows=True
+        Cost(lambda x: torch.cos(2 * x).sum(-1)), at, evaluations=2 * m, key=2, per_unit=True
     )
-    groups = e.rows.view(25, 4, 4).mean(1)
+    groups = e.per_unit.view(25, 4, 4).mean(1)
     assert_close(groups.mean(0), e.gradient, 1e-12)
     assert_close(groups.std(0) / 5, e.standard_error, 1e-10)
 
@@ -173,7 +172,7 @@ def test_there_is_no_error_of_a_single_group(law):
 def test_groups_are_whole_wherever_blocks_end(monkeypatch, law, d, m):
     at = torch.linspace(-1, 2, 2 * d, dtype=torch.float64).view(2, d)
     monkeypatch.setattr(
-        "rllab.estimators.smoothing.probes.BLOCK", 2 * d * 4
+        "rllab.estimators.smoothing.orthogonal.BLOCK", 2 * d * 4
     )  # four directions a block, unless a group is more
     query = OrthogonalSmoothing(RADIUS, law).ask(at, 2 * m, 5)
     assert [row for block in query for row in range(block.rows.start, block.rows.stop)] == list(range(2 * m))

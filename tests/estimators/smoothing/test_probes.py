@@ -17,14 +17,9 @@ from rllab.estimators import (
 from tests.proofs.checks import assert_unbiased, dyadic
 from tests.proofs.probing import (
     AT,
-    AXIS_SOURCE,
-    FRAME_SOURCE,
-    GAUSSIAN_SOURCE,
     PROBES,
     RADIUS,
-    SIGN_SOURCE,
     SLOPE,
-    SPHERE_SOURCE,
     D,
     G,
     assert_close,
@@ -106,16 +101,16 @@ def test_a_cost_that_is_all_noise_has_a_gradient_of_exactly_zero(estimator):
 @every_law
 @every_form
 def test_the_estimate_is_the_mean_of_its_rows(law, form):
-    e = estimate(LAWS[law](form), curved, evaluations=40, rows=True)
-    assert e.rows.shape == ({"antithetic": 20, "forward": 39, "one-point": 40}[form], D)
-    assert_close(e.rows.mean(0), e.gradient, 1e-12)
+    e = estimate(LAWS[law](form), curved, evaluations=40, per_unit=True)
+    assert e.per_unit.shape == ({"antithetic": 20, "forward": 39, "one-point": 40}[form], D)
+    assert_close(e.per_unit.mean(0), e.gradient, 1e-12)
 
 
 @every_form
 @pytest.mark.parametrize("law", ("gaussian", "signs", "sphere"))
 def test_the_error_of_independent_directions_is_that_of_their_rows(law, form):
-    e = estimate(LAWS[law](form), curved, evaluations=40, rows=True)
-    assert_close(e.rows.std(0) / math.sqrt(len(e.rows)), e.standard_error, 1e-10)
+    e = estimate(LAWS[law](form), curved, evaluations=40, per_unit=True)
+    assert_close(e.per_unit.std(0) / math.sqrt(len(e.per_unit)), e.standard_error, 1e-10)
     alone = estimate(LAWS[law](form), curved, evaluations=evaluations_for(form, 1))
     assert alone.standard_error is None
 
@@ -123,9 +118,9 @@ def test_the_error_of_independent_directions_is_that_of_their_rows(law, form):
 @every_law
 def test_asking_for_no_errors_or_rows_changes_no_bit_of_the_gradient(law):
     plain = estimate(LAWS[law]("antithetic"), curved, errors=False)
-    full = estimate(LAWS[law]("antithetic"), curved, rows=True)
+    full = estimate(LAWS[law]("antithetic"), curved, per_unit=True)
     assert torch.equal(plain.gradient, full.gradient)
-    assert plain.standard_error is None and plain.rows is None
+    assert plain.standard_error is None and plain.per_unit is None
 
 
 @every_paired
@@ -181,12 +176,12 @@ def test_noise_that_a_pair_shares_in_part_adds_the_rest_of_it(rho):
 
 
 CLOUDS = {  # the law of one estimate's directions, as a rule, and where the estimator draws them
-    "gaussian": (GAUSSIAN_SOURCE, independent(normal_rule(), 1), True),
-    "sphere": (SPHERE_SOURCE, independent(sphere_rule(), 1), True),
-    "haar": (FRAME_SOURCE, (frame_rule()[0][:, :2], frame_rule()[1]), True),
-    "signs": (SIGN_SOURCE, independent(sign_rule(), 1), False),
+    "gaussian": ("normal", independent(normal_rule(), 1), True),
+    "sphere": ("sphere", independent(sphere_rule(), 1), True),
+    "haar": ("orthonormal", (frame_rule()[0][:, :2], frame_rule()[1]), True),
+    "signs": ("sign", independent(sign_rule(), 1), False),
     "axes": (
-        AXIS_SOURCE,
+        "axes",
         (torch.eye(D, dtype=torch.float64)[:, None], torch.full((D,), 1 / D, dtype=torch.float64)),
         False,
     ),
@@ -194,15 +189,13 @@ CLOUDS = {  # the law of one estimate's directions, as a rule, and where the est
 
 
 @pytest.mark.parametrize("law", CLOUDS)
-def test_turning_the_cost_turns_the_estimates_unless_directions_prefer_the_axes(monkeypatch, law):
+def test_turning_the_cost_turns_the_estimates_unless_directions_prefer_the_axes(law):
     source, rule, invariant = CLOUDS[law]
     turn = frame_rule()[0][17]  # some orthogonal matrix
     evaluations = 2 * rule[0].shape[1]
     covariances = []
     for slope in (SLOPE, turn @ SLOPE):
-        mean, covariance = over(
-            monkeypatch, source, rule, LAWS[law]("antithetic"), lambda x, g=slope: (x - AT) @ g, evaluations
-        )
+        mean, covariance = over(source, rule, LAWS[law]("antithetic"), lambda x, g=slope: (x - AT) @ g, evaluations)
         assert_close(mean, slope)
         covariances.append(covariance)
     turned = turn @ covariances[0] @ turn.T
@@ -212,10 +205,10 @@ def test_turning_the_cost_turns_the_estimates_unless_directions_prefer_the_axes(
         assert float((covariances[1] - turned).abs().max()) > 0.1 * G
 
 
-def test_forward_differences_have_twice_the_directions_of_pairs_and_half_the_variance_on_a_line(monkeypatch):
+def test_forward_differences_have_twice_the_directions_of_pairs_and_half_the_variance_on_a_line():
     # equal evaluations: 2 pairs cost 4, 3 directions and the centre cost 4
-    _, pairs = over(monkeypatch, SIGN_SOURCE, independent(sign_rule(), 2), SPSA(RADIUS), straight, 4)
-    _, forward = over(monkeypatch, SIGN_SOURCE, independent(sign_rule(), 3), SPSA(RADIUS, "forward"), straight, 4)
+    _, pairs = over("sign", independent(sign_rule(), 2), SPSA(RADIUS), straight, 4)
+    _, forward = over("sign", independent(sign_rule(), 3), SPSA(RADIUS, "forward"), straight, 4)
     assert float(pairs.trace() / forward.trace()) == pytest.approx(3 / 2)
 
 

@@ -44,8 +44,8 @@ def test_more_directions_than_a_group_start_an_independent_one():
     assert [len(block.noise) for block in query] == [4, 4, 4]
     noise = torch.cat([block.noise for block in query])
     assert len(noise.unique(dim=0)) == m
-    e = estimator(Cost(wave), AT, evaluations=2 * m, key=1, rows=True)
-    groups = e.rows.view(3, 4, D).mean(1)
+    e = estimator(Cost(wave), AT, evaluations=2 * m, key=1, per_unit=True)
+    groups = e.per_unit.view(3, 4, D).mean(1)
     assert_close(groups.std(0) / math.sqrt(3), e.standard_error, 1e-10)
     assert SobolSmoothing(RADIUS, group=16)(Cost(wave), AT, evaluations=2 * m, key=1).standard_error is None
 
@@ -70,7 +70,7 @@ def test_too_many_dimensions_are_refused_before_anything_is_drawn():
     ("arguments", "message"),
     [
         ({"sigma": -1}, "sigma must be positive"),
-        ({"group": 0}, "group must be >= 1, got 0"),
+        ({"group": 0}, "group must be an integer >= 1, got 0"),
         ({"form": "x"}, "form must"),
     ],
 )

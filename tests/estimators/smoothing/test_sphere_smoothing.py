@@ -13,7 +13,6 @@ from tests.proofs.probing import (
     AT,
     PROBES,
     RADIUS,
-    SPHERE_SOURCE,
     D,
     assert_close,
     curved,
@@ -28,15 +27,15 @@ every_form = pytest.mark.parametrize("form", PROBES)
 
 
 @every_form
-def test_mean_and_variance_over_the_sphere_are_the_closed_forms(monkeypatch, form):
-    prove_sphere(monkeypatch, SphereSmoothing(RADIUS, form))
+def test_mean_and_variance_over_the_sphere_are_the_closed_forms(form):
+    prove_sphere(SphereSmoothing(RADIUS, form))
 
 
 @every_form
-def test_two_units_halve_the_variance(monkeypatch, form):
+def test_two_units_halve_the_variance(form):
     estimator, rule = SphereSmoothing(RADIUS, form), sphere_rule(4)
-    _, one = over(monkeypatch, SPHERE_SOURCE, independent(rule, 1), estimator, curved, evaluations_for(form, 1))
-    _, two = over(monkeypatch, SPHERE_SOURCE, independent(rule, 2), estimator, curved, evaluations_for(form, 2))
+    _, one = over("sphere", independent(rule, 1), estimator, curved, evaluations_for(form, 1))
+    _, two = over("sphere", independent(rule, 2), estimator, curved, evaluations_for(form, 2))
     assert_close(2 * two, one)
 
 

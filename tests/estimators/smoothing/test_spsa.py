@@ -10,7 +10,6 @@ from tests.proofs.probing import (
     AT,
     PROBES,
     RADIUS,
-    SIGN_SOURCE,
     D,
     G,
     assert_close,
@@ -29,8 +28,8 @@ every_form = pytest.mark.parametrize("form", PROBES)
 
 
 @every_form
-def test_mean_and_variance_over_all_signs_are_the_closed_forms(monkeypatch, form):
-    prove_spsa(monkeypatch, SPSA(RADIUS, form))
+def test_mean_and_variance_over_all_signs_are_the_closed_forms(form):
+    prove_spsa(SPSA(RADIUS, form))
 
 
 @every_form
@@ -44,15 +43,12 @@ def test_draws_are_unbiased_for_the_component_kernels(form):
     assert bias < 0.1 * float(truth.abs().max())
 
 
-def test_its_mean_is_no_gradient_of_any_one_cost(monkeypatch):
+def test_its_mean_is_no_gradient_of_any_one_cost():
     # A gradient field has a symmetric Jacobian; central differences of the exact mean say that this one has not
     h, estimator, rule = 1e-4, SPSA(1.0), independent(sign_rule(), 1)
     jacobian = torch.stack(
         [
-            (
-                over(monkeypatch, SIGN_SOURCE, rule, estimator, wave, 2, AT + e)[0]
-                - over(monkeypatch, SIGN_SOURCE, rule, estimator, wave, 2, AT - e)[0]
-            )
+            (over("sign", rule, estimator, wave, 2, AT + e)[0] - over("sign", rule, estimator, wave, 2, AT - e)[0])
             / (2 * h)
             for e in h * torch.eye(D, dtype=torch.float64)
         ]
@@ -60,25 +56,23 @@ def test_its_mean_is_no_gradient_of_any_one_cost(monkeypatch):
     assert float((jacobian - jacobian.T).abs().max()) > 0.1 * float(jacobian.abs().max())
 
 
-def test_two_units_halve_the_variance(monkeypatch):
+def test_two_units_halve_the_variance():
     rule = independent(sign_rule(), 2)
     for form in PROBES:
         estimator = SPSA(RADIUS, form)
-        _, one = over(
-            monkeypatch, SIGN_SOURCE, independent(sign_rule(), 1), estimator, curved, evaluations_for(form, 1)
-        )
-        _, two = over(monkeypatch, SIGN_SOURCE, rule, estimator, curved, evaluations_for(form, 2))
+        _, one = over("sign", independent(sign_rule(), 1), estimator, curved, evaluations_for(form, 1))
+        _, two = over("sign", rule, estimator, curved, evaluations_for(form, 2))
         assert_close(2 * two, one)
 
 
-def test_it_has_two_gradients_less_variance_than_gaussian_smoothing_of_a_line(monkeypatch):
-    _, signs = over(monkeypatch, SIGN_SOURCE, independent(sign_rule(), 1), SPSA(RADIUS), straight, 2)
+def test_it_has_two_gradients_less_variance_than_gaussian_smoothing_of_a_line():
+    _, signs = over("sign", independent(sign_rule(), 1), SPSA(RADIUS), straight, 2)
     assert float(signs.trace()) == pytest.approx((D + 1) * G - 2 * G)
 
 
 def test_the_standard_error_needs_no_squares_of_signs():
-    e = SPSA(RADIUS)(Cost(curved), AT, evaluations=40, key=5, rows=True)
-    assert_close(e.rows.std(0) / 20**0.5, e.standard_error, 1e-12)
+    e = SPSA(RADIUS)(Cost(curved), AT, evaluations=40, key=5, per_unit=True)
+    assert_close(e.per_unit.std(0) / 20**0.5, e.standard_error, 1e-12)
 
 
 def test_directions_are_signs():

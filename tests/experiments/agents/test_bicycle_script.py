@@ -60,9 +60,14 @@ def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, c
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
     (copy / "bicycle.png").unlink()
-    monkeypatch.setattr(bicycle, "make_agent", None)  # nothing may be learned again
+    (copy / "bicycle.gif").unlink()
+    # nothing may be learned, ridden or rendered again
+    monkeypatch.setattr(bicycle, "make_agent", None)
+    monkeypatch.setattr("gymnasium.make", None)
+    monkeypatch.setattr("rllab.agents.load", None)
     assert script(monkeypatch, "--fast", "--replot", "--out", copy) == 1
-    assert (copy / "bicycle.png").read_bytes() == (results / "bicycle.png").read_bytes()
+    for name in ("bicycle.png", "bicycle.gif"):
+        assert (copy / name).read_bytes() == (results / name).read_bytes()
     out = capsys.readouterr().out
     assert "FAILS  (b) evolution, linear: 0 of 1 seeds" in out and "holds  (a)" in out
 
@@ -78,6 +83,16 @@ def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch)
     again, before = Record.open(copy / "td3-linear-10"), Record.open(results / "td3-linear-10")
     for name in ("steps", "evaluation", "worst", "evaluated"):
         np.testing.assert_array_equal(again.column(name), before.column(name))
+
+
+def test_trials_with_the_default_policy_end_in_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bicycle, "TRIALS", {method: trials[:2] for method, trials in bicycle.TRIALS.items()})
+    monkeypatch.setattr(bicycle, "TUNING_SEEDS", (100,))
+    monkeypatch.setattr(bicycle, "TUNING_STEPS", {"evolution": 15_000, "reinforce": 15_000, "td3": 1_010})
+    assert script(monkeypatch, "--tune", "--processes", 1, "--out", tmp_path / "tuning") == 0
+    out = capsys.readouterr().out
+    assert "steps each: evolution 15,000" in out and out.count("| td3 |") == 2 and "6 trials are finished" in out
+    assert (tmp_path / "tuning/bicycle.png").exists() and not (tmp_path / "tuning/bicycle.gif").exists()
 
 
 @pytest.mark.parametrize(

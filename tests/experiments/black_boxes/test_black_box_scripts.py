@@ -5,6 +5,7 @@ import math
 
 from experiments.agents import contrast
 from experiments.black_boxes import cut, learned_simulator, revealed
+from experiments.common.frame import main
 from experiments.common.tuning import choose
 
 import pytest
@@ -42,21 +43,47 @@ def test_the_forest_is_flat_and_reads_its_wines():
 
 
 class Run:
-    def __init__(self, reached, missed):
-        self.summary = {"reached": reached, "missed": missed}
+    def __init__(self, method, lr, reached, missed):
+        self.config, self.summary = {"method": method, "lr": lr, "sigma": 1.0}, {"reached": reached, "missed": missed}
 
 
 def test_the_setting_of_fewest_calls_is_chosen_and_else_the_nearest_miss(tmp_path):
-    a, b, c = ((("lr", lr),) for lr in (0.1, 0.2, 0.3))
-    trials = {
-        "reaches": {a: [Run(50, 0), Run(70, 0)], b: [Run(20, 0), Run(30, 0)], c: [Run(None, 0.1), Run(10, 0)]},
-        "misses": {a: [Run(None, 0.5)], b: [Run(None, 0.2)]},
-    }
+    trials = [
+        *(Run("reaches", 0.1, calls, 0) for calls in (50, 70)),
+        *(Run("reaches", 0.2, calls, 0) for calls in (20, 30)),
+        *(Run("reaches", 0.3, calls, missed) for calls, missed in ((None, 0.1), (10, 0))),
+        Run("misses", 0.1, None, 0.5),
+        Run("misses", 0.2, None, 0.2),
+    ]
     path = tmp_path / "tuned.json"
     choose(trials, path, lambda runs: max(run.summary["missed"] for run in runs))
     chosen = json.loads(path.read_text())
-    assert chosen["reaches"]["settings"] == {"lr": 0.2} and chosen["misses"]["settings"] == {"lr": 0.2}
+    assert chosen["reaches"]["settings"] == chosen["misses"]["settings"] == {"lr": 0.2, "sigma": 1.0}
     assert [t["calls"] for t in chosen["reaches"]["trials"]] == [60, 25, None]
+
+
+def script(monkeypatch, module, *arguments):
+    """Run a script in this process; return its exit code."""
+    monkeypatch.setattr("sys.argv", [module.__name__, *map(str, arguments)])
+    with pytest.raises(SystemExit) as stop:
+        main(module.Config, module.__doc__, module.jobs_of, module.run, module.claims, module.figure)
+    return stop.value.code
+
+
+@pytest.mark.parametrize("module", [revealed, learned_simulator])
+def test_some_methods_alone_are_run_and_not_compared(monkeypatch, module, tmp_path, capsys):
+    flags = ("--methods", "critic", "--seeds", 1, "--budget", 2_000, "--processes", 1)
+    assert script(monkeypatch, module, *flags, "--out", tmp_path / "some") == 0
+    assert "no more is judged of some methods alone" in capsys.readouterr().out
+    assert script(monkeypatch, module, "--methods", "guessing", "--out", tmp_path / "none") == 2
+    assert "--methods must be some of" in capsys.readouterr().err and not (tmp_path / "none").exists()
+
+
+def test_the_forest_is_not_fitted_again_to_replot(monkeypatch, tmp_path):
+    flags = ("--fast", "--methods", "critic", "--out", tmp_path)
+    assert script(monkeypatch, learned_simulator, *flags) == 0
+    monkeypatch.setattr(learned_simulator, "forest", None)
+    assert script(monkeypatch, learned_simulator, *flags, "--replot") == 0
 
 
 def test_costs_to_go_add_up_to_the_cost_of_a_run():

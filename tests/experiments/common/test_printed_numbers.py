@@ -1,6 +1,6 @@
 """Numbers against what was printed."""
 
-from experiments.common.printed import agrees
+from experiments.common.claims import agrees
 
 import pytest
 

@@ -178,21 +178,41 @@ def test_a_row_without_a_criterion_or_of_unknown_seeds_is_refused():
 
 
 def test_a_function_is_registered_once_for_a_row_and_a_row_may_have_several(monkeypatch):
-    monkeypatch.setattr("acceptance.REGISTRY", registry := [])
+    monkeypatch.setattr("experiments.common.acceptance.REGISTRY", registry := [])
 
     def register(ids):
-        @row(ids, says="It is so", measures="a number", criterion=AtMost(1.0))
-        def measured(seed, fast):
-            return 0.5
+        @row(ids, AtMost(1.0), wrong={"larger": {"number": 2.0}, "another": lambda seed, fast: 3.0})
+        def measured(seed, fast, number=0.5):
+            """It
+            is so.
+
+            Measures: a number.
+            Note: with a caveat.
+
+            And more that no table shows.
+            """
+            return number
 
         return measured
 
     assert register("L50")(0, True) == 0.5
+    (made,) = registry
+    assert (made.says, made.measures, made.note) == ("It is so", "a number", "with a caveat")
+    assert {what: measure(0, True) for what, measure in made.wrong.items()} == {"larger": 2.0, "another": 3.0}
     register(("L51", "T2"))
     with pytest.raises(ValueError, match=r"row L52/T2: test_lecture.py:measured is registered for it already"):
         register(("L52", "T2"))
     assert [e.ids for e in registry] == [("L50",), ("L51", "T2")]
     assert "L50" not in missing(registry) and "L52" in missing(registry)
+
+
+def test_a_function_that_does_not_say_what_it_measures_is_refused():
+    with pytest.raises(ValueError, match="says and measures must not be empty"):
+
+        @row("L50", AtMost(1.0))
+        def measured(seed, fast):
+            """It is so."""
+            return 0.5
 
 
 def test_all_seeds_must_hold_or_their_median():

@@ -2,7 +2,7 @@
 
 import math
 
-from experiments.lecture import matrix_data, matrix_step
+from experiments.lecture import matrix_data, matrix_step, quadratics
 from experiments.lecture.rows import matrices
 
 import pytest
@@ -23,35 +23,33 @@ def test_no_chosen_step_size_is_at_the_edge_of_its_grid():
 
 def test_matrices_are_of_the_kind_they_are_named():
     for seed in range(20):
-        values = {kind: torch.linalg.eigvalsh(matrix_step.matrix_of(kind, 7, Key(seed))) for kind in matrix_step.KINDS}
+        values = {kind: torch.linalg.eigvalsh(quadratics.matrix_of(kind, 7, Key(seed))) for kind in matrix_step.KINDS}
         assert values["positive"].min() > 0.9
         assert values["deficient"].min() > -1e-10 and (values["deficient"].abs() < 1e-10).any()
         assert values["indefinite"].min() < -0.9 and values["indefinite"].max() > 0.9
 
 
 def test_the_bowl_has_its_condition_and_its_minimum_at_zero():
-    h, w = matrix_step.bowl(3)
+    h, w = quadratics.bowl(3)
     values = torch.linalg.eigvalsh(h)
-    assert float(values[-1] / values[0]) == pytest.approx(matrix_step.CONDITION)
-    assert w.shape == (matrix_step.DIMENSION,)
+    assert float(values[-1] / values[0]) == pytest.approx(quadratics.CONDITION)
+    assert w.shape == (quadratics.DIMENSION,)
 
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_the_worst_start_meets_the_bound_of_kantorovich(seed):
-    assert matrices._cos_to_minimum(seed) == pytest.approx(2 * math.sqrt(100) / 101)
-    h, _ = matrix_step.worst_start(seed)
+    assert matrices.way_to_the_minimum(seed, fast=False) == pytest.approx(2 * math.sqrt(100) / 101)
+    h, _ = quadratics.worst_start(seed)
     turned = torch.nn.functional.normalize(torch.randn(500, 2, generator=Key(seed).generator(), dtype=DTYPE), dim=1)
     g = turned @ h
     assert ((g * turned).sum(1) / g.norm(dim=1)).min() > 2 * 10 / 101 - 1e-12  # no start is worse
 
 
 def test_descent_on_the_worst_start_takes_as_many_steps_as_its_rate_says():
-    h, w = matrix_step.worst_start(0)
-    steps = len(matrix_step.descend("descent", h, w)) - 1
-    assert steps == math.ceil(
-        math.log(matrix_step.CLOSE) / math.log(99 / 101)
-    )  # both ends of the spectrum shrink alike
-    assert len(matrix_step.descend("newton", h, w)) - 1 == 1
+    h, w = quadratics.worst_start(0)
+    steps = len(quadratics.descend("descent", h, w)) - 1
+    assert steps == math.ceil(math.log(quadratics.CLOSE) / math.log(99 / 101))  # both ends of the spectrum shrink alike
+    assert len(quadratics.descend("newton", h, w)) - 1 == 1
 
 
 def test_the_angle_of_a_known_step():

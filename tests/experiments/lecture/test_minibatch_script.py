@@ -5,6 +5,7 @@ import shutil
 
 from experiments.common.frame import Judge
 from experiments.lecture import minibatch
+from experiments.lecture.draws import each_gradient
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def test_no_chosen_step_size_is_at_the_edge_of_its_grid():
 def test_the_distance_of_a_batch_is_that_of_its_mean_gradient():
     spread = minibatch.Spread(0, samples=12)
     graph, samples = minibatch.problem(0)
-    g = minibatch.each_gradient(graph, samples.take(slice(12)))
+    g = each_gradient(graph, samples.x[:12], samples.y[:12])
     c = torch.zeros(12, dtype=torch.float64)
     c[[0, 3, 3, 7]] = torch.tensor([0.25, 0.5, 0.5, 0.25], dtype=torch.float64)
     by_hand = ((c @ g - g.mean(0)) ** 2).sum()
@@ -44,8 +45,8 @@ def test_a_batch_of_everything_without_replacement_has_no_noise_and_of_one_all_o
 def test_the_gradients_of_samples_average_to_that_of_the_batch():
     graph, samples = minibatch.problem(2)
     some = samples.take(slice(9))
-    mean = minibatch.each_gradient(graph, some).mean(0)
-    torch.testing.assert_close(mean, graph.backward(some.x, some.y, weights_only=True).weights, rtol=0, atol=1e-14)
+    mean = each_gradient(graph, some.x, some.y).mean(0)
+    torch.testing.assert_close(mean, graph.backward(some.x, some.y).weights, rtol=0, atol=1e-14)
 
 
 @pytest.fixture

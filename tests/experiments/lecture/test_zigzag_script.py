@@ -5,6 +5,7 @@ import math
 from experiments.common.data import Data
 from experiments.common.frame import Judge
 from experiments.lecture import zigzag
+from experiments.lecture.draws import each_gradient
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ DTYPE = torch.float64
 
 
 def trace(path, losses):
-    return bp.Trace(torch.zeros(2), 0, 0, 0, [], losses, torch.tensor(path, dtype=DTYPE))
+    return bp.FitHistory(torch.zeros(2), 0, 0, 0, [], losses, torch.tensor(path, dtype=DTYPE))
 
 
 def test_a_detour_is_the_way_over_the_distance_and_uphill_the_share_of_steps_that_raise_the_loss():
@@ -45,7 +46,7 @@ def test_single_gradients_of_the_line_are_those_by_hand():
     graph, _, _ = zigzag.problem(0)
     samples = Data(torch.tensor([[2.0], [-1.0]], dtype=DTYPE), torch.tensor([[1.0], [4.0]], dtype=DTYPE))
     w = torch.tensor([3.0, -2.0], dtype=DTYPE)  # residuals 2·3 − 2 − 1 = 3 and −3 − 2 − 4 = −9
-    assert zigzag.of_each_sample(graph, samples, w).tolist() == [[12.0, 6.0], [18.0, -18.0]]
+    assert each_gradient(graph, samples.x, samples.y, w).tolist() == [[12.0, 6.0], [18.0, -18.0]]
 
 
 def test_every_claim_holds_for_a_short_run(tmp_path):

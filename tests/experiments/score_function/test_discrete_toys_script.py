@@ -2,7 +2,7 @@
 
 import itertools
 
-from experiments.common.printed import agrees
+from experiments.common.claims import agrees
 from experiments.score_function import discrete_toys as toys
 
 import numpy as np

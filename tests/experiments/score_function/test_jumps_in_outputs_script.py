@@ -23,7 +23,7 @@ def test_mean_and_variance_of_the_ramps_slope_are_those_of_quadrature(tau):
 
 
 def test_at_the_jump_the_right_gradient_is_the_density_there_and_the_pathwise_one_is_nothing():
-    at = script.place(0.7)
+    at = script.distribution(0.7)
     e = est.Pathwise()(script.ramp(0.0), at, evaluations=100, key=0)
     assert e.gradient["mean"].item() == 0 and e.standard_error["mean"].item() == 0
     exact = est.Quadrature(jumps=(0.0,))(script.ramp(0.0), at, evaluations=10_000, key=0).gradient["mean"].item()

@@ -48,7 +48,7 @@ def test_measure_valued_moments_on_the_square_are_those_of_the_closed_form():
 
 
 def test_no_baseline_has_less_variance_than_the_best():
-    at = variances.place()
+    at = variances.distribution()
     for parameter in variances.PARAMETERS:
         best = variances.integrals(Cosine(1.7), parameter)["optimal"].variance
         u, w = variances.legendre(-11, 11, 320)

@@ -1,0 +1,47 @@
+"""Claims that several experiments make: printed numbers are met, samples have the moments that theory says."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from experiments.common.frame import Judge, by_seed
+
+import numpy as np
+
+from rllab.runs import Record
+
+
+def agrees(value: float, text: str) -> bool:
+    """Whether a number rounds to the one printed, in the middle between two included: "17.49", "-.045", "1.356e-7"."""
+    digits, _, exponent = text.partition("e")
+    return abs(value - float(text)) <= 0.5001 * 10.0 ** (int(exponent or 0) - len(digits.partition(".")[2]))
+
+
+def judge_printed(judge: Judge, found: Iterable[tuple[str, float, str]], says: str) -> None:
+    """Judge whether numbers agree with those printed elsewhere, and note each that does not.
+
+    Args:
+        found: of each number where it stands, its value here and as printed.
+        says: the claim; "{right}" and "{count}" in it are how many agree, and how many there are.
+    """
+    found = list(found)
+    wrong = [f"{where}: {value:.6g} is not {text}" for where, value, text in found if not agrees(value, text)]
+    judge(not wrong, says.format(right=len(found) - len(wrong), count=len(found)))
+    for text in wrong:
+        judge.note(text)
+
+
+def judge_moments(judge: Judge, records: Sequence[Record], **wanted: object) -> None:
+    """Judge mean and variance of samples by "off" and "off_variance", their deviations in standard errors.
+
+    Deviations of one setting under n seeds add up to a normal number of variance n.
+    """
+    for name, what in (("off", "mean"), ("off_variance", "variance")):
+        off = by_seed(records, name, **wanted)
+        pooled = np.abs(off.sum(0)) / math.sqrt(len(records))
+        judge(
+            pooled.max() <= 6,
+            f"samples of {len(records)} seeds: the {what} of {off.shape[1]} estimates is off by at most "
+            f"{pooled.max():.1f} standard errors (needs <= 6; single seeds {np.abs(off).max():.1f})",
+        )

@@ -1,0 +1,65 @@
+"""Drawing: what figures share: a curve with the band of all seeds, lines of reference, legends that hide nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rllab.plots import MethodStyle
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GREY = "#666666"
+REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (2, 2))}  # of a line to compare with
+
+
+def look(how: MethodStyle, **more: Any) -> dict[str, Any]:
+    """Return a style as keyword arguments of matplotlib, with others."""
+    return {"color": how.color, "linestyle": how.linestyle, "marker": how.marker, **more}
+
+
+def line(how: MethodStyle, **more: Any) -> dict[str, Any]:
+    """Return colour and line alone as keyword arguments of matplotlib, for curves of many points."""
+    return {"color": how.color, "linestyle": how.linestyle, **more}
+
+
+def every_seed(ax: Axes, pairs: Iterable[tuple[np.ndarray, np.ndarray]], label: str, **more: Any) -> None:
+    """Draw one thin line a seed, all of one look and with one label."""
+    for k, (x, y) in enumerate(pairs):
+        ax.plot(x, y, label=None if k else label, **{"linewidth": 1, **more})
+
+
+def band(
+    ax: Axes,
+    x: ArrayLike,
+    each: np.ndarray,
+    how: MethodStyle,
+    *,
+    middle: Callable[..., np.ndarray] = np.median,
+    alpha: float = 0.15,
+    **more: Any,
+) -> None:
+    """Draw the middle of all seeds, and a band from the least to the largest; `each` is (seeds, points)."""
+    ax.fill_between(np.asarray(x), each.min(0), each.max(0), color=how.color, alpha=alpha, lw=0)
+    ax.plot(x, middle(each, 0), **look(how, **more))
+
+
+def legend_below(ax: Axes, columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
+    """Put the legend of one panel below it."""
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **{"fontsize": 8, **more})
+
+
+def legends_below(axes: Iterable[Axes], columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
+    """Put the legend of every panel below it."""
+    for ax in axes:
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **more)
+
+
+def shared_legend(drawing: Figure, ax: Axes, columns: int, **more: Any) -> None:
+    """Put the legend of one panel, which speaks for all of them, below the whole figure."""
+    drawing.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, **more)

@@ -1,0 +1,80 @@
+"""Actor: a deterministic policy that is trained through a critic, and the slower copy that targets are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.agents.adam import Adam
+from rllab.agents.policy import Policy
+from rllab.backprop import Tanh
+from rllab.backprop.network import MLPChain
+
+
+class Actor:
+    """Act by π_w and follow a slope of the cost in the actions, with a target network π̄.
+
+        forward      π_w(o) = tanh(MLP_w(o))
+        backward     ∂C/∂w = ∂C/∂a ∂π_w/∂w
+        follow       w̄ ← w̄ + τ (w − w̄)
+
+    Args:
+        policy: of a Box of actions.
+        weights: w, (d,); changed in place by `optimizer`.
+        lr: learning rate of Adam.
+
+    Attributes:
+        weights, targets: w and w̄, (d,) each.
+        optimizer: Adam on w.
+
+    Example:
+        import torch
+        from rllab.agents.actor import Actor
+        from rllab.agents.policy import Policy
+
+        policy = Policy(scale=(1.0, 8.0), low=(-2.0,), high=(2.0,))
+        actor = Actor(policy, policy.initial(key=0), lr=1e-3)
+        actions = actor.forward(actor.weights, torch.zeros(8, 2))  # (8, 1)
+        actor.optimizer.step(actor.backward(torch.ones(8, 1)))
+    """
+
+    def __init__(self, policy: Policy, weights: Tensor, lr: float):
+        self.weights, self.targets = weights, weights.clone()
+        self.optimizer = Adam(weights, lr)
+        self._network, self._chain = policy.network, MLPChain(policy.network, Tanh())
+        self._arrays = policy.network.on_arrays(weights)  # share memory: always the current weights
+        self._gradient = torch.zeros_like(weights)
+
+    @property
+    def reads(self) -> tuple[object, ...]:
+        """All that a pass reads and somebody may replace: when one is another object, a record no longer holds."""
+        return self.weights, self.targets, self.optimizer, self.optimizer.lr
+
+    def act(self, o: np.ndarray) -> np.ndarray:
+        """Return the action (k,) in [−1, 1] at one scaled observation (o,)."""
+        return np.tanh(self._network.forward_array(self._arrays, o))
+
+    def forward(self, weights: Tensor, observations: Tensor) -> Tensor:
+        """Return actions (n, k) in [−1, 1] at scaled observations (n, o), to be used before the next call."""
+        return self._chain.forward(weights, observations)
+
+    def backward(self, slope: Tensor) -> Tensor:
+        """Return Σ_p ∂C/∂a_p ∂π/∂w, (d,), after `forward`, for slopes ∂C/∂a (n, k); written over by the next call."""
+        self._chain.backward(slope, self._gradient, to_input=False)
+        return self._gradient
+
+    def follow(self, tau: float) -> None:
+        """Move the target network: w̄ ← w̄ + τ (w − w̄)."""
+        self.targets.lerp_(self.weights, tau)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the target network and the optimizer's state, for a checkpoint; who made the weights keeps them."""
+        return {"targets": self.targets, "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.targets.copy_(state["targets"])
+        self.optimizer.load_state_dict(state["optimizer"])

@@ -1,0 +1,45 @@
+"""Draws: all random numbers of a block of steps of an off-policy learner, drawn at once."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from rllab.keys import Key
+
+
+class Draws:
+    """Draw what so many steps need, each stream from a key of its own.
+
+    Args:
+        key: of the block.
+        steps: in the block, T.
+        actions: components of an action, k.
+        batch_size: transitions a minibatch, n.
+
+    Attributes:
+        uniform: U(−1, 1), (T, k), a numpy array: actions of the steps before learning starts.
+        normal: N(0, 1), (T, k), a numpy array: the noise on actions.
+        picks: U[0, 1), float64 (T, n): which transitions of the replay are in each minibatch.
+        noise: N(0, 1), (T, n, k): the noise of each update, on actions at next observations.
+
+    Example:
+        from rllab import Key
+        from rllab.agents.draws import Draws
+
+        draws = Draws(Key(0), steps=1000, actions=2, batch_size=64)
+        first_action = draws.uniform[0]  # (2,)
+    """
+
+    def __init__(self, key: Key, steps: int, actions: int, batch_size: int):
+        def draw(stream: str, *shape: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, torch.Generator]:
+            return torch.empty(steps, *shape, dtype=dtype), key.child(stream).generator()
+
+        empty, generator = draw("warmup", actions)
+        self.uniform = empty.uniform_(-1.0, 1.0, generator=generator).numpy()
+        empty, generator = draw("exploration", actions)
+        self.normal = empty.normal_(generator=generator).numpy()
+        empty, generator = draw("minibatch", batch_size, dtype=torch.float64)
+        self.picks = empty.uniform_(generator=generator)
+        empty, generator = draw("smoothing", batch_size, actions)
+        self.noise = empty.normal_(generator=generator)

@@ -1,0 +1,25 @@
+"""Spent: what learning has used up so far, the same account for every agent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Spent:
+    """Count all that was spent to learn; evaluation is not in it.
+
+    Attributes:
+        steps: environment steps: random ones at the start, failed episodes, rollouts that are thrown away, everything.
+        episodes: episodes begun.
+        updates: optimiser steps of the policy.
+        iterations: rows that `train` has yielded.
+        seconds, cpu_seconds: wall and processor time.
+    """
+
+    steps: int = 0
+    episodes: int = 0
+    updates: int = 0
+    iterations: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0

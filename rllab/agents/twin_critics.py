@@ -1,0 +1,110 @@
+"""TwinCritics: two learned costs to go of observation and action, and the slower copies that targets are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from rllab.agents.adam import Adam
+from rllab.agents.buffers import Buffers
+from rllab.backprop.network import MLP, MLPChain
+from rllab.keys import Key
+
+
+class TwinCritics:
+    """Learn Q_1 and Q_2, two networks of one shape as a population of two, with their target networks Q̄_1 and Q̄_2.
+
+        larger       max_i Q_i(o, a)                       of two costs the larger is believed
+        regress      w ← Adam(∂/∂w Σ_i mean (Q_i(o, a) − y)²)
+        through      mean Q_1(o, a) and its ∂/∂a, which an actor follows
+        follow       w̄ ← w̄ + τ (w − w̄)
+
+    All of them write into buffers, so that a step made of them can be recorded.
+
+    Args:
+        observations, actions: widths o and k.
+        hidden: widths of the ReLU layers.
+        key: the first weights are drawn from it.
+        lr: learning rate of Adam.
+
+    Attributes:
+        network: the shape of both; `weights` and `targets`, (2, d) each, are the weights of Q_i and of Q̄_i.
+        optimizer: Adam on both.
+
+    Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
+    section 4.2: of returns, the smaller.
+
+    Example:
+        import torch
+        from rllab import Key
+        from rllab.agents.twin_critics import TwinCritics
+
+        critics = TwinCritics(3, 1, hidden=(64, 64), key=Key(0), lr=1e-3)
+        o, a = torch.zeros(8, 3), torch.zeros(8, 1)
+        critics.regress(o, a, y=torch.ones(8))
+        cost, slope = critics.through(o, a)  # (), (8, 1)
+    """
+
+    def __init__(self, observations: int, actions: int, hidden: tuple[int, ...], *, key: Key, lr: float):
+        self.network = MLP((observations + actions, *hidden, 1), "relu", inputs_first=True)
+        self.weights = self.network.initial_without_biases(key, copies=2)
+        self.targets = self.weights.clone()
+        self.optimizer = Adam(self.weights, lr)
+        self._gradient = torch.zeros_like(self.weights)
+        self._chain = MLPChain(self.network)  # both critics take turns: buffers that are warm
+        self._buffers = Buffers()
+
+    @property
+    def reads(self) -> tuple[object, ...]:
+        """All that a pass reads and somebody may replace: when one is another object, a record no longer holds."""
+        return self.weights, self.targets, self.optimizer, self.optimizer.lr
+
+    def larger(self, weights: Tensor, observations: Tensor, actions: Tensor, out: Tensor) -> Tensor:
+        """Return max_i Q_i(o, a) at weights (2, d), in `out`, (n,)."""
+        pairs = self._paired(observations, actions)
+        out.copy_(self._chain.forward(weights[0], pairs)[:, 0])
+        return torch.maximum(out, self._chain.forward(weights[1], pairs)[:, 0], out=out)
+
+    def regress(self, observations: Tensor, actions: Tensor, y: Tensor) -> None:
+        """Make one step of Adam along ∂/∂w Σ_i mean (Q_i(o, a) − y)², y (n,)."""
+        pairs, v = self._paired(observations, actions), self._buffers("v", len(y), 1)
+        for w, gradient in zip(self.weights, self._gradient, strict=True):
+            # ∂/∂Q_i = 2 (Q_i − y)/n
+            torch.sub(self._chain.forward(w, pairs), y.unsqueeze(1), out=v).mul_(2 / len(y))
+            self._chain.backward(v, gradient, to_input=False)
+        self.optimizer.step(self._gradient)
+
+    def through(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean Q_1(o, a), (), and its gradient with respect to a, (n, k); written over by the next call."""
+        n = len(observations)
+        average = self._buffers("average", n, 1).fill_(1 / n)
+        q = self._chain.forward(self.weights[0], self._paired(observations, actions))
+        slope = self._chain.backward(average)
+        assert slope is not None
+        return torch.dot(q[:, 0], average[:, 0], out=self._buffers("cost")), slope[:, observations.shape[1] :]
+
+    def follow(self, tau: float) -> None:
+        """Move the target networks: w̄ ← w̄ + τ (w − w̄)."""
+        self.targets.lerp_(self.weights, tau)
+
+    def start_at(self, cost: Tensor) -> None:
+        """Let both critics and their targets begin near `cost`, (), whatever they are asked."""
+        for weights in (self.weights, self.targets):
+            *_, (_, bias) = self.network.layers(weights)
+            bias.fill_(cost)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights, targets and the optimizer's state, for a checkpoint."""
+        return {"weights": self.weights, "targets": self.targets, "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        self.weights.copy_(state["weights"])
+        self.targets.copy_(state["targets"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def _paired(self, observations: Tensor, actions: Tensor) -> Tensor:
+        n, width = len(observations), self.network.sizes[0]
+        return torch.cat((observations, actions), 1, out=self._buffers("pairs", n, width))

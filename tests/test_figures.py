@@ -1,0 +1,42 @@
+"""What docs/figures may hold: plots as small PNGs, diagrams as SVG, animations as GIF; each once, and shown somewhere.
+
+A figure is committed when its numbers changed: the PNG that `rllab.plots.save` wrote under results/, or the SVG of a
+diagram, copied as it is.
+"""
+
+import re
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).parents[1]
+FIGURES = [file for file in sorted((ROOT / "docs" / "figures").rglob("*")) if file.is_file()]
+LIMITS = {".png": 150_000, ".svg": 250_000, ".gif": 2_000_000}  # bytes
+
+
+def test_figures_are_small():
+    assert len(FIGURES) >= 40
+    for figure in FIGURES:
+        assert figure.stat().st_size <= LIMITS[figure.suffix], figure
+    assert sum(figure.stat().st_size for figure in FIGURES) <= 6_000_000
+
+
+def test_plots_have_a_palette_and_are_wide_enough_to_read():
+    for figure in FIGURES:
+        if figure.suffix == ".png":
+            with Image.open(figure) as image:
+                assert image.mode == "P" and image.width >= 1000, figure
+
+
+def test_a_figure_comes_in_one_format():
+    # an animation stands beside the plot of the same experiment: it shows something else
+    names = [figure.with_suffix("") for figure in FIGURES if figure.suffix != ".gif"]
+    assert len(set(names)) == len(names)
+
+
+def test_every_figure_is_shown_or_linked_and_every_link_leads_to_one():
+    linked = set()
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]*figures/[^)]+)\)", page.read_text()):
+            linked.add((page.parent / link).resolve())
+    assert linked == {figure.resolve() for figure in FIGURES}
