@@ -15,7 +15,7 @@ from .task import Picture, State, Task
 NONE = np.arange(0)  # indices of no environment
 
 
-class Batch:
+class TaskBatch:
     """States, step counts, noise and pictures of n environments of a task: what its single and vector form share.
 
     Args:
@@ -187,7 +187,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.task, self.num_envs, self.render_mode = task, int(num_envs), render_mode
         self.autoreset_mode = modes[autoreset_mode]
         self.metadata = task.metadata | {"autoreset_mode": self.autoreset_mode}
-        self._batch = Batch(who, task, self.num_envs, dtype, render_mode)
+        self._batch = TaskBatch(who, task, self.num_envs, dtype, render_mode)
         self.single_observation_space = task.observation_space(self._batch.dtype)
         self.single_action_space = task.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

@@ -5,7 +5,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from .batched import NONE, Batch
+from .batched import NONE, TaskBatch
 from .task import Task
 
 _FIRST = np.arange(1)
@@ -28,7 +28,7 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def __init__(self, task: Task, dtype: Any, render_mode: str | None) -> None:
         self.task, self.render_mode = task, render_mode
-        self._batch = Batch(type(self).__name__, task, 1, dtype, render_mode)
+        self._batch = TaskBatch(type(self).__name__, task, 1, dtype, render_mode)
         self.observation_space = task.observation_space(self._batch.dtype)
         self.action_space = task.action_space
         self._over = True

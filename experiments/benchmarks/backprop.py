@@ -99,19 +99,23 @@ def chain(sizes: tuple[int, ...], n: int) -> Step:
     return step
 
 
-def rllab(*, new: bool = False, written: bool = False, **how: str) -> Callable[[tuple[int, ...], int], Step]:
+def rllab(
+    *, new: bool = False, written: bool = False, variables: tuple[str, ...] = ()
+) -> Callable[[tuple[int, ...], int], Step]:
     """Return what makes a step of the library.
 
     Args:
         new: weights and inputs are other tensors in every call.
         written: the result is written over an earlier one.
-        how: of the call, as `Graph.backward` takes it.
+        variables: what is asked for besides the gradient of the weights.
     """
 
     def make(sizes: tuple[int, ...], n: int) -> Step:
         graph, x, y = problem(sizes, n)
+        if variables:
+            return lambda: graph.backward(x, y, variables=variables).weights
         if not new and not written:
-            return lambda: graph.backward(x, y, **how).weights
+            return lambda: graph.backward(x, y).weights  # what a user types first
         out = graph.backward(x, y) if written else None
         copies = [(t, t.clone()) for t in (x, y, graph.weights)]
         turns = cycle(list(zip(*copies, strict=True))[: 2 if new else 1])
@@ -143,7 +147,7 @@ CANDIDATES = {
     "autograd": autograd,
     "chain": chain,
     "rllab": rllab(),
-    "rllab, x too": rllab(variables="x"),
+    "rllab, x too": rllab(variables=("x",)),
     "rllab, new tensors": rllab(new=True),
     "rllab, out": rllab(written=True),
     "rllab, out, new tensors": rllab(new=True, written=True),

@@ -228,9 +228,11 @@ class Graph:
 
     def _kind(self, asked: tuple[str, ...], observed: tuple[Tensor, ...], flat: Tensor) -> tuple:
         """Return what calls must have in common that are made by one pass."""
-        if not all(isinstance(t, Tensor) for t in observed):
-            self.wiring.observe(observed)  # says which is none
-        return (asked, *[(t.shape, t.dtype, t.device) for t in (*observed, flat)])
+        try:
+            return (asked, *[(t.shape, t.dtype, t.device) for t in (*observed, flat)])
+        except AttributeError:
+            self.wiring.observe(observed)  # says which is no tensor
+            raise
 
     def per_sample(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the gradient of each sample's loss with respect to the weights, (n, d): their mean is `backward`'s."""

@@ -79,17 +79,17 @@ class Distribution(ABC):
         return self._with({name: value.detach() for name, value in own.items()})
 
     def repeated(self, n: int) -> Self:
-        """Return n problems (n, d) that are all this distribution of (d,); its parameters are expanded, not copied.
+        """Return a batch of n, (n, d), all of them this distribution of (d,); its parameters are expanded, not copied.
 
         Raises:
             ValueError: if it is several problems already.
         """
         if len(self.shape) != 1:
-            raise ValueError(f"{type(self).__name__}.repeated: must be one problem (d,), got shape {self.shape}")
+            raise ValueError(f"{type(self).__name__}.repeated: must be of shape (d,), no batch, got shape {self.shape}")
         return self._repeated(n)
 
     def _repeated(self, n: int) -> Self:
-        """Put n in front of every parameter, which makes so many problems unless this is overridden."""
+        """Put n in front of every parameter, which makes a batch of n unless this is overridden."""
         return self._with({name: value.expand(n, *value.shape) for name, value in self.parameters.items()})
 
     @abstractmethod
@@ -201,7 +201,7 @@ def uniform(shape: tuple[int, ...], key: Key, like: Tensor) -> Tensor:
 def each_problem(draw: Callable[[np.random.Generator, np.ndarray], np.ndarray], parameter: Tensor, key: Key) -> Tensor:
     """Draw samples by a method that uses up as many random numbers as the parameter makes it, as rejection does.
 
-    Each of B problems then has a stream of its own, or the draws of one would depend on the parameters of another.
+    Each of a batch of B then has a stream of its own, or the draws of one would depend on the parameters of another.
 
     Args:
         draw: makes samples (k, d) for parameters (d,) in double precision.

@@ -34,7 +34,7 @@ class FromTorch(Distribution):
     """`FromTorch(torch.distributions.Laplace, {"loc": μ, "scale": s})`, as slow as autograd; see `base`.
 
     A sample is batch and event dimensions together: (d,) are d independent outputs, or one vector, and () a single
-    output, (1,); (B, d) are B problems, and then every argument must have B in front. Standard errors need the scores
+    output, (1,); (B, d) is a batch of B, and then every argument must have B in front. Standard errors need the scores
     of single samples, one by one where torch cannot take them together. Gradients hold what log p of a block of samples
     leaves for backpropagation.
 
@@ -110,7 +110,7 @@ class FromTorch(Distribution):
         return FromTorch(self.family, parameters)
 
     def _repeated(self, n: int) -> FromTorch:
-        alone = not self._batch and not self._event  # (n,) would be n outputs of one problem
+        alone = not self._batch and not self._event  # (n,) would be n outputs and no batch
         lead = {name: (n, 1) if alone or not v.ndim else (n,) for name, v in self.parameters.items()}
         return self._with({name: v.expand(*lead[name], *v.shape) for name, v in self.parameters.items()})
 

@@ -26,7 +26,7 @@ class Product(Distribution):
     Parameters are called after their block: "speed.mean", "gear.logits".
 
     Args:
-        blocks: one or more distributions by name, all of the same dtype and device and for as many problems.
+        blocks: one or more distributions by name, all of the same dtype and device and batch size.
     """
 
     blocks: dict[str, Distribution]

@@ -48,7 +48,7 @@ class Block(NamedTuple):
     tangents: Tensor | None = None
 
 
-class Asker(Protocol):
+class AnswersQueries(Protocol):
     """What a query needs of the estimator it belongs to."""
 
     @property
@@ -84,7 +84,7 @@ class Query:
         kind: what is asked at each point, see above.
     """
 
-    estimator: Asker
+    estimator: AnswersQueries
     at: Any
     units: int
     evaluations: int

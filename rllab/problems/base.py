@@ -29,7 +29,7 @@ class NoClosedForm(ValueError):
     """What was asked has no closed form here; nothing is approximated in its place."""
 
 
-class Moments(NamedTuple):
+class NormalMoments(NamedTuple):
     """E f under N(mean, diag scale²), and its gradients: (B,), (B, d) and (B, d)."""
 
     value: np.ndarray
@@ -141,7 +141,7 @@ class Problem(ABC):
         """∇f at checked float64 points (n, d)."""
         raise NotImplementedError
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         """E f under N(mean, diag scale²), both float64 (B, d), and its gradients."""
         raise NoClosedForm(f"{who}: no closed form under a Gaussian is known")
 

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from rllab._special.normal import cdf, interval, pdf, products_of_others
 from rllab.checks import check_count, check_positive
-from rllab.problems.base import Moments, Problem, vector
+from rllab.problems.base import NormalMoments, Problem, vector
 
 
 @dataclass(frozen=True)
@@ -53,13 +53,13 @@ class BoxHole(Problem):
     def _gradient(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         c, w = self._box
         # P = Φ(u) − Φ(b), u, b = (c ± w − μ)/s:  ∂P/∂μ = −(φ(u) − φ(b))/s,  ∂P/∂s = −(u φ(u) − b φ(b))/s
         offset = c - mean
         inside = interval(offset / scale, w / scale, (np.abs(offset) - w) / scale)
         others = self.depth * products_of_others(inside.probability)
-        return Moments(
+        return NormalMoments(
             -self.depth * inside.probability.prod(-1), others * inside.pdf / scale, others * inside.z_pdf / scale
         )
 
@@ -95,10 +95,10 @@ class Orthant(Problem):
     def _gradient(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         z = (mean - self._corner) / scale
         side = 1.0 if self.gate == "and" else -1.0
         # "and": 1 − Π Φ(z_i), by logarithms because it may be tiny;  "or": Π Φ(−z_i)
         value = -np.expm1(log_ndtr(z).sum(-1)) if self.gate == "and" else cdf(-z).prod(-1)
         slope = -pdf(z) / scale * products_of_others(cdf(side * z))
-        return Moments(value, slope, -z * slope)
+        return NormalMoments(value, slope, -z * slope)

@@ -21,7 +21,7 @@ from rllab.problems.separable import Separable
 
 @dataclass(frozen=True)
 class Steps(Separable):
-    """k(x) = Σ_j heights_j 1[x >= edges_j], J = Σ_j heights_j Φ((μ − edges_j)/s); one step at 0 unless told.
+    """k(x) = Σ_j heights_j 1[x >= edges_j], J = Σ_j heights_j Φ((μ − edges_j)/s); by default one step at 0.
 
     Args:
         edges: where it jumps.
@@ -60,7 +60,7 @@ class Steps(Separable):
 
 @dataclass(frozen=True)
 class Staircase(Separable):
-    """k(x) = floor(levels x)/levels: stairs without end, averaged over the coordinates unless told otherwise.
+    """k(x) = floor(levels x)/levels: stairs without end, by default averaged over the coordinates.
 
     Args:
         levels: stairs a unit, so that each is 1/levels wide and high; `Staircase(1)` is floor itself.

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from rllab.checks import check_count
-from rllab.problems.stochastic import Noise, Runs, Stochastic
+from rllab.problems.stochastic import Noise, SimulatedRuns, Stochastic
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -49,7 +49,7 @@ class System(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Critic:
+class ExactCritic:
     """The exact critic of a policy, for states (N, n) and actions (N, m).
 
         V_t(x) = xᵀP_tx + c_t        Q_t(x, u) = xᵀQx + uᵀRu + γ E V_{t+1}(Ax + Bu + w)        ∂Q_t/∂u = 2(H_tu + G_tx)
@@ -127,10 +127,10 @@ class LQR(Stochastic):
     def dimension(self) -> int:
         return len(self.r) * len(self.start_mean) * (1 if self.stationary else self.horizon)
 
-    def critic(self, x: Tensor) -> Critic:
+    def critic(self, x: Tensor) -> ExactCritic:
         """Return V_t and Q_t of the policy with gains x (d,)."""
         back = self._backward(self._points(f"{self._name}.critic", x[None]))
-        return Critic(self._system(back.p.dtype), self.discount, back.p[0], back.c[0])
+        return ExactCritic(self._system(back.p.dtype), self.discount, back.p[0], back.c[0])
 
     def optimal_gains(self) -> Tensor:
         """Return K_0, …, K_{T−1} (T, m, n) of least J, by the Riccati recursion."""
@@ -188,12 +188,12 @@ class LQR(Stochastic):
             moment = closed @ moment @ closed.mT + noise
         return self._flat(torch.stack(gradients, 1))
 
-    def _run(self, x: Tensor, noise: Noise) -> Runs:
+    def _run(self, x: Tensor, noise: Noise) -> SimulatedRuns:
         runs = self.simulate(x, *self._normals(noise))
         # ∇_K log π(u_t | x_t) = −Σ⁻¹ e_t x_tᵀ
         scaled = -runs.action_noise @ torch.linalg.inv(self._system(x.dtype).sigma)
         score = torch.einsum("nti,ntj->ntij", scaled, runs.states[:, :-1])
-        return Runs(runs.cost, self._flat(score), torch.full((len(x),), self.horizon))
+        return SimulatedRuns(runs.cost, self._flat(score), torch.full((len(x),), self.horizon))
 
     def _run_gradient(self, x: Tensor, noise: Noise) -> Tensor:
         with torch.enable_grad():

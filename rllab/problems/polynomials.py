@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from rllab.checks import check_count, check_positive
-from rllab.problems.base import Moments, Problem, vector
+from rllab.problems.base import NormalMoments, Problem, vector
 
 Form = Literal["antithetic", "forward", "one-point"]
 
@@ -70,9 +70,9 @@ class Polynomial(Problem):
         a, m, h = (torch.as_tensor(c).to(x) for c in self._coefficients())
         return a + _product(x - m, h)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         x, h = torch.from_numpy(mean), _diagonal(self._coefficients()[2])
-        return Moments(self._value(x).numpy() + 0.5 * (scale**2 @ h), self._gradient(x).numpy(), h * scale)
+        return NormalMoments(self._value(x).numpy() + 0.5 * (scale**2 @ h), self._gradient(x).numpy(), h * scale)
 
     def _ball(self, at: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
         x, h = torch.from_numpy(at), _diagonal(self._coefficients()[2])

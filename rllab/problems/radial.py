@@ -20,7 +20,7 @@ from torch import Tensor
 
 from rllab._special.noncentral import Law, noncentral_density, noncentral_law
 from rllab.checks import check_count, check_positive
-from rllab.problems.base import Moments, NoClosedForm, Problem, vector
+from rllab.problems.base import NoClosedForm, NormalMoments, Problem, vector
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Radial(Problem):
         """f at distances (n,)."""
 
     @abstractmethod
-    def _moments(self, offset: np.ndarray, s: np.ndarray) -> Moments:
+    def _moments(self, offset: np.ndarray, s: np.ndarray) -> NormalMoments:
         """E f for x − c ~ N(offset, s² I), offset (B, d), s (B,)."""
 
     @property
@@ -56,7 +56,7 @@ class Radial(Problem):
     def _gradient(self, x: Tensor) -> Tensor:
         return torch.zeros_like(x)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         s = scale[:, 0]
         if (scale != s[:, None]).any():
             raise NoClosedForm(f"{who}: scale must be equal in all coordinates for a cost of the distance")
@@ -77,9 +77,9 @@ class BallHole(Radial):
     def _of_distance(self, r: Tensor) -> Tensor:
         return -self.depth * (r <= self.radius).to(r)
 
-    def _moments(self, offset: np.ndarray, s: np.ndarray) -> Moments:
+    def _moments(self, offset: np.ndarray, s: np.ndarray) -> NormalMoments:
         law, mean, scale = _inside(offset, s, self.radius)
-        return Moments(-self.depth * law.lower, -self.depth * mean, -self.depth * scale)
+        return NormalMoments(-self.depth * law.lower, -self.depth * mean, -self.depth * scale)
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,9 @@ class RadialStaircase(Radial):
     def _of_distance(self, r: Tensor) -> Tensor:
         return self.height * (r[:, None] > torch.tensor(self.radii, dtype=r.dtype, device=r.device)).to(r).sum(-1)
 
-    def _moments(self, offset: np.ndarray, s: np.ndarray) -> Moments:
+    def _moments(self, offset: np.ndarray, s: np.ndarray) -> NormalMoments:
         stairs = [_inside(offset, s, radius) for radius in self.radii]
-        return Moments(
+        return NormalMoments(
             self.height * np.sum([law.upper for law, _, _ in stairs], axis=0),
             -self.height * np.sum([mean for _, mean, _ in stairs], axis=0),
             -self.height * np.sum([scale for _, _, scale in stairs], axis=0),
@@ -118,7 +118,7 @@ class Norm(Radial):
         y = self._offset(x)
         return torch.nn.functional.normalize(y, dim=-1, eps=1e-300)
 
-    def _moments(self, offset: np.ndarray, s: np.ndarray) -> Moments:
+    def _moments(self, offset: np.ndarray, s: np.ndarray) -> NormalMoments:
         z, d = offset / s[:, None], self.dimension
         lam = (z * z).sum(-1)
         # cut where e^{−λ sin²φ/2} cosᵈφ is below 1e-17: sin φ > 2φ/π
@@ -129,7 +129,7 @@ class Norm(Radial):
         i_d = mass.sum(-1)
         value = s * (mass * (d + lam[:, None] * cos**2)).sum(-1)
         # ∂I_d/∂λ = −½ ∫ sin²φ …:  s ∂²J/∂θ_i² = √(2/π) (I_d − z_i² ∫ sin²φ …)
-        return Moments(value, z * i_d[:, None], i_d[:, None] - z * z * (mass * sin2).sum(-1, keepdims=True))
+        return NormalMoments(value, z * i_d[:, None], i_d[:, None] - z * z * (mass * sin2).sum(-1, keepdims=True))
 
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rllab.checks import check_count
-from rllab.problems.base import Moments, Problem, vector
+from rllab.problems.base import NormalMoments, Problem, vector
 from rllab.problems.jump_curves import Steps
 from rllab.problems.separable import Separable
 from rllab.problems.smooth_curves import Cosine
@@ -60,11 +60,11 @@ class AlongDirection(Problem):
     def _gradient(self, x: Tensor) -> Tensor:
         return self._profile._slope(self._along(x))[:, None] * torch.from_numpy(self._a).to(x)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         a = self._a
         sigma = np.sqrt(((a * scale) ** 2).sum(-1))
         j, j_mu, j_s = self._profile._k_moments(mean @ a, sigma)
-        return Moments(j, j_mu[:, None] * a, (j_s / sigma)[:, None] * a**2 * scale)
+        return NormalMoments(j, j_mu[:, None] * a, (j_s / sigma)[:, None] * a**2 * scale)
 
     def _ball(self, at: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
         a = self._a

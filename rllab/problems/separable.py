@@ -14,7 +14,7 @@ import numpy as np
 from torch import Tensor
 
 from rllab.checks import check_count
-from rllab.problems.base import Moments, Problem
+from rllab.problems.base import NormalMoments, Problem
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ class Separable(Problem):
     def _gradient(self, x: Tensor) -> Tensor:
         return self._weight * self._slope(x)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         j, j_mu, j_s = self._k_moments(mean, scale)
-        return Moments(self._weight * j.sum(-1), self._weight * j_mu, self._weight * j_s)
+        return NormalMoments(self._weight * j.sum(-1), self._weight * j_mu, self._weight * j_s)
 
     def _ball(self, at: np.ndarray, radius: float) -> tuple[np.ndarray, np.ndarray]:
         j, j_mu = self._k_ball(at, radius, self.dimension)

@@ -22,7 +22,7 @@ from rllab.keys import Key, seeds_for
 from rllab.problems.base import Problem
 
 
-class Runs(NamedTuple):
+class SimulatedRuns(NamedTuple):
     """Cost (n,), score Σ_t ∇_θ log π(a_t | s_t) (n, d), and steps taken (n,), of n runs."""
 
     cost: Tensor
@@ -35,7 +35,7 @@ class Stochastic(Problem):
 
     kernels: ClassVar[tuple[str, ...]] = ()
 
-    def run(self, x: Tensor, seeds: Tensor) -> Runs:
+    def run(self, x: Tensor, seeds: Tensor) -> SimulatedRuns:
         """Simulate points (n, d) under seeds (n,): one run each."""
         x = self._points(f"{self._name}.run", x)
         if not isinstance(seeds, Tensor) or seeds.shape != (len(x),) or seeds.dtype != torch.int64:
@@ -64,7 +64,7 @@ class Stochastic(Problem):
         return Cost(self.sample, budget, seeded=True, check_rows=False, **given)
 
     @abstractmethod
-    def _run(self, x: Tensor, noise: Noise) -> Runs: ...
+    def _run(self, x: Tensor, noise: Noise) -> SimulatedRuns: ...
 
     @abstractmethod
     def _run_gradient(self, x: Tensor, noise: Noise) -> Tensor: ...

@@ -24,8 +24,8 @@ from torch import Tensor
 
 from rllab._special.normal import interval, pdf
 from rllab.checks import check_count, check_positive
-from rllab.problems.base import Moments, NoClosedForm
-from rllab.problems.stochastic import Noise, Runs, Stochastic
+from rllab.problems.base import NoClosedForm, NormalMoments
+from rllab.problems.stochastic import Noise, SimulatedRuns, Stochastic
 
 _REACH = 9.0  # standard deviations; beyond them is 1e-19 of the mass
 
@@ -60,7 +60,7 @@ class Survival(Stochastic):
     def _gradient(self, x: Tensor) -> Tensor:
         return torch.from_numpy(-self._mean_steps(x.numpy())[1])
 
-    def _run(self, x: Tensor, noise: Noise) -> Runs:
+    def _run(self, x: Tensor, noise: Noise) -> SimulatedRuns:
         theta = x.numpy()
         state, alive = np.full(len(theta), self.start), np.ones(len(theta), bool)
         steps, score = np.zeros(len(theta), np.int64), np.zeros_like(theta)
@@ -73,18 +73,18 @@ class Survival(Stochastic):
             state = np.where(alive, following, state)
             alive &= ~self._fallen(state)
         taken = torch.from_numpy(steps)
-        return Runs(-taken.double(), torch.from_numpy(score), taken)
+        return SimulatedRuns(-taken.double(), torch.from_numpy(score), taken)
 
     def _run_gradient(self, x: Tensor, noise: Noise) -> Tensor:
         return torch.zeros_like(x)
 
-    def _smooth_one_parameter(self, who: str, mean: np.ndarray, scale: np.ndarray, resolution: float) -> Moments:
+    def _smooth_one_parameter(self, who: str, mean: np.ndarray, scale: np.ndarray, resolution: float) -> NormalMoments:
         """E J(θ + s u), E J′(θ + s u), E J′(θ + s u) u for one parameter, J being plain over a length `resolution`."""
         if (widest := float(scale.max())) > 1:
             raise NoClosedForm(f"{who}: deviations up to 1 are resolved, got {widest:g}")
         rows = [self._integrals(who, *place, resolution) for place in zip(mean[:, 0], scale[:, 0], strict=True)]
         value, by_mean, by_scale = np.array(rows).T
-        return Moments(value, by_mean[:, None], by_scale[:, None])
+        return NormalMoments(value, by_mean[:, None], by_scale[:, None])
 
     def _integrals(self, who: str, mu: float, s: float, resolution: float) -> np.ndarray:
         """The three integrals, (3,).
@@ -159,7 +159,7 @@ class RandomWalk(Survival):
     def _fallen(self, state: np.ndarray) -> np.ndarray:
         return (state <= 0) | (state >= self.size)
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         # the poles of τ next to the real axis are where (q/p)^size = 1: θ = ±2πi/size
         return self._smooth_one_parameter(who, mean, scale, 0.5 * math.pi / self.size)
 
@@ -307,7 +307,7 @@ class LinearSurvival(Survival):
     def _fallen(self, state: np.ndarray) -> np.ndarray:
         return np.abs(state) > 1
 
-    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> Moments:
+    def _gaussian(self, who: str, mean: np.ndarray, scale: np.ndarray) -> NormalMoments:
         # at |x| = 1 a change of the gain by this moves x′ by a quarter of its deviation
         resolution = 0.25 * self._deviation / abs(self.b) if self.b else math.inf
         return self._smooth_one_parameter(who, mean, scale, resolution)

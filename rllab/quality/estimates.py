@@ -1,4 +1,4 @@
-"""Estimates: many independent estimates of one kind at one place, made as problems of few queries.
+"""Estimates: many independent estimates at the same parameters, made as batches of few queries.
 
 What an estimate needs before it, a state or the estimates that make one, is made anew for each.
 """
@@ -21,15 +21,15 @@ from rllab.keys import Key
 from rllab.quality.truth import flat
 
 # Estimates in one query, and numbers of `at` in them. Both are part of the result, as the noise of an estimate depends
-# on how many there are; few, as what problems of one query share (a scrambling, a stride) is only thus drawn anew.
+# on how many there are; few, as what a batch shares (a scrambling, a stride) is only thus drawn anew.
 TOGETHER, NUMBERS = 128, 1 << 16
 
-Begin = Callable[[Any], Any]  # makes, of a place of n problems, the state that their estimates are given
+Begin = Callable[[Any], Any]  # makes, of parameters (n, d), the state that their n estimates are given
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Makes independent estimates of one estimator and budget at one place.
+    """Makes independent estimates of one estimator and budget at the same parameters.
 
     Args:
         begin: makes the state that an estimate is given; None for none.
@@ -67,15 +67,15 @@ class Estimates:
 
     def _query(self, n: int, key: Key) -> Estimate:
         """Make n estimates by one query; those that warm it up draw from keys of their own."""
-        place = repeated(self.at, n)
-        state = None if self.begin is None else self.begin(place)
+        batch = repeated(self.at, n)
+        state = None if self.begin is None else self.begin(batch)
         before = [key.child("warm up", j) for j in range(self.warm_up * self.estimator.stateful)]
         for k in before:
-            state = self._ask(place, k, state).state
-        return self._ask(place, key, state)
+            state = self._ask(batch, k, state).state
+        return self._ask(batch, key, state)
 
-    def _ask(self, place: Tensor | Distribution, key: Key, state: Any) -> Estimate:
-        return self.estimator(self.cost, place, evaluations=self.budget, key=key, state=state, errors=False)
+    def _ask(self, batch: Tensor | Distribution, key: Key, state: Any) -> Estimate:
+        return self.estimator(self.cost, batch, evaluations=self.budget, key=key, state=state, errors=False)
 
 
 def name_of(estimator: Estimator) -> str:
@@ -86,7 +86,7 @@ def name_of(estimator: Estimator) -> str:
 
 
 def repeated(at: Tensor | Distribution, n: int) -> Tensor | Distribution:
-    """Return a place (d,) as n problems (n, d)."""
+    """Return parameters (d,) as a batch of n equal ones, (n, d)."""
     if isinstance(at, Tensor):
         return at.detach().expand(n, *at.shape)
     return at.repeated(n)

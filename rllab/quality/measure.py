@@ -10,6 +10,7 @@ from typing import Any, Protocol, SupportsIndex
 
 from torch import Tensor
 
+from rllab.checks import check_count
 from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Gradient, Target
@@ -42,7 +43,7 @@ def measure_quality(
     record: _Appendable | None = None,
     progress: bool | None = None,
 ) -> Report:
-    """Measure estimators at one place, for each budget by `repeats` independent estimates.
+    """Measure estimators at the same parameters, for each budget by `repeats` independent estimates.
 
     Every estimator is held to the gradient it declares to estimate, and beside that to ∇f, where it is known. All
     estimators draw from the same keys, so that a row does not depend on which others there are.
@@ -50,13 +51,13 @@ def measure_quality(
     Args:
         estimators: one, or several that differ.
         problem: where the truth is known from; or any `Cost`, with `truth` given.
-        at: parameters (d,), or a distribution for output-space estimators: one problem.
+        at: parameters (d,), or a distribution of such for output-space estimators; no batch.
         budgets: evaluations an estimate may spend.
         repeats: R >= 2 estimates a row; time is proportional to it, intervals shrink as 1/√R.
         truth: None for each estimator's own target; a `Target` to hold all to the same; or the gradient itself, a
             tensor (d,) or a dict by parameter name.
-        states: what stateful estimators begin from: for some of them a function that is given `at` repeated for n
-            problems, (n, d), and returns the state of as many, `{guided: lambda at: guided.remember(None, guide(at))}`.
+        states: what stateful estimators begin from: for some of them a function that is given `at` n times,
+            (n, d), and returns the state of as many, `{guided: lambda at: guided.remember(None, guide(at))}`.
         warm_up: estimates, of the same budget each, that a stateful estimator makes at `at` before the one that is
             measured, each given the state of the one before. They are charged to it.
         record: rows are appended to it as they are measured: a `Record`, or a list.
@@ -79,15 +80,23 @@ def measure_quality(
     estimator needs; None is one that does not exist: the bias of a direction, anything against a truth that is unknown,
     an angle to a truth that is zero.
 
-    Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of B problems. Memory:
+    Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each. Memory:
     O(repeats · d).
 
     Raises:
         Exception: whatever the cost or an estimator raises; the exception's attribute `report` has the rows before.
     """
     estimators, key = [estimators] if isinstance(estimators, Estimator) else list(estimators), as_key(key)
-    whole = [_integer("each of budgets", budget, 1) for budget in budgets]
-    repeats, warm_up, states = _integer("repeats", repeats, 2), _integer("warm_up", warm_up, 0), dict(states or {})
+    for budget in budgets:
+        check_count("measure_quality", budget=budget)
+    check_count("measure_quality", 2, repeats=repeats)  # a variance needs two
+    check_count("measure_quality", 0, warm_up=warm_up)
+    whole, repeats, warm_up = (
+        [operator.index(budget) for budget in budgets],
+        operator.index(repeats),
+        operator.index(warm_up),
+    )
+    states = dict(states or {})
     _check(estimators, problem, at, whole, truth, states)
     cost = problem if isinstance(problem, Cost) else problem.cost()
     gradient = truth_for(Target.gradient(), problem, at)
@@ -156,17 +165,6 @@ def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
     return tqdm(cells, unit="row", disable=None if progress is None else not progress, mininterval=interval)
 
 
-def _integer(name: str, value: SupportsIndex, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        why = ", as a variance needs two" if name == "repeats" else ""
-        raise ValueError(f"measure_quality: {name} must be an integer >= {least}{why}, got {value!r}")
-    return number
-
-
 def _check(
     estimators: list[Any], problem: Any, at: Any, budgets: list[int], truth: Any, states: dict[Any, Any]
 ) -> None:
@@ -181,7 +179,7 @@ def _check(
         raise ValueError(f"{who}: truth must be the gradient itself for a Cost, which knows none, got {truth!r}")
     if not isinstance(at, (Tensor, Distribution)) or len(at.shape) != 1:
         got = tuple(at.shape) if isinstance(at, (Tensor, Distribution)) else type(at).__name__
-        raise ValueError(f"{who}: at must be one place, a tensor (d,) or a distribution of such, got {got}")
+        raise ValueError(f"{who}: at must be a tensor (d,) or a distribution of such, no batch, got {got}")
     if not budgets or len(set(budgets)) < len(budgets):
         raise ValueError(f"{who}: budgets must be one or more different integers, got {budgets!r}")
     if isinstance(truth, (Tensor, dict)) and flat(truth).numel() != (d := flat(leaves(at)).numel()):
@@ -189,8 +187,8 @@ def _check(
     for estimator, begin in states.items():
         if estimator not in estimators or not estimator.stateful or not callable(begin):
             raise ValueError(
-                f"{who}: states must map stateful estimators among those measured to functions of a place, got "
+                f"{who}: states must map stateful estimators among those measured to functions of parameters, got "
                 f"{estimator!r}: {begin!r}"
             )
     for estimator in estimators:
-        estimator.minimum(at)  # a wrong kind of place is found now and not after an hour
+        estimator.minimum(at)  # a wrong kind of parameters is found now and not after an hour

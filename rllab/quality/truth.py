@@ -91,8 +91,8 @@ def exact_gradient(problem: Problem, target: Target, at: Tensor | Distribution) 
         raise
 
 
-def flat(gradient: Gradient, problems: int | None = None) -> Tensor:
-    """Return a gradient as (d,), or one of B problems as (B, d), float64 on the CPU; a dict's parts end to end."""
+def flat(gradient: Gradient, batch: int | None = None) -> Tensor:
+    """Return a gradient as (d,), or one of a batch of B as (B, d), float64 on the CPU; a dict's parts end to end."""
     parts = gradient.values() if isinstance(gradient, dict) else (gradient,)
-    shape = (-1,) if problems is None else (problems, -1)
+    shape = (-1,) if batch is None else (batch, -1)
     return torch.cat([part.detach().reshape(shape).to("cpu", torch.float64) for part in parts], -1)

@@ -25,7 +25,7 @@ class Progress:
         done: runs that were finished before.
         total: all runs.
         describe: what to say of a run that finished.
-        stream: where to; standard error by default.
+        stream: where to; by default standard error.
     """
 
     def __init__(

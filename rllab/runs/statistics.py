@@ -42,7 +42,7 @@ def iqm(scores: ArrayLike, axis: int | None = None) -> Array:
 
 
 def median(scores: ArrayLike, axis: int | None = None) -> Array:
-    """Return the median, of all runs and tasks together unless told; rliable's first averages over each task's runs."""
+    """Return the median, by default of all runs and tasks together; rliable's first averages over each task's runs."""
     return np.asarray(np.median(_scores("median", scores), axis=axis))
 
 

@@ -262,10 +262,10 @@ def test_parameters_of_a_product_are_called_after_their_block():
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_repeated_it_is_so_many_problems_of_the_same(name):
+def test_repeated_it_is_a_batch_of_the_same(name):
     at = ALL[name]
     if len(at.shape) == 2:
-        with pytest.raises(ValueError, match=rf"{type(at).__name__}.repeated: must be one problem \(d,\), got shape"):
+        with pytest.raises(ValueError, match=rf"{type(at).__name__}.repeated: must be of shape \(d,\), no batch, got"):
             at.repeated(3)
         return
     many = at.repeated(4)

@@ -50,7 +50,6 @@ from rllab.estimators import (
     SumAndSample,
 )
 from rllab.problems import (
-    PROBLEMS,
     BallHole,
     BallWithWall,
     BoxHole,
@@ -69,6 +68,7 @@ from rllab.problems.survival import Survival
 from rllab.quality.truth import exact_gradient
 from rllab.testing import RULES, Subject, check_estimator, exported_estimators
 from rllab.testing.subject import beta, bumpy, choice, dirichlet, gamma, gaussian, mixture, poisson, smooth
+from tests.proofs.problems import PROBLEMS
 
 
 @dataclass(frozen=True)

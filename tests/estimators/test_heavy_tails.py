@@ -23,7 +23,6 @@ from torch import Tensor
 from rllab import Gaussian
 from rllab.estimators import Estimator, ImportanceWeighted, ScoreFunction
 from rllab.problems import (
-    PROBLEMS,
     Bell,
     BoxHole,
     Cliff,
@@ -37,6 +36,7 @@ from rllab.problems import (
     Steps,
     Stochastic,
 )
+from tests.proofs.problems import PROBLEMS
 
 
 def false_alarm(limit: float, skewness: float, n: int) -> float:

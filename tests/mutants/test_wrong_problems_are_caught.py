@@ -26,7 +26,7 @@ from rllab.problems import (
     Staircase,
     Steps,
 )
-from rllab.problems.stochastic import Runs
+from rllab.problems.stochastic import SimulatedRuns
 from tests.proofs.problems import (
     DTYPE,
     prove_definition,
@@ -163,7 +163,7 @@ class CliffUnderASphere(Cliff):
 class FatalStepNotCounted(LinearSurvival):
     def _run(self, x, noise):
         cost, score, steps = super()._run(x, noise)
-        return Runs(cost + (steps < self.cap), score, steps)
+        return SimulatedRuns(cost + (steps < self.cap), score, steps)
 
 
 @dataclass(frozen=True)

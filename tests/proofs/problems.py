@@ -1,12 +1,74 @@
 """What a problem claims, checked: shared by the tests of the right ones and of the wrong ones that must fail."""
 
+import inspect
+import pkgutil
+from importlib import import_module
+
 import torch
 
-from rllab import Gaussian
+from rllab import Gaussian, problems
 from tests.proofs.checks import assert_unbiased, detectable_bias
 from tests.proofs.oracles import assert_holds, normal_moments
 
 DTYPE = torch.float64
+
+
+def finals(module) -> set[type]:
+    """The problems, not the abstract ones, that a module holds."""
+    kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, problems.Problem)}
+    return {kind for kind in kinds if kind.__module__.startswith("rllab.") and not inspect.isabstract(kind)}
+
+
+def written() -> set[type]:
+    """The problems that the files of `rllab.problems` hold, exported or forgotten."""
+    files = pkgutil.iter_modules(problems.__path__, "rllab.problems.")
+    return set().union(*(finals(import_module(file.name)) for file in files))
+
+
+SETTINGS: list[problems.Problem] = [
+    problems.Square(0.3),
+    problems.Exponential(-1.3, dimension=2),
+    problems.Bell(1.7),
+    problems.Cosine(2.1, dimension=3),
+    problems.Relu(0.2),
+    problems.Absolute(dimension=2),
+    problems.Clip(-0.7, 0.4),
+    problems.Plateau(0.6, dimension=2),
+    problems.Steps((-0.4, 0.9), (1.5, -0.6)),
+    problems.Staircase(1),
+    problems.Staircase(dimension=20),
+    problems.Flat(offset=1.7),
+    problems.Linear((1.9, -0.4), offset=3.1),
+    problems.Quadratic(((2.0, 0.6), (0.6, -0.5)), (0.7, -1.3), offset=3.1),
+    problems.Quadratic((1.0, 3.0, 0.2), 0.4, dimension=3),
+    problems.Ridge(problems.Cosine(2.1), direction=(0.6, -1.1)),
+    problems.Ridge(problems.Plateau(0.6), direction=(0.6, -1.1, 0.2), dimension=3),
+    problems.Cliff(0.3, 2.0, direction=(0.6, -1.1)),
+    problems.BoxHole(1.4, (0.1, -0.5), (0.8, 0.6)),
+    problems.BallHole(1.4, 0.9, centre=(0.1, -0.5, 0.3), dimension=3),
+    problems.RadialStaircase(centre=(0.1, -0.5)),
+    problems.Norm(centre=(0.1, -0.5, 0.3), dimension=3),
+    problems.Orthant((0.1, -0.5)),
+    problems.Orthant((0.1, -0.5), "or"),
+    problems.Pivot(),
+    problems.BallWithWall(),
+    problems.BooleanQuadratic(),
+    problems.BooleanQuadratic((0.6, 0.51, 0.48), 0.3, dimension=3),
+    problems.CategoricalPayoffs(),
+    problems.CategoricalPayoffs(((0.3, -1.2, 0.9), (2.0, 0.1, 0.4))),
+    problems.LQR(),
+    problems.LQR(horizon=3, stationary=False),
+    problems.RandomWalk(),
+    problems.FallChain(),
+    problems.LinearSurvival(),
+    problems.PushingCarts(horizon=5),
+    problems.FrictionCarts(horizon=5),
+]
+# and with its defaults every problem that has no setting above
+PROBLEMS = SETTINGS + [
+    kind()
+    for kind in sorted(finals(problems) - {type(problem) for problem in SETTINGS}, key=lambda kind: kind.__name__)
+]
 
 
 def unit(d: int, i: int, length: float) -> torch.Tensor:
