@@ -163,7 +163,7 @@ def versions(packages: Iterable[str]) -> str:
 
 def kept(path: Path) -> str:
     """Return what stands in a page under NOTES."""
-    _, heading, text = path.read_text().partition(NOTES) if path.exists() else ("", "", "")
+    _, heading, text = path.read_text("utf-8").partition(NOTES) if path.exists() else ("", "", "")
     return f"\n{heading}{text}" if heading else ""
 
 

@@ -336,5 +336,5 @@ def load_rows() -> None:
     """Import every script of the experiments that registers rows."""
     checkout = Path(__file__).resolve().parents[2]
     for path in sorted(checkout.glob("experiments/**/*.py"), key=lambda path: (path.parent.name == "rows", path.name)):
-        if re.search(r"^@row\(", path.read_text(), flags=re.MULTILINE):
+        if re.search(r"^@row\(", path.read_text("utf-8"), flags=re.MULTILINE):
             importlib.import_module(".".join(path.relative_to(checkout).with_suffix("").parts))

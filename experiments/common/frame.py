@@ -27,6 +27,7 @@ import tyro
 
 from rllab.runs import Job, Record, machine, one_line_errors, sweep
 from rllab.runs.job import Worker
+from rllab.text import degrade_output
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,6 +116,7 @@ def main(
         run: at the top level of the script, for it is sent to other processes.
         describe: what to say of a finished run.
     """
+    degrade_output()
     config = tyro.cli(config_class, description=description, default=with_folder(config_class()))
     config.check()
     if config.fast:

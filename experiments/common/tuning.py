@@ -57,7 +57,7 @@ def settings_of(path: Path) -> dict[str, dict[str, float]]:
     Raises:
         FileNotFoundError: if nothing was tuned yet.
     """
-    return {name: chosen["settings"] for name, chosen in json.loads(path.read_text()).items()}
+    return {name: chosen["settings"] for name, chosen in json.loads(path.read_text("utf-8")).items()}
 
 
 def calls_to_goal(records: Sequence[Record]) -> np.ndarray:
@@ -77,7 +77,7 @@ def choose(records: Sequence[Record], path: Path, misses: Callable[[Sequence[Rec
     for record in records:
         setting = tuple(record.config[name] for name in TUNED)
         trials.setdefault(record.config["method"], {}).setdefault(setting, []).append(record)
-    chosen = json.loads(path.read_text()) if path.exists() else {}
+    chosen = json.loads(path.read_text("utf-8")) if path.exists() else {}
     for method, settings in trials.items():
         scores = {s: (float(np.median(calls_to_goal(runs))), misses(runs)) for s, runs in settings.items()}
         best = min(scores, key=lambda s: scores[s])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -222,3 +223,9 @@ sys.exit(text not in Record.open(sys.argv[1] + "/a").error)
 
 def test_what_is_shown_does_nothing_to_a_terminal():
     assert printable("a\x1b[31mred\n\t∇é\x07\udc80") == r"a\x1b[31mred\n\t∇é\x07\udc80"
+
+
+def test_no_file_of_text_is_read_or_written_as_the_locale_has_it():
+    wrong = re.compile(r"\.read_text\(\)|\.write_text\((?![^\n]*encoding)|\bopen\([^)\n]*\"[rwax]t?\"\)")
+    sources = [path for folder in ("rllab", "envs") for path in (CHECKOUT / folder).rglob("*.py")]
+    assert [str(path) for path in sources if wrong.search(path.read_text("utf-8"))] == []
