@@ -1,14 +1,13 @@
 """What must not be in a layout: things that lie on each other, and edges that end beside their nodes."""
 
+import numpy as np
+
+SIDES = ("left", "bottom", "right", "top")
+
 
 def overlap(a, b):
     """Whether two boxes have a point inside of both."""
     return a.left < b.right and b.left < a.right and a.bottom < b.top and b.bottom < a.top
-
-
-def holds(box, point):
-    """Whether a point lies inside, not on the border."""
-    return box.left < point[0] < box.right and box.bottom < point[1] < box.top
 
 
 def placed(layout, name):
@@ -39,12 +38,15 @@ def faults(layout):
             found += [(a.node.name, b.node.name) for r, s in boxes if overlap(r, s)]
         if a.label and overlap(a.label, a.box) and a.node.kind in ("observed", "computed", "parameter", "gradient"):
             found.append((a.node.name, "its own label"))
+    held = [(p.node.name, box is p.label, box) for p in layout.nodes for box in (p.box, p.label) if box]
+    left, bottom, right, top = (np.array([getattr(box, side) for *_, box in held]) for side in SIDES)
     for route in layout.routes:
-        for placed in layout.nodes:
-            at_its_end = placed.node.name in (route.edge.tail, route.edge.head)
-            for box in filter(None, (None if at_its_end else placed.box, placed.label)):
-                if any(holds(box, point) for point in points(route)):
-                    found.append((f"{route.edge.tail} -> {route.edge.head}", placed.node.name))
+        ends, (x, y) = (route.edge.tail, route.edge.head), np.array(points(route)).T[..., None]
+        inside = ((left < x) & (x < right) & (bottom < y) & (y < top)).any(0)
+        for k in inside.nonzero()[0]:
+            name, is_label, _ = held[k]
+            if is_label or name not in ends:  # an edge may touch the boxes it belongs to
+                found.append((f"{route.edge.tail} -> {route.edge.head}", name))
     return found
 
 
@@ -52,7 +54,8 @@ def gaps(layout):
     """How far heads and tails of edges are from the boxes they belong to."""
     found = []
     for route in layout.routes:
-        for name, (x, y) in ((route.edge.tail, points(route)[0]), (route.edge.head, points(route)[-1])):
+        first, *_, last = points(route)
+        for name, (x, y) in ((route.edge.tail, first), (route.edge.head, last)):
             box = placed(layout, name).box
             found.append(max(box.left - x, x - box.right, box.bottom - y, y - box.top))
     return found

@@ -50,16 +50,9 @@ def test_detaching_the_conditional_noise_points_the_wrong_way_at_less_variance(
     assert_close(variance, variances[1], rtol=0, atol=5e-6)
 
 
-@pytest.mark.parametrize("place", [None, choice], ids=("bits", "choices"))
-@pytest.mark.parametrize(
-    "estimator", [Rebar(), Rebar(temperature=1.3, eta=0.6), LEARNING, Relax(), MuProp()], ids=lambda e: str(e)
-)
-def test_the_whole_contract_is_kept_at_bits_and_choices(estimator, place):
-    check_estimator(estimator, make_at=place)
-
-
-def test_lax_keeps_the_whole_contract():
-    check_estimator(Lax())
+@pytest.mark.parametrize("make_at", [None, choice], ids=("bits", "choices"))
+def test_the_whole_contract_is_kept_away_from_the_default_settings_too(make_at):
+    check_estimator(Rebar(temperature=1.3, eta=0.6), make_at=make_at)
 
 
 @pytest.mark.parametrize(
