@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+HALF = (torch.float16, torch.bfloat16)
 _SHARED = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
@@ -21,12 +22,33 @@ def as_array(x: Tensor) -> np.ndarray:
     return x.to("cpu", torch.float32).numpy()
 
 
+def wider(given: torch.dtype, at: torch.dtype) -> torch.dtype:
+    """Return the dtype that costs are kept in at parameters of `at`: the wider one; integers count as float64."""
+    exact = given.is_floating_point or given.is_complex
+    return torch.promote_types(given if exact else torch.float64, at)
+
+
+def single_at_least(x: Tensor) -> Tensor:
+    """Return x in single precision if it is in half, else as it is."""
+    return x.float() if x.dtype in HALF else x
+
+
+def weights(w: np.ndarray, u: np.ndarray) -> np.ndarray:
+    """Return what weighs the rows of u with u's dtype: costs may be wider than noise, and are differenced before."""
+    return w if w.dtype is u.dtype else w.astype(u.dtype, copy=False)
+
+
 def as_tensor(a: np.ndarray, like: Tensor) -> Tensor:
     """Return an array with the dtype and on the device of `like`: its own memory where nothing is to be converted."""
     dtype = _SHARED.get(like.dtype)
     if dtype is None or not like.is_cpu:
         return torch.from_numpy(a).to(like)
     return torch.from_numpy(a if a.dtype is dtype else a.astype(dtype))
+
+
+def as_value(mean: np.ndarray | np.floating, at: Tensor) -> Tensor:
+    """Return a mean cost on the device of `at`, with the dtype that costs came in."""
+    return torch.from_numpy(np.asarray(mean)).to(at.device)
 
 
 def weighted_sum(w: np.ndarray, u: np.ndarray) -> np.ndarray:

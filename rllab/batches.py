@@ -11,9 +11,18 @@ from torch import Tensor
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # what single precision may make of one row in a batch and alone
 
 
-def as_numbers(y: object) -> Tensor:
-    """Return an answer as a tensor; a Python float stays float64 this way."""
-    return y if isinstance(y, Tensor) else torch.as_tensor(np.array(y))
+def as_numbers(y: object, who: str = "") -> Tensor:
+    """Return an answer as a tensor; a Python float stays float64 this way.
+
+    Raises:
+        TypeError: in the name of `who`, if it is not made of numbers: None, text, a ragged list.
+    """
+    if isinstance(y, Tensor):
+        return y
+    try:
+        return torch.as_tensor(np.array(y))
+    except (TypeError, ValueError) as error:  # numpy on a ragged list, torch on text and objects
+        raise TypeError(f"{who}: function must return numbers, got {y!r:.80}" if who else str(error)) from None
 
 
 def check_rows_apart(who: str, among: Tensor, evaluate: Callable[[], Tensor]) -> None:

@@ -71,6 +71,12 @@ def as_count(who: str, name: str, value: object, least: int = 1) -> int:
     return operator.index(value) if hasattr(value, "__index__") else int(number)  # type: ignore[arg-type] - it has one
 
 
+def take_counts(of: object, **least: int) -> None:
+    """Make ints of fields of a frozen dataclass that count something, each at least so many; see `as_count`."""
+    for name, few in least.items():
+        object.__setattr__(of, name, as_count(type(of).__name__, name, getattr(of, name), few))
+
+
 def check_seed(who: str, seed: object) -> int:
     """Return a seed, which is an integer of any sign and type, as an int; raise a TypeError if it is none."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):
@@ -92,8 +98,12 @@ def check_one_of(who: str, allowed: Sequence[object], **values: object) -> None:
             raise ValueError(f"{who}: {name} must be one of {tuple(allowed)}, got {value!r}")
 
 
-def check_parameters(who: str, at: object) -> Tensor:
-    """Return `at` if it is a floating tensor (d,) or (B, d) with d >= 1; raise an error that says so if not."""
+def check_parameters(who: str, at: object, *, half: bool = True) -> Tensor:
+    """Return `at` if it is a floating tensor (d,) or (B, d) with d >= 1; raise an error that says so if not.
+
+    Args:
+        half: whether it may be of half precision.
+    """
     import torch
 
     if not isinstance(at, torch.Tensor):
@@ -102,6 +112,8 @@ def check_parameters(who: str, at: object) -> Tensor:
         raise ValueError(f"{who}: at must be (d,) or (B, d) with d >= 1, got {tuple(at.shape)}")
     if not at.is_floating_point():
         raise TypeError(f"{who}: at must be a floating-point tensor, got {at.dtype}")
+    if not half and at.dtype in (torch.float16, torch.bfloat16):
+        raise TypeError(f"{who}: at must be of single or double precision, got {at.dtype}; convert it: at.float()")
     return at
 
 

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
+from rllab.arrays import wider
 from rllab.batches import as_numbers, check_rows_apart, cure_for
 from rllab.checks import as_count
 
@@ -129,12 +130,15 @@ class Cost:
     def __call__(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
         """Evaluate points (n, d); return costs (n,), detached. Costs n evaluations.
 
+        They have the dtype of the points or that of what the function returned, whichever is wider: costs are narrowed
+        by nobody before they are differenced. Integers become float64.
+
         Raises:
             BudgetExceeded: before anything is evaluated.
             ValueError: if the function returns another shape.
             FloatingPointError: on a NaN or infinite cost under `nonfinite="raise"`, naming evaluation and point.
         """
-        if points.is_complex():
+        if isinstance(points, Tensor) and points.is_complex():
             raise TypeError("Cost: points must be real; ask Cost.complex for values at complex points")
         first = self._charge("value", points, seeds)
         with torch.set_grad_enabled(False):  # no_grad at half its price, which shows in small estimates
@@ -151,7 +155,7 @@ class Cost:
         Raises:
             TypeError: if the function returns real numbers: it cannot be analytic.
         """
-        if not points.is_complex():
+        if isinstance(points, Tensor) and not points.is_complex():
             raise TypeError(f"Cost.complex: points must be complex, got {points.dtype}")
         first = self._charge("complex", points, seeds)
         with torch.no_grad(), _hint("evaluating a complex point: function must be analytic in complex arithmetic"):
@@ -169,7 +173,7 @@ class Cost:
         if self._gradient is None:
             return self._backward(points, seeds, first)[1]
         with torch.no_grad():
-            g = self._run(self._gradient, seeds, points)
+            g = self._run(self._gradient, seeds, points) if len(points) else points.clone()
         return _checked_derivative("gradient", g.to(points), points.shape, points, first)
 
     def value_and_gradient(self, points: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -193,11 +197,12 @@ class Cost:
         if tangents.shape != points.shape:
             raise ValueError(f"Cost: tangents must be {tuple(points.shape)} like points, got {tuple(tangents.shape)}")
         first = self._charge("jvp", points, seeds)
-        if self._jvp is not None:
+        if self._jvp is not None and len(points):
             with torch.no_grad():
                 y, dy = self._run(self._jvp, seeds, points, tangents)
         else:
-            with torch.no_grad(), forward_ad.dual_level(), _hint("differentiating function; pass jvp= if torch cannot"):
+            doing = "differentiating function; pass jvp= if torch cannot"
+            with torch.inference_mode(False), torch.no_grad(), forward_ad.dual_level(), _hint(doing):
                 dual = forward_ad.make_dual(points.clone(), tangents.clone())  # a function may write into both
                 y, dy = forward_ad.unpack_dual(self._evaluate(dual, seeds))
             if dy is None:
@@ -206,7 +211,9 @@ class Cost:
         return y, _checked_derivative("jvp", dy.to(points), y.shape, points, first)
 
     def _charge(self, what: Spending, points: Tensor, seeds: Tensor | None) -> int:
-        if points.ndim != 2:
+        if not isinstance(points, Tensor) or points.ndim != 2:
+            if not isinstance(points, Tensor):
+                raise TypeError(f"Cost: points must be a tensor (n, d), got {type(points).__name__}")
             raise ValueError(f"Cost: points must be (n, d), got {tuple(points.shape)}")
         n = points.shape[0]
         if self.seeded and (seeds is None or seeds.shape != (n,)):
@@ -219,8 +226,8 @@ class Cost:
         return first
 
     def _evaluate(self, points: Tensor, seeds: Tensor | None) -> Tensor:
-        if self.batched:  # the one call that is made thousands of times a second
-            return as_numbers(self.function(points, seeds) if self.seeded else self.function(points))
+        if self.batched and len(points):  # the one call that is made thousands of times a second
+            return as_numbers(self.function(points, seeds) if self.seeded else self.function(points), "Cost")
         return self._run(self.function, seeds, points)
 
     def _first_values(self, points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
@@ -249,19 +256,26 @@ class Cost:
                 check_rows_apart("Cost", y[-1:], lambda: self._evaluate(points[-1:], seed))
 
     def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
-        """Call a batched function once, any other point by point; return a tensor, or a tuple of them."""
+        """Call a batched function once, any other point by point; return a tensor, or a tuple of them.
+
+        Where there are no points, nothing is called.
+        """
+        if not len(inputs[0]):
+            return inputs[0].sum(-1)  # no costs, which autograd can follow
         if self.batched:
             y = function(*inputs, seeds) if self.seeded else function(*inputs)
-            return tuple(map(as_numbers, y)) if isinstance(y, tuple) else as_numbers(y)
+            return tuple(as_numbers(part, "Cost") for part in y) if isinstance(y, tuple) else as_numbers(y, "Cost")
         rows = zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True)
         answers = [function(*row) for row in rows]
         if answers and isinstance(answers[0], tuple):
-            return tuple(torch.stack([as_numbers(a) for a in column]) for column in zip(*answers, strict=True))
-        return torch.stack([as_numbers(a) for a in answers])
+            columns = zip(*answers, strict=True)
+            return tuple(torch.stack([as_numbers(a, "Cost") for a in column]) for column in columns)
+        return torch.stack([as_numbers(a, "Cost") for a in answers])
 
     def _backward(self, points: Tensor, seeds: Tensor | None, first: int) -> tuple[Tensor, Tensor]:
-        with torch.enable_grad(), _hint("differentiating function by autograd; pass gradient= if torch cannot"):
-            x = points.detach().requires_grad_()
+        doing = "differentiating function by autograd; pass gradient= if torch cannot"
+        with torch.inference_mode(False), torch.enable_grad(), _hint(doing):
+            x = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
             y = self._evaluate(x, seeds)
             g = torch.autograd.grad(y.sum(), x, allow_unused=True)[0] if y.requires_grad else None
         if g is None:
@@ -278,11 +292,11 @@ class Cost:
             y = y.detach()
         if y.shape != (n,):
             raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
-        if y.dtype != points.dtype or y.device != points.device:
+        if y.dtype != points.dtype or y.device != points.device or not y.dtype.is_floating_point:
             if y.is_complex() != points.is_complex():
                 given, got = ("complex", "real") if points.is_complex() else ("real", "complex")
                 raise TypeError(f"Cost: function must return {given} costs for {given} points, got {got} ones")
-            y = y.to(points)
+            y = y.to(points.device, wider(y.dtype, points.dtype))
         # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
         if not cmath.isfinite(y.sum().item()) and not torch.isfinite(y).all():
             y = self._replace_nonfinite(y, points, first)

@@ -290,3 +290,75 @@ def test_a_function_that_fails_at_one_point_too_fails_with_its_own_error():
 
     with pytest.raises(KeyError, match="wheel"):
         Cost(breaks)(X)
+
+
+@pytest.mark.parametrize("given", (torch.float16, torch.float32, torch.float64, torch.int64, torch.bool))
+@pytest.mark.parametrize("dtype", (torch.float16, torch.float32, torch.float64, torch.int64))
+def test_costs_are_never_narrowed_to_what_the_points_have(given, dtype):
+    y = Cost(lambda x: x.sum(-1).to(given))(X.to(dtype))
+    wide = given if given.is_floating_point else torch.float64
+    assert y.dtype == torch.promote_types(wide, dtype)
+    assert y.tolist() == X.to(dtype).sum(-1).to(given).double().tolist()
+    half = Cost(lambda x: x.double().mean(-1) + 0.5)(torch.ones(2, 3, dtype=torch.int64))
+    assert half.tolist() == [1.5, 1.5]
+
+
+def test_evaluations_that_crash_are_counted_whatever_was_asked():
+    def crash(*_):
+        raise OSError("the machine is gone")
+
+    cost = Cost(crash, 10, gradient=crash, jvp=crash)
+    for asked in range(1, 3):
+        for kind in (cost, cost.gradient):
+            with pytest.raises(OSError, match="the machine is gone"):
+                kind(X[:1])
+        assert cost.spent["value"] == cost.spent["gradient"] == asked
+    with pytest.raises(OSError, match="the machine is gone"):
+        cost.jvp(X, X)
+    with pytest.raises(OSError, match="the machine is gone"):
+        cost.complex(X.to(torch.complex128))
+    assert cost.spent == {"value": 2, "gradient": 2, "jvp": 3, "complex": 3} and cost.evaluated == 10
+    with pytest.raises(BudgetExceeded, match="10 of the budget of 10 are spent"):
+        cost(X[:1])
+    one_by_one, left = Cost(lambda p: left.pop(), batched=False), [1.0]
+    with pytest.raises(IndexError):
+        one_by_one(X)
+    assert one_by_one.evaluated == 3  # it is not known how far it came
+
+
+@pytest.mark.parametrize(
+    "answer",
+    (None, "a", {"c": 1}, [[1.0], [1.0, 2.0]], np.array([None] * 3)),
+    ids=("none", "text", "dict", "ragged", "objects"),
+)
+@pytest.mark.parametrize("batched", (True, False))
+def test_what_is_no_number_is_refused_in_the_name_of_the_function(answer, batched):
+    with pytest.raises(TypeError, match=r"^Cost: function must return numbers, got "):
+        Cost(lambda x: answer, batched=batched)(X)
+
+
+@pytest.mark.parametrize("points", (None, [[1.0]], np.ones((2, 2))), ids=("none", "list", "numpy"))
+@pytest.mark.parametrize("ask", ("__call__", "gradient", "complex"))
+def test_points_that_are_no_tensor_are_refused(points, ask):
+    with pytest.raises(TypeError, match=r"^Cost: points must be a tensor \(n, d\), got "):
+        getattr(Cost(square), ask)(points)
+
+
+@pytest.mark.parametrize("batched", (True, False))
+def test_no_points_cost_nothing_and_call_nothing(batched):
+    def never(*_):
+        raise AssertionError("called")
+
+    for cost in (Cost(never, batched=batched), Cost(never, batched=batched, gradient=never, jvp=never)):
+        none = torch.zeros(0, 2)
+        assert cost(none).shape == (0,) and cost.gradient(none).shape == (0, 2)
+        assert [tuple(t.shape) for t in cost.value_and_gradient(none)] == [(0,), (0, 2)]
+        assert [tuple(t.shape) for t in cost.jvp(none, none)] == [(0,), (0,)] and cost.evaluated == 0
+
+
+def test_derivatives_are_taken_in_inference_mode_too():
+    with torch.inference_mode():
+        points = X.clone()
+        y, g = Cost(square).value_and_gradient(points)
+        _, dy = Cost(square).jvp(points, points)
+    assert torch.equal(y, square(X)) and torch.equal(g, 2 * X) and torch.equal(dy, 2 * square(X))

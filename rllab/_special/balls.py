@@ -2,6 +2,7 @@
 
 h(t) = c (1 − t²)^{(d−1)/2},   c = Γ(d/2 + 1)/(√π Γ((d+1)/2))
 H(t) = ½ I_{1−t²}((d+1)/2, ½) for t < 0, and 1 − H(−t) above          I the regularised incomplete beta function
+     = ½ ± ½ I_{t²}(½, (d+1)/2), which is used near 0, where 1 − t² loses t
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ def ball_cdf(t: np.ndarray, d: int) -> np.ndarray:
     """H(t), accurate relative to itself in the lower tail; the upper one is ball_cdf(−t, d)."""
     a = np.minimum(np.abs(t), 1.0)
     tail = 0.5 * betainc((d + 1) / 2, 0.5, (1 - a) * (1 + a))
-    return np.where(t < 0, tail, 1 - tail)
+    from_middle = 0.5 * betainc(0.5, (d + 1) / 2, a * a)
+    near = a * a * (d + 1) < 1
+    return np.where(near, 0.5 + np.copysign(from_middle, t), np.where(t < 0, tail, 1 - tail))
 
 
 def ball_growth(k: float, d: int) -> float:

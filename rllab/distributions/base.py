@@ -78,6 +78,13 @@ class Distribution(ABC):
             return self
         return self._with({name: value.detach() for name, value in own.items()})
 
+    def double(self) -> Self:
+        """Return the same distribution with parameters in double precision."""
+        own = self.parameters
+        if all(value.dtype is torch.float64 for value in own.values()):
+            return self
+        return self._with({name: value.double() for name, value in own.items()})
+
     def repeated(self, n: int) -> Self:
         """Return a batch of n, (n, d), all of them this distribution of (d,); its parameters are expanded, not copied.
 
@@ -116,7 +123,11 @@ class Distribution(ABC):
 
     @abstractmethod
     def log_prob(self, x: Tensor) -> Tensor:
-        """Return log p(x), (k,) or (k, B): of samples (k, *shape), drawn from whatever."""
+        """Return log p(x), (k,) or (k, B), float64: of samples (k, *shape), drawn from whatever.
+
+        It is a sum of terms that may be large and cancel, and what is wanted are differences of it: the terms are taken
+        in double precision whatever the parameters have.
+        """
 
     def log_density(self, x: Tensor, noise: Any) -> Tensor:
         """Return log p(x) of samples with their noise: finite where x has run into the edge of its precision.
@@ -126,7 +137,7 @@ class Distribution(ABC):
         return self.log_prob(x)
 
     def support(self, start: int = 0, stop: int | None = None) -> tuple[Tensor, Tensor]:
-        """Return samples `start` to `stop` of all there are, in a fixed order: (N, *shape), and log p, (N,) or (N, B).
+        """Return samples `start` to `stop` of all there are, in a fixed order, (N, *shape), and their log p as above.
 
         The gradient of log p is the score.
 

@@ -63,7 +63,7 @@ class Bernoulli(Distribution):
         return x, self.log_prob(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return logsigmoid((2 * x - 1) * self.logits).sum(-1)
+        return logsigmoid((2 * x.double() - 1) * self.logits.double()).sum(-1)
 
     def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
         # Σ_k w_k s(x_k) = σ(−l) Σ_{x_k = 1} w_k − σ(l) Σ_{x_k = 0} w_k, and likewise the squares

@@ -65,7 +65,7 @@ class Beta(Distribution):
         return noise if isinstance(other, Beta) else self.noise_of(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.log_density(x, self.noise_of(x)).to(self.concentration1)
+        return self.log_density(x, self.noise_of(x))
 
     def log_density(self, x: Tensor, noise: Noise) -> Tensor:
         # log p = Σ_i (α − 1) log x + (β − 1) log(1 − x) − log Γ(α) − log Γ(β) + log Γ(α + β)

@@ -93,7 +93,7 @@ class Categorical(Distribution):
         which = range(self.support_size)[start:stop]
         index = np.arange(which.start, which.stop)
         if not self._variables:
-            return self._encoded(index), torch.log_softmax(self.logits, -1)[start:stop]
+            return self._encoded(index), torch.log_softmax(self.logits.double(), -1)[start:stop]
         digits = index[:, None] // np.array([k**j for j in reversed(range(n))]) % k
         digits = digits.reshape(-1, *[1] * (len(self._variables) - 1), *self._variables[-1:])
         digits = np.broadcast_to(digits, (len(index), *self._variables)).copy()
@@ -150,7 +150,9 @@ class Categorical(Distribution):
         return x.view(len(x), *self._variables)
 
     def _log_prob(self, index: Tensor) -> Tensor:
-        log_p = torch.log_softmax(self.logits, -1).expand(*index.shape, -1).gather(-1, index[..., None])[..., 0]
+        log_p = (
+            torch.log_softmax(self.logits.double(), -1).expand(*index.shape, -1).gather(-1, index[..., None])[..., 0]
+        )
         return log_p if self.logits.ndim == 1 else log_p.sum(-1)
 
     def _histogram(self, w: np.ndarray, x: Tensor, index: np.ndarray | None) -> np.ndarray:

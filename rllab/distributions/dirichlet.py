@@ -61,7 +61,7 @@ class Dirichlet(Distribution):
         return noise if isinstance(other, Dirichlet) else self.noise_of(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.log_density(x, self.noise_of(x)).to(self.concentration)
+        return self.log_density(x, self.noise_of(x))
 
     def log_density(self, x: Tensor, noise: Tensor) -> Tensor:
         # log p = log Γ(Σ_i α_i) + Σ_i (α_i − 1) log x_i − log Γ(α_i)

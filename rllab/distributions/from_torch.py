@@ -120,7 +120,11 @@ class FromTorch(Distribution):
             return self._made(self.parameters).sample((k,)).to(like).reshape(k, *self.shape), None
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self._log_prob(self.parameters, x)
+        wide = {name: v.double() for name, v in self.parameters.items()}
+        try:
+            return self._log_prob(wide, x.double()).double()
+        except RuntimeError:  # the family holds tensors of single precision, and torch does not mix them with double
+            return self._log_prob(self.parameters, x).double()
 
     def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
         first, second = Sums(), Sums()

@@ -61,7 +61,7 @@ class Gamma(Distribution):
         return noise if isinstance(other, Gamma) else self.noise_of(x)
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return self.log_density(x, self.noise_of(x)).to(self.concentration)
+        return self.log_density(x, self.noise_of(x))
 
     def log_density(self, x: Tensor, noise: Tensor) -> Tensor:
         # log p = Σ_i α log β + (α − 1) log x − βx − log Γ(α)

@@ -54,7 +54,9 @@ class Gaussian(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         # log p = Σ_i −u_i²/2 − log s_i − log(2π)/2
-        return (-0.5 * self.noise_of(x).square() - self._scale.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
+        wide = self.double()
+        u = wide.noise_of(x.double())
+        return (-0.5 * u.square() - wide._scale.log() - 0.5 * math.log(2 * math.pi)).sum(-1)
 
     def score_sums(
         self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Tensor

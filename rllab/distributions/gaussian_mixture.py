@@ -64,8 +64,9 @@ class GaussianMixture(Distribution):
 
     def log_prob(self, x: Tensor) -> Tensor:
         # in pieces, as there are K d numbers to a sample of d
-        parts = (x[part] for part in self.pieces(len(x)))
-        return torch.cat([self._log_joint(self._standardised(part)).logsumexp(-1) for part in parts])
+        wide = self.double()
+        parts = (x[part].double() for part in self.pieces(len(x)))
+        return torch.cat([wide._log_joint(wide._standardised(part)).logsumexp(-1) for part in parts])
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         u = self._standardised(x)

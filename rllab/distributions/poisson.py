@@ -45,7 +45,8 @@ class Poisson(Distribution):
         return each_problem(lambda rng, rate: rng.poisson(rate, (k, *rate.shape)), self.rate, key).to(self.rate), None
 
     def log_prob(self, x: Tensor) -> Tensor:
-        return (torch.xlogy(x, self.rate) - self.rate - torch.lgamma(x + 1)).sum(-1)
+        x, rate = x.double(), self.rate.double()
+        return (torch.xlogy(x, rate) - rate - torch.lgamma(x + 1)).sum(-1)
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:
         return {"rate": (x - self.rate) / self.rate}

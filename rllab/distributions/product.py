@@ -105,7 +105,7 @@ class Product(Distribution):
         if size is None:
             return super().support()
         index = torch.arange(size)[start:stop]
-        x, log_p = [], torch.zeros(())
+        x, log_p = [], torch.zeros((), dtype=torch.float64)
         for block in self.blocks.values():  # sample k has the digits of k to the bases of the blocks' sizes
             everything, each = block.support()
             size //= len(everything)

@@ -14,7 +14,6 @@ the child key (stream, i). torch's generators are not prefix-stable, so another 
 from __future__ import annotations
 
 import math
-import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -24,7 +23,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import single_at_least, wider
 from rllab.batches import as_numbers
+from rllab.checks import as_count
 from rllab.cost import Cost, Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.query import Block, Plan, Query
@@ -57,12 +58,17 @@ class Estimator(ABC):
     unbiased: bool
     stateful: bool = False
 
-    def minimum(self, at: Any) -> int:
-        """Return the number of evaluations below which this estimator cannot say anything about `at`."""
-        plan = self._plan(at)
-        return plan.shared + plan.least_units * plan.per_unit
+    def minimum(self, at: Any, cost: Cost | None = None) -> int:
+        """Return the number of evaluations below which this estimator cannot say anything about `at`.
 
-    def ask(self, at: Any, evaluations: SupportsIndex, key: Key | int, *, state: Any = None) -> Query:
+        Args:
+            cost: what is to be asked; twice as many are needed where a value beside its gradient is one more, see
+                `__call__`. None for a cost where it is not.
+        """
+        plan = self._plan(at)
+        return self._each(cost) * (plan.shared + plan.least_units * plan.per_unit)
+
+    def ask(self, at: Any, evaluations: SupportsIndex | float, key: Key | int, *, state: Any = None) -> Query:
         """Plan the points to evaluate.
 
         Args:
@@ -71,14 +77,10 @@ class Estimator(ABC):
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
         Raises:
-            TypeError: if `evaluations` is not an integer.
-            ValueError: if it is below `minimum(at)`.
+            TypeError: if `evaluations` is no number.
+            ValueError: if it is not whole, or below `minimum(at)`.
         """
-        if type(evaluations) is not int:
-            try:
-                evaluations = operator.index(evaluations)
-            except TypeError:
-                raise TypeError(f"{type(self).__name__}: evaluations must be an integer, got {evaluations!r}") from None
+        evaluations = self._whole(evaluations)
         plan = self._plan(at)
         units = (evaluations - plan.shared) // plan.per_unit
         if units < plan.least_units:
@@ -96,13 +98,21 @@ class Estimator(ABC):
         Args:
             values: (query.evaluations,), or (query.evaluations, B); `values[block.rows]` answers `block.points`. For a
                 query of another kind, what `Query` says, a tuple if it is two things. Tensors, or whatever numpy makes
-                arrays of numbers of; they are converted to dtype and device of the parameters.
+                arrays of numbers of; they are never narrowed: what is wider than the parameters stays so until it
+                has been differenced.
             per_unit: whether to return every unit's contribution too, O(m d) memory.
             errors: also return the standard error.
         Raises:
             TypeError: if values are not numbers, or real where they must be complex or the reverse.
-            ValueError: if the shape is another, or a value is not finite.
+            ValueError: if the query is that of an estimator that is not equal to this one, the shape is another, or a
+                value is not finite.
+            FloatingPointError: if the gradient at a distribution is not finite, since a score is not.
         """
+        if query.estimator is not self and query.estimator != self:
+            raise ValueError(f"{type(self).__name__}: query must be one of {self}, got one of {query.estimator}")
+        if torch.is_inference_mode_enabled():
+            with torch.inference_mode(False):
+                return self.tell(replace(query, at=_tracked(query.at)), values, per_unit=per_unit, errors=errors)
         shapes = self._answer_shapes(query)
         parts = [self._converted(query, part) for part in (values if isinstance(values, tuple) else (values,))]
         if [tuple(part.shape) for part in parts] != shapes:
@@ -117,10 +127,10 @@ class Estimator(ABC):
         else:
             answered = ((block, (parts[0][block.rows], parts[1][block.rows])) for block in query)
         with torch.no_grad():
-            return self._fold(query, answered, per_unit, errors)
+            return self._checked(query, self._fold(query, answered, per_unit, errors))
 
     def _converted(self, query: Query, values: object) -> Tensor:
-        """Return told values as a tensor with dtype and device of the parameters."""
+        """Return told values as a tensor on the parameters' device, in their dtype or a wider one."""
         try:
             y = as_numbers(values).detach()
         except (TypeError, ValueError):  # numpy on a ragged list, torch on text
@@ -131,20 +141,24 @@ class Estimator(ABC):
             raise TypeError(
                 f"{type(self).__name__}: values must be {wanted} for a {query.kind!r} query, got {got} ones"
             )
-        return y.to(at.device, at.dtype.to_complex() if wanted == "complex" else at.dtype)
+        return single_at_least(y.to(at.device, wider(y.dtype, at.dtype)))
 
     def __call__(
         self,
         cost: Cost,
         at: Any,
         *,
-        evaluations: SupportsIndex,
+        evaluations: SupportsIndex | float,
         key: Key | int,
         state: Any = None,
         per_unit: bool = False,
         errors: bool = True,
     ) -> Estimate:
         """Estimate the gradient of `cost` at `at` with at most `evaluations` evaluations; see `ask` and `tell`.
+
+        Where the estimator needs a value beside each gradient, and the cost's gradient is a function of its own, a
+        point is two evaluations: half as many points are asked, and `Estimate.evaluations` counts both, as the ledger
+        does.
 
         Raises:
             BudgetExceeded: if the whole query does not fit the cost's budget; nothing is spent then.
@@ -156,21 +170,57 @@ class Estimator(ABC):
                 f"{type(self).__name__}: cost must be one between bits or choices too, got one that does not say so; "
                 "if it is, declare it: Cost(function, relaxed=True)"
             )
+        if torch.is_inference_mode_enabled():  # in which nothing can be differentiated
+            with torch.inference_mode(False):
+                on = {"evaluations": evaluations, "key": key, "state": state, "per_unit": per_unit, "errors": errors}
+                return self(cost, _tracked(at), **on)
         query = self._query(cost, at, evaluations, key, state)
         if cost.budget is not None:
             cost.reserve(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
-        return self._fold(query, self._answers(cost, query), per_unit, errors)  # of detached parameters and costs
+        estimate = self._fold(query, self._answers(cost, query), per_unit, errors)  # of detached parameters and costs
+        estimate.evaluations = cost.price(query.kind, estimate.evaluations)
+        return self._checked(query, estimate)
 
-    def price(self, cost: Cost, at: Any, evaluations: SupportsIndex, key: Key | int, *, state: Any = None) -> int:
+    def price(
+        self, cost: Cost, at: Any, evaluations: SupportsIndex | float, key: Key | int, *, state: Any = None
+    ) -> int:
         """Return what a call with these arguments adds to the cost's ledger, all rows of a batch together."""
         query = self._query(cost, at, evaluations, key, state)
         return cost.price(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
 
-    def _query(self, cost: Cost, at: Any, evaluations: SupportsIndex, key: Key | int, state: Any) -> Query:
+    def _query(self, cost: Cost, at: Any, evaluations: SupportsIndex | float, key: Key | int, state: Any) -> Query:
+        """Return the query whose answers cost at most `evaluations`; see `__call__` for a gradient that is given."""
+        if (each := self._each(cost)) > 1:
+            evaluations = self._whole(evaluations)
+            if evaluations < (least := self.minimum(at, cost)):
+                raise ValueError(
+                    f"{type(self).__name__}: evaluations must be >= {least}, got {evaluations}: a value beside a given "
+                    "gradient is an evaluation of its own"
+                )
+            evaluations //= each
         query = self.ask(at, evaluations, key, state=state)
         if query.kind == "value_and_gradient" and cost.value_is_extra and "value" not in self.needs:
             return replace(query, kind="gradient")
         return query
+
+    def _each(self, cost: Cost | None) -> int:
+        """Return how many evaluations an answer is."""
+        return 1 if cost is None or "value" not in self.needs else cost.price(self.kind, 1)
+
+    def _whole(self, evaluations: SupportsIndex | float) -> int:
+        who = type(self).__name__
+        return evaluations if type(evaluations) is int else as_count(who, "evaluations", evaluations, least=0)
+
+    def _checked(self, query: Query, estimate: Estimate) -> Estimate:
+        """Return the estimate, unless its gradient at a distribution is not finite though all costs are."""
+        if isinstance(estimate.gradient, dict):
+            for name, g in estimate.gradient.items():
+                if not math.isfinite(g.sum().item()) and not torch.isfinite(g).all():
+                    raise FloatingPointError(
+                        f"{type(self).__name__}: the gradient by {name!r} is not finite though all costs are: a "
+                        f"score of {type(query.at).__name__} is not, or too large, in {g.dtype}"
+                    )
+        return estimate
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
         bare = query.kind != self.kind
@@ -187,6 +237,7 @@ class Estimator(ABC):
                 seeds = None if seeds is None else seeds.reshape(-1)
                 y = _ask(cost, query.kind, points.reshape(n * b, d), v, seeds)
                 y = _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
+            y = single_at_least(y) if isinstance(y, Tensor) else (single_at_least(y[0]), single_at_least(y[1]))
             yield block, (None, y) if bare else y
             del block, points, y  # see `_fold`: one block at a time is alive
 
@@ -236,6 +287,13 @@ def _ask(cost: Cost, kind: Request, points: Tensor, tangents: Tensor | None, see
         assert tangents is not None  # a "jvp" block holds them
         return cost.jvp(points, tangents, seeds)
     return getattr(cost, kind)(points, seeds)
+
+
+def _tracked(at: Any) -> Any:
+    """Return parameters that autograd can follow, which a tensor of inference mode is not."""
+    if isinstance(at, Tensor):
+        return at.clone() if at.is_inference() else at
+    return at.replace(**{name: value.clone() for name, value in at.parameters.items()})
 
 
 def _split(y: Tensor, n: int, b: int) -> Tensor:

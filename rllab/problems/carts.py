@@ -20,7 +20,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count, check_positive
+from rllab.checks import check_positive, take_counts
 from rllab.problems.base import Problem
 
 _STEP, _MASS = 0.005, 0.1  # s, kg
@@ -43,7 +43,7 @@ class Carts(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count(self._name, horizon=self.horizon)
+        take_counts(self, horizon=1)
 
     @property
     def dimension(self) -> int:

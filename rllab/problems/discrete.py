@@ -15,7 +15,7 @@ import torch
 from scipy.special import expit, softmax
 from torch import Tensor
 
-from rllab.checks import check_count
+from rllab.checks import take_counts
 from rllab.problems.base import Problem, vector
 
 _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
@@ -42,7 +42,7 @@ class BooleanQuadratic(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count("BooleanQuadratic", dimension=self.dimension)
+        take_counts(self, dimension=1)
         _ = self._target
         w, d = self._coupling, self.dimension
         if w.shape != (d, d) or not np.isfinite(w).all() or (w != w.T).any() or w.diagonal().any():
@@ -93,10 +93,14 @@ class CategoricalPayoffs(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        rows = self.payoffs
-        if not rows or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2 or not np.isfinite(rows).all():
+        try:
+            rows = np.array(self.payoffs, dtype=np.float64)
+        except (TypeError, ValueError):  # a ragged table, or text
+            rows = np.empty(0)
+        if rows.ndim != 2 or len(rows) < 1 or rows.shape[1] < 2 or not np.isfinite(rows).all():
             raise ValueError(
-                f"CategoricalPayoffs: payoffs must be rows of two or more finite numbers, all as long, got {rows!r}"
+                "CategoricalPayoffs: payoffs must be rows of two or more finite numbers, all as long, as in "
+                f"((0.3, 1.2),), got {self.payoffs!r}"
             )
 
     @property

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count
+from rllab.checks import take_counts
 from rllab.problems.stochastic import Noise, SimulatedRuns, Stochastic
 
 Matrix = tuple[tuple[float, ...], ...]
@@ -119,7 +119,7 @@ class LQR(Stochastic):
             lowest = np.linalg.eigvalsh(matrix)[0]
             if lowest < -1e-12 * np.abs(matrix).max() or (name == "action_noise" and lowest <= 0):
                 raise ValueError(f"LQR: {name} must be a covariance, invertible for actions, got {matrix.tolist()}")
-        check_count("LQR", horizon=self.horizon)
+        take_counts(self, horizon=1)
         if not 0 < self.discount <= 1:
             raise ValueError(f"LQR: discount must be in (0, 1], got {self.discount!r}")
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from rllab.checks import check_count
+from rllab.checks import take_counts
 from rllab.problems.base import NormalMoments, Problem
 
 
@@ -31,7 +31,7 @@ class Separable(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_count(self._name, dimension=self.dimension)
+        take_counts(self, dimension=1)
 
     @abstractmethod
     def _k(self, x: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from scipy.special import expit, ndtri
 from torch import Tensor
 
 from rllab._special.normal import interval, pdf
-from rllab.checks import check_count, check_positive
+from rllab.checks import check_positive, take_counts
 from rllab.problems.base import NoClosedForm, NormalMoments
 from rllab.problems.stochastic import Noise, SimulatedRuns, Stochastic
 
@@ -181,7 +181,7 @@ class FallChain(Survival):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_chain(self)
-        check_count(self._name, cap=self.cap)
+        take_counts(self, cap=1)
         if not 0 <= self.slip <= 1:
             raise ValueError(f"FallChain: slip must be in [0, 1], got {self.slip!r}")
 
@@ -253,7 +253,7 @@ class LinearSurvival(Survival):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_positive("LinearSurvival", action_noise=self.action_noise)
-        check_count(self._name, cap=self.cap)
+        take_counts(self, cap=1)
         if not (math.isfinite(self.a) and math.isfinite(self.b) and self.process_noise >= 0):
             raise ValueError(f"LinearSurvival: a and b must be finite, process_noise >= 0, got {self}")
         if not abs(self.start) <= 1:

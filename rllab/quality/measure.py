@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import operator
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, SupportsIndex
 
 from torch import Tensor
 
-from rllab.checks import check_count
+from rllab.checks import as_count
 from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Gradient, Target
@@ -22,6 +21,7 @@ from rllab.quality.report import Report, Row
 from rllab.quality.summary import not_measured, summarise
 from rllab.quality.truth import Truth, flat, truth_for
 
+_WHO = "measure_quality"
 SECONDS_PER_LINE = 10.0  # of progress, where there is no terminal
 
 
@@ -76,9 +76,9 @@ def measure_quality(
         zeros                        how many of them were 0 and have no direction
         gradient_bias, …             bias, mse, relative_mse and cosine against ∇f
 
-    NaN is a number that was not measured, since the budget is too small or the problem does not offer what the
-    estimator needs; None is one that does not exist: the bias of a direction, anything against a truth that is unknown,
-    an angle to a truth that is zero.
+    NaN is a number that was not measured, since the budget is too small, the problem does not offer what the estimator
+    needs, or the estimator does not take such an `at`; None is one that does not exist: the bias of a direction,
+    anything against a truth that is unknown, an angle to a truth that is zero.
 
     Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each. Memory:
     O(repeats · d).
@@ -87,27 +87,22 @@ def measure_quality(
         Exception: whatever the cost or an estimator raises; the exception's attribute `report` has the rows before.
     """
     estimators, key = [estimators] if isinstance(estimators, Estimator) else list(estimators), as_key(key)
-    for budget in budgets:
-        check_count("measure_quality", budget=budget)
-    check_count("measure_quality", 2, repeats=repeats)  # a variance needs two
-    check_count("measure_quality", 0, warm_up=warm_up)
-    whole, repeats, warm_up = (
-        [operator.index(budget) for budget in budgets],
-        operator.index(repeats),
-        operator.index(warm_up),
-    )
-    states = dict(states or {})
+    whole = [as_count(_WHO, "each of budgets", budget) for budget in budgets]
+    repeats = as_count(_WHO, "repeats, as a variance needs two,", repeats, least=2)
+    warm_up, states = as_count(_WHO, "warm_up", warm_up, least=0), dict(states or {})
     _check(estimators, problem, at, whole, truth, states)
     cost = problem if isinstance(problem, Cost) else problem.cost()
     gradient = truth_for(Target.gradient(), problem, at)
-    truths = [truth_for(estimator.target, problem, at, truth) for estimator in estimators]
+    misfits = _misfits(estimators, at, cost)
+    unknown = Truth("unknown", None)
+    truths = [unknown if e in misfits else truth_for(e.target, problem, at, truth) for e in estimators]
     report = Report()
     cells = [(e, t, budget) for e, t in zip(estimators, truths, strict=True) for budget in whole]
     try:
         for estimator, against, budget in _shown(cells, progress):
             beside = dataclasses.replace(gradient, has_length=against.has_length)
             row = _head(estimator, against, _state(estimator, states, warm_up), budget, repeats)
-            if why := _out_of_reach(estimator, problem, at, budget):
+            if why := misfits.get(estimator) or _out_of_reach(estimator, problem, cost, at, budget):
                 row |= {"evaluations": 0, "affordable": False, "why": why, **not_measured(against, beside)}
             else:
                 make = Estimates(
@@ -148,12 +143,25 @@ def _state(estimator: Estimator, states: Mapping[Estimator, Begin], warm_up: int
     return " + ".join(told) or "none"
 
 
-def _out_of_reach(estimator: Estimator, problem: Problem | Cost, at: Any, budget: int) -> str:
+def _out_of_reach(estimator: Estimator, problem: Problem | Cost, cost: Cost, at: Any, budget: int) -> str:
     """Say why an estimator cannot be asked; "" if it can."""
     if isinstance(problem, Problem) and (missing := sorted(estimator.needs - problem.offers)):
         return f"the problem does not offer {', '.join(missing)}"
-    least = estimator.minimum(at)
+    least = estimator.minimum(at, cost)
     return f"needs {least} evaluations" if budget < least else ""
+
+
+def _misfits(estimators: Sequence[Estimator], at: Any, cost: Cost) -> dict[Estimator, str]:
+    """Say of estimators that cannot be asked at such a place, bits say, why; if none can, raise what the first says."""
+    found: dict[Estimator, Exception] = {}
+    for estimator in estimators:
+        try:
+            estimator.minimum(at, cost)
+        except (TypeError, ValueError) as error:
+            found[estimator] = error
+    if len(found) == len(estimators):
+        raise found[estimators[0]]
+    return {estimator: str(error) for estimator, error in found.items()}
 
 
 def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
@@ -168,7 +176,7 @@ def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
 def _check(
     estimators: list[Any], problem: Any, at: Any, budgets: list[int], truth: Any, states: dict[Any, Any]
 ) -> None:
-    who = "measure_quality"
+    who = _WHO
     if not estimators or not all(isinstance(e, Estimator) for e in estimators):
         raise TypeError(f"{who}: estimators must be one or more Estimators, got {estimators!r}")
     if len({name_of(e) for e in estimators}) < len(estimators):
@@ -190,5 +198,3 @@ def _check(
                 f"{who}: states must map stateful estimators among those measured to functions of parameters, got "
                 f"{estimator!r}: {begin!r}"
             )
-    for estimator in estimators:
-        estimator.minimum(at)  # a wrong kind of parameters is found now and not after an hour

@@ -13,9 +13,10 @@ from rllab.problems import Problem
 from rllab.testing.claims import CLAIMS
 from rllab.testing.mechanics import MECHANICS
 from rllab.testing.power import Power
+from rllab.testing.precision import PRECISION
 from rllab.testing.subject import MakeAt, Subject
 
-RULES: dict[str, Callable[[Subject], Power | None]] = MECHANICS | CLAIMS
+RULES: dict[str, Callable[[Subject], Power | None]] = MECHANICS | PRECISION | CLAIMS
 
 
 def check_estimator(

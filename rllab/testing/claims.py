@@ -31,10 +31,11 @@ def has_the_mean_it_claims(s: Subject) -> Power | None:
         truth = flat(exact_gradient(problem, estimator.target, at))
     except NoClosedForm:
         return None
-    evaluations = max(8, estimator.minimum(at))
+    cost = problem.cost()
+    evaluations = max(8, estimator.minimum(at, cost))
     numbers = evaluations * len(truth)
     repeats = max(2, min(FIRST, LARGEST // numbers))
-    make = Estimates(estimator, problem.cost(), at, evaluations, together=repeats)
+    make = Estimates(estimator, cost, at, evaluations, together=repeats)
     of, wanted = f"{estimator.target} on {problem}", s.detects
     # two tests, so that each has half of the false alarms; the second is of fresh estimates
     power = power_of(make(repeats, s.key)[0], truth, of, wanted, FALSE_ALARM / 2)

@@ -95,28 +95,29 @@ def tells_what_it_calls(s: Subject) -> None:
 def spends_what_it_says(s: Subject) -> None:
     """Evaluations made, the cost's ledger and the estimate agree; no more than allowed, and no unit less.
 
-    So it is if the gradient is a function of its own, and a value beside it an evaluation more: one that is needed, or
-    none.
+    So it is of one and of a batch; and if the gradient is a function of its own, and a value beside it an evaluation
+    more: one that is needed, or none.
     """
-    at, least = s.some_at(s.d), s.estimator.minimum(s.some_at(s.d))
     differentiates = s.estimator.kind in ("gradient", "value_and_gradient")
-    sizes = {max(n, least) for n in (1, 2, 3, 10, 257)}
-    for given, evaluations in itertools.product((False, True)[: 1 + differentiates], sizes):
-        calls: list[int] = []
-        cost = _counting(s, calls, given)
-        e = s.estimator(cost, at, evaluations=evaluations, key=s.key)
-        each = 2 if given and "value" in s.estimator.needs else 1
-        spent = {"calls": sum(calls), "ledger": sum(cost.spent.values()), "said": each * e.evaluations}
-        with_a = "with a given gradient " * given
-        must(len(set(spent.values())) == 1, f"{with_a}calls, ledger and estimate must agree, got {spent}")
-        of_kind = cost.spent[spending(e.kind)]
-        must(of_kind == e.evaluations, f"{with_a}all must be of kind {e.kind!r}, got {cost.spent}")
-        must(e.evaluations <= evaluations, f"at most {evaluations} may be spent, got {e.evaluations}")
-        plan = s.estimator._plan(at)
-        if plan.most_units is None:
-            must(evaluations - e.evaluations < plan.per_unit, f"{evaluations} make more units than {e.evaluations} use")
-        else:
-            must(e.evaluations <= plan.shared + plan.most_units * plan.per_unit, "there are more units than most_units")
+    for batch, given in itertools.product(((), (3,)), (False, True)[: 1 + differentiates]):
+        at = s.some_at(*batch, s.d)
+        plan, members, each = s.estimator._plan(at), sum(batch) or 1, 2 if given and "value" in s.estimator.needs else 1
+        for evaluations in {max(n, each * s.estimator.minimum(at)) for n in (1, 2, 3, 10, 257)}:
+            calls: list[int] = []
+            cost = _counting(s, calls, given)
+            e = s.estimator(cost, at, evaluations=evaluations, key=s.key)
+            spent = {"calls": sum(calls) - cost.checks, "ledger": cost.evaluated, "said": members * e.evaluations}
+            where = "with a given gradient " * given + f"at {batch or 'one'} "
+            must(len(set(spent.values())) == 1, f"{where}calls, ledger and estimate must agree, got {spent}")
+            of_kind = each * cost.spent[spending(e.kind)]
+            must(of_kind == cost.evaluated, f"{where}all must be of kind {e.kind!r}, got {cost.spent}")
+            must(e.evaluations <= evaluations, f"{where}at most {evaluations} may be spent, got {e.evaluations}")
+            if plan.most_units is None:
+                unit = each * plan.per_unit
+                must(evaluations - e.evaluations < unit, f"{evaluations} make more units than {e.evaluations} use")
+            else:
+                most = each * (plan.shared + plan.most_units * plan.per_unit)
+                must(e.evaluations <= most, "there are more units than most_units")
 
 
 def _counting(s: Subject, calls: list[int], given: bool) -> Cost:

@@ -279,7 +279,8 @@ def test_what_it_claims_holds_on_the_problem(case, problem, at):
 
 @pytest.mark.parametrize(("case", "problem", "at"), PAIRS)
 def test_it_answers_wherever_a_problem_offers_what_it_needs(case, problem, at):
-    e = case.estimator(problem.cost(), at, evaluations=max(2, case.estimator.minimum(at)), key=5)
+    cost = problem.cost()
+    e = case.estimator(cost, at, evaluations=max(2, case.estimator.minimum(at, cost)), key=5)
     wanted = at.parameters if isinstance(at, Distribution) else {"at": at}
     got = e.gradient if isinstance(e.gradient, dict) else {"at": e.gradient}
     assert {name: g.shape for name, g in got.items()} == {name: p.shape for name, p in wanted.items()}

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from rllab.checks import check_count, check_not_negative
+from rllab.checks import check_not_negative, take_counts
 from rllab.distributions import Gaussian
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from rllab.estimators.query import Block, Plan, Query
@@ -57,7 +57,7 @@ class Lax(SurrogateControl):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_count("Lax", hidden=self.hidden)
+        take_counts(self, hidden=1)
         check_not_negative("Lax", lr=self.lr)
 
     def _initial(self, at: Gaussian, key: Key) -> Tensor:

@@ -30,8 +30,9 @@ class MuProp(Estimator):
     Returns:
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
         mean cost of the samples. The point p is shared by all, and every point is charged as a gradient, although of
-        the samples only the value is used. If the cost is noisy, the standard error does not see the noise of ∇f(p),
-        which all samples have in common.
+        the samples only the value is used; where the cost's gradient is given as a function of its own, the value
+        beside each is charged too, so half as many points are asked. If the cost is noisy, the standard error does not
+        see the noise of ∇f(p), which all samples have in common.
 
     Source:
         Gu, Levine, Sutskever & Mnih (2016), "MuProp: Unbiased backpropagation for stochastic neural networks", eq. 5;

@@ -47,8 +47,9 @@ class Rebar(Estimator):
     Returns:
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
         mean cost of the samples. The points of a sample share its seed and are all charged as gradients, 3, or 5 to
-        learn the temperature, that at x among them although only its value is used. The state, if anything is learned,
-        is a `ControlVariateState` of η and log λ, each of a batch its own.
+        learn the temperature, that at x among them although only its value is used; where the cost's gradient is given
+        as a function of its own, the value beside each is charged too, so half as many samples are drawn. The state,
+        if anything is learned, is a `ControlVariateState` of η and log λ, each of a batch its own.
 
     Source:
         Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count, check_not_negative, check_positive
+from rllab.checks import check_not_negative, check_positive, take_counts
 from rllab.estimators.control_variates.conditional import control, draw_both
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
 from rllab.estimators.query import Block, Plan, Query
@@ -63,7 +63,7 @@ class Relax(SurrogateControl):
     lr: float = 0.01
 
     def __post_init__(self) -> None:
-        check_count("Relax", hidden=self.hidden)
+        take_counts(self, hidden=1)
         check_positive("Relax", temperature=self.temperature)
         check_not_negative("Relax", lr=self.lr)
 

@@ -55,6 +55,7 @@ class ComplexStep(Differences):
     kind: ClassVar[Request] = "complex"
     needs: ClassVar[frozenset[str]] = frozenset({"complex"})
     order: ClassVar[int | None] = 2
+    half: ClassVar[bool] = False  # torch has no arithmetic of complex numbers of half precision
     step: float | None = None
     repeat: bool = False
 

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.arrays import single_at_least
 from rllab.checks import check_parameters
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
@@ -28,6 +29,7 @@ class Differences(Estimator):
     unbiased: ClassVar[bool] = False
     per_piece: ClassVar[int] = 1
     extra: ClassVar[int] = 0
+    half: ClassVar[bool] = True  # whether it takes parameters in half precision
     repeat: bool
 
     @abstractmethod
@@ -35,7 +37,7 @@ class Differences(Estimator):
         """Yield, for each block, derivatives at coordinates in the order of the query, and the costs to average."""
 
     def _plan(self, at: Any) -> Plan:
-        at = check_parameters(type(self).__name__, at)
+        at = check_parameters(type(self).__name__, at, half=self.half)
         n = at.shape[-1] + self.extra
         most = None if self.repeat else 1
         return Plan(n * self.per_piece, max(1, BLOCK // at.numel()), most_units=most, pieces=n)
@@ -47,13 +49,13 @@ class Differences(Estimator):
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         stencils = Stencils(query.at, query.units, errors=errors, per_unit=per_unit)
-        total, count = query.at.new_zeros(self._batch_shape(query.at)), 0
+        total, count = 0.0, 0
         for coordinates, derivatives, f in self._slopes(query, answered):
             stencils.add(coordinates, derivatives)
-            total += f.sum(0)
+            total = total + f.sum(0)
             count += len(f)
         g, se, contributions = stencils.close()
-        value, n = total / count, query.evaluations
+        value, n = torch.as_tensor(total / count), query.evaluations
         return Estimate(g, value, n, self.target, se, contributions, query.state, kind=query.kind)
 
 
@@ -82,13 +84,14 @@ class Stencils:
     """Average derivatives that come coordinate by coordinate, over one or more stencils."""
 
     def __init__(self, at: Tensor, units: int, *, errors: bool, per_unit: bool):
-        self._units = units
-        self._sum = torch.zeros_like(at)
-        self._square = torch.zeros_like(at) if errors and units > 1 else None
+        self._units, self._at = units, at
+        self._sum = torch.zeros_like(single_at_least(at))
+        self._square = torch.zeros_like(self._sum) if errors and units > 1 else None
         self._per_unit: list[Tensor] | None = [] if per_unit else None
 
     def add(self, coordinates: Tensor, derivatives: Tensor) -> None:
         """Take in derivatives (n,) or (n, B) at coordinates (n,), in the order of the query."""
+        derivatives = derivatives.to(self._sum.dtype)  # costs may be wider, and are differenced by now
         along_last = derivatives.movedim(0, -1)
         self._sum.index_add_(-1, coordinates, along_last)
         if self._square is not None:
@@ -104,6 +107,6 @@ class Stencils:
         if self._square is not None:
             se = self._square.div_(m).addcmul_(g, g, value=-1).clamp_min_(0).div_(m - 1).sqrt_()
         if self._per_unit is None:
-            return g, se, None
-        each = torch.cat(self._per_unit)
-        return g, se, each.view(m, -1, *each.shape[1:]).movedim(1, -1)
+            return g.to(self._at), None if se is None else se.to(self._at), None
+        each = torch.cat(self._per_unit).to(self._at)
+        return g.to(self._at), None if se is None else se.to(self._at), each.view(m, -1, *each.shape[1:]).movedim(1, -1)

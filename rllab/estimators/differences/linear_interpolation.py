@@ -86,7 +86,7 @@ class LinearInterpolation(Estimator):
         return s[..., 0] / s[..., -1]
 
     def _plan(self, at: Any) -> Plan:
-        at = check_parameters("LinearInterpolation", at)
+        at = check_parameters("LinearInterpolation", at, half=False)  # which has no singular values in torch
         d, block = at.shape[-1], max(1, BLOCK // at.numel())
         if self.directions == "orthogonal":
             block = -(-block // d) * d  # whole orthonormal sets
@@ -114,7 +114,10 @@ class LinearInterpolation(Estimator):
             probes.check_not_lost("LinearInterpolation", "step", self.step, flat, furthest)
         us, fs = zip(*((block.noise, f) for block, f in answered), strict=True)
         f, d = torch.cat(fs), at.shape[-1]
-        z, delta = _matrix(us, h), (f[1:] - f[0]).movedim(0, -1)  # (m, d) and (m,), or (B, m, d) and (B, m)
+        z, delta = (
+            _matrix(us, h),
+            (f[1:] - f[0]).movedim(0, -1).to(at.dtype),
+        )  # (m, d) and (m,), or (B, m, d) and (B, m)
         # Z = U S Vᵀ, so that argmin ‖Zg − δ‖ = V S⁻¹ Uᵀ δ
         left, s, right = torch.linalg.svd(z, full_matrices=False)
         self._check_condition(float((s[..., 0] / s[..., -1]).max()), z)

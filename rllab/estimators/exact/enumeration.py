@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor
 
 from rllab.distributions import Distribution
-from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
+from rllab.estimators.exact.expectation import Expectation
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.samples import units_per_block
 
@@ -61,11 +60,10 @@ class Enumeration(Estimator):
         return Block(slice(a, b), x, log_p)
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
-        g: dict[str, Tensor] = {}
-        total = torch.zeros(())
-        for block, f in answered:
-            w = block.noise.exp() * f
-            total = total + w.sum(0)
-            add_into(g, query.at.score_sum(w, block.points, None))
+        expected, like = Expectation(query.at), None
+        for block, like in answered:
+            expected.add(block.noise.exp(), like, block.points, None)
+        assert like is not None  # a query has blocks
+        g, value = expected.close(like)
         contributions = {name: value[None] for name, value in g.items()} if per_unit else None
-        return Estimate(g, total, query.evaluations, self.target, None, contributions, query.state)
+        return Estimate(g, value, query.evaluations, self.target, None, contributions, query.state)

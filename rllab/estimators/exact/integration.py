@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.checks import as_count
 from rllab.cost import Cost
 from rllab.estimate import Gradient
 from rllab.estimators.base import Estimator
@@ -68,6 +69,7 @@ def exact_moments(
     """
     if cost.seeded:
         raise TypeError("exact_moments: cost must have no noise of its own, got a seeded one")
+    nodes = as_count("exact_moments", "nodes", nodes)
     requests: dict[Path, tuple[Law, int]] = {}
 
     def record(path: Path, law: Law, n: int) -> Tensor:

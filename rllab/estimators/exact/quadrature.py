@@ -11,11 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count, check_parameters, check_positive
+from rllab.checks import check_parameters, check_positive, take_counts
 from rllab.distributions import Gaussian
-from rllab.distributions.base import add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
+from rllab.estimators.exact.expectation import Expectation
 from rllab.estimators.query import Block, Plan, Query
 
 _EDGES = np.linspace(-9, 9, 10)  # panels of 2 s; beyond 9 s lies 2·10⁻¹⁹ of the probability
@@ -63,7 +63,7 @@ class Quadrature(Estimator):
     def __post_init__(self) -> None:
         if self.sigma is not None:
             check_positive("Quadrature", sigma=self.sigma)
-        check_count("Quadrature", least=2, nodes=self.nodes)
+        take_counts(self, nodes=2)
         if not isinstance(self.jumps, tuple) or not all(math.isfinite(x) for x in self.jumps):
             raise ValueError(f"Quadrature: jumps must be a tuple of finite numbers, got {self.jumps!r}")
 
@@ -118,12 +118,12 @@ class Quadrature(Estimator):
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at = self._distribution(query.at)
-        sums: dict[str, Tensor] = {}
-        total = torch.zeros(())
-        for block, f in answered:
+        expected, like = Expectation(at), None
+        for block, like in answered:
             u, w = block.noise
-            total = total + (w * f).sum(0)
-            add_into(sums, at.score_sum(w * f, block.points, u))
+            expected.add(w, like, block.points, u)
+        assert like is not None  # a query has blocks
+        sums, value = expected.close(like)
         g = sums if self.sigma is None else sums["mean"]
         one = {name: value[None] for name, value in sums.items()} if self.sigma is None else sums["mean"][None]
-        return Estimate(g, total, query.evaluations, self.target, None, one if per_unit else None, query.state)
+        return Estimate(g, value, query.evaluations, self.target, None, one if per_unit else None, query.state)

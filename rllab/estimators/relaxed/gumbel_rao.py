@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from rllab.checks import check_count, check_positive
+from rllab.checks import check_positive, take_counts
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
@@ -60,7 +60,7 @@ class GumbelRao(Estimator):
 
     def __post_init__(self) -> None:
         check_positive("GumbelRao", temperature=self.temperature)
-        check_count("GumbelRao", inner=self.inner)
+        take_counts(self, inner=1)
 
     @property
     def target(self) -> Target:

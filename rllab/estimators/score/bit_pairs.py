@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.arrays import as_array
+from rllab.arrays import as_array, weights
 from rllab.distributions import Bernoulli
 from rllab.distributions.base import uniform
 from rllab.estimate import Estimate, Target
@@ -53,11 +53,12 @@ class BitPairs(Estimator):
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         logits, n = query.at.logits, query.evaluations
         moments = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
-        total = logits.new_zeros(self._batch_shape(query.at))
+        total: Any = 0.0
         for block, f in answered:
             half = len(f) // 2
-            total += f.sum(0)
-            moments.add(as_array(f[:half] - f[half:]), as_array(block.noise))
+            total = total + f.sum(0)
+            u = as_array(block.noise)
+            moments.add(weights(as_array(f[:half] - f[half:]), u), u)
         g, se, contributions = ({"logits": v} if v is not None else None for v in moments.close(logits))
         assert g is not None  # a query has blocks
         return Estimate(g, total / n, n, self.target, se, contributions, query.state)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.arrays import as_array, as_tensor, column_sum
+from rllab.arrays import as_array, as_tensor, column_sum, single_at_least
 from rllab.distributions import Distribution
 from rllab.keys import Key
 
@@ -35,7 +35,11 @@ def check_writable(name: str, at: Distribution) -> None:
 
 
 def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
-    """Draw k samples; return the outcomes x (N, *shape) seen in any problem and how often, (N,) or (N, B)."""
+    """Draw k samples; return the outcomes x (N, *shape) that were seen and how often, (N,) or (N, B).
+
+    Each of a batch has outcomes of its own, N as many as the one that saw most; the others' last ones are outcomes of
+    theirs once more, seen 0 times.
+    """
     if (given := key.given("counts", (k,))) is not None:
         return given
     x, log_p = at.support()
@@ -44,10 +48,16 @@ def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
     for b in range(p.shape[1]):
         rng = np.random.default_rng(key.child(b))  # type: ignore[arg-type] - a Key is a seed sequence
         n[:, b] = rng.multinomial(k, p[:, b] / column_sum(p[:, b]))
-    seen = np.flatnonzero(n.any(-1))
-    if len(seen) < len(n):
-        x, n = x.index_select(0, torch.from_numpy(seen).to(x.device)), n[seen]
-    return x, as_tensor(n.reshape(-1, *log_p.shape[1:]), x)
+    order = np.argsort(n == 0, axis=0, kind="stable")[: (n > 0).sum(0).max()]  # those seen first, else as they were
+    n = np.take_along_axis(n, order, 0)
+    order = torch.from_numpy(np.where(n > 0, order, order[:1])).to(x.device)
+    x = pick(x, order.reshape(-1, *log_p.shape[1:]))
+    return x, as_tensor(n.reshape(-1, *log_p.shape[1:]), single_at_least(x))
+
+
+def pick(x: Tensor, index: Tensor) -> Tensor:
+    """Return outcomes (N, *shape) by index, (k,), or (k, B) for each problem its own."""
+    return x[index] if index.ndim == 1 else x[index, torch.arange(index.shape[1], device=index.device)]
 
 
 def repeat_rows(r: np.ndarray, n: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.arrays import as_array, as_tensor
+from rllab.arrays import as_array, as_value, single_at_least, weights
 from rllab.checks import check_positive
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
@@ -158,7 +158,7 @@ class ImportanceWeighted(Estimator):
                 "ImportanceWeighted: log p and log q must be finite at every sample, got "
                 f"{log_p[first]:g} and {log_q[first]:g} at {x[first].tolist()}"
             )
-        return Block(slice(a, b), x, _Drawn((log_p - log_q).to(x), of_p))
+        return Block(slice(a, b), x, _Drawn((log_p - log_q).to(single_at_least(x)), of_p))
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, query.units
@@ -181,7 +181,8 @@ class ImportanceWeighted(Estimator):
             r, w = np.exp(l - top), f - (self.baseline or 0.0)
             x, noise = block.points, block.noise.of_p
             # Σ r w s and Σ r² w s; Σ r² w² s²
-            sums, squares = at.score_sums(np.stack((r * w, r * r * w)), np.square(r * w), x, noise)
+            rw, r2w = weights(r * w, l), weights(r * r * w, l)
+            sums, squares = at.score_sums(np.stack((rw, r2w)), np.square(rw), x, noise)
             add_into(first, sums)
             add_into(second, squares)
             r1, r2, rf = r1 + r.sum(0), r2 + (r * r).sum(0), rf + (r * f).sum(0)
@@ -207,6 +208,6 @@ class ImportanceWeighted(Estimator):
             parts = [{n: beside(share, ws) * ws for n, ws in own.items()} for share, own in shares]
             contributions = at.as_tensors({n: np.concatenate([part[n] for part in parts]) for n in g})
         like = next(iter(at.parameters.values()))
-        value, effective, most = (as_tensor(np.asarray(v), like) for v in (rf * scale, r1 * r1 / r2, largest))
+        value, effective, most = (as_value(v, like) for v in (rf * scale, r1 * r1 / r2, largest))
         g, shown = at.as_tensors(g), at.as_tensors(se) if errors and k > 1 else None
         return Estimate(g, value, query.evaluations, self.target, shown, contributions, Weights(effective, most))

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.arrays import as_array, as_tensor, column_sum
+from rllab.arrays import as_array, as_value, column_sum, weights
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
@@ -50,7 +50,8 @@ class ScoreFunction(Estimator):
         decay: of the moving baseline, in [0, 1): what an estimate weighs less than its successor.
         counts: draw how often each of finitely many outcomes occurs instead of one outcome after the other. Only those
             that occur are evaluated, once (under one seed, if the cost is seeded), and are all that is charged: at most
-            `support_size`, and O(support_size) work, for any K. In a batch what occurs for one is evaluated for all.
+            `support_size` and K, with O(support_size) work, for any K. In a batch each is evaluated at outcomes of its
+            own, and charged as many as the one for which most occur.
 
     Returns:
         At a `Distribution`, an Estimate of ∇E f by parameter name; its `value` is the mean cost. The standard error
@@ -131,6 +132,7 @@ class ScoreFunction(Estimator):
         # The offset o is the first block's mean, so that a large constant in f never meets the sums. Where there is no
         # other block c is 0; so it is where the baseline is known before.
         at, k, halves = query.at, query.units, self.baseline == "optimal"
+        like = as_array(next(iter(at.parameters.values())))
         scale, in_batch = factor(self.baseline, k) / k, least_samples(self.baseline) > 1
         centred = not halves and (not in_batch or len(query) == 1)
         before = moving_mean(query.state, self._batch_shape(at), "ScoreFunction") if self.baseline == "moving" else None
@@ -148,7 +150,7 @@ class ScoreFunction(Estimator):
             f = as_array(values)
             if in_batch and i == 0:
                 offset = column_sum(f) / len(f) if n is None else column_sum(n * f) / np.maximum(column_sum(n), 1)
-            w = (f - offset) * scale
+            w = weights((f - offset) * scale, like)  # the difference in the precision that costs came in
             if not known:
                 sum_w = column_sum(w if n is None else n * w)
                 total = sum_w if total is None else total + sum_w
@@ -179,7 +181,7 @@ class ScoreFunction(Estimator):
                 square = square.sum(0) if halves else square
                 se[name] = np.sqrt(np.maximum(square - g[name] * g[name] * (1 / (k - 1)), 0.0))
         value = offset if total is None else total / (scale * k) + offset
-        value, state = as_tensor(np.asarray(value), next(iter(at.parameters.values()))), query.state
+        value, state = as_value(value, next(iter(at.parameters.values()))), query.state
         if self.baseline == "moving":
             state = (before or MovingMean(torch.zeros_like(value), 0.0)).after(value, self.decay)
         g, se = at.as_tensors(g), at.as_tensors(se) if se else None

@@ -6,17 +6,19 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count
+from rllab.arrays import as_array, as_value, weights
+from rllab.checks import take_counts
 from rllab.distributions import Categorical, Distribution
-from rllab.distributions.base import add_into
+from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.query import Block, Plan, Query
 from rllab.estimators.score.baselines import beside, check_baseline
-from rllab.estimators.score.counts import check_writable, outcomes
+from rllab.estimators.score.counts import check_writable, outcomes, pick
 from rllab.estimators.score.samples import check_distribution, units_per_block
 
 
@@ -63,7 +65,7 @@ class SumAndSample(Estimator):
     baseline: Literal["enumerated"] | float | None = "enumerated"
 
     def __post_init__(self) -> None:
-        check_count("SumAndSample", enumerated=self.enumerated)
+        take_counts(self, enumerated=1)
         check_baseline("SumAndSample", self.baseline, ("enumerated",))
 
     def _plan(self, at: Any) -> Plan:
@@ -84,7 +86,7 @@ class SumAndSample(Estimator):
         split, c = _split(query.at, self.enumerated), self.enumerated
         logits = split.log_rest if split.log_rest.ndim == 1 else split.log_rest.T.unsqueeze(1)  # (R,) or (B, 1, R)
         which, _ = Categorical(logits.double(), "index").draw(b - a, query.key.child("sample", i))
-        x = _pick(split.rest, which[..., 0].long())
+        x = pick(split.rest, which[..., 0].long())
         if i == 0:
             return Block(slice(0, c + b), torch.cat((split.top, x)))
         return Block(slice(c + a, c + b), x)
@@ -92,33 +94,42 @@ class SumAndSample(Estimator):
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
-        p, left = split.log_top.exp(), split.log_rest.exp().sum(0)  # p_c and 1 − P_C, not as the difference
-        exact: dict[str, Tensor] = {}
-        first: dict[str, Tensor] = {}
-        second: dict[str, Tensor] = {}
-        kept: list[dict[str, Tensor]] = []
+        p, left = (
+            as_array(split.log_top.exp()),
+            as_array(split.log_rest.exp().sum(0)),
+        )  # p_c, and 1 − P_C as no difference
+        nearest = as_array(torch.softmax(split.log_top, 0))  # weights that sum to 1 where p underflows
+        exact, first, second = Sums(), Sums(), Sums()
+        kept: list[tuple[np.ndarray, Sums]] = []
         baseline: Any = 0.0 if isinstance(self.baseline, str) else self.baseline or 0.0
-        value = total = torch.zeros(())
-        for i, (block, f) in enumerate(answered):
-            x = block.points
+        value: Any = 0.0
+        total: Any = 0.0
+        for i, (block, values) in enumerate(answered):
+            x, f = block.points, as_array(values)
+            like = as_array(x)
             if i == 0:
                 value = (p * f[:c]).sum(0)
-                if self.baseline == "enumerated":  # as weights that sum to 1 where p underflows
-                    baseline = (torch.softmax(split.log_top, 0) * f[:c]).sum(0)
-                exact = at.score_sum(p * (f[:c] - baseline), x[:c], None)
+                if self.baseline == "enumerated":
+                    baseline = (nearest * f[:c]).sum(0)
+                exact, _ = at.score_sums(weights(p * (f[:c] - baseline), like), None, x[:c], None)
                 x, f = x[c:], f[c:]
-            w = left * (f - baseline)
+            w = weights(left * (f - baseline), like)
             total = total + f.sum(0)
-            add_into(first, at.score_sum(w, x, None))
-            add_into(second, at.score_square_sum(w * w, x, None))
+            sums, squares = at.score_sums(w, w * w, x, None)
+            add_into(first, sums)
+            add_into(second, squares)
             if per_unit:
-                kept.append({n: beside(w, s) * s for n, s in at.scores(x, None).items()})
-        g, se = {}, {}
+                kept.append((w, {n: as_array(s) for n, s in at.scores(x, None).items()}))
+        g, se = Sums(), Sums()
         for name, ws in first.items():
             g[name] = exact[name] + ws / k
-            se[name] = ((second[name] / k - (ws / k) ** 2).clamp_min(0) / max(1, k - 1)).sqrt()
-        contributions = {n: exact[n] + torch.cat([part[n] for part in kept]) for n in g} if per_unit else None
-        value = value + left * total / k
+            se[name] = np.sqrt(np.maximum(second[name] / k - (ws / k) ** 2, 0) / max(1, k - 1))
+        contributions = None
+        if per_unit:
+            parts = {n: np.concatenate([beside(w, s[n]) * s[n] for w, s in kept]) for n in g}
+            contributions = at.as_tensors({n: exact[n] + part for n, part in parts.items()})
+        value = as_value(np.asarray(value + left * total / k).astype(total.dtype), next(iter(at.parameters.values())))
+        g, se = at.as_tensors(g), at.as_tensors(se)
         shown = se if errors and k > 1 else None
         return Estimate(g, value, query.evaluations, self.target, shown, contributions, query.state)
 
@@ -135,10 +146,5 @@ class _Split(NamedTuple):
 def _split(at: Distribution, c: int) -> _Split:
     x, log_p = at.support()
     order = torch.sort(log_p, dim=0, descending=True, stable=True).indices
-    x, log_p = _pick(x, order), log_p.gather(0, order)
+    x, log_p = pick(x, order), log_p.gather(0, order)
     return _Split(x[:c], log_p[:c], x[c:], log_p[c:])
-
-
-def _pick(x: Tensor, index: Tensor) -> Tensor:
-    """Return outcomes (N, *shape) by index, (k,), or (k, B) for each problem its own."""
-    return x[index] if index.ndim == 1 else x[index, torch.arange(index.shape[1], device=index.device)]

@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from rllab.arrays import as_array
-from rllab.checks import check_count, check_one_of
+from rllab.arrays import as_array, single_at_least
+from rllab.checks import check_one_of, take_counts
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
@@ -60,7 +60,7 @@ class VIMCO(Estimator):
     mean: Literal["geometric", "arithmetic"] = "geometric"
 
     def __post_init__(self) -> None:
-        check_count("VIMCO", least=2, samples=self.samples)
+        take_counts(self, samples=2)
         check_one_of("VIMCO", ("geometric", "arithmetic"), mean=self.mean)
 
     @property
@@ -108,9 +108,10 @@ class VIMCO(Estimator):
 
 def _sum(query: Query, weighed: Iterable[tuple[Block, Tensor, Tensor]]) -> Estimate:
     """Return the estimate alone, from sums of scores."""
-    total, costs = Sums(), torch.zeros(())
+    total, costs = Sums(), 0.0
     for block, weights, f in weighed:
-        add_into(total, query.at.score_sums(as_array(weights / query.units), None, block.points, block.noise)[0])
+        once = as_array((weights / query.units).to(single_at_least(block.points)))
+        add_into(total, query.at.score_sums(once, None, block.points, block.noise)[0])
         costs = costs + f.sum(0)
     value = costs / query.evaluations
     return Estimate(query.at.as_tensors(total), value, query.evaluations, query.estimator.target, state=query.state)

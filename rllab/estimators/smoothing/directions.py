@@ -125,8 +125,10 @@ def sobol_normal(shape: Shape, key: Key, like: Tensor) -> Tensor:
     """
     n, *batch, d = shape
     engine = torch.quasirandom.SobolEngine(d, scramble=True, seed=key.child("matrix").integer())
-    points = (engine.draw(n, dtype=torch.float64) * 2**_SOBOL_BITS).long()
+    points = engine.draw(n, dtype=torch.float64)
+    points[:1] = points[:1].float()  # the first comes in torch's default dtype, of which the draws must not depend
+    points = (points * 2**_SOBOL_BITS).long()
     rng = np.random.default_rng(key.child("shift"))  # type: ignore[arg-type] - a Key is a seed sequence
     shift = torch.from_numpy(rng.integers(1 << _SOBOL_BITS, size=(*batch, d)))
     digits = points.view(n, *(1 for _ in batch), d) ^ shift
-    return torch.special.ndtri((digits + 0.5) * 2.0**-_SOBOL_BITS).to(like)
+    return torch.special.ndtri((digits.double() + 0.5) * 2.0**-_SOBOL_BITS).to(like)

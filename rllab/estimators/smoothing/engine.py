@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.arrays import as_array, as_tensor, column_sum
+from rllab.arrays import as_array, as_value, column_sum, weights
 from rllab.checks import check_parameters
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
@@ -92,11 +92,11 @@ class Smoothing(Estimator):
             # most blocks are done with at the first look: a difference, or values that differ between directions
             if form != "one-point" and (w.ndim > 1 or (not w[0] and f[0] == f[len(w) - 1])):
                 _check_moved(type(self).__name__, design, at, w, u)
-            moments.add(w, u)
+            moments.add(weights(w, u), u)
             total = total + column_sum(f)
             del block, values, u  # before the next block is drawn: its buffers are then still in cache
         g, se, contributions = moments.close(at)
-        value = as_tensor(np.asarray(total / (probes.PROBES[form] * query.units)), at) if design.of_kernel else None
+        value = as_value(total / (probes.PROBES[form] * query.units), at) if design.of_kernel else None
         return Estimate(g, value, query.evaluations, self.target, se, contributions, query.state)
 
 

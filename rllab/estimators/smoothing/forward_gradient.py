@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
-from rllab.arrays import as_array
+from rllab.arrays import as_array, weights
 from rllab.checks import check_one_of, check_parameters
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
@@ -72,11 +72,12 @@ class ForwardGradient(Estimator):
     ) -> Estimate:
         m = query.units
         moments = Moments(m, 1.0, errors=errors, per_unit=per_unit, signs=self.directions == "rademacher")
-        total = query.at.new_zeros(self._batch_shape(query.at))
+        total: Any = 0.0
         for block, (f, slope) in answered:
             assert block.tangents is not None
-            total += f.sum(0)
-            moments.add(as_array(slope), as_array(block.tangents))
+            total = total + f.sum(0)
+            u = as_array(block.tangents)
+            moments.add(weights(as_array(slope), u), u)
             del block  # before the next block is drawn: its buffers are then still in cache
         g, se, contributions = moments.close(query.at)
         return Estimate(g, total / m, query.evaluations, self.target, se, contributions, query.state, kind=query.kind)

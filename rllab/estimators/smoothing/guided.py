@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count, check_positive
+from rllab.checks import check_positive, take_counts
 from rllab.estimate import Target
 from rllab.estimators.query import Query
 from rllab.estimators.smoothing.engine import Design, Smoothing
@@ -92,7 +92,7 @@ class GuidedSmoothing(Smoothing):
         check_positive("GuidedSmoothing", sigma=self.sigma, beta=self.beta)
         if not 0 <= self.alpha <= 1:
             raise ValueError(f"GuidedSmoothing: alpha must be in [0, 1], got {self.alpha}")
-        check_count("GuidedSmoothing", memory=self.memory)
+        take_counts(self, memory=1)
 
     def remember(self, state: Guide | None, surrogate: Tensor) -> Guide:
         """Return the state with one more surrogate gradient, (d,) or (B, d), and the oldest one beyond `memory` gone.

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from rllab.checks import check_count, check_one_of, check_positive
+from rllab.checks import check_one_of, check_positive, take_counts
 from rllab.estimate import Target
 from rllab.estimators.query import Query
 from rllab.estimators.smoothing.directions import SOBOL_DIMENSIONS, sobol_normal
@@ -64,7 +64,7 @@ class SobolSmoothing(Smoothing):
     def __post_init__(self) -> None:
         check_positive("SobolSmoothing", sigma=self.sigma)
         check_one_of("SobolSmoothing", FORMS, form=self.form)
-        check_count("SobolSmoothing", group=self.group)
+        take_counts(self, group=1)
 
     @property
     def target(self) -> Target:

@@ -92,7 +92,8 @@ def test_repetitions_shrink_noise_and_the_automatic_step_with_it():
 
 def test_value_is_the_mean_of_all_points():
     seen = []
-    e = CentralDifference(H)(Cost(lambda x: seen.append(cubic(x)) or seen[-1]), THETA, evaluations=4, key=0)
+    cost = Cost(lambda x: seen.append(cubic(x)) or seen[-1], check_rows=False)
+    e = CentralDifference(H)(cost, THETA, evaluations=4, key=0)
     assert_close(e.value, torch.cat(seen).mean(), rtol=1e-14)
 
 

@@ -29,7 +29,7 @@ def rms_errors(cls, function, slope, at, steps):
     """Error over many problems in one dimension, for each step."""
     errors = []
     for h in steps:
-        g = cls(step=h)(Cost(function), at, evaluations=2, key=0).gradient
+        g = cls(step=h)(Cost(function, noisy=True), at, evaluations=2, key=0).gradient
         errors.append((g[:, 0] - slope).square().mean().sqrt())
     return torch.stack(errors)
 
@@ -81,7 +81,7 @@ def test_noise_and_bias_balance_where_the_formula_says(cls, tau):
     assert h / 3 < best < h * 3
     assert float(errors[0]) > 3 * float(errors.min()) < float(errors[-1]) / 3
     # what is assumed of f is off by a factor of a few here, and still costs little
-    automatic = cls(noise=tau)(Cost(noisy), at, evaluations=2, key=0).gradient[:, 0] - slope
+    automatic = cls(noise=tau)(Cost(noisy, noisy=True), at, evaluations=2, key=0).gradient[:, 0] - slope
     assert float(automatic.square().mean().sqrt()) < 3 * float(errors.min())
 
 
@@ -90,7 +90,7 @@ def test_the_error_at_the_noisy_minimum_is_that_of_bias_and_variance():
     tau, h, n = 1e-3, 0.05, 200_000
     rng = torch.Generator().manual_seed(5)
     at = torch.zeros(n, 1, dtype=torch.float64)
-    cost = Cost(lambda x: x[:, 0] ** 2 + tau * torch.randn(len(x), generator=rng, dtype=x.dtype))
+    cost = Cost(lambda x: x[:, 0] ** 2 + tau * torch.randn(len(x), generator=rng, dtype=x.dtype), noisy=True)
     g = ForwardDifference(h)(cost, at, evaluations=2, key=0).gradient[:, 0]
     sd = math.sqrt(2) * tau / h
     assert abs(float(g.mean()) - h) < 6.2 * sd / math.sqrt(n)  # false alarm 1e-9 (two-sided normal: 6.1)

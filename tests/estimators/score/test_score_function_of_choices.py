@@ -196,6 +196,32 @@ def test_counts_have_the_binomial_law_and_miss_no_sample():
     assert ((spread - 1).abs() < 6.2 * math.sqrt(2 / problems)).all()
 
 
+def test_each_of_a_batch_is_counted_at_outcomes_of_its_own_and_spends_no_more_than_it_may():
+    logits = torch.stack([torch.linspace(0, c, 9, dtype=torch.float64) for c in (-60.0, 0.5, 60.0)])[:, None]
+    at, cost = Categorical(logits), Cost(lambda x: x @ torch.arange(9.0, dtype=torch.float64))
+    for k in (3, 40):
+        before = cost.evaluated
+        e = ScoreFunction(counts=True)(cost, at, evaluations=k, key=1, per_unit=True)
+        assert e.evaluations <= k and cost.evaluated - before == 3 * e.evaluations
+        x, n = draw_counts(at, k, Key(1).child("outcomes"))
+        assert n.sum(0).tolist() == [k] * 3 and len(x) == e.evaluations == (n > 0).sum(0).max()
+        hot = x.view(len(x), 3, 9).argmax(-1)
+        assert all(len(hot[n[:, b] > 0, b].unique()) == (n[:, b] > 0).sum() for b in range(3))  # none is there twice
+        value = (n * hot).sum(0) / k
+        torch.testing.assert_close(e.value, value, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(e.per_unit["logits"].mean(0), e.gradient["logits"], rtol=1e-9, atol=1e-12)
+
+
+def test_more_samples_than_half_precision_can_count_are_counted():
+    at = Categorical(torch.tensor([[0.3, 0.0, -1.0]], dtype=torch.float16))
+    e = ScoreFunction(counts=True)(Cost(lambda x: x[:, 0]), at, evaluations=300_000, key=0)
+    p = torch.softmax(at.logits.double(), -1)[0, 0]
+    assert e.gradient["logits"].dtype == torch.float16
+    assert (
+        abs(float(e.gradient["logits"][0, 0]) - float(p * (1 - p))) < 6 * float(e.standard_error["logits"][0, 0]) + 1e-3
+    )
+
+
 def test_counting_costs_the_same_for_any_number_of_samples():
     cost = Cost(lookup)
     at = Categorical(CHOICE.logits, "index")
