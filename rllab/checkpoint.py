@@ -1,7 +1,8 @@
-"""Checkpoints: one file, written atomically, read without pickle."""
+"""Checkpoints: one file, written atomically, read without pickle, and used only if it is as it was written."""
 
 from __future__ import annotations
 
+import hashlib
 import pickle
 from io import BytesIO
 from pathlib import Path
@@ -11,7 +12,7 @@ import torch
 
 from rllab.files import write_atomically
 
-FORMAT = 2  # 1 was of version 0.1, with other names of arguments
+FORMAT = 3  # 1 was of version 0.1, with other names of arguments; 2 had no digest
 
 
 def write_checkpoint(who: str, path: Path, content: dict[str, Any]) -> None:
@@ -28,12 +29,13 @@ def write_checkpoint(who: str, path: Path, content: dict[str, Any]) -> None:
     """
     file = BytesIO()
     try:
-        torch.save({"format": FORMAT, **content}, file)
+        torch.save({"format": FORMAT, "digest": digest(content), **content}, file)
         file.seek(0)
         torch.load(file, weights_only=True)  # better to fail while there is something to save than when it is gone
     except (pickle.PickleError, AttributeError, TypeError) as error:
         raise ValueError(
             f"{who}: arguments must be numbers, strings and containers of them to be saved, got {content['arguments']}"
+            f" ({error})"
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, file.getvalue())
@@ -43,20 +45,57 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are taken from it, so a hostile file runs nothing.
 
     Returns:
-        What was written, with its format; tensors are on the CPU.
+        What was written; tensors are on the CPU.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not a checkpoint of this format.
+        ValueError: it is not a checkpoint of this format, or is damaged.
     """
+    raw = path.read_bytes()
     try:
-        content = torch.load(path, weights_only=True, map_location="cpu")
-    except OSError:
-        raise
-    except Exception as error:  # a damaged file can raise anything: KeyError, IndexError, UnicodeDecodeError, …
+        content = torch.load(BytesIO(raw), weights_only=True, map_location="cpu")
+    except Exception as error:  # a damaged file can raise anything: OSError, KeyError, UnicodeDecodeError, …
         raise ValueError(
             f"load: {path} must be a checkpoint of rllab, got a file that cannot be read as one"
         ) from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or type(content.get("format")) is not int or content.pop("format") != FORMAT:
         raise ValueError(f"load: {path} must be a checkpoint of rllab, format {FORMAT}, got something else")
+    noted = content.pop("digest", None)
+    try:
+        found = digest(content)
+    except Exception as error:  # whatever is no plain value, or a tensor whose numbers cannot be read
+        raise ValueError(f"load: {path} must be a checkpoint of rllab, got other values: {error}") from error
+    if noted != found:
+        raise ValueError(f"load: {path} must be a checkpoint of rllab as it was written, got a damaged or changed one")
     return content
+
+
+def digest(content: object) -> str:
+    """Return SHA-256 over all that a nested plain value says: types, order, numbers to the last bit.
+
+    Raises:
+        TypeError: there is something else in it than tensors, numbers, strings, None, and dicts, lists and tuples.
+    """
+    sha = hashlib.sha256()
+    _add(sha, content)
+    return sha.hexdigest()
+
+
+def _add(sha: Any, value: object) -> None:
+    if type(value) is dict:
+        sha.update(b"{%d" % len(value))
+        for key, part in value.items():
+            _add(sha, key)
+            _add(sha, part)
+    elif type(value) in (list, tuple):
+        sha.update(b"%s%d" % (b"[" if type(value) is list else b"(", len(value)))  # type: ignore[arg-type] - sized
+        for part in value:  # type: ignore[attr-defined]
+            _add(sha, part)
+    elif type(value) is torch.Tensor:
+        sha.update(f"t{value.dtype}{tuple(value.shape)}".encode())
+        sha.update(value.detach().contiguous().reshape(-1).view(torch.uint8).numpy())
+    elif value is None or type(value) in (bool, int, float, str):
+        text = repr(value).encode()
+        sha.update(b"%s%d:%s" % (type(value).__name__.encode(), len(text), text))
+    else:
+        raise TypeError(f"{type(value).__name__} is no plain value")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -82,6 +82,22 @@ def check_seed(who: str, seed: object) -> int:
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):
         raise TypeError(f"{who}: seed must be an integer, got {seed!r}")
     return operator.index(seed)  # type: ignore[arg-type] - it has one
+
+
+def as_widths(who: str, name: str, value: object) -> tuple[int, ...]:
+    """Return widths >= 1 of hidden layers as a tuple, which may be empty; raise an error that names what came if not.
+
+    Raises:
+        TypeError: it is no sequence, or holds what is no number.
+        ValueError: a width is not whole, or below 1.
+    """
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"{who}: {name} must be widths >= 1 of hidden layers, such as (64, 64), got {value!r}")
+    widths = tuple(value)
+    try:
+        return tuple(as_count(who, name, width) for width in widths)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{who}: {name} must be widths >= 1, got {widths}") from None
 
 
 def check_widths(who: str, **values: Sequence[int]) -> None:

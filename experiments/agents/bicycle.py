@@ -173,7 +173,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
         trained = agents.load(record.folder / "agent.pt")
         store_ride(untrained, trained, record.folder, seconds=job.config["ride"])
     ridden = agent.evaluate(50)
-    far = agent.evaluate(10, environment_arguments={"cap": job.config["long"]})
+    far = agent.evaluate(10, max_steps=job.config["long"], environment_arguments={"cap": job.config["long"]})
     return {
         "steps": row["steps"],
         "seconds": row["seconds"],

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from rllab import Cost, Key
-from rllab.agents.rollouts import make_environments, rollout
+from rllab.agents.environments import make_environments
+from rllab.agents.rollouts import rollout
 from rllab.estimators import GaussianSmoothing
 from rllab.keys import seeds_for
 from rllab.noise import standard_normal

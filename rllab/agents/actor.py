@@ -10,6 +10,7 @@ from torch import Tensor
 
 from rllab.agents.adam import Adam
 from rllab.agents.policy import Policy
+from rllab.agents.saved import check_names, take
 from rllab.backprop import Tanh
 from rllab.backprop.network import MLPChain
 
@@ -76,5 +77,6 @@ class Actor:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        self.targets.copy_(state["targets"])
+        check_names("the actor", state, {"targets", "optimizer"})
+        take("the actor's", {"targets": self.targets}, {"targets": state["targets"]})
         self.optimizer.load_state_dict(state["optimizer"])

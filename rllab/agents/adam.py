@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from rllab.agents.saved import take
+
 
 class Adam:
     """Step along gradients; on some thousand weights `torch.optim.Adam` takes three times as long to say what to do.
@@ -29,7 +31,7 @@ class Adam:
     def __init__(self, weights: Tensor, lr: float):
         self.weights, self.lr = weights, lr
         self.m, self.v = torch.zeros_like(weights), torch.zeros_like(weights)
-        self.t = torch.zeros((), device=weights.device)
+        self.t = torch.zeros((), dtype=torch.float32, device=weights.device)
 
     def step(self, gradient: Tensor) -> None:
         """Make one step along a gradient of the weights' shape."""
@@ -56,5 +58,4 @@ class Adam:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take over what `state_dict` gave."""
-        for name, kept in self.state_dict().items():
-            kept.copy_(state[name])
+        take("the optimizer's", self.state_dict(), state)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields
@@ -13,18 +14,19 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from rllab import estimators
 from rllab.agents.collectors import episode_seeds
+from rllab.agents.environments import make_environment, make_environments
 from rllab.agents.policy import Policy
-from rllab.agents.rollouts import Rollout, make_environment, make_environments, rollout
+from rllab.agents.rollouts import Rollout, rollout
+from rllab.agents.saved import check_environment, check_names, check_tensor, plain, take, unplain
 from rllab.agents.spent import Spent
 from rllab.backprop.network import Layers
 from rllab.checkpoint import read_checkpoint, write_checkpoint
-from rllab.checks import check_count
-from rllab.estimators import Estimator
+from rllab.checks import as_count, as_widths, check_number, check_seed
 from rllab.keys import Key
 
 Row = dict[str, float | int | None]
+LONGEST = 10_000  # steps of an evaluated episode, unless `max_steps` says otherwise
 EVALUATION = Key(0).child("evaluation")  # the same episodes for every agent and seed, and none that training sees
 
 
@@ -47,7 +49,9 @@ class Agent(ABC):
         spent: steps, episodes, updates and seconds so far, see `Spent`; evaluation is not in them.
 
     Raises:
-        ValueError: there is no such environment, or its observations or actions are of a kind no agent learns.
+        TypeError, ValueError: an argument is of another kind or out of its range, there is no such environment, or its
+            observations or actions are of a kind no agent learns. Learning and evaluation raise a ValueError where the
+            environment gives an observation or reward that is no finite number, or a flag that is no truth value.
 
     Example:
         from rllab.agents import Evolution, load
@@ -65,17 +69,33 @@ class Agent(ABC):
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value in vars(
-            self
-        ).items():  # numpy numbers are welcome; what is stored, and later saved, is Python's
+        self._check()
+        self._init()
+
+    def _check(self) -> None:
+        """Check the arguments and find the policy's shape; nothing is drawn or allocated."""
+        # numpy numbers are welcome; what is stored, and later saved, is Python's
+        for name, value in vars(self).items():
             if isinstance(value, np.generic):
                 setattr(self, name, value.item())
-        self.hidden = tuple(self.hidden)
+        self.seed = check_seed(self._name, self.seed)
+        self.hidden = as_widths(self._name, "hidden", self.hidden)
+        if self.observation_scale is not None:
+            wrong = f"{self._name}: observation_scale must be positive numbers or None, got {self.observation_scale!r}"
+            try:
+                self.observation_scale = tuple(float(s) for s in self.observation_scale)
+            except (TypeError, ValueError):
+                raise TypeError(wrong) from None
         env = make_environment(self._name, self.environment, self.environment_arguments)
         self.policy = Policy.for_spaces(
             self._name, env.observation_space, env.action_space, self.hidden, self.observation_scale
         )
         env.close()
+        self._check_arguments()
+
+    @torch.inference_mode(False)  # what is learned later must be ordinary tensors, whatever surrounds this call
+    def _init(self) -> None:
+        """Draw the first weights and set up learning."""
         self.key = Key(self.seed)
         self.weights = self.policy.initial(self.key.child("weights"))
         self.spent = Spent()
@@ -86,11 +106,15 @@ class Agent(ABC):
         return type(self).__name__
 
     @abstractmethod
-    def _start(self) -> None:
-        """Check the hyperparameters and set up what learning needs besides the weights."""
+    def _check_arguments(self) -> None:
+        """Check the subclass's own hyperparameters; the policy's shape is known."""
 
-    def _begin(self) -> None:  # noqa: B027 - most agents have no episode under way between iterations
-        """Forget an episode under way: every call of `train` starts a new one, as after `load`."""
+    def _check_sizes(self, state: dict[str, Any]) -> None:  # noqa: B027 - most allocate no more than the weights
+        """Raise a ValueError if a saved state is of other sizes than the hyperparameters; nothing is allocated yet."""
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Set up what learning needs besides the weights."""
 
     @abstractmethod
     def _iterate(self, limit: int) -> list[float]:
@@ -102,7 +126,7 @@ class Agent(ABC):
 
     @abstractmethod
     def _restore(self, state: dict[str, Any]) -> None:
-        """Take over what `_state` gave."""
+        """Take over what `_state` gave; raise an error, of whatever kind, if it is something else."""
 
     def train(self, steps: int, *, seconds: float = math.inf) -> Iterator[Row]:
         """Learn, yielding a row after each iteration; the clock stands still between rows.
@@ -111,17 +135,19 @@ class Agent(ABC):
             steps: environment steps to take now; never exceeded, a rollout cut short by it is paid for and not used.
             seconds: wall seconds; no iteration begins after them.
         Raises:
-            ValueError: `steps` or `seconds` is not positive.
+            TypeError, ValueError: `steps` is no whole number >= 1, or `seconds` is not positive.
         """
-        if not steps >= 1 or not seconds > 0:
-            raise ValueError(f"{self._name}: steps and seconds must be positive, got {steps} and {seconds}")
-        self._begin()
+        steps = as_count(self._name, "steps", steps)
+        check_number(self._name, seconds=seconds)
+        if not seconds > 0:
+            raise ValueError(f"{self._name}: seconds must be positive, got {seconds}")
         spent = self.spent
         last_step, last_second = spent.steps + steps, spent.seconds + seconds
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
-            returns = self._iterate(last_step - spent.steps)
+            with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
+                returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
             spent.seconds += time.perf_counter() - wall
             spent.cpu_seconds += time.process_time() - cpu
@@ -141,86 +167,134 @@ class Agent(ABC):
         return list(self.train(steps, seconds=seconds))
 
     def act(self, observations: np.ndarray) -> np.ndarray:
-        """Return the policy's actions, without exploration, for observations (n, o) or one (o,)."""
-        observations = np.asarray(observations)
-        actions = self._act(self.policy.layers(self.weights), np.atleast_2d(observations))
-        return actions if observations.ndim == 2 else actions[0]
+        """Return the policy's actions, without exploration, for observations (n, o) or one (o,).
+
+        Raises:
+            ValueError: observations are of another width, or no finite numbers.
+        """
+        given, o = np.asarray(observations), len(self.policy.scale)
+        if given.ndim not in (1, 2) or given.shape[-1] != o or given.dtype.kind not in "fiub":
+            got = f"{given.shape} {given.dtype}"
+            raise ValueError(f"{self._name}: observations must be numbers (n, {o}) or ({o},), got {got}")
+        if not np.isfinite(given).all():
+            raise ValueError(f"{self._name}: observations must be finite, got {given[~np.isfinite(given)][0]}")
+        actions = self._act(self.policy.layers(self.weights), np.atleast_2d(given))
+        return actions if given.ndim == 2 else actions[0]
 
     def _act(self, layers: Layers, observations: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             outputs = self.policy(layers, self.policy.inputs(observations)).numpy()
         return self.policy.to_environment(outputs)
 
-    def evaluate(self, episodes: int = 20, *, environment_arguments: Mapping[str, Any] | None = None) -> Rollout:
+    def evaluate(
+        self,
+        episodes: int = 20,
+        *,
+        max_steps: int | None = None,
+        environment_arguments: Mapping[str, Any] | None = None,
+    ) -> Rollout:
         """Play the policy without exploration; nothing of it enters learning or its counts.
 
         Args:
             episodes: how many; episode i is the same, whatever the agent, its seed and their number.
+            max_steps: steps after which an episode is cut off, if it has not ended; the result's `complete` is then
+                False. None is 10,000, and warns where it cuts off.
             environment_arguments: override the agent's own, one by one (a higher cap, say).
         """
-        check_count(self._name, episodes=episodes)
+        episodes = as_count(self._name, "episodes", episodes)
+        longest = LONGEST if max_steps is None else as_count(self._name, "max_steps", max_steps)
+        if environment_arguments is not None and not isinstance(environment_arguments, Mapping):
+            got = repr(environment_arguments)
+            raise TypeError(f"{self._name}: environment_arguments must map names to values, got {got}")
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
         environments = make_environments(self._name, self.environment, episodes, arguments)
         layers = self.policy.layers(self.weights)
         seeds = episode_seeds(EVALUATION, 0, episodes)
-        return rollout(environments, lambda observations, _: self._act(layers, observations), seeds)
+        played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
+        if max_steps is None and not played.complete:
+            warnings.warn(
+                f"{self._name}: an episode of {self.environment!r} had not ended after {LONGEST:,} steps and was cut "
+                "off; say how long episodes may be: evaluate(episodes, max_steps=…)",
+                stacklevel=2,
+            )
+        return played
 
     def save(self, path: str | Path) -> None:
         """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here.
 
         Raises:
-            ValueError: an argument is no plain value (a class, a numpy number), so that `load` would refuse the file.
+            ValueError: an argument is no plain value (a class, an array), or the agent or its estimator is of a class
+                that `load` would not find, so that it would refuse the file.
             OSError: the file cannot be written.
         """
+        if _agents().get(self._name) is not type(self):
+            raise ValueError(f"{self._name}: to be saved, an agent must be one of {sorted(_agents())}, not a subclass")
         arguments = {f.name: getattr(self, f.name) for f in fields(self)}
         write_checkpoint(
             self._name,
             Path(path),
             {
                 "agent": self._name,
-                "arguments": {name: _plain(value) for name, value in arguments.items()},
+                "arguments": plain(self._name, arguments),
                 "weights": self.weights.detach(),
                 "spent": asdict(self.spent),
-                "state": self._state(),
+                "state": plain(self._name, self._state()),
             },
         )
 
     @classmethod
-    def _from_checkpoint(cls, content: dict[str, Any]) -> Self:
-        agent = cls(**{name: _unplain(value) for name, value in content["arguments"].items()})
-        with torch.no_grad():
-            agent.weights.copy_(content["weights"])
-        for name, value in content["spent"].items():  # in place: the collector counts into it
+    def _from_checkpoint(cls, content: dict[str, Any], environment: str | None) -> Self:
+        """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
+        check_names("content", content, {"agent", "arguments", "weights", "spent", "state"})
+        agent = object.__new__(cls)  # without `__init__`: sizes are compared before anything of them is allocated
+        arguments = check_names("arguments", content["arguments"], {f.name for f in fields(cls)})
+        if environment is None:
+            check_environment(arguments["environment"])
+        else:
+            arguments["environment"] = environment
+        for name, value in arguments.items():
+            setattr(agent, name, unplain(value))
+        agent._check()
+        check_tensor("weights", content["weights"], (agent.policy.size,))
+        state = content["state"]
+        agent._check_sizes(state)
+        agent._init()
+        take("weights", {"weights": agent.weights}, {"weights": content["weights"]})
+        spent = check_names("spent", content["spent"], set(asdict(agent.spent)))
+        for name, value in spent.items():  # in place: the collector counts into it
+            kind = type(getattr(agent.spent, name))
+            if type(value) is not kind or not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be {kind.__name__} >= 0, got {value!r:.60}")
             setattr(agent.spent, name, value)
-        agent._restore(content["state"])
+        agent._restore(unplain(state))
         return agent
 
 
-_ESTIMATOR = "rllab.estimators"  # in a file, the key of an estimator's name; no keyword argument is called so
-
-
-def load(path: str | Path) -> Agent:
+def load(path: str | Path, *, environment: str | None = None) -> Agent:
     """Read an agent that `save` wrote.
+
+    A file is checked before it is used: its digest, then every field of it. It may name an environment of a module,
+    "module:id", but no module is imported because a file says so, other than rllab_envs.
+
+    Args:
+        path: the file.
+        environment: id of the environment in place of the file's; its module is imported, as for a new agent.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds something else.
+        ValueError: it holds something else, is damaged, or names a module that is not imported.
     """
-    content = read_checkpoint(Path(path))
-    kinds = {kind.__name__: kind for kind in Agent.__subclasses__()}
-    if content.get("agent") not in kinds:
-        raise ValueError(f"load: {path} must hold one of the agents {sorted(kinds)}, got {content.get('agent')!r}")
-    return kinds[content["agent"]]._from_checkpoint(content)
+    path = Path(path)
+    content = read_checkpoint(path)
+    name, agents = content.get("agent"), _agents()
+    if not isinstance(name, str) or name not in agents:
+        raise ValueError(f"load: {path} must hold one of the agents {sorted(agents)}, got {name!r}")
+    try:
+        return agents[name]._from_checkpoint(content, environment)
+    except Exception as error:  # what does not fit can fail anywhere
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"load: {path} must hold an agent {name} that can be made again: {reason}") from error
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, Estimator):
-        return {_ESTIMATOR: type(value).__name__, **{f.name: getattr(value, f.name) for f in fields(value)}}  # type: ignore[arg-type]
-    return dict(value) if isinstance(value, Mapping) else value
-
-
-def _unplain(value: Any) -> Any:
-    if isinstance(value, dict) and _ESTIMATOR in value:
-        rest = {name: v for name, v in value.items() if name != _ESTIMATOR}
-        return getattr(estimators, value[_ESTIMATOR])(**rest)
-    return value
+def _agents() -> dict[str, type[Agent]]:
+    return {kind.__name__: kind for kind in Agent.__subclasses__()}

@@ -23,5 +23,5 @@ class Buffers:
         """Return the tensor of this name and shape, whatever was written into it last."""
         kept = self._kept.get(name)
         if kept is None or tuple(kept.shape) != shape:
-            kept = self._kept[name] = torch.empty(shape)
+            kept = self._kept[name] = torch.empty(shape, dtype=torch.float32)
         return kept

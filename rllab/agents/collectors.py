@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import gymnasium
 import numpy as np
+import torch
+from torch import Tensor
 
+from rllab.agents.environments import Environment, make_environments
 from rllab.agents.policy import Policy
 from rllab.agents.replay import Replay
-from rllab.agents.rollouts import Act, make_environments, rollout
+from rllab.agents.rollouts import Act, rollout
+from rllab.agents.saved import check_names, check_tensor
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
 
@@ -18,44 +22,97 @@ from rllab.keys import Key, seeds_for
 class StepCollector:
     """Step one environment, an action at a time and episode after episode, and store the transitions.
 
+    An environment cannot be saved, but what was done to it can: the episode under way is its seed and its actions,
+    which are taken again after a checkpoint is loaded, uncounted, since they were paid for.
+
     Args:
-        env: the environment.
+        environment: where steps are taken.
         policy: scales observations and actions.
         replay: where transitions go; their cost is minus the reward.
         spent: where steps and episodes are counted.
         key: episode i, counted in `spent`, meets the i-th seed of it.
     """
 
-    def __init__(self, env: gymnasium.Env, policy: Policy, replay: Replay, spent: Spent, key: Key):
-        self.env, self._policy, self._replay, self._spent, self._key = env, policy, replay, spent, key
-        self.restart()
-
-    def restart(self) -> None:
-        """Forget an episode under way: the next observation is the first of a new one."""
-        self._observation: np.ndarray | None = None
-        self._return = 0.0
+    def __init__(self, environment: Environment, policy: Policy, replay: Replay, spent: Spent, key: Key):
+        self.environment, self._policy, self._replay, self._spent, self._key = environment, policy, replay, spent, key
+        self._restart()
 
     def observe(self) -> np.ndarray:
         """Return the scaled observation to act on, (o,); it begins an episode if none is under way."""
+        if self._awaited is not None:
+            self._repeat(self._awaited)
         if self._observation is None:
-            (seed,) = episode_seeds(self._key, self._spent.episodes, 1)
-            self._observation = self._policy.scaled(self.env.reset(seed=seed)[0])
+            self._observation = self._reset(self._spent.episodes)
             self._spent.episodes += 1
         return self._observation
 
     def step(self, action: np.ndarray) -> list[float]:
-        """Take an action in [−1, 1]^k; return the return of the episode if it ended there, else nothing."""
+        """Take an action in [−1, 1]^k, float32; return the return of the episode if it ended there, else nothing."""
         o = self.observe()
-        observation, reward, terminated, truncated, _ = self.env.step(self._policy.to_environment(action))
-        self._observation = next_observation = self._policy.scaled(observation)
-        self._replay.add(o, action, -float(reward), next_observation, terminated)
         self._spent.steps += 1
-        self._return += float(reward)
+        try:
+            observation, reward, terminated, truncated = self.environment.step(self._policy.to_environment(action))
+        except BaseException:
+            self._restart()
+            raise
+        self._observation = next_observation = self._policy.scaled(observation)
+        self._replay.add(o, action, -reward, next_observation, terminated)
+        self._return += reward
         if not (terminated or truncated):
+            self._actions += action.tobytes()
             return []
         ended = self._return
-        self.restart()
+        self._restart()
         return [ended]
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the episode under way, for a checkpoint: its actions (t, k) and where they led, scaled (o,)."""
+        seen = self._observation if self._awaited is None else self._awaited
+        if seen is None or not self._actions:
+            seen = np.zeros(len(self._policy.scale), np.float32)
+        return {"actions": torch.from_numpy(self._taken().copy()), "observation": torch.from_numpy(seen.copy())}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave; the actions are taken again when the next step is due."""
+        check_names("the episode under way", state, {"actions", "observation"})
+        actions = check_tensor("the episode's actions", state["actions"], (None, self._policy.network.sizes[-1]))
+        seen = check_tensor("the episode's observation", state["observation"], (len(self._policy.scale),))
+        self._restart()
+        self._actions[:] = actions.contiguous().numpy().tobytes()
+        if self._actions:
+            self._awaited = seen.numpy().copy()
+
+    def _taken(self) -> np.ndarray:
+        """Return the actions of the episode under way, (t, k)."""
+        return np.frombuffer(bytes(self._actions), np.float32).reshape(-1, self._policy.network.sizes[-1])
+
+    def _restart(self) -> None:
+        """Forget the episode under way: the next observation is the first of a new one."""
+        self._observation: np.ndarray | None = None
+        self._awaited: np.ndarray | None = None  # after loading, where the saved episode was
+        self._actions, self._return = bytearray(), 0.0
+
+    def _reset(self, episode: int) -> np.ndarray:
+        (seed,) = episode_seeds(self._key, episode, 1)
+        return self._policy.scaled(self.environment.reset(seed))
+
+    def _repeat(self, awaited: np.ndarray) -> None:
+        """Go to where the saved episode was; where its actions lead elsewhere this time, it is given up."""
+        self._awaited, over = None, False
+        self._observation = self._reset(self._spent.episodes - 1)
+        for action in self._taken():
+            if over:
+                break
+            observation, reward, terminated, truncated = self.environment.step(self._policy.to_environment(action))
+            self._observation, over = self._policy.scaled(observation), terminated or truncated
+            self._return += reward
+        if over or not np.array_equal(self._observation, awaited):
+            self._restart()
+            warnings.warn(
+                "the environment does not repeat an episode from its seed and actions: the one that was under way when "
+                "the agent was saved is given up, and learning begins another",
+                stacklevel=2,
+            )
 
 
 class EpisodeCollector:
@@ -84,9 +141,12 @@ class EpisodeCollector:
         Returns:
             The return of each episode, (n,); None if `limit` steps did not suffice, which are counted all the same.
         """
-        played = rollout(self._environments, act, seeds, limit=limit, watch=watch)
-        self._spent.steps += played.steps
-        self._spent.episodes += len(seeds)
+        taken = self._environments.taken
+        try:
+            played = rollout(self._environments, act, seeds, limit=limit, watch=watch)
+        finally:  # what was taken is paid for, even if the environment fails
+            self._spent.steps += self._environments.taken - taken
+            self._spent.episodes += len(seeds)
         return played.returns if played.complete else None
 
 

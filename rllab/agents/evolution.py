@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,8 @@ import torch
 
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector
-from rllab.checks import check_count, check_positive
+from rllab.agents.saved import check_names, take_adam
+from rllab.checks import as_count, check_count, check_positive
 from rllab.estimators import Estimator, GaussianSmoothing
 
 
@@ -20,12 +21,16 @@ class Evolution(Agent):
 
         w ← Adam(ĝ),   ĝ = estimate of ∇_w f(w),   f(w) = E[cost of an episode],   by any estimator that perturbs w
 
-    The two episodes of a ± pair meet the same noise (common random numbers).
+    The two episodes of a ± pair meet the same noise (common random numbers). An estimator that keeps a state, a critic
+    say, is given that of the generation before.
 
     Args:
         estimator: asks for the weights to try; anything that takes a tensor of parameters and needs values only.
         population: episodes an iteration.
         lr: learning rate of Adam.
+
+    Attributes:
+        state: what the estimator wants to be given next time; None for most.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or the estimator perturbs no parameters.
@@ -48,45 +53,58 @@ class Evolution(Agent):
     population: int = 64
     lr: float = 0.05
 
-    def _start(self) -> None:
+    def _check_arguments(self) -> None:
         check_positive(self._name, lr=self.lr)
-        check_count(self._name, self._least(), population=self.population)
+        self.population = as_count(self._name, "population", self.population)
+        if not isinstance(self.estimator, Estimator):
+            raise ValueError(self._wrong())
+        if is_dataclass(self.estimator):  # numpy's numbers compute otherwise than Python's, which a file holds
+            given = {f.name: getattr(self.estimator, f.name) for f in fields(self.estimator) if f.init}
+            numbers = {name: value.item() for name, value in given.items() if isinstance(value, np.generic)}
+            self.estimator = replace(self.estimator, **numbers) if numbers else self.estimator
+
+    def _wrong(self) -> str:
+        return f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
+
+    def _start(self) -> None:
+        try:
+            least = self.estimator.minimum(self.weights)
+        except (AttributeError, TypeError) as error:
+            raise ValueError(self._wrong()) from error
+        check_count(self._name, least, population=self.population)
+        self.state: Any = None
         evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
         self.optimizer = torch.optim.Adam([self.weights], lr=self.lr)
         self.collector = EpisodeCollector(
             self._name, self.environment, evaluations, self.environment_arguments, self.spent
         )
 
-    def _least(self) -> int:
-        wrong = f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
-        if not isinstance(self.estimator, Estimator):
-            raise ValueError(wrong)
-        try:
-            return self.estimator.minimum(self.weights)
-        except (AttributeError, TypeError) as error:
-            raise ValueError(wrong) from error
-
     def _iterate(self, limit: int) -> list[float]:
-        query = self.estimator.ask(self.weights, self.population, self.key.child("generation", self.spent.iterations))
-        points = torch.empty(query.evaluations, self.policy.size)
+        key = self.key.child("generation", self.spent.iterations)
+        query = self.estimator.ask(self.weights, self.population, key, state=self.state)
+        points = torch.empty(query.evaluations, self.policy.size, dtype=self.weights.dtype)
         seeds = torch.empty(query.evaluations, dtype=torch.int64)
         for block in query:
             points[block.rows], seeds[block.rows] = block.points, query.seeds(block)
         returns = self.collector.play(_Population(self, points), seeds.tolist(), limit)
         if returns is None:
             return []
-        estimate = self.estimator.tell(query, torch.from_numpy(-returns).to(points), errors=False)
+        estimate = self.estimator.tell(query, torch.from_numpy(-returns), errors=False)
         assert isinstance(estimate.gradient, torch.Tensor)
         self.weights.grad = estimate.gradient
         self.optimizer.step()
+        self.state = estimate.state
         self.spent.updates += 1
         return returns.tolist()
 
     def _state(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict()}
+        return {"optimizer": self.optimizer.state_dict(), "estimator": self.state}
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
+        check_names("state", state, {"optimizer", "estimator"})
+        take_adam(self.optimizer, state["optimizer"])
+        self.state = state["estimator"]
+        self.estimator.ask(self.weights, self.population, self.key, state=self.state)  # which refuses what is no state
 
 
 class _Population:

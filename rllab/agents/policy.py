@@ -17,6 +17,7 @@ from rllab.checks import check_widths
 from rllab.keys import Key
 
 LAST = 0.1  # factor on the last layer's initial weights: the first policies act gently, far from where tanh saturates
+EXACT = 2**53  # integers up to here are float64 numbers
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Policy:
         hidden: widths of the hidden layers; () makes the policy linear.
         low, high: bounds of the action box, (k,); None for discrete actions.
         choices: number of discrete actions; None for a box.
+        dtype: of the actions of a box; those of integers are rounded to the nearest.
 
     Example:
         import torch
@@ -44,6 +46,7 @@ class Policy:
     low: tuple[float, ...] | None = None
     high: tuple[float, ...] | None = None
     choices: int | None = None
+    dtype: str = "float32"
 
     @classmethod
     def for_spaces(
@@ -63,15 +66,17 @@ class Policy:
                 f"{who}: the environment's observations must be a Box of one dimension, got {observations}"
             )
         if scale is None:
-            bound = np.maximum(np.abs(observations.low), np.abs(observations.high)).astype(float)
+            bound = np.maximum(np.abs(observations.low.astype(float)), np.abs(observations.high.astype(float)))
             scale = [float(b) if 0 < b < 1e6 else 1.0 for b in bound]
-        scale = tuple(float(s) for s in scale)
         if len(scale) != observations.shape[0] or not all(0 < s < math.inf for s in scale):
             raise ValueError(f"{who}: observation_scale must be {observations.shape[0]} positive numbers, got {scale}")
+        scale = tuple(scale)
         if isinstance(actions, spaces.Discrete) and actions.start == 0:
             return cls(scale, tuple(hidden), choices=int(actions.n))
         if isinstance(actions, spaces.Box) and len(actions.shape) == 1 and actions.is_bounded():
-            return cls(scale, tuple(hidden), tuple(actions.low.tolist()), tuple(actions.high.tolist()))
+            low, high = tuple(actions.low.tolist()), tuple(actions.high.tolist())
+            if actions.dtype.kind == "f" or max(map(abs, low + high)) <= EXACT:
+                return cls(scale, tuple(hidden), low, high, dtype=actions.dtype.name)
         raise ValueError(f"{who}: the environment's actions must be a bounded Box or Discrete, got {actions}")
 
     @cached_property
@@ -114,16 +119,31 @@ class Policy:
         """Turn outputs (n, k) into the environment's actions: the box is stretched, of logits the largest is taken."""
         if self.choices is not None:
             return outputs.argmax(-1)
-        return (self._middle + self._half * outputs).astype(np.float32)
+        actions = self._middle + self._half * outputs  # in float64, which may leave the box by a rounding
+        if self._whole:
+            np.rint(actions, out=actions)
+        return np.minimum(np.maximum(actions, self._low), self._high).astype(self.dtype)
 
     @cached_property
     def _shrink(self) -> np.ndarray:
         return (1.0 / np.array(self.scale)).astype(np.float32)
 
     @cached_property
+    def _whole(self) -> bool:
+        return np.dtype(self.dtype).kind in "iub"
+
+    @cached_property
+    def _low(self) -> np.ndarray:
+        return np.array(self.low, np.float64)
+
+    @cached_property
+    def _high(self) -> np.ndarray:
+        return np.array(self.high, np.float64)
+
+    @cached_property
     def _middle(self) -> np.ndarray:
-        return 0.5 * (np.array(self.low) + np.array(self.high))
+        return 0.5 * (self._low + self._high)
 
     @cached_property
     def _half(self) -> np.ndarray:
-        return 0.5 * (np.array(self.high) - np.array(self.low))
+        return 0.5 * (self._high - self._low)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector, episode_seeds
+from rllab.agents.saved import check_names, take, take_adam
 from rllab.backprop.network import Layers
-from rllab.checks import check_count, check_fraction, check_positive
+from rllab.checks import as_count, check_fraction, check_positive
 from rllab.estimators.score.baselines import Baseline, advantages, check_baseline
 
 
@@ -55,15 +56,19 @@ class Reinforce(Agent):
     baseline: Baseline = "leave-one-out"
     std: float = 0.5
 
-    def _start(self) -> None:
+    def _check_arguments(self) -> None:
         check_positive(self._name, lr=self.lr, std=self.std)
         check_fraction(self._name, gamma=self.gamma)
-        check_count(self._name, 2, episodes=self.episodes)
+        self.episodes = as_count(self._name, "episodes", self.episodes, 2)
         check_baseline(self._name, self.baseline)
+
+    def _start(self) -> None:
         self.discrete = self.policy.choices is not None
         self.weights.requires_grad_()
         outputs = self.policy.network.sizes[-1]
-        self.log_std = torch.full((0 if self.discrete else outputs,), math.log(self.std)).requires_grad_()
+        self.log_std = torch.full(
+            (0 if self.discrete else outputs,), math.log(self.std), dtype=torch.float32
+        ).requires_grad_()
         self.optimizer = torch.optim.Adam([self.weights, self.log_std], lr=self.lr)
         self.collector = EpisodeCollector(
             self._name, self.environment, self.episodes, self.environment_arguments, self.spent
@@ -108,9 +113,9 @@ class Reinforce(Agent):
         return {"log_std": self.log_std.detach(), "optimizer": self.optimizer.state_dict()}
 
     def _restore(self, state: dict[str, Any]) -> None:
-        with torch.no_grad():
-            self.log_std.copy_(state["log_std"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        check_names("state", state, {"log_std", "optimizer"})
+        take("state", {"log_std": self.log_std}, {"log_std": state["log_std"]})
+        take_adam(self.optimizer, state["optimizer"])
 
 
 class _Drawn:
@@ -130,7 +135,7 @@ class _Drawn:
         self._inputs.append(inputs)
         self._actions.append(actions)
         if self.agent.discrete:
-            return actions.numpy()
+            return actions.numpy().copy()  # an environment may change what it is given
         # what is drawn may lie outside of the box; the score is of what was drawn, clipping is part of the environment
         return self.agent.policy.to_environment(actions.numpy().clip(-1.0, 1.0))
 

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.saved import check_names, check_tensor, check_whole
+
 
 class Batch(NamedTuple):
     """Hold n transitions.
@@ -45,7 +47,7 @@ class Replay:
 
     def __init__(self, buffer_size: int, observations: int, actions: int):
         self.widths = (observations, actions, 1, observations, 1)
-        self.table = torch.zeros(buffer_size, sum(self.widths))
+        self.table = torch.zeros(buffer_size, sum(self.widths), dtype=torch.float32)
         self.added = 0
         self._array = self.table.numpy()
         self._scaled = torch.empty(0)
@@ -74,7 +76,7 @@ class Replay:
         """
         if self._scaled.shape != uniform.shape or self._scaled.dtype != uniform.dtype:
             self._scaled, self._indices = torch.empty_like(uniform), torch.empty(len(uniform), dtype=torch.int64)
-            self._rows = torch.empty(len(uniform), sum(self.widths))
+            self._rows = torch.empty(len(uniform), sum(self.widths), dtype=torch.float32)
             o, a, c, following, terminated = self._rows.split(self.widths, 1)
             self._batch = Batch(o, a, c.squeeze(1), following, terminated.squeeze(1))
         self._indices.copy_(torch.mul(uniform, len(self), out=self._scaled))  # rounds towards 0
@@ -87,5 +89,8 @@ class Replay:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        self.table[: len(state["table"])] = state["table"]
-        self.added = state["added"]
+        check_names("the replay", state, {"table", "added"})
+        added = check_whole("the replay's added", state["added"])
+        table = check_tensor("the replay's table", state["table"], (min(added, len(self.table)), sum(self.widths)))
+        self.table[: len(table)] = table
+        self.added = added

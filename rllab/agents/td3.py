@@ -14,11 +14,12 @@ from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
 from rllab.agents.collectors import StepCollector
 from rllab.agents.draws import Draws
+from rllab.agents.environments import Environment
 from rllab.agents.replay import Batch, Replay
-from rllab.agents.rollouts import make_environment
+from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.twin_critics import TwinCritics
 from rllab.backprop.replay import Recorded
-from rllab.checks import check_count, check_fraction, check_not_negative, check_positive, check_widths
+from rllab.checks import as_count, as_widths, check_fraction, check_not_negative, check_positive
 from rllab.estimate import Estimate, Target
 
 BLOCK = 1000  # steps whose random numbers are drawn at once, and steps an iteration
@@ -75,30 +76,33 @@ class TD3(Agent):
     target_policy_noise: float = 0.2
     target_noise_clip: float = 0.5
 
-    def _start(self) -> None:
-        who, self.critic_hidden = self._name, tuple(self.critic_hidden)
+    def _check_arguments(self) -> None:
+        who = self._name
+        self.critic_hidden = as_widths(who, "critic_hidden", self.critic_hidden)
+        for name in ("buffer_size", "learning_starts", "batch_size", "policy_delay"):
+            setattr(self, name, as_count(who, name, getattr(self, name)))
         check_positive(who, lr=self.lr)
-        check_count(who, buffer_size=self.buffer_size, learning_starts=self.learning_starts)
-        check_count(who, batch_size=self.batch_size, policy_delay=self.policy_delay)
         check_fraction(who, tau=self.tau)
         check_fraction(who, below=True, gamma=self.gamma)
         check_not_negative(who, action_noise=self.action_noise)
         check_not_negative(who, target_policy_noise=self.target_policy_noise, target_noise_clip=self.target_noise_clip)
-        check_widths(who, critic_hidden=self.critic_hidden)
         if self.policy.low is None:
             raise ValueError(f"{who}: actions must be a Box, got {self.policy.choices} discrete ones")
-        o, k = len(self.policy.scale), len(self.policy.low)
+
+    def _widths(self) -> tuple[int, int]:
+        """Return the numbers in an observation and in an action."""
+        return self.policy.network.sizes[0], self.policy.network.sizes[-1]
+
+    def _start(self) -> None:
+        o, k = self._widths()
         self.actor = Actor(self.policy, self.weights, self.lr)
         self.critics = TwinCritics(o, k, self.critic_hidden, key=self.key.child("critics"), lr=self.lr)
         self.critic_updates = 0
         self.replay = Replay(self.buffer_size, o, k)
-        env = make_environment(who, self.environment, self.environment_arguments)
+        env = Environment(self._name, self.environment, self.environment_arguments)
         self.collector = StepCollector(env, self.policy, self.replay, self.spent, self.key.child("episode"))
         self._buffers = Buffers()
         self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
-
-    def _begin(self) -> None:
-        self.collector.restart()
 
     def _iterate(self, limit: int) -> list[float]:
         actions = self.policy.network.sizes[-1]
@@ -148,7 +152,8 @@ class TD3(Agent):
 
     def target(self, batch: Batch, noise: Tensor, out: Tensor | None = None) -> Tensor:
         """Return y, (n,), of a batch and noise N(0, 1), (n, k); in `out` if that is given."""
-        sigma, b, y = self.target_policy_noise, self.target_noise_clip, torch.empty(len(noise)) if out is None else out
+        sigma, b = self.target_policy_noise, self.target_noise_clip
+        y = torch.empty(len(noise), dtype=torch.float32) if out is None else out
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
         epsilon = torch.mul(noise, sigma, out=self._buffers("epsilon", *noise.shape)).clamp_(-b, b)
         a = epsilon.add_(self.actor.forward(self.actor.targets, batch.next_observations)).clamp_(-1.0, 1.0)
@@ -163,6 +168,7 @@ class TD3(Agent):
         cost, slope = self.critics.through(observations, self.actor.forward(self.actor.weights, observations))
         return cost, self.actor.backward(slope)
 
+    @torch.inference_mode(False)  # buffers made here must be ordinary tensors
     def actor_gradient(self, observations: np.ndarray) -> Estimate:
         """Return the gradient the actor would follow, backpropagated through critic 1.
 
@@ -188,10 +194,18 @@ class TD3(Agent):
             "critics": self.critics.state_dict(),
             "critic_updates": self.critic_updates,
             "replay": self.replay.state_dict(),
+            "episode": self.collector.state_dict(),
         }
+
+    def _check_sizes(self, state: dict[str, Any]) -> None:
+        check_names("state", state, {"actor", "critics", "critic_updates", "replay", "episode"})
+        network = TwinCritics.shape(*self._widths(), self.critic_hidden)
+        critics = check_names("the critics", state["critics"], {"weights", "targets", "optimizer"})
+        check_tensor("the critics' weights", critics["weights"], (2, network.size))
 
     def _restore(self, state: dict[str, Any]) -> None:
         self.actor.load_state_dict(state["actor"])
         self.critics.load_state_dict(state["critics"])
-        self.critic_updates = state["critic_updates"]
+        self.critic_updates = check_whole("critic_updates", state["critic_updates"])
+        self.collector.load_state_dict(state["episode"])
         self.replay.load_state_dict(state["replay"])

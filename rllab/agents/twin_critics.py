@@ -9,6 +9,7 @@ from torch import Tensor
 
 from rllab.agents.adam import Adam
 from rllab.agents.buffers import Buffers
+from rllab.agents.saved import check_names, take
 from rllab.backprop.network import MLP, MLPChain
 from rllab.keys import Key
 
@@ -48,13 +49,18 @@ class TwinCritics:
     """
 
     def __init__(self, observations: int, actions: int, hidden: tuple[int, ...], *, key: Key, lr: float):
-        self.network = MLP((observations + actions, *hidden, 1), "relu", inputs_first=True)
+        self.network = self.shape(observations, actions, hidden)
         self.weights = self.network.initial_without_biases(key, copies=2)
         self.targets = self.weights.clone()
         self.optimizer = Adam(self.weights, lr)
         self._gradient = torch.zeros_like(self.weights)
         self._chain = MLPChain(self.network)  # both critics take turns: buffers that are warm
         self._buffers = Buffers()
+
+    @staticmethod
+    def shape(observations: int, actions: int, hidden: tuple[int, ...]) -> MLP:
+        """Return the shape of either network."""
+        return MLP((observations + actions, *hidden, 1), "relu", inputs_first=True)
 
     @property
     def reads(self) -> tuple[object, ...]:
@@ -101,8 +107,9 @@ class TwinCritics:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave."""
-        self.weights.copy_(state["weights"])
-        self.targets.copy_(state["targets"])
+        check_names("the critics", state, {"weights", "targets", "optimizer"})
+        own = {"weights": self.weights, "targets": self.targets}
+        take("the critics'", own, {name: state[name] for name in own})
         self.optimizer.load_state_dict(state["optimizer"])
 
     def _paired(self, observations: Tensor, actions: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ class MLP:
             last: factor on the weights of the last layer; below 1 the network starts close to 0.
         """
         shape = (self.size,) if copies is None else (copies, self.size)
-        w = torch.empty(shape).uniform_(-1.0, 1.0, generator=as_key(key).generator())
+        w = torch.empty(shape, dtype=torch.float32).uniform_(-1.0, 1.0, generator=as_key(key).generator())
         layers = list(self.layers(w))
         for (weight, bias), i in zip(layers, self.sizes, strict=False):
             weight.div_(math.sqrt(i))

@@ -129,6 +129,7 @@ import sys, torch
 sys.path.insert(0, sys.argv[1])
 torch.set_num_threads(1)
 from rllab.agents import load, td3
+import tests.proofs.toy_environments  # a file imports no module
 td3.BLOCK = 70
 for path in sys.argv[3:]:
     agent = load(path)
@@ -221,9 +222,11 @@ def test_wrong_arguments_are_named_with_the_agent(kind, arguments, message):
 @every
 def test_nothing_can_be_learned_or_judged_from_no_steps(kind):
     agent = make(kind)
-    for wrong in ({"steps": 0}, {"steps": -5}, {"steps": 10, "seconds": 0.0}, {"steps": float("nan")}):
-        with pytest.raises(ValueError, match=f"{kind.__name__}: steps and seconds must be positive, got"):
+    for wrong in ({"steps": 0}, {"steps": -5}, {"steps": 20.5}, {"steps": float("nan")}):
+        with pytest.raises(ValueError, match=f"{kind.__name__}: steps must be an integer >= 1, got"):
             agent.learn(**wrong)
+    with pytest.raises(ValueError, match=f"{kind.__name__}: seconds must be positive, got 0.0"):
+        agent.learn(10, seconds=0.0)
     with pytest.raises(ValueError, match=f"{kind.__name__}: episodes must be an integer >= 1, got 0"):
         agent.evaluate(0)
     assert agent.spent.steps == 0

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from rllab.agents import Evolution, load
-from rllab.checkpoint import FORMAT, read_checkpoint, write_checkpoint
+from rllab.checkpoint import FORMAT, digest, read_checkpoint, write_checkpoint
 from tests.proofs.toy_environments import DRIFT
 
 CONTENT = {"arguments": {"lr": 0.1, "hidden": (3, 4), "none": None}, "state": [torch.arange(3.0), {"n": 5}]}
@@ -19,7 +19,7 @@ def test_what_was_written_is_read_and_folders_are_made(tmp_path):
     path = tmp_path / "new" / "folder" / "agent.pt"
     write_checkpoint("Test", path, CONTENT)
     read = read_checkpoint(path)
-    assert read.pop("format") == FORMAT
+    assert set(read) == set(CONTENT)
     assert read["arguments"] == CONTENT["arguments"]
     assert torch.equal(read["state"][0], CONTENT["state"][0]) and read["state"][1] == {"n": 5}
     assert os.listdir(path.parent) == ["agent.pt"]
@@ -80,6 +80,34 @@ def test_damaged_files_are_errors_that_name_the_file(tmp_path):
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"load: .*agent\.pt must be a checkpoint of rllab"):
             read_checkpoint(path)
+
+
+def test_one_flipped_bit_is_never_read_as_other_values(tmp_path):
+    path, rng = tmp_path / "agent.pt", random.Random(0)
+    write_checkpoint("Test", path, CONTENT | {"weights": torch.randn(200), "more": torch.arange(50)})
+    whole, right = path.read_bytes(), digest(read_checkpoint(path))
+    refused = 0
+    for _ in range(400):
+        damaged = bytearray(whole)
+        damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        path.write_bytes(damaged)
+        try:
+            assert digest(read_checkpoint(path)) == right  # a bit of the zip that says nothing
+        except ValueError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > 100
+
+
+def test_the_digest_is_of_every_type_and_bit():
+    values = [0, 0.0, -0.0, False, None, "0", [], (), {}, [0], (0,), [[0]], {"a": 0}, {"b": 0}, {"a": 0, "b": 0}]
+    values += [{"b": 0, "a": 0}, torch.zeros(2), torch.zeros(2, 1), torch.zeros(2).int(), torch.tensor([0.0, -0.0])]
+    values += [torch.zeros(0), torch.zeros(2, dtype=torch.bfloat16), ["a", "b"], ["ab"], ["a", "b", None]]
+    assert len({digest(value) for value in values}) == len(values)
+    turned = torch.arange(6.0).view(2, 3).T
+    assert digest(turned) == digest(turned.contiguous())  # how it lies in memory is no part of it
+    with pytest.raises(TypeError, match="set is no plain value"):
+        digest({"a": {1}})
 
 
 @pytest.mark.parametrize("content", ([1, 2], {"a": 1}, {"format": FORMAT + 1}, torch.zeros(3)), ids=str)

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from rllab.agents import Evolution
+from rllab.agents.environments import make_environments
 from rllab.agents.evolution import _Population
-from rllab.agents.rollouts import make_environments, rollout
+from rllab.agents.rollouts import rollout
 from rllab.estimators import GaussianSmoothing, ScoreFunction
 from tests.proofs.agents import prove_evolution_steps_along_the_estimate
 from tests.proofs.toy_environments import DRIFT, LOG

@@ -4,7 +4,13 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rllab.agents.rollouts import _SingleEnvironments, _VectorEnvironments, make_environment, make_environments, rollout
+from rllab.agents.environments import (
+    _SingleEnvironments,
+    _VectorEnvironments,
+    make_environment,
+    make_environments,
+)
+from rllab.agents.rollouts import rollout
 from tests.proofs.toy_environments import DRIFT, LOG
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"

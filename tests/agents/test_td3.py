@@ -140,14 +140,14 @@ def test_once_learning_has_started_it_acts_by_its_policy_with_noise_around():
 def test_stored_transitions_are_those_that_were_played(monkeypatch):
     monkeypatch.setattr(td3, "BLOCK", 70)
     agent = td3_agent(TD3, observation_scale=(2.0, 0.5), environment_arguments={"cap": 7})
-    played, step = [], agent.collector.env.step
+    played, step = [], agent.collector.environment.env.step
 
     def recorded(action):
         result = step(action)
         played.append((result[0], -result[1], result[2]))
         return result
 
-    agent.collector.env.step = recorded
+    agent.collector.environment.env.step = recorded
     agent.learn(200)
     rows = agent.replay.table[:200].numpy()
     scale = np.array([2.0, 0.5])

@@ -21,31 +21,31 @@ from tests.proofs.agents import (
 
 
 def truncation_is_termination(self, limit):
-    step = self.collector.env.step
+    step = self.collector.environment.env.step
 
     def done(action):
         o, reward, terminated, truncated, info = step(action)
         return o, reward, terminated or truncated, truncated, info
 
-    self.collector.env.step = done
+    self.collector.environment.env.step = done
     try:
         return TD3._iterate(self, limit)
     finally:
-        self.collector.env.step = step
+        self.collector.environment.env.step = step
 
 
 def termination_is_truncation(self, limit):
-    step = self.collector.env.step
+    step = self.collector.environment.env.step
 
     def never_over(action):
         o, reward, terminated, truncated, info = step(action)
         return o, reward, False, truncated or terminated, info
 
-    self.collector.env.step = never_over
+    self.collector.environment.env.step = never_over
     try:
         return TD3._iterate(self, limit)
     finally:
-        self.collector.env.step = step
+        self.collector.environment.env.step = step
 
 
 class Swapped:
@@ -151,28 +151,35 @@ def actor_past_the_tanh(self, observations):
 
 # ---- what every agent must do, shown by TD3
 
+STATE = TD3._state
+
 
 def forgets_the_optimiser(self):
-    state = TD3._state(self)
+    state = STATE(self)
     return state | {"actor": state["actor"] | {"optimizer": Adam(self.weights, self.lr).state_dict()}}
 
 
 def forgets_the_replay(self):
-    state = TD3._state(self)
+    state = STATE(self)
     return state | {"replay": state["replay"] | {"table": torch.zeros_like(state["replay"]["table"])}}
 
 
 def forgets_how_full_the_replay_is(self):
-    state = TD3._state(self)
+    state = STATE(self)
     return state | {"replay": state["replay"] | {"added": len(self.replay)}}
 
 
 def forgets_where_the_delay_stood(self):
-    return TD3._state(self) | {"critic_updates": 0}
+    return STATE(self) | {"critic_updates": 0}
+
+
+def forgets_the_episode_under_way(self):
+    episode = STATE(self)["episode"]
+    return STATE(self) | {"episode": episode | {"actions": episode["actions"][:0]}}
 
 
 def forgets_the_targets(self):
-    state = TD3._state(self)
+    state = STATE(self)
     return state | {
         "actor": state["actor"] | {"targets": self.weights},
         "critics": state["critics"] | {"targets": self.critics.weights},
@@ -181,7 +188,7 @@ def forgets_the_targets(self):
 
 def plays_in_the_learners_environment(self, episodes=20):
     played = TD3.evaluate(self, episodes)
-    self.collector.env.reset(seed=0)
+    self.collector.environment.env.reset(seed=0)
     return played
 
 
@@ -222,19 +229,20 @@ def small(kind):
 
 @pytest.mark.parametrize(
     "wrong",
-    mutants(
-        TD3,
-        "_state",
+    [
         forgets_the_optimiser,
         forgets_the_replay,
         forgets_how_full_the_replay_is,
         forgets_where_the_delay_stood,
         forgets_the_targets,
-    ),
+        forgets_the_episode_under_way,
+    ],
+    ids=lambda f: f.__name__,
 )
-def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path):
-    with pytest.raises(AssertionError):
-        prove_it_goes_on_after_loading(small(wrong), tmp_path / "agent.pt", 331)  # an odd number of updates
+def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
+    monkeypatch.setattr(TD3, "_state", wrong)  # not in a subclass, which is not saved
+    with pytest.raises((AssertionError, ValueError)):
+        prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 331)  # an odd number of updates
 
 
 @pytest.mark.parametrize(
@@ -261,6 +269,6 @@ def test_the_right_agent_passes_the_same_proofs():
 def test_a_mutant_that_changes_nothing_passes_too(tmp_path, monkeypatch):
     prove_td3_updates_as_its_equations_say(mutant(TD3, target=lambda self, *given: TD3.target(Swapped(self), *given)))
     prove_only_termination_stops_the_bootstrap(mutant(TD3))
-    prove_it_goes_on_after_loading(small(mutant(TD3)), tmp_path / "agent.pt", 331)
+    prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 331)
     monkeypatch.setattr(td3, "BLOCK", 70)
     prove_evaluation_changes_nothing_of_learning(small(mutant(TD3)), small(mutant(TD3)), 400)

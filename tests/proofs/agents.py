@@ -4,6 +4,7 @@ tests/mutants can hand it wrong ones."""
 import itertools
 import math
 from copy import deepcopy
+from dataclasses import is_dataclass
 
 import gymnasium
 import numpy as np
@@ -49,6 +50,8 @@ def mutants(parent, method, *functions):
 
 def flat(value):
     """All that learning goes on from, as one flat list of tensors, numbers and None."""
+    if is_dataclass(value):
+        value = vars(value)
     if isinstance(value, dict):
         return [part for key in sorted(value, key=str) for part in flat(value[key])]
     if isinstance(value, (list, tuple)):

@@ -1,0 +1,292 @@
+"""What an agent writes it reads again, and what does not fit it is refused before anything is made of it."""
+
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+from rllab import critics, estimators
+from rllab.agents import TD3, Agent, Evolution, Reinforce, load, td3
+from rllab.checkpoint import read_checkpoint, write_checkpoint
+from tests.proofs.agents import all_of, prove_it_goes_on_after_loading
+from tests.proofs.toy_environments import DRIFT, Drift
+
+BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
+SMALL = {
+    Evolution: {"population": 4},
+    Reinforce: {"episodes": 4},
+    TD3: {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150},
+}
+every = pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
+
+
+SMOOTHING = estimators.GaussianSmoothing(0.3)
+
+
+@dataclass(frozen=True)
+class Mine(estimators.Estimator):
+    """An estimator of one's own, around another."""
+
+    inner: estimators.GaussianSmoothing = SMOOTHING
+    source, unbiased, target = "nobody", False, SMOOTHING.target
+
+    def _plan(self, at):
+        return self.inner._plan(at)
+
+    def _block(self, query, i):
+        return self.inner._block(query, i)
+
+    def _units(self, query, block):
+        return self.inner._units(query, block)
+
+    def _fold(self, query, answered, per_unit, errors):
+        return self.inner._fold(query, answered, per_unit, errors)
+
+
+# ---- what is written is read
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        critics.Critic(hidden=(5,), gradient_steps=4, ensemble=2),
+        critics.Residual(critic=critics.Critic(hidden=(5,), gradient_steps=4)),
+        estimators.GaussianSmoothing(np.float64(0.2)),
+        Mine(),
+    ],
+    ids=lambda e: type(e).__name__,
+)
+def test_evolution_goes_on_with_its_estimator_and_what_that_has_learned(estimator, tmp_path):
+    agent = Evolution(DRIFT, hidden=(), estimator=estimator, population=8)
+    again = prove_it_goes_on_after_loading(agent, tmp_path / "agent.pt", 600)
+    assert again.estimator == agent.estimator and type(again.estimator) is type(estimator)
+    assert (agent.state is not None) == estimator.stateful
+
+
+def test_a_critic_of_evolution_learns_from_one_generation_to_the_next():
+    agent = Evolution(DRIFT, hidden=(), estimator=critics.Critic(hidden=(5,), gradient_steps=4), population=8)
+    agent.learn(600)
+    state = agent.state
+    assert agent.spent.updates > 2
+    assert (state.fits, state.calls, state.spent) == (agent.spent.updates, agent.spent.updates, agent.spent.updates * 8)
+
+
+@every
+@pytest.mark.parametrize(
+    "scale", (np.array([1.0, 2.0]), tuple(np.array([1.0, 2.0])), [1, 2]), ids=lambda scale: type(scale).__name__
+)
+def test_numpy_numbers_are_saved_wherever_they_came_from(kind, scale, tmp_path):
+    arguments = {"cap": np.int64(9), "noise": np.float32(0.25)}
+    agent = kind(DRIFT, hidden=[np.int64(4)], observation_scale=scale, environment_arguments=arguments, **SMALL[kind])
+    agent.save(tmp_path / "agent.pt")
+    again = load(tmp_path / "agent.pt")
+    assert again.observation_scale == (1.0, 2.0) and again.hidden == (4,)
+    assert again.environment_arguments == {"cap": 9, "noise": 0.25}
+
+
+def test_what_load_would_refuse_is_not_written(tmp_path):
+    class Sub(Evolution):
+        pass
+
+    def local():
+        @dataclass(frozen=True)
+        class Mine(estimators.GaussianSmoothing):
+            pass
+
+        return Mine()
+
+    twins = [local(), local()]
+    for agent in (Sub(DRIFT, hidden=()), *(Evolution(DRIFT, hidden=(), estimator=twin) for twin in twins)):
+        try:
+            agent.save(tmp_path / "agent.pt")
+        except ValueError as error:
+            assert str(error).startswith(type(agent).__name__ + ": to be saved, ")
+            assert not (tmp_path / "agent.pt").exists()
+        else:
+            assert type(load(tmp_path / "agent.pt").estimator) is type(agent.estimator)
+            (tmp_path / "agent.pt").unlink()
+    with pytest.raises(ValueError, match="Sub: to be saved, an agent must be one of"):
+        Sub(DRIFT, hidden=()).save(tmp_path / "agent.pt")
+
+
+# ---- TD3 within an episode
+
+
+@pytest.mark.parametrize("at", range(1, 7))
+def test_td3_goes_on_within_the_episode_from_every_row(at, tmp_path, monkeypatch):
+    monkeypatch.setattr(td3, "BLOCK", 70)
+    whole, cut = (TD3(DRIFT, 3, hidden=(6,), **SMALL[TD3]) for _ in range(2))
+    whole.learn(420)
+    for i, _ in enumerate(cut.train(420), start=1):
+        if i == at:
+            cut.save(tmp_path / "agent.pt")
+            break
+    again = load(tmp_path / "agent.pt")
+    assert all_of(again) == all_of(cut)
+    again.save(tmp_path / "again.pt")  # nor does a file that nobody learned from in between lose it
+    again = load(tmp_path / "again.pt")
+    if at < 6:
+        again.learn(420 - again.spent.steps)
+        cut.learn(420 - cut.spent.steps)  # and so does the one in memory
+    assert all_of(again) == all_of(cut) == all_of(whole)
+    assert again.learn(90)[-1]["return"] == whole.learn(90)[-1]["return"]
+
+
+class Restless(Drift):
+    """No episode is the same twice, whatever its seed."""
+
+    made = 0
+
+    def reset(self, *, seed=None, options=None):
+        Restless.made += 1
+        return super().reset(seed=seed + Restless.made)
+
+
+gymnasium.register("rllab-tests/Restless-v0", Restless)
+
+
+def test_an_episode_that_does_not_repeat_itself_is_given_up_and_that_is_said(tmp_path):
+    agent = TD3("rllab-tests/Restless-v0", hidden=(6,), **SMALL[TD3])
+    agent.learn(61)
+    assert agent.collector._actions
+    agent.save(tmp_path / "agent.pt")
+    again = load(tmp_path / "agent.pt")
+    episodes = again.spent.episodes
+    with pytest.warns(UserWarning, match="the environment does not repeat an episode from its seed and actions"):
+        again.learn(1)
+    assert (again.spent.episodes, again.spent.steps) == (episodes + 1, 62)
+
+
+# ---- what does not fit is refused
+
+
+def changed(kind, change, tmp_path):
+    """Let a change be made to a saved agent's content, with a right digest; return what `load` says to it."""
+    path = tmp_path / "agent.pt"
+    agent = kind(DRIFT, hidden=(6,), **SMALL[kind])
+    agent.learn(200)
+    agent.save(path)
+    content = read_checkpoint(path)
+    change(content)
+    write_checkpoint("Test", path, {"arguments": None, **content})
+    with pytest.raises(ValueError, match=r"^load: .*agent\.pt must hold") as caught:
+        load(path)
+    return str(caught.value)
+
+
+def put(*path):
+    """Return a change that puts the last of `path` where the names before it lead."""
+
+    def change(content):
+        *names, last, value = path
+        for name in names:
+            content = content[name]
+        content[last] = value
+
+    return change
+
+
+EVERY = [
+    (put("weights", torch.full((1,), 7.0)), r"weights must be a tensor \("),
+    (put("weights", torch.zeros(3)), r"weights must be a tensor \("),
+    (put("weights", [1.0]), r"weights must be a tensor \("),
+    (put("spent", "evaluate", 5), "spent must be of"),
+    (put("spent", "steps", "many"), "steps must be int >= 0, got 'many'"),
+    (put("spent", "steps", -1), "steps must be int >= 0, got -1"),
+    (put("spent", "steps", True), "steps must be int >= 0, got True"),
+    (put("spent", "seconds", float("nan")), "seconds must be float >= 0, got nan"),
+    (lambda c: c["arguments"].pop("lr"), "arguments must be of"),
+    (put("arguments", "zzz", 1), "arguments must be of"),
+    (put("arguments", [1]), "arguments must be of"),
+    (put("arguments", "hidden", (10**6, 10**6)), r"weights must be a tensor \(\d{13},\)"),
+    (put("arguments", "hidden", "ab"), "hidden must be widths"),
+    (put("arguments", "lr", "a"), "lr must be a number"),
+    (put("arguments", "seed", 1.5), "seed must be an integer"),
+    (put("arguments", "environment", 5), "environment must be the id"),
+    (put("arguments", "environment_arguments", [1]), "environment_arguments must map names"),
+    (put("state", {}), "state must be of"),
+    (put("state", None), "state must be of"),
+    (put("more", 1), "content must be of"),
+    (put("agent", [1]), r"one of the agents .* got \[1\]"),
+    (put("agent", "Oracle"), "one of the agents .* got 'Oracle'"),
+]
+ADAM = [
+    (put("state", "optimizer", {}), "the optimizer's state must be of"),
+    (put("state", "optimizer", "state", 0, "exp_avg", torch.zeros(1)), "the optimizer's exp_avg must be a tensor"),
+    (put("state", "optimizer", "state", {5: {}}), "the optimizer's moments must be of"),
+    (put("state", "optimizer", "param_groups", 0, "lr", -1.0), "the optimizer's lr must be positive"),
+    (put("state", "optimizer", "param_groups", []), "the optimizer's lr must be positive"),
+]
+OWN = {
+    Evolution: [
+        *ADAM,
+        (put("arguments", "estimator", {"rllab.class": "Nope"}), "estimators must be known, got 'Nope'"),
+        (put("arguments", "estimator", {"rllab.class": ["GaussianSmoothing"]}), "estimators must be known"),
+        (put("arguments", "estimator", {"rllab.class": "GaussianSmoothing", "zzz": 1}), "zzz"),
+        (put("arguments", "estimator", {"rllab.class": "CriticState", "hidden": (2,)}), "estimator must be an Est"),
+        (put("arguments", "population", 10.5), "population must be an integer"),
+    ],
+    Reinforce: [
+        *ADAM,
+        (put("state", "log_std", torch.zeros(())), "state log_std must be a tensor"),
+        (put("state", "log_std", torch.zeros(1).double()), "state log_std must be a tensor"),
+    ],
+    TD3: [
+        (put("state", "critics", "weights", torch.zeros(2, 1)), "the critics' weights must be a tensor"),
+        (put("state", "critics", "targets", torch.zeros(1)), "the critics' targets must be a tensor"),
+        (put("state", "critics", "optimizer", "m", torch.zeros(1)), "the optimizer's m must be a tensor"),
+        (put("state", "actor", "targets", torch.zeros(1)), "the actor's targets must be a tensor"),
+        (put("state", "critic_updates", 1.0), "critic_updates must be an integer >= 0, got 1.0"),
+        (put("state", "replay", "table", torch.zeros(150, 1)), r"the replay's table must be a tensor \(150, 7\)"),
+        (put("state", "replay", "table", torch.zeros(10, 7)), r"the replay's table must be a tensor \(150, 7\)"),
+        (put("state", "replay", "added", -1), "the replay's added must be an integer >= 0"),
+        (put("state", "episode", "actions", torch.zeros(2, 5)), "the episode's actions must be a tensor"),
+        (put("state", "episode", "observation", torch.zeros(1)), "the episode's observation must be a tensor"),
+        (put("arguments", "critic_hidden", (10**6, 10**6)), "the critics' weights must be a tensor"),
+    ],
+}
+ALL = [(kind, *case) for kind in SMALL for case in EVERY + OWN[kind]]
+
+
+@pytest.mark.parametrize(("kind", "change", "message"), ALL, ids=[f"{k.__name__}-{m[:40]}" for k, _, m in ALL])
+def test_every_field_is_checked_before_it_is_used(kind, change, message, tmp_path):
+    said = changed(kind, change, tmp_path)
+    assert re.search(message, said), said
+
+
+RIDER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from rllab.agents import load
+agent = load("rider.pt", **eval(sys.argv[2]))
+print(type(agent).__name__, agent.environment)
+"""
+
+
+def test_a_file_imports_no_module_but_who_loads_it_may(tmp_path):
+    (tmp_path / "found_beside_the_file.py").write_text("open('RAN', 'w').close()\nimport rllab_envs\n")
+    agent = Evolution(BICYCLE, hidden=())
+    agent.environment = f"found_beside_the_file:{BICYCLE.split(':')[1]}"
+    agent.save(tmp_path / "rider.pt")
+
+    def run(options):
+        command = [sys.executable, "-c", RIDER, str(Path(__file__).parents[2]), repr(options)]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+
+    refused = run({})
+    assert not (tmp_path / "RAN").exists()
+    assert "is of the module found_beside_the_file, which is not imported because a file says so" in refused.stderr
+    taken = run({"environment": BICYCLE})
+    assert taken.stdout.split() == ["Evolution", BICYCLE] and not (tmp_path / "RAN").exists()
+    run({"environment": agent.environment})
+    assert (tmp_path / "RAN").exists()  # the trap is a real one
+
+
+def test_every_agent_is_tried_here():
+    assert set(SMALL) == {kind for kind in Agent.__subclasses__() if kind.__module__.startswith("rllab.")}
