@@ -77,7 +77,7 @@ def test_a_critic_of_random_costs_reports_that_it_predicts_nothing():
     noise = torch.Generator().manual_seed(1)
     state = None
     for key in range(4):
-        cost = rllab.Cost(lambda x: torch.randn(len(x), generator=noise, dtype=torch.float64))
+        cost = rllab.Cost(lambda x: torch.randn(len(x), generator=noise, dtype=torch.float64), noisy=True)
         state = Critic(sigma=0.3, gradient_steps=100)(cost, AT, evaluations=64, key=key, state=state).state
     assert state.held_out > 0.8 and state.calibration < 0.7
 
@@ -191,6 +191,16 @@ def test_a_black_box_hands_its_critic_what_else_a_cost_depends_on():
     box.gradient = Residual(box.gradient, est.GaussianSmoothing(0.5))  # forgets, and goes on
     box(at, label).sum().backward()
     assert box.last_estimate.state.spent == 64 * 4
+
+
+def test_differences_of_a_critic_are_taken_for_each_of_a_batch_beside_its_context():
+    through = ThroughCritic(est.CentralDifference(1e-4), SMALL, critic_evaluations=8)
+    at, context = AT.repeat(3, 1), torch.tensor([[0.0], [1.0], [-2.0]], dtype=torch.float64)
+    signed = lambda x: x.sum(-1) * context[:, 0].repeat(len(x) // 3)  # noqa: E731
+    e = through(
+        rllab.Cost(signed, check_rows=False), at, evaluations=32, key=0, state=through.with_context(None, context)
+    )
+    torch.testing.assert_close(e.gradient, e.state.gradient(at), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("critic", [SMALL, ThroughCritic(critic=SMALL)])
