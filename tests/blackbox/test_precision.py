@@ -90,7 +90,7 @@ def test_no_imaginary_part_is_dropped():
     box(x).sum().backward()  # sin(x) cos(x)
     torch.testing.assert_close(x.grad, torch.cos(2 * x.detach()), rtol=1e-3, atol=1e-3)
     for arguments, context in (((turn(x),), ()), ((x,), (turn(x),))):
-        with pytest.raises(TypeError, match="inputs and context must be real, got .*complex64"):
+        with pytest.raises(TypeError, match=r"inputs and context must be real, got .*complex64"):
             box(*arguments, context=context)
 
 

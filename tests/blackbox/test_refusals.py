@@ -1,4 +1,4 @@
-"""Black boxes where they would be wrong without a word: modules that would not learn, workers that repeat each other."""
+"""Black boxes that would be wrong without a word: modules that would not learn, workers that repeat each other."""
 
 import pytest
 import torch
