@@ -51,6 +51,18 @@ def test_lines_and_band_hold_the_data(tmp_path):
     assert "median and 95 % bootstrap band over seeds" in ax.get_legend().get_title().get_text()
 
 
+def test_a_value_is_drawn_as_held_until_the_next_row(tmp_path):
+    ax, lines, faint = drawn([run(tmp_path / str(s), s, [0.0, 4.0, 1.0 + s]) for s in (0, 1, 2)])
+    for line in (*lines.values(), *faint):
+        corners = line.get_path().vertices  # as drawn: before a new value comes, the old one stands
+        values = line.get_ydata()
+        stairs = [(0, values[0]), (10, values[0]), (10, values[1]), (20, values[1]), (20, values[2])]
+        np.testing.assert_array_equal(corners, stairs)
+    (band,) = ax.collections
+    ends = band.get_paths()[0].vertices.tolist()
+    assert [10.0, 0.0] in ends and [10.0, 4.0] in ends  # of no width at 0 and at 10, but upright between
+
+
 def test_another_column_another_label_and_a_logarithmic_axis(tmp_path):
     records = [run(tmp_path / str(s), s, [1.0, 2.0]) for s in (0, 1)]
     ax, lines, _ = drawn(records, x="seconds", label="steps upright", log=True, names={"evolution": "ES"})
