@@ -24,6 +24,7 @@ GROUND = {
     "keys",
     "noise",
     "tables",
+    "text",
     "version",
     "_special",
 }
@@ -46,7 +47,7 @@ MAY_IMPORT = {
     "blackbox": CRITICS,
     "quality": CRITICS,
     "testing": CRITICS | {"quality"},
-    "plots": {"files", "keys", "quality", "runs"},
+    "plots": {"files", "keys", "quality", "runs", "text"},
     "report": {"plots", "quality", "runs"},
 }
 FACE = {"__init__", "cli", "training"}  # may import anything of rllab

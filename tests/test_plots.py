@@ -1,7 +1,9 @@
 """Plots: the lines hold the data of the records, a method looks the same everywhere, files are whole and repeatable."""
 
 import math
+from collections import Counter
 from io import BytesIO
+from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
@@ -10,8 +12,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from rllab import plots
+from rllab.plots.styles import _known
 from rllab.runs import Record
 from rllab.runs.statistics import bootstrap_interval, median
+from rllab.testing import exported_estimators
 
 
 def run(folder, seed, values, *, config=None, finish=True, every=10):
@@ -49,6 +53,18 @@ def test_lines_and_band_hold_the_data(tmp_path):
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("environment steps", "evaluation", "linear")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == [name]
     assert "median and 95 % bootstrap band over seeds" in ax.get_legend().get_title().get_text()
+
+
+def test_a_value_is_drawn_as_held_until_the_next_row(tmp_path):
+    ax, lines, faint = drawn([run(tmp_path / str(s), s, [0.0, 4.0, 1.0 + s]) for s in (0, 1, 2)])
+    for line in (*lines.values(), *faint):
+        corners = line.get_path().vertices  # as drawn: before a new value comes, the old one stands
+        values = line.get_ydata()
+        stairs = [(0, values[0]), (10, values[0]), (10, values[1]), (20, values[1]), (20, values[2])]
+        np.testing.assert_array_equal(corners, stairs)
+    (band,) = ax.collections
+    ends = band.get_paths()[0].vertices.tolist()
+    assert [10.0, 0.0] in ends and [10.0, 4.0] in ends  # of no width at 0 and at 10, but upright between
 
 
 def test_another_column_another_label_and_a_logarithmic_axis(tmp_path):
@@ -107,8 +123,8 @@ def test_what_cannot_be_drawn_is_refused_and_named(tmp_path):
 def test_a_run_killed_before_its_first_row_is_counted_beside_the_others(tmp_path):
     records = [run(tmp_path / "0", 0, [1.0, 2.0]), run(tmp_path / "1", 1, [], config={"method": "td3"}, finish=False)]
     _, lines, _ = drawn(records)
-    assert list(lines) == ["evolution (1 seed)", "td3 (1 seed, 1 unfinished)"]
-    assert len(lines["td3 (1 seed, 1 unfinished)"].get_xdata()) == 0
+    assert list(lines) == ["evolution (1 seed)", "td3 (1 seed, 1 unfinished, no rows)"]
+    assert len(lines["td3 (1 seed, 1 unfinished, no rows)"].get_xdata()) == 0
 
 
 def test_a_method_looks_the_same_in_every_figure(tmp_path):
@@ -128,6 +144,75 @@ def test_any_methods_of_one_figure_can_be_told_apart_without_colour_or_by_it():
     known = [(str(style.linestyle), style.marker) for style in plots.METHODS.values()]
     assert len(set(known)) == len(known)
     assert len(plots.method_styles([*names, "one too many"])) == len(names) + 1
+
+
+@pytest.mark.parametrize("n", [2, 8, 24])
+def test_own_methods_are_distinct_by_construction(n):
+    for kind in ("mine-{}", "Method{}", "_{}"):
+        styles = list(plots.method_styles(kind.format(i) for i in range(n)).values())
+        assert len({(how.color, how.linestyle) for how in styles}) == n
+        assert len({(how.linestyle, how.marker) for how in styles}) == n
+        uses = Counter(how.color for how in styles)
+        assert len(uses) == min(n, 7) and max(uses.values()) <= -(-n // 7)
+
+
+def test_own_methods_take_no_colour_of_a_fixed_one_while_there_are_others():
+    fixed = ["evolution", "reinforce", "td3", "sac"]
+    for i in range(40):
+        styles = plots.method_styles([*fixed, f"mine-{i}", f"yours-{i}"])
+        assert len({how.color for how in styles.values()}) == 6
+
+
+def test_a_method_has_its_look_by_the_name_of_its_class_too():
+    styles = plots.method_styles(["Evolution", "Reinforce", "TD3", "OrthogonalSmoothing(radius=0.2)", "orthonormal-x"])
+    for name, key in (("Evolution", "evolution"), ("Reinforce", "reinforce"), ("TD3", "td3")):
+        assert styles[name] == plots.METHODS[key]
+    assert styles["OrthogonalSmoothing(radius=0.2)"] == plots.METHODS["orthogonal"]
+    twice = plots.method_styles(["gaussian", "GaussianSmoothing(sigma=0.2)", "GaussianSmoothing(sigma=0.4)"])
+    assert twice["gaussian"] == plots.METHODS["gaussian"] and len(set(twice.values())) == 3
+    neither = plots.method_styles(["GaussianSmoothing(sigma=0.2)", "GaussianSmoothing(sigma=0.4)"])
+    assert len({how.color for how in neither.values()}) == 2
+    estimators = {_known(cls.__name__) for cls in exported_estimators()}
+    agents = {"evolution", "reinforce", "td3", "sac"}
+    of_scripts = {"surrogate", "forward", "one-point"}  # no classes: a baseline, and two forms of one
+    assert set(plots.METHODS) <= estimators | agents | of_scripts
+
+
+def test_variants_of_methods_are_distinct_by_construction():
+    for counts in ({"evolution": 24}, {"mine": 12, "evolution": 12}, dict.fromkeys(plots.METHODS, 3), {"a": 8, "b": 8}):
+        styles = plots.variant_styles(counts)
+        assert {name: len(looks) for name, looks in styles.items()} == counts
+        every = [how for looks in styles.values() for how in looks]
+        assert len(set(every)) == len(every)
+        assert all(looks[0] == plots.method_styles(counts)[name] for name, looks in styles.items())
+        assert all(len({how.color for how in looks}) == 1 for looks in styles.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["_mine", "a$b", "$\\frac{$", "$x^$ _", "\x1b[31mred", "two\nlines$", "-->", "$\\sigma$", ""]
+)
+def test_any_name_of_a_method_has_a_legend_entry_and_stops_no_figure(tmp_path, name):
+    records = [run(tmp_path / "0", 0, [1.0], config={"method": name}), run(tmp_path / "1", 0, [2.0])]
+    figure, (ax,) = plots.panels()
+    plots.curves(ax, records, label=name)
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert len(shown) == 2 and "(1 seed)" in shown[0]
+    ElementTree.parse(plots.save(figure, tmp_path / "a.png").with_suffix(".svg"))
+
+
+def test_mathematics_is_drawn_as_such_and_what_is_none_letter_by_letter():
+    assert plots.as_label(r"$\sigma$ = 1") == r"$\sigma$ = 1"
+    assert plots.as_label(r"$\frac{$ = 1") == r"\$\frac{\$ = 1"
+    assert plots.as_label("_a").removeprefix("\u200b") == "_a" and plots.as_label("a_b") == "a_b"
+
+
+def test_a_legend_shows_no_line_that_is_not_drawn(tmp_path):
+    lost = [run(tmp_path / f"t{s}", s, [5.0] * (s == 0), config={"method": "td3"}, finish=False) for s in range(3)]
+    ax, lines, _ = drawn([run(tmp_path / "0", 0, [1.0, 2.0]), *lost])
+    assert list(lines) == ["evolution (1 seed)", "td3 (3 seeds, 3 unfinished, no median)"]
+    there = {line.get_label(): (line.get_linestyle(), line.get_marker()) for line in ax.get_legend().get_lines()}
+    assert there.pop("td3 (3 seeds, 3 unfinished, no median)") == ("None", "none")
+    assert all(look != ("None", "none") for look in there.values())
 
 
 def runs_of_ink(linestyle, marker, size):

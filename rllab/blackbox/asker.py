@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import Tensor
 
+from rllab.blackbox.saved import plain_state, restored_state
 from rllab.cost import Cost
 from rllab.critics import Critic, Residual, ThroughCritic
 from rllab.estimate import Estimate
@@ -49,3 +50,22 @@ class Asker:
             made = estimator(cost, at, evaluations=self.evaluations, key=key, state=state, errors=False)
         self.state, self.estimate = made.state, made
         return made
+
+    def saved(self, who: str) -> dict[str, Any]:
+        """Return counts and state as tensors and plain values."""
+        state, name = plain_state(who, self.state), type(self.estimator).__name__
+        return {"passes": self.passes, "calls": self.calls, "estimator": name, "state": state}
+
+    def restore(self, who: str, saved: dict[str, Any]) -> None:
+        """Go on where another one was when it was saved.
+
+        Raises:
+            ValueError: it asked another kind of estimator, which had learned something.
+        """
+        name, state = type(self.estimator).__name__, restored_state(who, saved["state"])
+        if state is not None and saved["estimator"] != name:
+            raise ValueError(
+                f"{who}: gradient must be a {saved['estimator']}, whose state is loaded, got a {name}; assign another "
+                "one to `gradient` after loading"
+            )
+        self.passes, self.calls, self.state = saved["passes"], saved["calls"], state

@@ -19,10 +19,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import get_worker_info
 
 from rllab.blackbox.asker import Asker
 from rllab.blackbox.description import Description, Scope
-from rllab.blackbox.passes import Pass
+from rllab.blackbox.passes import HALF, Pass, without_autocast
 from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Estimate
@@ -55,7 +56,22 @@ class BlackBox(nn.Module):
         check_rows: at the first call evaluate one row alone, and refuse a function whose rows depend on each other.
         name: for error messages; the function's own name by default.
 
-    In evaluation mode and under `no_grad` nothing but the output is evaluated, and it carries no gradient.
+    In evaluation mode and under `no_grad` nothing but the output is evaluated, and it carries no gradient. Outputs have
+    the dtype of the inputs, but for costs in half precision, which are float32; a backward pass takes differences and
+    sums of what f returned, as wide as it came. Under autocast the block is computed in float32. A batch of no rows has
+    costs (0,) and a gradient of no rows, and f is not called for them.
+
+    In scope "cost", costs may be averaged or summed, and that be scaled. Something else, a square or a weight a row,
+    shows in rows to which different gradients arrive, and is refused. It cannot show in a batch of one row, or of rows
+    that all cost the same: there what follows is believed to be an average or a sum.
+
+    `state_dict` holds, as tensors and plain values, all that the passes to come depend on: how many there were, what
+    the estimator has learned, and the ledger. A model that is loaded goes on where it was, to the bit.
+
+    Raises:
+        TypeError: an argument is of the wrong kind, or the estimator needs what the block cannot do.
+        ValueError: the scope does not fit; or `function` or `distribution` is a module with parameters that would wait
+            for a gradient in vain, for neither is differentiated with respect to its own parameters.
     """
 
     def __init__(
@@ -92,6 +108,7 @@ class BlackBox(nn.Module):
         )
         # a module that is called or follows is a part of this one, and its parameters are too
         self.function, self.downstream, self.distribution = function, downstream, distribution
+        self._check_frozen()
         self.differentiable = differentiable
         self.ledger = budget if isinstance(budget, Cost) else Cost(function, budget)
         self.key, self._check_rows = as_key(key), check_rows
@@ -148,37 +165,83 @@ class BlackBox(nn.Module):
             inputs: (n, …) each; those that do not require a gradient cost nothing.
             context: further arguments of `downstream`, (n, …) each.
         Raises:
-            RuntimeError: under a transform of torch.func: rows are the samples already.
+            RuntimeError: under a transform of torch.func, as rows are the samples already; or in a worker of a
+                `DataLoader`, as every worker would repeat the same passes, and count them in a ledger of its own.
         """
         if torch._C._are_functorch_transforms_active():
             raise RuntimeError(f"{self}: torch.func transforms are refused; rows are samples already, use a batch")
+        if get_worker_info() is not None:
+            raise RuntimeError(
+                f"{self}: a worker of a DataLoader is refused, as all would draw the same numbers and none count for "
+                "the others; call the block on the batches that the loader returns, or use num_workers=0"
+            )
         self._check_inputs(inputs, context)
+        self._check_frozen()
+        device = inputs[0].device.type
+        if torch.is_autocast_enabled(device):
+            inputs = tuple(t.float() if t.dtype in HALF else t for t in inputs)
+        with without_autocast(device):
+            return self._pass(inputs, context)
+
+    def _pass(self, inputs: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> Any:
         needed = self.training and torch.is_grad_enabled() and any(t.requires_grad for t in inputs)
         key, asker = self.key.child("pass", self._asker.passes), self._asker
         this = Pass(self.description, self.ledger, asker, key, tuple(t.detach() for t in inputs), context)
         asker.passes += 1
         with self.description.named():
             results = this.run(check_rows=self._check_rows)
-            self._check_rows = False
+            self._check_rows = self._check_rows and this.rows < 2
         if needed:
             results = _Through.apply(this, len(inputs), *inputs, *results)
         return results[0] if len(results) == 1 else results
 
-    def get_extra_state(self) -> dict[str, int]:
-        """Return how many passes were made, a part of the key: a model that is loaded goes on where it was."""
-        return {"passes": self._asker.passes, "calls": self._asker.calls}
+    def get_extra_state(self) -> dict[str, Any]:
+        """Return what passes to come depend on beside parameters, as tensors and plain values.
 
-    def set_extra_state(self, state: dict[str, int]) -> None:
-        self._asker.passes, self._asker.calls = state["passes"], state["calls"]
+        Raises:
+            TypeError: the estimator keeps a state that is something else.
+        """
+        ledger = {"spent": dict(self.ledger.spent), "checks": self.ledger.checks}
+        return {**self._asker.saved(f"{self}"), "check_rows": self._check_rows, **ledger}
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Go on where another block was when `get_extra_state` returned this.
+
+        Raises:
+            ValueError: it is of something else, or of a block that asked another kind of estimator.
+        """
+        own = self.get_extra_state()
+        if not isinstance(state, dict) or state.keys() != own.keys():
+            got = sorted(map(str, state)) if isinstance(state, dict) else type(state).__name__
+            raise ValueError(f"{self}: a state to load must hold {sorted(own)}, got {got}")
+        spent = state["spent"]
+        if not isinstance(spent, dict) or spent.keys() != own["spent"].keys():
+            raise ValueError(f"{self}: a state to load must hold what was spent on {[*own['spent']]}, got {spent!r}")
+        self._asker.restore(f"{self}", state)
+        self._check_rows = state["check_rows"]
+        self.ledger.spent.update(spent)  # in place: the same for all blocks that share it
+        self.ledger.checks = state["checks"]
 
     def __repr__(self) -> str:
         return str(self.description)
+
+    def _check_frozen(self) -> None:
+        for name, part in (("function", self.function), ("distribution", self.distribution)):
+            if isinstance(part, nn.Module) and any(p.requires_grad for p in part.parameters()):
+                raise ValueError(
+                    f"{self}: {name} must be a module without parameters to learn, as a block is differentiated with "
+                    f"respect to its inputs alone; freeze them, {name}.requires_grad_(False), or put what learns "
+                    "before the block or into downstream="
+                )
 
     def _check_inputs(self, inputs: tuple[Tensor, ...], context: tuple[Tensor, ...]) -> None:
         everything = (*inputs, *context)
         if not inputs or not all(isinstance(t, Tensor) and t.ndim > 0 for t in everything):
             got = [type(t).__name__ for t in everything]
             raise TypeError(f"{self}: inputs and context must be tensors, sample first, got {got}")
+        if any(t.is_complex() for t in everything):
+            got = [t.dtype for t in everything]
+            raise TypeError(f"{self}: inputs and context must be real, got {got}; torch.view_as_real gives both parts")
         if len({t.shape[0] for t in everything}) > 1:
             raise ValueError(f"{self}: inputs must have equally many rows, got {[t.shape[0] for t in everything]}")
         if context and self.downstream is None:
@@ -205,6 +268,6 @@ class _Through(torch.autograd.Function):
             )
         _ = ctx.saved_tensors
         needed = [i for i in range(k) if ctx.needs_input_grad[2 + i]]
-        with this.description.named():
+        with this.description.named(), without_autocast(v[0].device.type):
             g = this.pull(v, needed) if needed else {}
         return (None, None, *(g.get(i) for i in range(k)), *v)

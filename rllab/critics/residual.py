@@ -95,7 +95,9 @@ class Residual(Estimator):
         g = r.mean(0)
         se = (r.var(0) / m).sqrt() if errors and m > 1 else None
         after, value = self.critic.update(state, seen, query.key)
-        return Estimate(g, value, query.evaluations, self.target, se, r if per_unit else None, after)
+        # as wide as the costs up to here
+        g, se, r = g.to(query.at), None if se is None else se.to(query.at), r.to(query.at) if per_unit else None
+        return Estimate(g, value, query.evaluations, self.target, se, r, after)
 
     def _contributions(self, state: CriticState, block: Block, f: Tensor) -> Tensor:
         u, x = block.noise, block.points.unflatten(0, (2, -1))

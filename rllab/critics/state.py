@@ -21,7 +21,8 @@ class CriticState:
         ĉ(x) = m_c + s_c · mean_e N((x − m_x)/s_x, w_e)        ∇ĉ(x) = s_c mean_e ∇N/s_x
 
     m and s are means and standard deviations of the points and costs in the replay, N one tanh network each for the
-    members e of an ensemble.
+    members e of an ensemble. Networks have the dtype of the points, float32 for points in half precision; costs, their
+    mean and their spread keep their own, so that ĉ has it too: the difference of two large costs is not lost.
 
     Attributes:
         hidden: widths of its networks.
@@ -58,7 +59,7 @@ class CriticState:
             ValueError: nothing was fitted yet, or points and context have another width than those it was fitted to.
         """
         members, (_, _, mean, scale) = self._members(at)
-        return (mean + scale * members.mean(0)).view(at.shape[:-1])
+        return (mean + scale * members.mean(0).to(mean)).view(at.shape[:-1])
 
     def std(self, at: Tensor) -> Tensor:
         """Return the standard deviation of the ensemble's members at points (…, d); 0 for one member."""
@@ -69,14 +70,14 @@ class CriticState:
         """Return ∇ĉ at points (…, d): (…, d)."""
         z, net, w, (_, s_x, _, s_c) = self._inputs(at)
         slope = sum((net.slope(member, z) for member in w[1:]), start=net.slope(w[0], z)) / len(w)
-        return (s_c * slope / s_x)[:, : at.shape[-1]].reshape(at.shape)
+        return (s_c * slope / s_x)[:, : at.shape[-1]].reshape(at.shape).to(at)
 
     def remember(self, points: Tensor, costs: Tensor, buffer_size: int) -> CriticState:
         """Return the critic with pairs of points (2, n, …, d) and their costs (2, n, …) in its replay.
 
         The replay keeps the last `buffer_size` evaluations.
         """
-        z, c = self._beside(points), costs.reshape(2, -1).T
+        z, c = self._beside(points), _at_least_single(costs).reshape(2, -1).T
         z, spent = z.view(2, -1, z.shape[1]).transpose(0, 1), self.spent + costs.numel()
         if self.points is not None and self.costs is not None:
             z, c = torch.cat((self.points, z)), torch.cat((self.costs, c))
@@ -87,7 +88,7 @@ class CriticState:
         """Return the critic with its errors, `held_out` and `calibration`, on costs (2, n, …) new to it."""
         if self.weights is None or costs.numel() < 2:
             return self
-        c, guess = costs.reshape(-1), self.value(points).reshape(-1)
+        c, guess = _at_least_single(costs).reshape(-1), self.value(points).reshape(-1)
         spread, around = c.var(correction=0), guess - guess.mean()
         held_out = float((guess - c).square().mean() / spread) if spread > 0 else float("nan")
         square = float(around.square().sum())
@@ -95,13 +96,14 @@ class CriticState:
         return replace(self, held_out=held_out, calibration=slope)
 
     def normalised(self) -> tuple[Tensor, Tensor, Scales]:
-        """Return the replay's points and costs in units of their own spread, and that."""
+        """Return the replay's points and costs in units of their own spread, in the points' dtype, and that spread."""
         assert self.points is not None and self.costs is not None
         flat = self.points.flatten(0, 1)
         m_x, s_x = flat.mean(0), flat.std(0, correction=0)
         m_c, s_c = self.costs.mean(), self.costs.std(correction=0)
         s_x, s_c = torch.where(s_x > 0, s_x, 1.0), torch.where(s_c > 0, s_c, 1.0)
-        return (self.points - m_x) / s_x, (self.costs - m_c) / s_c, (m_x, s_x, m_c, s_c)
+        c = ((self.costs - m_c) / s_c).to(self.points)
+        return (self.points - m_x) / s_x, c, (m_x, s_x, m_c, s_c)
 
     def start(self, members: int, key: Key) -> Tensor:
         """Return the weights (E, P), drawn anew before the first fit."""
@@ -113,6 +115,7 @@ class CriticState:
 
     def _beside(self, at: Tensor) -> Tensor:
         """Return points (…, d) as rows, each beside its context, (n, d + k)."""
+        at = _at_least_single(at)
         if self.context is None or self.context.shape[1] == 0:
             return at.reshape(-1, at.shape[-1])
         beside = self.context.to(at).expand(*at.shape[:-1], -1)
@@ -132,3 +135,7 @@ class CriticState:
         """Return each network's outputs at points (…, d), (E, n)."""
         z, net, w, scales = self._inputs(at)
         return torch.stack([net.value(member, z) for member in w]), scales
+
+
+def _at_least_single(t: Tensor) -> Tensor:
+    return t.float() if t.dtype in (torch.float16, torch.bfloat16) else t

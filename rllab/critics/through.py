@@ -77,7 +77,8 @@ class ThroughCritic(Estimator):
 
     def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
         at, (state, value) = query.at, self.critic.update(query.state, answered, query.key)
-        learned = Cost(lambda points: state.value(points.view(-1, *at.shape)).reshape(-1))
+        # of a batch, with its contexts: one row alone would have none
+        learned = Cost(lambda points: state.value(points.view(-1, *at.shape)).reshape(-1), check_rows=False)
         made = self.estimator(
             learned,
             at,

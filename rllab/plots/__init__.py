@@ -24,7 +24,9 @@ from rllab.plots.styles import SOLID as SOLID
 from rllab.plots.styles import STYLE as STYLE
 from rllab.plots.styles import VERMILLION as VERMILLION
 from rllab.plots.styles import MethodStyle as MethodStyle
+from rllab.plots.styles import as_label as as_label
 from rllab.plots.styles import method_styles as method_styles
 from rllab.plots.styles import panels as panels
 from rllab.plots.styles import save as save
 from rllab.plots.styles import style as style
+from rllab.plots.styles import variant_styles as variant_styles

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from rllab.keys import Key
-from rllab.plots.styles import LINES, MARKERS, MethodStyle, method_styles, style
+from rllab.plots.styles import MethodStyle, as_label, style, variant_styles
 from rllab.runs.record import Record
 from rllab.runs.statistics import curve_of, median_curve
 
@@ -82,8 +85,9 @@ def curves(
     """Draw each method's median over seeds, its 95 % bootstrap band, and every seed faintly.
 
     A run counts from its first row to its last: median and band end where fewer than half of a method's runs remain,
-    and a single run has no band. Runs that did not finish are drawn, and the legend says how many they are. Groups of
-    one method with different configurations are drawn apart, in its colour.
+    and a single run has no band. Runs that did not finish are drawn, and the legend says how many they are, and where
+    there is no median, and so no line, why. Groups of one method with different configurations are drawn apart, in its
+    colour.
 
     A value is held until the next row, as between them nothing was measured.
 
@@ -109,42 +113,38 @@ def curves(
         raise ValueError(f"curves: no row has both {x!r} and {y!r}; columns are {', '.join(there) or 'none: no rows'}")
     if log:
         ax.set_xscale("log", nonpositive="mask")
-    styles = method_styles(group.method for group in groups)
+    styles = variant_styles(Counter(group.method for group in groups))
     with style():
         for group in groups:
             name = group.name.replace(group.method, (names or {}).get(group.method, group.method), 1)
-            how = _variant(styles[group.method], group.variant)
-            _draw_group(ax, group, how, f"{name} ({_count(group)})", x, y, key)
-        ax.set_xlabel(AXES.get(x, x))
-        ax.set_ylabel(label or y)
+            _draw_group(ax, group, styles[group.method][group.variant], name, x, y, key)
+        ax.set_xlabel(as_label(AXES.get(x, x)))
+        ax.set_ylabel(as_label(label or y))
         # below the axes, where it hides no curve
         ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
     return ax
 
 
-def _draw_group(ax: Axes, group: Group, how: MethodStyle, label: str, x: str, y: str, key: Key | int) -> None:
+def _draw_group(ax: Axes, group: Group, how: MethodStyle, name: str, x: str, y: str, key: Key | int) -> None:
     for record in group.records:
         xs, ys = curve_of(record, x, y)
         ax.plot(xs, ys, drawstyle=STEPS, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
     curve = median_curve(group.records, x, y, key=key)
     ax.fill_between(curve.grid, curve.low, curve.high, step="post", color=how.color, alpha=0.18, lw=0, zorder=1.5)
+    notes, line = [_count(group)], {"linestyle": how.linestyle, "marker": how.marker}
+    if np.isnan(curve.median).all():  # a line in the legend would be one that is nowhere else
+        notes.append("no median" if len(curve.grid) else "no rows")
+        line = {"linestyle": "none", "marker": "none"}
     ax.plot(
         curve.grid,
         curve.median,
         drawstyle=STEPS,
         color=how.color,
-        linestyle=how.linestyle,
-        marker=how.marker,
+        **line,
         markevery=max(1, len(curve.grid) // 8),
-        label=label,
+        label=as_label(f"{name} ({', '.join(notes)})"),
         zorder=3,
     )
-
-
-def _variant(how: MethodStyle, n: int) -> MethodStyle:
-    """Return the style of the n-th group of a method: its colour, with other lines and markers."""
-    line = LINES[(LINES.index(how.linestyle) + n) % len(LINES)]
-    return MethodStyle(how.color, line, MARKERS[(MARKERS.index(how.marker) + n) % len(MARKERS)])
 
 
 def _count(group: Group) -> str:

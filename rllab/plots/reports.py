@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Collection, Iterable
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
-from rllab.plots.styles import METHODS, method_styles, panels, style
+from rllab.plots.styles import as_label, panels, style, variant_styles
 from rllab.quality.report import Report, Row
 
 if TYPE_CHECKING:
@@ -44,14 +43,14 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     lines: dict[tuple[str, str], list[Row]] = {}
     for row in report.rows:
         lines.setdefault((row["estimator"], row["truth"]), []).append(row)
-    names = _methods({name for name, _ in lines}, METHODS)
-    styles = method_styles(names.values())
+    truths = Counter(name for name, _ in lines)
+    styles = {name: iter(looks) for name, looks in variant_styles(truths).items()}
     with style():
         ax.set_xscale("log")
         if quantity != "cosine":
             ax.set_yscale("log")
         for (name, truth), rows in lines.items():
-            how = styles[names[name]]
+            how = next(styles[name])
             label = name if quantity in ("variance", "snr") else f"{name} vs {truth}"
             _draw(ax, rows, quantity, how, label)
         ax.set_xlabel("evaluations spent on an estimate")
@@ -61,42 +60,30 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def _methods(estimators: Iterable[str], known: Collection[str]) -> dict[str, str]:
-    """Name the method of each estimator, as far as it has a fixed look: "GaussianSmoothing(sigma=0.2)" is "gaussian".
-
-    Several of one class, and those of no fixed look, keep names of their own.
-    """
-    classes = {name: name.partition("(")[0] for name in estimators}
-    methods = {}
-    for name, cls in classes.items():
-        method = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", cls.removesuffix("Smoothing")).lower()
-        alone = list(classes.values()).count(cls) == 1
-        methods[name] = method if alone and method in known else name
-    return methods
-
-
 def _draw(ax: Axes, rows: list[Row], quantity: str, how: Any, label: str) -> None:
     gaps: dict[str, list[str]] = {}
     for row in rows:
         if not _drawable(row, quantity):
             gaps.setdefault(_gap(row, quantity), []).append(str(row["budget"]))
     notes = [f"{why} at {', '.join(budgets)}" if len(budgets) < len(rows) else why for why, budgets in gaps.items()]
-    label = "; ".join([label, *notes])
+    label = as_label("; ".join([label, *notes]))
     drawn = [row for row in rows if row["affordable"]]
     x = [row["evaluations"] for row in drawn]
     y, low, high = ([_number(row, name, quantity) for row in drawn] for name in _columns(quantity))
-    look = {"color": how.color, "linestyle": how.linestyle}
+    # a line in the legend that is nowhere else would be taken for one that is hidden
+    seen = any(_drawable(row, quantity) for row in rows)
+    look = {"linestyle": how.linestyle, "marker": how.marker} if seen else {"linestyle": "none", "marker": "none"}
     if quantity == "bias":  # where zero is within the interval there is only an upper limit
         limit = [math.nan if at > 0 else top for at, top in zip(low, high, strict=True)]
         ax.plot(x, limit, color=how.color, linestyle="", marker="v", markerfacecolor="none")
         y, low, high = ([v if at > 0 else math.nan for v, at in zip(part, low, strict=True)] for part in (y, low, high))
-    ax.plot(x, y, **look, marker=how.marker, label=label)
+    ax.plot(x, y, color=how.color, **look, label=label)
     ax.fill_between(x, low, high, color=how.color, alpha=0.18, linewidth=0)
     if len(x) == 1:  # a band of no width
         ax.vlines(x, low, high, color=how.color, alpha=0.5)
     if quantity == "variance":
-        seen = [row["bias"] ** 2 if row["bias"] is not None and row["bias_low"] > 0 else math.nan for row in drawn]
-        ax.plot(x, seen, color=how.color, linewidth=0.7, marker=how.marker, markersize=2.5)
+        squares = [row["bias"] ** 2 if row["bias"] is not None and row["bias_low"] > 0 else math.nan for row in drawn]
+        ax.plot(x, squares, color=how.color, linewidth=0.7, marker=how.marker, markersize=2.5)
 
 
 def _columns(quantity: str) -> tuple[str, str, str]:

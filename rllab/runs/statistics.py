@@ -89,6 +89,10 @@ def bootstrap_interval(
 ) -> tuple[Array, Array]:
     """Return the percentile interval of a statistic over runs, for each column by itself.
 
+    A score may be infinite. Between a finite value and an infinite one an end is infinite, and where a resample has
+    no statistic, as ∞ − ∞ in a mean, it is NaN. Memory: that of `CHUNK` numbers, or of one resample if that is more,
+    and of the resampled statistics.
+
     Args:
         scores: (runs, …); whole runs are drawn with replacement, the same for all columns.
         statistic: reduces the axis it is told to, as `iqm`, `median` and `mean` do.
@@ -99,14 +103,15 @@ def bootstrap_interval(
     x = _scores("bootstrap_interval", scores)
     n = len(x)
     _check_interval("bootstrap_interval", n, level, resamples)
-    draws = np.random.default_rng(as_key(key).integer()).integers(n, size=(resamples, n))
-    columns = x.reshape(n, -1)
-    step = max(1, CHUNK // draws.size)
-    ends = [
-        _percentiles(statistic(columns[:, i : i + step][draws], axis=1), level)
-        for i in range(0, columns.shape[1], step)
-    ]
-    low, high = np.concatenate(ends, axis=1)
+    draw, columns = np.random.default_rng(as_key(key).integer()), x.reshape(n, -1)
+    most = min(resamples, max(1, CHUNK // n))
+    step = max(1, CHUNK // (most * n))  # the same in each round: how numpy adds depends on the width
+    values = []
+    for i in range(0, resamples, most):
+        draws = draw.integers(n, size=(min(most, resamples - i), n))
+        parts = [_of(statistic, columns[:, j : j + step][draws]) for j in range(0, columns.shape[1], step)]
+        values.append(np.concatenate(parts, axis=1))
+    low, high = _percentiles(np.concatenate(values), level)
     return low.reshape(x.shape[1:]), high.reshape(x.shape[1:])
 
 
@@ -136,7 +141,7 @@ def stratified_bootstrap_interval(
     for i in range(0, resamples, step):
         chosen = draw.integers(runs, size=(min(step, resamples - i), runs, tasks))
         samples = x[chosen, np.arange(tasks)]
-        values.append(statistic(samples.reshape(len(samples), -1), axis=1))
+        values.append(_of(statistic, samples.reshape(len(samples), -1)))
     low, high = _percentiles(np.concatenate(values), level)
     return float(low), float(high)
 
@@ -221,6 +226,7 @@ def median_curve(
     counted = (first <= every) & (every <= last)
     curve = MedianCurve(every, *np.full((3, len(every)), np.nan))
     patterns, which = np.unique(counted, axis=1, return_inverse=True)
+    which = which.reshape(-1)  # numpy 2.0.0 alone returns (1, points)
     for i, pattern in enumerate(patterns.T):
         here, chosen = which == i, values[pattern][:, which == i]
         if 2 * len(chosen) < len(records):
@@ -247,5 +253,19 @@ def _check_interval(who: str, runs: int, level: float, resamples: int) -> None:
         raise ValueError(f"{who}: there must be >= 2 runs, got {runs}")
 
 
+def _of(statistic: Statistic, samples: Array) -> Array:
+    with np.errstate(invalid="ignore"):  # ∞ − ∞ is NaN, and said to be
+        return statistic(samples, axis=1)
+
+
 def _percentiles(values: Array, level: float) -> Array:
-    return np.quantile(values, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    """Return quantiles at (1 ∓ level)/2 of the first axis, between neighbours as numpy interpolates them."""
+    at = [(1 - level) / 2, (1 + level) / 2]
+    if np.isfinite(values).all():
+        return np.quantile(values, at, axis=0)
+    below, above = (np.quantile(values, at, axis=0, method=method) for method in ("lower", "higher"))
+    with np.errstate(invalid="ignore"):
+        ends, sums = np.quantile(values, at, axis=0), below + above
+    finite = np.isfinite(below) & np.isfinite(above)
+    # numpy takes the difference of neighbours, which is NaN from infinity to infinity
+    return np.where(finite, ends, np.where(below == above, below, sums))

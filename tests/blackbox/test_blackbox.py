@@ -136,13 +136,16 @@ def test_a_cost_that_is_not_just_averaged_is_refused_and_downstream_named(loss):
         loss(box(a)).backward()
 
 
-def test_a_curve_after_costs_that_are_all_the_same_is_refused_too():
-    (a,) = inputs(1)
-    box = BlackBox(lambda z: torch.ones(len(z)), scope="cost", key=0)
-    with pytest.raises(ValueError, match="where all rows cost the same"):
-        ((box(a) - 0.3) ** 2).mean().backward()
-    box(a).mean().backward()  # these are sure
-    box(a).sum().backward()
+def test_a_scaled_average_is_right_where_all_rows_cost_the_same_and_a_curve_is_refused_once_they_differ():
+    (a,) = inputs(2)
+    for rows in (a, a[:1]):
+        box = BlackBox(lambda z: torch.floor(z.abs() / 20).sum(1), est.GaussianSmoothing(20), 8, scope="cost", key=0)
+        whole = BlackBox(box.function, box.gradient, 8, scope="cost", key=0)
+        (g,), (quarter,) = gradients(whole(rows).mean(), a), gradients(box(rows).mean() / 4, a)
+        assert torch.equal(quarter, g / 4) and g.abs().max() > 0
+    ((box(a) - 0.3) ** 2).mean().backward()  # cannot be told from an average, and is believed
+    with pytest.raises(ValueError, match="not the same for every row"):
+        ((box(30 * a) - 0.3) ** 2).mean().backward()
 
 
 def test_costs_may_be_averaged_summed_and_scaled():

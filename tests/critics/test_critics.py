@@ -9,6 +9,7 @@ import rllab
 from rllab import estimators as est
 from rllab.blackbox import BlackBox
 from rllab.critics import Critic, CriticState, Residual, ThroughCritic
+from rllab.critics.network import ScalarNetwork
 from rllab.testing.check import RULES
 from tests.proofs.checks import exact_moments
 
@@ -40,25 +41,32 @@ def test_the_gradient_is_that_of_the_learned_cost(members):
     assert (critic.std(points) > 0).all() if members > 1 else (critic.std(points) == 0).all()
 
 
+@pytest.mark.parametrize("members", [1, 2])
 @pytest.mark.parametrize("slopes", [0.0, 0.7])
-def test_a_fit_is_adam_on_costs_and_directional_differences(slopes):
-    critic = Critic(hidden=(6,), sigma=0.3, gradient_steps=4, batch_size=5, lr=0.01, slope_weight=slopes)
+def test_a_fit_is_adam_on_costs_and_directional_differences(slopes, members):
+    critic = Critic(
+        hidden=(6,), sigma=0.3, gradient_steps=4, batch_size=5, lr=0.01, slope_weight=slopes, ensemble=members
+    )
     mine = critic(rllab.Cost(wavy), AT, evaluations=20, key=3).state
     key = rllab.Key(3).child("critic")
     z, c, _ = mine.normalised()
-    w = CriticState((6,), points=mine.points).start(1, key)[0].clone().requires_grad_()
-    adam = torch.optim.Adam([w], lr=0.01)
-    picks = torch.randint(10, (4, 1, 5), generator=key.child("minibatch").generator())
-    for chosen in picks[:, 0]:
-        first, b, last, a = w[:24].view(6, 4), w[24:30], w[30:36], w[36]
-        out = torch.tanh(z[chosen] @ first.T + b) @ last + a
-        loss = (out - c[chosen]).square().mean()
-        gap = (out[:, 0] - out[:, 1]) - (c[chosen][:, 0] - c[chosen][:, 1])
-        loss = loss + slopes * gap.square().mean()
-        adam.zero_grad()
-        loss.backward()
-        adam.step()
-    torch.testing.assert_close(mine.weights[0], w.detach(), rtol=1e-9, atol=1e-11)
+    net = ScalarNetwork(4, (6,), torch.float64)
+    starts = [net.initial(key.child("weights", i)) for i in range(members)]
+    picks = torch.randint(10, (4, members, 5), generator=key.child("minibatch").generator())
+    assert members == 1 or not torch.equal(picks[:, 0], picks[:, 1])  # each member sees minibatches of its own
+    for member, start in enumerate(starts):
+        w = start.clone().requires_grad_()
+        adam = torch.optim.Adam([w], lr=0.01)
+        for chosen in picks[:, member]:
+            first, b, last, a = w[:24].view(6, 4), w[24:30], w[30:36], w[36]
+            out = torch.tanh(z[chosen] @ first.T + b) @ last + a
+            loss = (out - c[chosen]).square().mean()
+            gap = (out[:, 0] - out[:, 1]) - (c[chosen][:, 0] - c[chosen][:, 1])
+            loss = loss + slopes * gap.square().mean()
+            adam.zero_grad()
+            loss.backward()
+            adam.step()
+        torch.testing.assert_close(mine.weights[member], w.detach(), rtol=1e-9, atol=1e-11)
 
 
 def test_a_critic_learns_the_gradient_and_reports_how_well_it_predicts():
@@ -77,7 +85,7 @@ def test_a_critic_of_random_costs_reports_that_it_predicts_nothing():
     noise = torch.Generator().manual_seed(1)
     state = None
     for key in range(4):
-        cost = rllab.Cost(lambda x: torch.randn(len(x), generator=noise, dtype=torch.float64))
+        cost = rllab.Cost(lambda x: torch.randn(len(x), generator=noise, dtype=torch.float64), noisy=True)
         state = Critic(sigma=0.3, gradient_steps=100)(cost, AT, evaluations=64, key=key, state=state).state
     assert state.held_out > 0.8 and state.calibration < 0.7
 
@@ -106,6 +114,17 @@ def test_it_is_fitted_when_told_and_forgets_what_is_old():
         state = critic(rllab.Cost(wavy), AT, evaluations=16, key=key, state=state).state
         fits.append(state.fits)
     assert fits == [1, 2, 2, 3, 3] and state.points.shape == (20, 2, 4) and state.spent == 80
+
+
+def test_the_replay_keeps_the_last_evaluations_in_the_order_in_which_they_came():
+    critic, state = Critic(hidden=(4,), gradient_steps=1, buffer_size=40), None
+    seen = []
+    for key in range(3):
+        query = critic.ask(AT, 16, key)
+        seen += [block.points.unflatten(0, (2, -1)).transpose(0, 1) for block in query]
+        state = critic(rllab.Cost(wavy), AT, evaluations=16, key=key, state=state).state
+    last = torch.cat(seen)[-20:]  # pairs
+    assert torch.equal(state.points, last) and torch.equal(state.costs, wavy(last))
 
 
 @pytest.mark.parametrize("critic", [SMALL, Residual(SMALL, est.GaussianSmoothing(0.3)), ThroughCritic(critic=SMALL)])
@@ -191,6 +210,16 @@ def test_a_black_box_hands_its_critic_what_else_a_cost_depends_on():
     box.gradient = Residual(box.gradient, est.GaussianSmoothing(0.5))  # forgets, and goes on
     box(at, label).sum().backward()
     assert box.last_estimate.state.spent == 64 * 4
+
+
+def test_differences_of_a_critic_are_taken_for_each_of_a_batch_beside_its_context():
+    through = ThroughCritic(est.CentralDifference(1e-4), SMALL, critic_evaluations=8)
+    at, context = AT.repeat(3, 1), torch.tensor([[0.0], [1.0], [-2.0]], dtype=torch.float64)
+    signed = lambda x: x.sum(-1) * context[:, 0].repeat(len(x) // 3)  # noqa: E731
+    e = through(
+        rllab.Cost(signed, check_rows=False), at, evaluations=32, key=0, state=through.with_context(None, context)
+    )
+    torch.testing.assert_close(e.gradient, e.state.gradient(at), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("critic", [SMALL, ThroughCritic(critic=SMALL)])

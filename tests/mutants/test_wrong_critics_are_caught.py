@@ -28,13 +28,37 @@ def _scaled_twice(self, at):
     return _gradient(self, at) * self.scales[3]
 
 
-_gradient = CriticState.gradient
-unbiased, learns, differs, perfect, fits = (
+def _keeps_the_oldest(self, points, costs, buffer_size):
+    state = _remember(self, points, costs, 10**9)
+    keep = -(-buffer_size // 2)
+    return replace(state, points=state.points[:keep], costs=state.costs[:keep])
+
+
+def _one_minibatch_for_all(self, state, key):
+    randint = torch.randint
+
+    def shared(*arguments, **options):
+        picks = randint(*arguments, **options)
+        return picks[:, :1].expand_as(picks)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "randint", shared)
+        return _fit(self, state, key)
+
+
+def _one_start_for_all(self, members, key):
+    return _start(self, 1, key).expand(members, -1)
+
+
+_gradient, _remember, _start, _fit = CriticState.gradient, CriticState.remember, CriticState.start, Critic.fit
+unbiased, learns, differs, perfect, fits, fits_two, replays = (
     lambda m: checks.test_a_residual_is_exactly_unbiased_however_bad_the_critic(),
     lambda m: checks.test_a_black_box_hands_its_critic_what_else_a_cost_depends_on(),
     lambda m: checks.test_the_gradient_is_that_of_the_learned_cost(1),
     lambda m: checks.test_a_perfect_critic_leaves_no_two_point_noise(),
-    lambda m: checks.test_a_fit_is_adam_on_costs_and_directional_differences(0.7),
+    lambda m: checks.test_a_fit_is_adam_on_costs_and_directional_differences(0.7, 1),
+    lambda m: checks.test_a_fit_is_adam_on_costs_and_directional_differences(0.0, 2),
+    lambda m: checks.test_the_replay_keeps_the_last_evaluations_in_the_order_in_which_they_came(),
 )
 MUTANTS = {
     "critic's slope at the centre": (Residual, "_contributions", _at_the_centre, unbiased),
@@ -53,10 +77,19 @@ MUTANTS = {
         lambda self, at: _gradient(self, at) * self.scales[1],
         differs,
     ),
+    "the replay keeps the oldest": (CriticState, "remember", _keeps_the_oldest, replays),
+    "the replay keeps one pair too few": (
+        CriticState,
+        "remember",
+        lambda self, points, costs, buffer_size: _remember(self, points, costs, buffer_size - 2),
+        replays,
+    ),
+    "members share one minibatch": (Critic, "fit", _one_minibatch_for_all, fits_two),
+    "members share one start": (CriticState, "start", _one_start_for_all, fits_two),
     "slopes not matched": (
         Critic,
         "fit",
-        lambda self, state, key, _fit=Critic.fit: _fit(Critic(**{**vars(self), "slope_weight": 0.0}), state, key),
+        lambda self, state, key: _fit(Critic(**{**vars(self), "slope_weight": 0.0}), state, key),
         fits,
     ),
 }

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import subprocess
 import sys
 
@@ -197,6 +198,17 @@ def test_what_an_unfinished_run_left_is_set_aside_whole(tmp_path):
     make(folder, [{"x": 3}])
     assert [record.rows for record in load_records(tmp_path)] == [[{"x": 3}]]
     assert Record.open(folder / "interrupted-1").rows == [{"x": 1}]
+
+
+def test_what_is_set_aside_never_meets_an_older_one_when_some_were_deleted(tmp_path):
+    folder = tmp_path / "a"
+    for n in (1, 2, 3):
+        make(folder, [{"x": n}], finish=False)
+        assert Record.set_aside(folder) == folder / f"interrupted-{n}"
+    shutil.rmtree(folder / "interrupted-1")
+    make(folder, [{"x": 4}], finish=False)
+    assert Record.set_aside(folder) == folder / "interrupted-4"
+    assert [Record.open(folder / f"interrupted-{n}").rows for n in (2, 3, 4)] == [[{"x": n}] for n in (2, 3, 4)]
 
 
 def test_neither_a_finished_nor_a_live_run_is_set_aside_or_taken_over(tmp_path):

@@ -1,6 +1,7 @@
 """Statistics: values by hand, the exact bootstrap by enumeration, and the coverage that theory predicts."""
 
 import math
+import tracemalloc
 from functools import partial
 from itertools import product
 from statistics import NormalDist
@@ -11,6 +12,8 @@ from scipy.stats import t as student
 
 from rllab.runs import Record
 from rllab.runs.statistics import (
+    CHUNK,
+    _percentiles,
     bootstrap_interval,
     iqm,
     mean,
@@ -185,6 +188,37 @@ def test_intervals_do_not_depend_on_how_much_is_resampled_at_once(monkeypatch):
     after = bootstrap_interval(scores, key=3), stratified_bootstrap_interval(scores, key=3)
     np.testing.assert_array_equal(before[0], after[0])
     assert before[1] == after[1]
+
+
+def test_infinite_scores_have_infinite_ends_and_a_finite_one_where_enough_are_finite():
+    inf = math.inf
+    for sign in (1, -1):
+        ends = sorted(sign * float(end) for end in bootstrap_interval([sign * s for s in (1, 2, inf)], mean, key=0))
+        assert ends[0] < inf == ends[1]  # a resample without the third has probability (2/3)³ = 0.3
+    scores = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, inf]
+    low, high = bootstrap_interval(scores, median, key=0)
+    assert (low, high) == bootstrap_interval([*scores[:7], 1e300], median, key=0) and high < 1e300
+    assert stratified_bootstrap_interval([[inf, 1.0], [inf, 2.0]], mean, key=0) == (inf, inf)
+    assert [float(end) for end in bootstrap_interval([inf, inf, inf], iqm, key=0)] == [inf, inf]
+    assert all(map(math.isnan, bootstrap_interval([inf, -inf, inf], mean, key=0)))  # most resamples hold ∞ − ∞
+
+
+def test_a_quantile_between_a_number_and_infinity_is_infinite():
+    values = np.array([[0.0, -math.inf, 1.0], [1.0, 0.0, 1.0], [math.inf, 2.0, 1.0]])
+    low, high = _percentiles(values, 0.5)  # at 1/2 and 3/2 of the way through each column
+    np.testing.assert_array_equal(low, [0.5, -math.inf, 1.0])
+    np.testing.assert_array_equal(high, [math.inf, 1.0, 1.0])
+
+
+def test_many_scores_take_little_memory():
+    scores = np.random.default_rng(0).normal(size=50_000)
+    tracemalloc.start()
+    low, high = bootstrap_interval(scores, mean, key=0, resamples=400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * 8 * CHUNK < 400 * 8 * len(scores)  # draws, samples, and room for what a statistic makes
+    half = 1.96 / math.sqrt(len(scores))
+    assert low < scores.mean() < high and abs((high - low) / (2 * half) - 1) < 0.3
 
 
 @pytest.mark.parametrize(
