@@ -108,7 +108,7 @@ class VIMCO(Estimator):
 
 def _sum(query: Query, weighed: Iterable[tuple[Block, Tensor, Tensor]]) -> Estimate:
     """Return the estimate alone, from sums of scores."""
-    total, costs = Sums(), 0.0
+    total, costs = Sums(), torch.as_tensor(0.0, dtype=torch.float32)
     for block, weights, f in weighed:
         once = as_array((weights / query.units).to(single_at_least(block.points)))
         add_into(total, query.at.score_sums(once, None, block.points, block.noise)[0])
