@@ -46,7 +46,7 @@ def as_tensor(a: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(a if a.dtype is dtype else a.astype(dtype))
 
 
-def as_value(mean: np.ndarray | np.floating, at: Tensor) -> Tensor:
+def as_value(mean: np.ndarray | np.floating | float, at: Tensor) -> Tensor:
     """Return a mean cost on the device of `at`, with the dtype that costs came in."""
     return torch.from_numpy(np.asarray(mean)).to(at.device)
 

@@ -33,7 +33,7 @@ MODELS = VALUES | {"distributions"}
 CRITICS = MODELS | {"problems", "estimators", "backprop", "optimize", "critics"}
 MAY_IMPORT = {
     **{part: GROUND for part in GROUND},  # one another without a circle
-    "cost": {"executors", "keys", "checks", "batches"},
+    "cost": {"executors", "keys", "checks", "batches", "arrays"},
     "estimate": {"cost", "keys"},
     "runs": {"executors", "checkpoint", "checks", "files", "keys", "text", "version"},
     "distributions": VALUES,

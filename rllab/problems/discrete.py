@@ -96,8 +96,8 @@ class CategoricalPayoffs(Problem):
         try:
             rows = np.array(self.payoffs, dtype=np.float64)
         except (TypeError, ValueError):  # a ragged table, or text
-            rows = np.empty(0)
-        if rows.ndim != 2 or len(rows) < 1 or rows.shape[1] < 2 or not np.isfinite(rows).all():
+            rows = np.array(np.nan)
+        if rows.ndim != 2 or len(rows) < 1 or len(rows[0]) < 2 or not np.isfinite(rows).all():
             raise ValueError(
                 "CategoricalPayoffs: payoffs must be rows of two or more finite numbers, all as long, as in "
                 f"((0.3, 1.2),), got {self.payoffs!r}"

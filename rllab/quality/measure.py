@@ -88,7 +88,7 @@ def measure_quality(
     """
     estimators, key = [estimators] if isinstance(estimators, Estimator) else list(estimators), as_key(key)
     whole = [as_count(_WHO, "each of budgets", budget) for budget in budgets]
-    repeats = as_count(_WHO, "repeats, as a variance needs two,", repeats, least=2)
+    repeats = as_count(_WHO, "repeats", repeats, least=2)
     warm_up, states = as_count(_WHO, "warm_up", warm_up, least=0), dict(states or {})
     _check(estimators, problem, at, whole, truth, states)
     cost = problem if isinstance(problem, Cost) else problem.cost()

@@ -32,8 +32,9 @@ def has_the_mean_it_claims(s: Subject) -> Power | None:
     except NoClosedForm:
         return None
     cost = problem.cost()
-    evaluations = max(8, estimator.minimum(at, cost))
-    numbers = evaluations * len(truth)
+    each = estimator.minimum(at, cost) // estimator.minimum(at)  # a value beside a given gradient is at the same point
+    evaluations = each * max(8, estimator.minimum(at))
+    numbers = evaluations // each * len(truth)
     repeats = max(2, min(FIRST, LARGEST // numbers))
     make = Estimates(estimator, cost, at, evaluations, together=repeats)
     of, wanted = f"{estimator.target} on {problem}", s.detects

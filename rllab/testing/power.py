@@ -4,7 +4,8 @@ With estimates g_r (R, d) and truth t, the d components and the one along t itse
 by Student's test:
 
     |ḡ_j − t_j| <= T_j = q s_j/√R + rounding        q: two-sided rate α/(d + 1) with R − 1 degrees of freedom
-    detected    =  max_j T_j + z_β s_j/√R           a bias of that size in any of them is missed with probability β
+    detected    =  max_j T_j + q_β s_j/√R           a bias of that size in any of them is missed with probability β
+                                                    q_β: Student's too, of one side, as s_j is of these estimates
 
 So a factor of 1 ± detected/‖t‖ before the whole gradient is seen with probability 1 − β. The rates are those of normal
 means; means of thousands of estimates are nearly that.
@@ -13,7 +14,6 @@ means; means of thousands of estimates are nearly that.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import torch
 from torch import Tensor
@@ -86,7 +86,7 @@ def power_of(g: Tensor, truth: Tensor, of: str, wanted: float, false_alarm: floa
         raise AssertionError(
             f"the mean of {r} estimates of {of} must be {truth[j]:.6g} ± {limit[j]:.2g} {where}, got {mean[j]:.6g}"
         )
-    return Power(of, r, float((limit + NormalDist().inv_cdf(1 - MISS) * se).max()), size, wanted)
+    return Power(of, r, float((limit + float(student.isf(MISS, r - 1)) * se).max()), size, wanted)
 
 
 def repeats_for(first: Power, numbers: int) -> int:

@@ -56,7 +56,9 @@ def test_inputs_of_several_dtypes_are_each_moved_and_answered_in_their_own():
     torch.testing.assert_close(b.grad, torch.ones(N, 1, dtype=torch.float64))
 
 
-@pytest.mark.parametrize("options", [{"scope": "cost"}, {"smooth": True}, {"downstream": lambda y: y}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"scope": "cost"}, {"smooth": True}, {"downstream": lambda y: y}], ids=["cost", "local", "downstream"]
+)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_a_block_under_autocast_computes_in_single_precision(options, dtype):
     seen = []

@@ -4,9 +4,9 @@ import math
 
 import pytest
 import torch
-from scipy.stats import binom
+from scipy.stats import binom, nbinom, poisson
 
-from rllab import Bernoulli, Categorical, Gaussian, Key
+from rllab import Bernoulli, Categorical, FromTorch, Gaussian, Key, Poisson
 from tests.proofs.batches import torchs_log_p
 
 LOGITS = torch.tensor([0.3, -1.2, 2.0, 0.0], dtype=torch.float64)
@@ -168,3 +168,30 @@ def test_a_gaussian_has_no_finite_support():
     assert at.support_size is None
     with pytest.raises(TypeError, match=r"Gaussian.support: not a distribution over finitely many samples"):
         at.support()
+
+
+@pytest.mark.parametrize("rate", (1e5, 1e6, 1e7))
+@pytest.mark.parametrize("dtype", (torch.float32, torch.float64))
+def test_log_probabilities_of_many_counts_keep_their_digits_in_single_precision(rate, dtype):
+    at, counts = Poisson(torch.tensor([rate], dtype=dtype)), torch.tensor([[rate], [rate + 1024]], dtype=dtype)
+    got = at.log_prob(counts)
+    assert got.dtype == torch.float64
+    assert got.tolist() == pytest.approx(poisson.logpmf(counts[:, 0].double(), rate).tolist(), abs=1e-6)
+    logit = torch.tensor([0.5], dtype=dtype)
+    laws = {"total_count": torch.tensor([rate], dtype=dtype), "logits": logit}
+    got = FromTorch(torch.distributions.NegativeBinomial, laws).log_prob(counts)
+    p = 1 - torch.sigmoid(logit.double()).item()
+    assert got.tolist() == pytest.approx(nbinom.logpmf(counts[:, 0].double(), rate, p).tolist(), abs=1e-6)
+
+
+@every
+def test_log_probabilities_are_double_and_have_gradients_in_the_parameters_own_precision(at):
+    single = at.replace(logits=at.logits.float().requires_grad_())
+    x = at.draw(5, Key(0))[0]
+    log_p = single.log_prob(x.float())
+    assert log_p.dtype == single.support()[1].dtype == torch.float64
+    torch.testing.assert_close(
+        log_p.detach(), at.replace(logits=at.logits.float().double()).log_prob(x), rtol=1e-13, atol=0
+    )
+    (g,) = torch.autograd.grad(log_p.sum(), single.logits)
+    assert g.dtype == torch.float32

@@ -144,3 +144,11 @@ def test_a_mixtures_logits_are_not_taken_for_those_of_bits():
     at = GaussianMixture(torch.zeros(3), torch.ones(3, 3))
     with pytest.raises(NoClosedForm, match="no closed form is known under a GaussianMixture"):
         BITS.expected_value(at)
+
+
+@pytest.mark.parametrize(
+    "payoffs", ((1.0, 0.2), ((1.0,),), ((1.0, 2.0), (1.0,)), "ab", None, (), ((1.0, float("nan")),))
+)
+def test_payoffs_that_are_no_table_are_refused_by_name(payoffs):
+    with pytest.raises(ValueError, match="CategoricalPayoffs: payoffs must be rows of two or more finite numbers"):
+        CategoricalPayoffs(payoffs)

@@ -310,3 +310,24 @@ def axis_rule(problem, theta, sigma):
 def sign_rule(problem, theta, sigma):
     signs = [torch.tensor([a, b, c], dtype=DTYPE) for a in (1, -1) for b in (1, -1) for c in (1, -1)]
     return sum(problem.value((theta + sigma * s)[None])[0] * s for s in signs) / (8 * sigma)
+
+
+def test_the_interval_of_the_signal_to_noise_holds_that_of_the_variance():
+    # in one dimension with a strong signal, ‖E ĝ‖² is known to a part in 10⁴ and v is not: all doubt about snr is v's
+    g = 1e4 + torch.randn(50, 1, generator=torch.Generator().manual_seed(4), dtype=DTYPE)
+    truth = Truth("given", torch.tensor([1e4], dtype=DTYPE))
+    r = summarise(g, truth, truth)
+    level = (1 + summary.LEVEL) / 2
+    low, high = summary.log_interval((g - g.mean()).square()[:, 0] * (50 / 49), level)
+    assert r["snr_low"] == pytest.approx(1e8 / high, rel=1e-3) and r["snr_high"] == pytest.approx(1e8 / low, rel=1e-3)
+    assert r["snr_high"] / r["snr_low"] > 1.5 * (r["variance_high"] / r["variance_low"]) ** 0.5 > 1.5
+
+
+def test_the_quantiles_of_the_cosine_are_those_at_ten_and_ninety_per_cent():
+    # 101 estimates in the plane, whose cosines to the truth are 0, 0.01, …, 1: the quantile of p is p
+    cosines = torch.arange(101, dtype=DTYPE)[torch.randperm(101, generator=torch.Generator().manual_seed(0))] / 100
+    g = torch.stack((cosines, (1 - cosines * cosines).sqrt()), -1)
+    truth = Truth("given", torch.tensor([2.0, 0.0], dtype=DTYPE))
+    r = summarise(g, truth, truth)
+    for prefix in ("", "gradient_"):
+        assert r[prefix + "cosine_p10"] == pytest.approx(0.1) and r[prefix + "cosine_p90"] == pytest.approx(0.9)

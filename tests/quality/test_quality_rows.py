@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from rllab import Categorical, Cost
-from rllab.estimators import SPSA, Backprop, CentralDifference, GaussianSmoothing, GuidedSmoothing, ScoreFunction
-from rllab.problems import Flat
+from rllab.estimators import ARM, SPSA, Backprop, CentralDifference, GaussianSmoothing, GuidedSmoothing, ScoreFunction
+from rllab.problems import CategoricalPayoffs, Flat
 from rllab.quality.estimates import name_of, repeated
 from rllab.runs import Record
 from tests.proofs.checks import fresh_state
@@ -58,6 +58,18 @@ def test_rows_are_stored_as_they_are_and_random_states_left_alone(tmp_path):
     assert len(kept) == 1 and fresh_state() == before
 
 
+def test_an_estimator_that_does_not_fit_the_place_is_a_marked_row_and_not_the_end_of_the_table():
+    at = Categorical(torch.tensor([[0.3, -0.2, 0.5]], dtype=DTYPE))
+    two = [ARM(), GaussianSmoothing(), ScoreFunction()]
+    rows = measure(two, CategoricalPayoffs(), at=at, budgets=[4.0, 8], repeats=20.0).rows
+    assert [(r["estimator"], r["budget"]) for r in rows] == [(name_of(e), b) for e in two for b in (4, 8)]
+    for r in rows[:4]:
+        assert not r["affordable"] and r["evaluations"] == 0 and np.isnan(r["variance"])
+        assert "at must be a" in r["why"]
+    alone = measure([ScoreFunction()], CategoricalPayoffs(), at=at, budgets=[4, 8], repeats=20).rows
+    assert [repr(r) for r in rows[4:]] == [repr(r) for r in alone]
+
+
 def test_progress_is_silent_unless_it_is_asked_for(capsys):
     measure(SPSA())
     assert capsys.readouterr().err == ""
@@ -77,8 +89,9 @@ def test_progress_is_silent_unless_it_is_asked_for(capsys):
         ({"at": [0.0]}, ValueError, r"at must be a tensor \(d,\).*got list"),
         ({"budgets": []}, ValueError, "budgets must be one or more different integers"),
         ({"budgets": [8, np.int64(8)]}, ValueError, "budgets must be one or more different integers"),
-        ({"budgets": [0]}, ValueError, "budget must be an integer >= 1, got 0"),
-        ({"budgets": [8.0]}, TypeError, "budget must be an integer >= 1, got 8.0"),
+        ({"budgets": [0]}, ValueError, "each of budgets must be an integer >= 1, got 0"),
+        ({"budgets": [8.5]}, ValueError, r"each of budgets must be an integer >= 1, got 8\.5"),
+        ({"repeats": "4"}, TypeError, "repeats must be an integer >= 2, got '4'"),
         ({"repeats": 1}, ValueError, "repeats must be an integer >= 2"),
         ({"warm_up": -1}, ValueError, "warm_up must be an integer >= 0"),
         ({"states": {SPSA(): len}}, ValueError, r"states must map stateful estimators among .*SPSA.*: <built-in"),
@@ -89,7 +102,7 @@ def test_progress_is_silent_unless_it_is_asked_for(capsys):
             "to functions of parameters, got GuidedSmoothing",
         ),
         ({"truth": torch.zeros(3)}, ValueError, "truth must have 4 numbers like at, got 3"),
-        ({"estimators": [SPSA(), ScoreFunction()]}, TypeError, "ScoreFunction: at must be a Distribution"),
+        ({"estimators": [ScoreFunction(), ARM()]}, TypeError, "ScoreFunction: at must be a Distribution"),
     ],
     ids=lambda v: "-".join(v) if isinstance(v, dict) else "",
 )

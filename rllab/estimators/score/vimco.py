@@ -108,10 +108,10 @@ class VIMCO(Estimator):
 
 def _sum(query: Query, weighed: Iterable[tuple[Block, Tensor, Tensor]]) -> Estimate:
     """Return the estimate alone, from sums of scores."""
-    total, costs = Sums(), 0.0
+    total, costs = Sums(), torch.as_tensor(0.0, dtype=torch.float32)
     for block, weights, f in weighed:
         once = as_array((weights / query.units).to(single_at_least(block.points)))
         add_into(total, query.at.score_sums(once, None, block.points, block.noise)[0])
         costs = costs + f.sum(0)
-    value = costs / query.evaluations
+    value = torch.as_tensor(costs / query.evaluations)
     return Estimate(query.at.as_tensors(total), value, query.evaluations, query.estimator.target, state=query.state)

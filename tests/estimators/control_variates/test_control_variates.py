@@ -94,6 +94,31 @@ def test_a_learned_rebar_has_less_variance_than_it_began_with_and_than_none():
     assert learned < 0.95 * none < 0.2 * begun  # 0.024, 0.026, 0.135
 
 
+@pytest.mark.parametrize("estimator", [Relax(lr=0.1), Lax(lr=0.1), replace(LEARNING, lr=0.1)], ids=lambda e: str(e))
+def test_adam_goes_on_from_estimate_to_estimate(estimator):
+    x = torch.tensor([0.4, -0.3, 1.0], dtype=torch.float64)
+    at, cost = Gaussian(x, 1.0) if isinstance(estimator, Lax) else Bernoulli(x), Cost(toy(0.1), relaxed=True)
+
+    def after(key, state):
+        return estimator(cost, at, evaluations=40, key=key, state=state).state
+
+    def slopes(key, values):
+        """What a first step of Adam was given: its mean is (1 − β₁) g, β₁ = 0.9."""
+        return after(key, ControlVariateState(values)).optimizer["state"][0]["exp_avg"] / 0.1
+
+    start = after(0, None).values
+    state = ControlVariateState(start)
+    by_hand = start.clone().requires_grad_()
+    adam = torch.optim.Adam([by_hand], lr=0.1)
+    for key in range(1, 6):
+        by_hand.grad = slopes(key, state.values)
+        adam.step()
+        alone = after(key, ControlVariateState(state.values)).values
+        state = after(key, state)
+        torch.testing.assert_close(state.values, by_hand.detach(), rtol=1e-10, atol=1e-12)
+        assert key == 1 or not torch.allclose(state.values, alone, rtol=1e-3, atol=1e-6)  # as if Adam began anew
+
+
 @pytest.mark.parametrize("estimator", [Relax(), Lax(), LEARNING])
 def test_a_state_of_something_else_is_refused(estimator):
     x = torch.zeros(3, dtype=torch.float64)
