@@ -48,7 +48,7 @@ def learner(steps: int, *, update: bool = True, environment: bool = True) -> TD3
     if not update:
         agent.update = lambda batch, noise: None
     if not environment:
-        agent.collector.env = Still()
+        agent.collector.environment.env = Still()
     return agent
 
 

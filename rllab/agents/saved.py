@@ -32,12 +32,12 @@ def plain(who: str, value: Any) -> Any:
         name = _name_of(type(value))
         if _classes().get(name) is not type(value):
             raise ValueError(f"{who}: to be saved, no two estimators may be called {name}")
-        return {CLASS: name, **{f.name: plain(who, getattr(value, f.name)) for f in fields(value) if f.init}}  # type: ignore[arg-type] - one of them is no dataclass, and is never here
+        given = {f.name: getattr(value, f.name) for f in fields(value) if f.init}
+        return {CLASS: name, **{part: plain(who, held) for part, held in given.items()}}
     if isinstance(value, Mapping):
         return {name: plain(who, part) for name, part in value.items()}
-    if type(value) in (list, tuple):
-        parts = [plain(who, part) for part in value]
-        return tuple(parts) if type(value) is tuple else parts
+    if type(value) is list or type(value) is tuple:
+        return type(value)(plain(who, part) for part in value)
     return value.detach() if isinstance(value, Tensor) else value
 
 
@@ -121,7 +121,7 @@ def take_adam(optimizer: torch.optim.Adam, state: object) -> None:
     own = optimizer.state_dict()
     groups, parameters = given["param_groups"], optimizer.param_groups[0]["params"]
     lr = groups[0].get("lr") if isinstance(groups, list) and groups and isinstance(groups[0], dict) else None
-    if isinstance(lr, bool) or not isinstance(lr, (float, int)) or not 0 < lr < float("inf"):
+    if not isinstance(lr, float | int) or isinstance(lr, bool) or not 0 < lr < float("inf"):
         raise ValueError(f"the optimizer's lr must be positive and finite, got {lr!r:.60}")
     moments = given["state"]
     if moments != {} or not isinstance(moments, dict):  # it is empty before the first step

@@ -10,7 +10,13 @@ from functools import partial
 import pytest
 import torch
 
-from rllab.agents import Evolution, Reinforce, evolution, reinforce
+from rllab import Key
+from rllab.agents import TD3, Evolution, Reinforce, evolution, reinforce, td3
+from tests.proofs.agent_draws import (
+    prove_reinforce_meets_other_episodes_every_time,
+    prove_reinforce_scores_what_it_drew,
+    prove_td3_draws_anew_in_every_block,
+)
 from tests.proofs.agents import (
     mutant,
     mutants,
@@ -62,6 +68,32 @@ def standardised(values, baseline):
 
 def probability_for_its_logarithm(self, inputs, actions):
     return Reinforce.log_probability(self, inputs, actions).exp()
+
+
+def clipped_action(self, inputs, actions):
+    """The score of the action that reached the environment."""
+    return Reinforce.log_probability(self, inputs, actions if self.discrete else actions.clip(-1.0, 1.0))
+
+
+def same_episodes(key, first, n):
+    return reinforce_seeds(Key(0), first, n)
+
+
+reinforce_seeds = reinforce.episode_seeds
+
+
+# ---- any agent
+
+
+def same_draws_every_time(parent):
+    def iterate(self, limit):
+        iterations, self.spent.iterations = self.spent.iterations, 0
+        try:
+            return parent._iterate(self, limit)
+        finally:
+            self.spent.iterations = iterations
+
+    return mutant(parent, _iterate=iterate)
 
 
 # ---- Evolution
@@ -129,6 +161,25 @@ def test_a_wrong_score_is_caught():
         prove_reinforce_is_unbiased(*wrong.values)
 
 
+def test_scoring_the_clipped_action_is_caught():
+    with pytest.raises(AssertionError):
+        prove_reinforce_scores_what_it_drew(mutant(Reinforce, log_probability=clipped_action))
+
+
+def test_meeting_the_same_episodes_or_noise_in_every_iteration_is_caught():
+    with replaced("episode_seeds", same_episodes), pytest.raises(AssertionError):
+        prove_reinforce_meets_other_episodes_every_time(Reinforce)
+    with pytest.raises(AssertionError):
+        prove_reinforce_meets_other_episodes_every_time(same_draws_every_time(Reinforce))
+
+
+def test_drawing_the_same_in_every_block_is_caught(monkeypatch):
+    monkeypatch.setattr(td3, "BLOCK", 70)
+    with pytest.raises(AssertionError):
+        prove_td3_draws_anew_in_every_block(same_draws_every_time(TD3), 70)
+    prove_td3_draws_anew_in_every_block(TD3, 70)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -146,6 +197,8 @@ def test_a_wrong_evolution_is_caught(wrong):
     [
         partial(prove_reinforce_is_unbiased, Reinforce),
         partial(prove_reinforce_discounts, Reinforce),
+        partial(prove_reinforce_scores_what_it_drew, Reinforce),
+        partial(prove_reinforce_meets_other_episodes_every_time, Reinforce),
         partial(prove_evolution_steps_along_the_estimate, Evolution),
     ],
     ids=lambda proof: proof.func.__name__,

@@ -1,0 +1,113 @@
+"""Agents do not depend on what torch is set to around them, and take counts as whatever whole numbers they come."""
+
+import numpy as np
+import pytest
+import torch
+
+from rllab.agents import TD3, Agent, Evolution, Reinforce
+from tests.proofs.agents import all_of
+from tests.proofs.toy_environments import DRIFT
+
+SMALL = {
+    Evolution: {"population": 4},
+    Reinforce: {"episodes": 4},
+    TD3: {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,)},
+}
+every = pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
+
+
+def learned(kind):
+    agent = kind(DRIFT, hidden=(6,), **SMALL[kind])
+    agent.learn(200)
+    agent.evaluate(2)
+    if kind is TD3:
+        agent.actor_gradient(np.zeros((3, 2)))
+    return agent
+
+
+@every
+@pytest.mark.parametrize("mode", (torch.no_grad, torch.inference_mode), ids=lambda mode: mode.__name__)
+def test_gradients_are_off_around_it(kind, mode):
+    with mode():
+        agent = learned(kind)
+    plain = learned(kind)
+    assert all_of(agent) == all_of(plain)
+    agent.learn(100)  # and outside of it, too
+    plain.learn(100)
+    assert all_of(agent) == all_of(plain)
+
+
+@every
+def test_the_default_dtype_is_another(kind):
+    plain = learned(kind)
+    torch.set_default_dtype(torch.float64)
+    try:
+        assert all_of(learned(kind)) == all_of(plain)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+COUNTS = [
+    (Evolution, "population"),
+    (Reinforce, "episodes"),
+    *((TD3, name) for name in ("buffer_size", "learning_starts", "batch_size", "policy_delay")),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), COUNTS, ids=[f"{kind.__name__}-{name}" for kind, name in COUNTS])
+def test_whole_counts_are_taken_and_others_refused_up_front(kind, name):
+    for eight in (8, 8.0, np.int64(8), np.float32(8)):
+        agent = kind(DRIFT, hidden=(), **{name: eight})
+        assert getattr(agent, name) == 8 and type(getattr(agent, name)) is int
+    for wrong in (8.5, float("nan"), float("inf"), "8", None, True, [8]):
+        with pytest.raises((TypeError, ValueError), match=f"^{kind.__name__}: {name} must be an integer >= "):
+            kind(DRIFT, hidden=(), **{name: wrong})
+
+
+@every
+def test_steps_and_episodes_may_be_whole_floats(kind):
+    agent = kind(DRIFT, hidden=(), **SMALL[kind])
+    agent.learn(1e2)
+    assert 96 < agent.spent.steps <= 100 and len(agent.evaluate(2.0).returns) == 2
+    for wrong in (2.5, "2", None):
+        with pytest.raises((TypeError, ValueError), match=f"{kind.__name__}: steps must be an integer"):
+            agent.learn(wrong)
+        with pytest.raises((TypeError, ValueError), match=f"{kind.__name__}: episodes must be an integer"):
+            agent.evaluate(wrong)
+    with pytest.raises(TypeError, match=f"{kind.__name__}: max_steps must be an integer"):
+        agent.evaluate(2, max_steps="a")
+    with pytest.raises(TypeError, match=f"{kind.__name__}: environment_arguments must map"):
+        agent.evaluate(2, environment_arguments=5)
+    with pytest.raises(TypeError, match=f"{kind.__name__}: seconds must be a number, got 'a'"):
+        agent.learn(10, seconds="a")
+
+
+@every
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("environment", 5),
+        ("environment", None),
+        ("environment_arguments", 5),
+        ("environment_arguments", {1: 2}),
+        ("seed", 1.5),
+        ("seed", "4"),
+        ("seed", True),
+        ("hidden", 32),
+        ("hidden", "64"),
+        ("hidden", (4.5,)),
+        ("hidden", (None,)),
+        ("observation_scale", 2.0),
+        ("observation_scale", ("a", "b")),
+        ("observation_scale", (1.0,)),
+        ("lr", "a"),
+        ("lr", None),
+    ],
+)
+def test_a_wrong_kind_of_argument_is_named_with_the_agent(kind, name, wrong):
+    with pytest.raises((TypeError, ValueError), match=f"^{kind.__name__}: {name} must "):
+        kind(**{"environment": DRIFT, "hidden": ()} | SMALL[kind] | {name: wrong})
+
+
+def test_every_agent_is_tried_here():
+    assert set(SMALL) == {kind for kind in Agent.__subclasses__() if kind.__module__.startswith("rllab.")}
