@@ -20,6 +20,8 @@ from rllab.version import __version__
 
 DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
 
+MOST = 10_000_000  # parameters that are made to ask every estimator for its price: in seconds, in a gigabyte
+
 Folders = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[DIR ...]")]
 
 
@@ -68,8 +70,8 @@ class Estimators:
     """Number of parameters d for which the fewest evaluations are given."""
 
     def run(self) -> None:
-        if self.dimension < 1:
-            raise ValueError(f"rllab estimators: dimension must be >= 1, got {self.dimension}")
+        if not 1 <= self.dimension <= MOST:
+            raise ValueError(f"rllab estimators: dimension must be >= 1 and <= {MOST:,}, got {self.dimension}")
         import torch
 
         from rllab import critics
@@ -79,8 +81,11 @@ class Estimators:
         lines = []
         for cls in (*exported_estimators(), *exported_estimators(critics)):
             estimator, kinds = cls(), accepted_kinds(cls())
-            least = estimator.minimum(next(iter(kinds.values()))(torch.zeros(self.dimension)))
-            evaluations = f"{least:,}" if least < 10**9 else f"10^{math.log10(least):.0f}"
+            try:
+                least = estimator.minimum(next(iter(kinds.values()))(torch.zeros(self.dimension)))
+                evaluations = f"{least:,}" if least < 10**9 else f"10^{math.log10(least):.0f}"
+            except ValueError:  # Sobol' points have at most 21,201 coordinates
+                evaluations = "cannot"
             unbiased = "yes" if estimator.unbiased else "no" if estimator.order is None else f"O(h^{estimator.order})"
             source = "; ".join(text.strip() for text in re.findall(r"[^;]+?\(\d{4}\)", estimator.source))
             needs, target = ", ".join(sorted(estimator.needs)), _short(str(estimator.target), 40)

@@ -112,9 +112,15 @@ def test_estimators_are_listed_with_what_they_estimate_and_their_price(capsys):
     assert any(line.startswith("CentralDifference") and "O(h^2)" in line and "(1952)" in line for line in lines)
     main(["estimators", "--dimension", "20000"])  # 2^20000 is no float
     assert "10^6021" in capsys.readouterr().out
-    with pytest.raises(SystemExit):
-        main(["estimators", "--dimension", "0"])
-    assert capsys.readouterr().err == "error: rllab estimators: dimension must be >= 1, got 0\n"
+    main(["estimators", "--dimension", "30000"])  # more than Sobol' points have
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(classes) + 1
+    assert [line.split()[0] for line in lines if " cannot " in line] == ["SobolSmoothing"]
+    for wrong in (0, -3, 10_000_000_000):
+        with pytest.raises(SystemExit):
+            main(["estimators", "--dimension", str(wrong)])
+        said = f"error: rllab estimators: dimension must be >= 1 and <= 10,000,000, got {wrong}\n"
+        assert capsys.readouterr().err == said
 
 
 def test_a_table_is_aligned_by_its_widest_cells():
@@ -145,6 +151,9 @@ def test_an_error_is_one_line_and_code_2(tmp_path, arguments, line):
     [
         (["--y", "score"], "curves: no row has both 'steps' and 'score'; columns are evaluation, seconds, steps"),
         (["--out", "a.pdf"], "save: path must end in .png or .svg, both are written, got 'a.pdf'"),
+        (["--out", "."], "save: path must name a file, got the folder '.'"),
+        (["--out", ".."], "save: path must name a file, got the folder '..'"),
+        (["--out", "/"], "save: path must name a file, got the folder '/'"),
         (["--out", "file/a.png"], "file: File exists"),
         (["--out", "file/b/a.png"], "file/b: Not a directory"),
     ],

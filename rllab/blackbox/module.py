@@ -24,6 +24,7 @@ from torch.utils.data import get_worker_info
 from rllab.blackbox.asker import Asker
 from rllab.blackbox.description import Description, Scope
 from rllab.blackbox.passes import HALF, Pass, without_autocast
+from rllab.checks import as_count
 from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Estimate
@@ -112,7 +113,7 @@ class BlackBox(nn.Module):
         self.differentiable = differentiable
         self.ledger = budget if isinstance(budget, Cost) else Cost(function, budget)
         self.key, self._check_rows = as_key(key), check_rows
-        self._asker = Asker(GaussianSmoothing(), evaluations)
+        self._asker = Asker(GaussianSmoothing(), as_count("BlackBox", "evaluations", evaluations, least=0))
         if gradient is not None:
             self.gradient = gradient
 
@@ -142,7 +143,7 @@ class BlackBox(nn.Module):
 
     @evaluations.setter
     def evaluations(self, evaluations: int) -> None:
-        self._asker.evaluations = evaluations
+        self._asker.evaluations = as_count(f"{self}", "evaluations", evaluations, least=0)
 
     @property
     def calls(self) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rllab.checks import check_count, check_not_negative, check_parameters, check_positive, check_widths
+from rllab.checks import as_count, check_not_negative, check_parameters, check_positive, check_widths
 from rllab.critics.network import ScalarNetwork
 from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
@@ -78,9 +78,11 @@ class Critic(Estimator):
 
     def __post_init__(self) -> None:
         check_positive("Critic", sigma=self.sigma, lr=self.lr)
-        check_count("Critic", buffer_size=self.buffer_size, gradient_steps=self.gradient_steps)
-        check_count("Critic", batch_size=self.batch_size, train_freq=self.train_freq, ensemble=self.ensemble)
+        for name in ("buffer_size", "gradient_steps", "batch_size", "train_freq", "ensemble"):
+            object.__setattr__(self, name, as_count("Critic", name, getattr(self, name)))
         check_not_negative("Critic", slope_weight=self.slope_weight)
+        if not isinstance(self.hidden, Sequence):
+            raise TypeError(f"Critic: hidden must be widths of layers, (64, 64) say, got {self.hidden!r}")
         object.__setattr__(self, "hidden", tuple(self.hidden))
         check_widths("Critic", hidden=self.hidden)
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from rllab.checks import check_count
+from rllab.checks import as_count
 from rllab.cost import Cost
 from rllab.critics.borrowed import block_of, plan_of
 from rllab.critics.critic import Critic
@@ -63,7 +63,8 @@ class ThroughCritic(Estimator):
             raise TypeError(f"ThroughCritic: estimator must be one that needs values only, got {self.estimator!r}")
         if not isinstance(self.critic, Critic):
             raise TypeError(f"ThroughCritic: critic must be a Critic, got {self.critic!r}")
-        check_count("ThroughCritic", critic_evaluations=self.critic_evaluations)
+        count = as_count("ThroughCritic", "critic_evaluations", self.critic_evaluations)
+        object.__setattr__(self, "critic_evaluations", count)
 
     def with_context(self, state: CriticState | None, context: Tensor) -> CriticState:
         """Return the state with the context (B, k) of the batch to come: what else its costs depend on."""

@@ -131,8 +131,8 @@ def _draw_group(ax: Axes, group: Group, how: MethodStyle, name: str, x: str, y: 
         ax.plot(xs, ys, drawstyle=STEPS, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
     curve = median_curve(group.records, x, y, key=key)
     ax.fill_between(curve.grid, curve.low, curve.high, step="post", color=how.color, alpha=0.18, lw=0, zorder=1.5)
-    line: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker}
     notes = [_count(group)]
+    line: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker}
     if np.isnan(curve.median).all():  # a line in the legend would be one that is nowhere else
         notes.append("no median" if len(curve.grid) else "no rows")
         line = {"linestyle": "none", "marker": "none"}

@@ -72,9 +72,9 @@ def _draw(ax: Axes, rows: list[Row], quantity: str, how: Any, label: str) -> Non
     y, low, high = ([_number(row, name, quantity) for row in drawn] for name in _columns(quantity))
     # a line in the legend that is nowhere else would be taken for one that is hidden
     seen = any(_drawable(row, quantity) for row in rows)
-    look: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker}
-    if not seen:
-        look = {"linestyle": "none", "marker": "none"}
+    look: dict[str, Any] = (
+        {"linestyle": how.linestyle, "marker": how.marker} if seen else {"linestyle": "none", "marker": "none"}
+    )
     if quantity == "bias":  # where zero is within the interval there is only an upper limit
         limit = [math.nan if at > 0 else top for at, top in zip(low, high, strict=True)]
         ax.plot(x, limit, color=how.color, linestyle="", marker="v", markerfacecolor="none")

@@ -217,9 +217,11 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         path: ends in .png, in .svg or in nothing; both files are written in any case. Folders are made.
 
     Raises:
-        ValueError: if the path ends in anything else.
+        ValueError: if the path ends in anything else, or names a folder.
     """
     path = Path(path)
+    if path.name in ("", ".."):
+        raise ValueError(f"save: path must name a file, got the folder {os.fspath(path)!r}")
     if path.suffix not in ("", ".png", ".svg"):
         raise ValueError(f"save: path must end in .png or .svg, both are written, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -329,6 +329,12 @@ def test_an_estimator_may_be_exchanged_between_steps_and_is_checked():
     box.gradient, box.evaluations = est.CentralDifference(), 4
     (g,) = gradients(box(a).sum(), a)
     torch.testing.assert_close(g, torch.cos(a.detach()), rtol=1e-8, atol=1e-9)
+    box.evaluations = 8.0
+    assert box.evaluations == 8
+    with pytest.raises(ValueError, match=r"BlackBox 'sin': evaluations must be an integer >= 0, got 8\.5"):
+        box.evaluations = 8.5
+    with pytest.raises(ValueError, match="BlackBox: evaluations must be an integer >= 0, got -1"):
+        BlackBox(torch.sin, evaluations=-1, smooth=True, key=0)
     with pytest.raises(TypeError, match="gradient must be an estimator, got 'spsa'"):
         box.gradient = "spsa"
 

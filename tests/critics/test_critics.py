@@ -242,6 +242,7 @@ def test_a_residual_keeps_the_whole_contract():
         ({"gradient_steps": 0}, "Critic: gradient_steps must be an integer >= 1, got 0"),
         ({"batch_size": 2.5}, "Critic: batch_size must be an integer >= 1, got 2.5"),
         ({"train_freq": 0}, "Critic: train_freq must be an integer >= 1, got 0"),
+        ({"hidden": 32}, r"Critic: hidden must be widths of layers, \(64, 64\) say, got 32"),
         ({"hidden": (0,)}, r"Critic: hidden must be widths >= 1, got \(0,\)"),
         ({"slope_weight": -1.0}, "Critic: slope_weight must be >= 0"),
     ],
@@ -249,6 +250,11 @@ def test_a_residual_keeps_the_whole_contract():
 def test_bad_settings_are_refused(wrong, message):
     with pytest.raises((TypeError, ValueError), match=message):
         Critic(**wrong)
+
+
+def test_whole_numbers_are_taken_whatever_their_type():
+    assert Critic(buffer_size=1e4, gradient_steps=50.0) == Critic() and type(Critic(buffer_size=1e4).buffer_size) is int
+    assert ThroughCritic(critic_evaluations=64.0) == ThroughCritic()
 
 
 def test_bad_parts_are_refused():

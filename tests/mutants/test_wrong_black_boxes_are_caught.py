@@ -5,7 +5,9 @@ import torch
 
 from rllab import estimators as est
 from rllab.blackbox import BlackBox
+from rllab.blackbox.asker import Asker
 from rllab.blackbox.passes import Pass
+from tests.blackbox import test_precision, test_saved
 
 _pull, _factor, _weighted, _inputs_at, _copies = (
     Pass.pull,
@@ -76,3 +78,28 @@ def test_a_wrong_black_box_is_caught(mistake, monkeypatch):
     monkeypatch.setattr(Pass, method, wrong)
     with pytest.raises(AssertionError):
         check()
+
+
+def _narrow(self, z, seeds):
+    return tuple(t.to(z[0]) for t in _evaluate(self, z, seeds))
+
+
+def _forgets_its_state(self, who, saved):
+    _restore(self, who, {**saved, "state": None})
+
+
+_evaluate, _restore = Pass._evaluate, Asker.restore
+
+
+@pytest.mark.parametrize("options", [{"scope": "cost"}, {"smooth": True}], ids=["cost", "local"])
+def test_costs_that_are_narrowed_before_they_are_differenced_are_caught(options, monkeypatch):
+    monkeypatch.setattr(Pass, "_evaluate", _narrow)
+    with pytest.raises(AssertionError):
+        test_precision.test_costs_are_differenced_as_wide_as_the_function_returns_them(options, torch.float32)
+
+
+@pytest.mark.parametrize("kind", ["critic", "moving baseline"])
+def test_a_loaded_black_box_that_forgot_what_it_learned_is_caught(kind, monkeypatch):
+    monkeypatch.setattr(Asker, "restore", _forgets_its_state)
+    with pytest.raises(AssertionError):
+        test_saved.test_a_loaded_model_goes_on_bit_for_bit_with_its_ledger(kind)
