@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from rllab import Bernoulli, Categorical, Cost, Gaussian
+from rllab import Bernoulli, Cost, Gaussian
 from rllab.estimate import Estimate
 from rllab.estimators import (
     Backprop,
@@ -208,24 +208,6 @@ class WithoutTheLastSample(Enumeration):
         return block._replace(noise=log_p)
 
 
-class OneMinusP(Bernoulli):
-    """Scores as x − p: right but where p rounds to one."""
-
-    def replace(self, **parameters):
-        return OneMinusP(**parameters)
-
-    def score_sum(self, w, x, noise):
-        return {"logits": torch.einsum("k,kd->d", w, x - torch.sigmoid(self.logits))}
-
-
-class OneMinusPOfChoices(Categorical):
-    def replace(self, **parameters):
-        return OneMinusPOfChoices(**parameters)
-
-    def score_sum(self, w, x, noise):
-        return {"logits": torch.einsum("k,kd->d", w, x - torch.softmax(self.logits, -1))}
-
-
 class WeightsOfThePhysicists(Quadrature):
     """Nodes for e^(−x²) taken for those of e^(−x²/2)."""
 
@@ -263,19 +245,6 @@ def prove_enumeration(estimator, distribution=Bernoulli):
         g = estimator(Cost(table), at, evaluations=8, key=0).gradient["logits"]
         slope = torch.tensor([1.0, -3.0, 2.0], dtype=torch.float64)
         assert_close(g, slope / (4 * torch.cosh(at.logits / 2) ** 2), rtol=1e-12, atol=0)
-
-
-def prove_scores_of_bits(distribution):
-    prove_enumeration(Enumeration(), distribution)
-
-
-def prove_scores_of_choices(distribution):
-    """∇_c = p_c(f_c − E f), also where one p is 1 to all digits."""
-    at = distribution(torch.tensor([50.0, 0.0, -20.0], dtype=torch.float64))
-    p = (at.logits - 50).exp()
-    g = Enumeration()(Cost(table), at, evaluations=3, key=0).gradient["logits"]
-    expected = torch.stack((4 * p[1] - 1 * p[2], -4 * p[1], 1 * p[2]))
-    assert_close(g, expected, rtol=1e-12, atol=0)
 
 
 def prove_quadrature(estimator):
@@ -359,8 +328,6 @@ SUITES = [
     Suite(prove_forward_gradient, ForwardGradient("rademacher"), ()),
     Suite(prove_backprop, Backprop(), (scaled(Backprop, -1)(), GradientOfAnotherPoint())),
     Suite(prove_enumeration, Enumeration(), (WithoutTheProbabilities(), WithoutTheLastSample())),
-    Suite(prove_scores_of_bits, Bernoulli, (OneMinusP,)),
-    Suite(prove_scores_of_choices, Categorical, (OneMinusPOfChoices,)),
     Suite(
         prove_quadrature,
         Quadrature(nodes=12, jumps=JUMP),

@@ -11,6 +11,7 @@ import torch
 from rllab import Bernoulli, Categorical, Gamma, Gaussian, Target
 from rllab.estimators import ImportanceWeighted, ScoreFunction, SumAndSample
 from rllab.estimators.score import score_function, sum_and_sample
+from rllab.estimators.score.counts import pick
 from tests.proofs.batches import (
     prove_batches,
     prove_counts,
@@ -167,7 +168,7 @@ def patched(mutant, patch):
         def reversed_split(at, c):
             x, log_p = at.support()
             order = log_p.argsort(0)
-            x, log_p = sum_and_sample._pick(x, order), log_p.gather(0, order)
+            x, log_p = pick(x, order), log_p.gather(0, order)
             return sum_and_sample._Split(x[:c], log_p[:c], x[c:], log_p[c:])
 
         patch.setattr(sum_and_sample, "_split", reversed_split)
