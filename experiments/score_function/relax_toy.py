@@ -106,7 +106,8 @@ def run(job: Job, record: Record) -> dict[str, float]:
 
 def toy(t: Tensor) -> Cost:
     """Return the cost of a batch that comes repeated, one target (B,) each."""
-    return Cost(lambda x: (x.view(-1, len(t)) - t).square().view(-1), relaxed=True)
+    # the k-th of a batch has the k-th target
+    return Cost(lambda x: (x.view(-1, len(t)) - t).square().view(-1), relaxed=True, check_rows=False)
 
 
 def variance(method: str, estimator: Estimator, logits: Tensor, t: Tensor, state: ControlVariateState | None) -> Tensor:
