@@ -226,7 +226,7 @@ class Cost:
         return first
 
     def _evaluate(self, points: Tensor, seeds: Tensor | None) -> Tensor:
-        if self.batched and len(points):  # the one call that is made thousands of times a second
+        if self.batched and points.shape[0]:  # the one call that is made thousands of times a second
             return as_numbers(self.function(points, seeds) if self.seeded else self.function(points), "Cost")
         return self._run(self.function, seeds, points)
 

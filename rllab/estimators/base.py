@@ -178,7 +178,8 @@ class Estimator(ABC):
         if cost.budget is not None:
             cost.reserve(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
         estimate = self._fold(query, self._answers(cost, query), per_unit, errors)  # of detached parameters and costs
-        estimate.evaluations = cost.price(query.kind, estimate.evaluations)
+        if query.kind == "value_and_gradient":
+            estimate.evaluations = cost.price(query.kind, estimate.evaluations)
         return self._checked(query, estimate)
 
     def price(
@@ -190,7 +191,7 @@ class Estimator(ABC):
 
     def _query(self, cost: Cost, at: Any, evaluations: SupportsIndex | float, key: Key | int, state: Any) -> Query:
         """Return the query whose answers cost at most `evaluations`; see `__call__` for a gradient that is given."""
-        if (each := self._each(cost)) > 1:
+        if self.kind == "value_and_gradient" and (each := self._each(cost)) > 1:
             evaluations = self._whole(evaluations)
             if evaluations < (least := self.minimum(at, cost)):
                 raise ValueError(

@@ -53,7 +53,7 @@ class Differences(Estimator):
         for coordinates, derivatives, f in self._slopes(query, answered):
             stencils.add(coordinates, derivatives)
             total = total + f.sum(0)
-            count += len(f)
+            count += f.shape[0]
         g, se, contributions = stencils.close()
         value, n = torch.as_tensor(total / count), query.evaluations
         return Estimate(g, value, n, self.target, se, contributions, query.state, kind=query.kind)
@@ -69,7 +69,7 @@ def check_width(name: str, width: Tensor) -> Tensor:
 
 def along(at: Tensor, moved: Tensor, coordinates: Tensor) -> Tensor:
     """Return copies of `at`, (n, *at.shape), with one coordinate each taken from `moved`; -1 stands for none."""
-    points = at.to(moved.dtype).expand(len(coordinates), *at.shape).clone()
+    points = at.to(moved.dtype).expand(*coordinates.shape, *at.shape).clone()
     k = (coordinates >= 0).nonzero()[:, 0]
     points[k, ..., coordinates[k]] = pick(moved, coordinates[k])
     return points
