@@ -16,6 +16,7 @@ from tests.proofs.agents import all_of, timeless
 from tests.proofs.toy_environments import DRIFT, Drift
 
 N = 5
+SHORT = {"cap": 11, "fall": 0.9}  # episodes that end at different times
 
 
 class Sick(gymnasium.Wrapper):
@@ -32,7 +33,7 @@ class Sick(gymnasium.Wrapper):
 
 @pytest.fixture(scope="module")
 def two():
-    environments = ProcessEnvironments(Maker("Test", DRIFT), N, workers=2)
+    environments = ProcessEnvironments(Maker("Test", DRIFT, SHORT), N, workers=2)
     yield environments
     environments.close()
 
@@ -54,7 +55,7 @@ def history(environments):
 
 
 def test_the_numbers_are_those_of_environments_here(two):
-    (seen, taken), (expected, steps) = history(two), history(SingleEnvironments(Maker("Test", DRIFT), N))
+    (seen, taken), (expected, steps) = history(two), history(SingleEnvironments(Maker("Test", DRIFT, SHORT), N))
     assert taken == steps < 60 * N and len(seen) == len(expected)
     for one, other in zip(seen, expected, strict=True):
         np.testing.assert_array_equal(one, other)
@@ -94,5 +95,5 @@ def test_an_error_in_a_worker_comes_here_and_the_others_go_on():
 
 
 def test_an_unknown_vectorization_is_refused():
-    with pytest.raises(ValueError, match="TD3: vectorization must be one of .*, got 'threads'"):
+    with pytest.raises(ValueError, match=r"TD3: vectorization must be one of .*, got 'threads'"):
         TD3(DRIFT, vectorization="threads")
