@@ -82,7 +82,7 @@ def test_the_actors_gradient_is_the_slope_of_its_cost():
     torch.testing.assert_close(
         cost(w), Twin(agent).critics[0](torch.cat((scaled, Twin(agent).actor(scaled)), 1)).mean()
     )
-    with pytest.raises(ValueError, match=r"TD3: observations must be \(n, 2\), got \(3, 5\)"):
+    with pytest.raises(ValueError, match=r"TD3: observations must be numbers \(2,\), one or n of them, got \(3, 5\)"):
         agent.actor_gradient(np.zeros((3, 5)))
 
 
@@ -198,5 +198,7 @@ def test_its_errors_name_it_and_the_argument(arguments, message):
 
 
 def test_discrete_actions_are_refused():
-    with pytest.raises(ValueError, match="TD3: actions must be a Box, got 3 discrete ones"):
+    with pytest.raises(
+        ValueError, match=r"TD3: actions must be a Box, got Discrete\(3\); these agents .*: .*Reinforce"
+    ):
         TD3(CHOICE)
