@@ -72,6 +72,63 @@ class Train:
 
 
 @dataclass(frozen=True)
+class Tune:
+    """Search an agent's hyperparameters on an environment; write the best, and where they come from, as a TOML file."""
+
+    environment: tyro.conf.Positional[str]
+    """Gymnasium id."""
+    method: str = "td3"
+    """The agent's name."""
+    trials: int = 40
+    """Points of the search."""
+    steps: str = "20_000"
+    """Environment steps of a trial that comes to the end; two thirds end after a ninth of them."""
+    seeds: int = 2
+    """Of each trial, from 1000 on."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """Settings that are not searched, as hidden=(64,64)."""
+    range: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=LOW:HIGH[:SCALE] ...")] = ()
+    """Where to look instead of the ranges of the agent's own, as lr=1e-4:1e-2:log; scales: linear, log, below-one."""
+    processes: int = 2
+    """Runs at a time, one thread each."""
+    out: Path | None = None
+    """Folder of the records and the file; by default one of results, named after environment and method."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on where a killed search stopped."""
+
+    def run(self) -> None:
+        from rllab.tuning import Range, tune
+
+        ranges: dict[str, Range] = {}
+        for text in self.range:
+            match = re.fullmatch(r"([\w.]+)=([^:]+):([^:]+)(?::([\w-]+))?", text)
+            if match is None:
+                raise ValueError(f"rllab tune: --range takes NAME=LOW:HIGH[:SCALE], as lr=1e-4:1e-2:log, got {text!r}")
+            ranges[match[1]] = Range(_number("range", match[2]), _number("range", match[3]), match[4] or "linear")
+        name = self.environment.rpartition(":")[2].replace("/", "-")
+        folder = self.out or Path("results") / f"tune-{name}-{self.method.lower()}"
+        found = tune(
+            self.method,
+            self.environment,
+            folder,
+            steps=int(_number("steps", self.steps)),
+            trials=self.trials,
+            seeds=self.seeds,
+            ranges=ranges or None,
+            fixed=dict(map(_setting, self.set)),
+            resume=self.resume,
+            processes=self.processes,
+        )
+        names = list(found.best.settings)
+        ranked = sorted(found.trials, key=lambda trial: (len(trial.scores), trial.scores[-1]), reverse=True)
+        lines = [[t.number, len(t.scores), _short(t.scores[-1]), *(t.settings[n] for n in names)] for t in ranked[:10]]
+        print(table(["trial", "rungs", "mean return", *names], lines))
+        for edge in found.edges:
+            print(f"{edge} of the best lies on an end of its range: widen it with --range and search again")
+        print(f"written: {found.path}")
+
+
+@dataclass(frozen=True)
 class Video:
     """Play an episode of a trained agent and write it as an animated GIF."""
 
@@ -169,7 +226,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if arguments == ["--version"]:
         print(__version__)
         return
-    command = tyro.cli(Train | Plot | Runs | Video | Estimators, prog="rllab", description=DESCRIPTION, args=arguments)
+    command = tyro.cli(
+        Train | Tune | Plot | Runs | Video | Estimators, prog="rllab", description=DESCRIPTION, args=arguments
+    )
     limit_threads()
     degrade_output()
     with one_line_errors():
@@ -195,7 +254,7 @@ def _line(record: Record) -> list[object]:
 def _setting(text: str) -> tuple[str, Any]:
     """Return name and value of NAME=VALUE; what is no Python value is a text."""
     name, equals, value = text.partition("=")
-    if not equals or not name.isidentifier():
+    if not equals or not all(part.isidentifier() for part in name.split(".")):
         raise ValueError(f"rllab train: --set takes NAME=VALUE, as gamma=0.98, got {text!r}")
     try:
         return name, ast.literal_eval(value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -240,10 +240,7 @@ def train_seeds(
             any work.
     """
     kind, steps = agent_called(method), as_count("train", "steps", steps)
-    allowed = sorted({f.name for f in fields(kind) if f.init} - {"environment", "seed"})
-    if unknown := sorted(set(settings) - set(allowed)):
-        raise ValueError(f"train: {kind.__name__} has no setting {unknown[0]!r}; it has {', '.join(allowed)}")
-    first = kind(environment, 0, **settings)
+    first = kind(environment, 0, **arguments_of(kind, settings))
     config = {**described(first), "steps": steps, **asdict(schedule)}
     jobs = [
         Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
@@ -255,7 +252,8 @@ def train_seeds(
 def train_run(job: Job, record: Record) -> dict[str, Any]:
     """Train the agent of a job into its record."""
     config = job.config
-    agent = agent_called(config["method"])(config["environment"], job.seed, **config["given"])
+    kind = agent_called(config["method"])
+    agent = kind(config["environment"], job.seed, **arguments_of(kind, config["given"]))
     schedule = Schedule(**{f.name: config[f.name] for f in fields(Schedule)})
     return summary(follow(agent, config["steps"], schedule, record))
 
@@ -270,6 +268,31 @@ def agent_called(name: str) -> type[Agent]:
     if not isinstance(name, str) or name.lower() not in agents:
         raise ValueError(f"train: method must be one of {', '.join(sorted(agents))}, got {name!r}")
     return agents[name.lower()]
+
+
+def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as arguments of an agent: "estimator.sigma" is the default estimator with another sigma.
+
+    Raises:
+        ValueError: the agent, or the default of its argument, has no such setting.
+    """
+    defaults = {f.name: f.default for f in fields(kind) if f.init and f.name not in ("environment", "seed")}
+    arguments: dict[str, Any] = {}
+    for name, value in settings.items():
+        outer, dot, inner = name.partition(".")
+        if outer not in defaults:
+            has = ", ".join(sorted(defaults))
+            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {has}")
+        if not dot:
+            arguments[name] = value
+            continue
+        whole: Any = arguments.get(outer, defaults[outer])
+        if not is_dataclass(whole) or inner not in {f.name for f in fields(whole)}:
+            raise ValueError(
+                f"train: {kind.__name__}'s {outer} has no setting {inner!r}, got {name!r}: it is {whole!r}"
+            )
+        arguments[outer] = replace(whole, **{inner: value})  # type: ignore[type-var] - an instance, not a class
+    return arguments
 
 
 def _result(record: Record) -> str:
