@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rllab.optimize import Trace as Trace
     from rllab.optimize import minimize as minimize
     from rllab.quality import measure_quality as measure_quality
+    from rllab.training import fit as fit
 
 _HOME = {
     "BlackBox": "rllab.blackbox",
@@ -34,6 +35,7 @@ _HOME = {
     "SeedReplay": "rllab.optimize",
     "Target": "rllab.estimate",
     "Trace": "rllab.optimize",
+    "fit": "rllab.training",
     "measure_quality": "rllab.quality",
     "minimize": "rllab.optimize",
 }

@@ -23,6 +23,7 @@ GROUND = {
     "files",
     "keys",
     "noise",
+    "progress",
     "tables",
     "text",
     "version",
@@ -50,7 +51,7 @@ MAY_IMPORT = {
     "plots": {"files", "keys", "quality", "runs", "text"},
     "report": {"plots", "quality", "runs"},
 }
-FACE = {"__init__", "cli", "training"}  # may import anything of rllab
+FACE = {"__init__", "__main__", "cli", "training", "tuning", "video"}  # may import anything of rllab
 
 
 def module_of(path: Path) -> str:

@@ -233,6 +233,7 @@ class Agent(ABC):
         episodes: int = 20,
         *,
         max_steps: int | None = None,
+        first: int = 0,
         environment_arguments: Mapping[str, Any] | None = None,
     ) -> Rollout:
         """Play the policy without exploration; nothing of it enters learning or its counts.
@@ -241,6 +242,7 @@ class Agent(ABC):
             episodes: how many; episode i is the same, whatever the agent, its seed and their number.
             max_steps: steps after which an episode is cut off, if it has not ended; the result's `complete` is then
                 False. None is 10,000, and warns where it cuts off.
+            first: the number of the first episode; those of another range are ones that nobody has seen.
             environment_arguments: override the agent's own, one by one (a higher cap, say).
         """
         episodes = as_count(self._name, "episodes", episodes)
@@ -251,7 +253,7 @@ class Agent(ABC):
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
         environments = make_environments(replace(self.maker, arguments=arguments), episodes)
         layers = self.policy.layers(self.weights)
-        seeds = episode_seeds(EVALUATION, 0, episodes)
+        seeds = episode_seeds(EVALUATION, as_count(self._name, "first", first, least=0), episodes)
         try:
             played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
         finally:
@@ -345,5 +347,10 @@ def load(path: str | Path, **again: Any) -> Agent:
         raise ValueError(f"load: {path} must hold an agent {name} that can be made again: {reason}") from error
 
 
+def known_agents() -> list[type[Agent]]:
+    """Return every agent there is: this lab's, and those of modules that are imported."""
+    return Agent.__subclasses__()
+
+
 def _agents() -> dict[str, type[Agent]]:
-    return {kind.__name__: kind for kind in Agent.__subclasses__()}
+    return {kind.__name__: kind for kind in known_agents()}

@@ -11,7 +11,7 @@ from typing import TextIO
 
 from rllab.runs.job import Job
 from rllab.runs.record import Record
-from rllab.runs.rows import last_row
+from rllab.runs.rows import Row, last_row
 from rllab.text import error_stream, printable
 
 SECONDS_PER_LINE = 10.0
@@ -39,9 +39,10 @@ class Progress:
         seconds_per_line: float = SECONDS_PER_LINE,
     ):
         self.folder, self.done, self.total, self.describe = folder, done, total, describe
-        self.running: list[str] = []
+        self.running: dict[str, int | None] = {}  # names of runs, and how many steps they are to take if they say so
         self._stream = stream or error_stream()
         self._start, self._bar = time.monotonic(), None
+        self._waiting, self._over = total - done, 0  # at the start, and of those what has ended, well or not
         self._period = seconds_per_line
         self._stop, self._lock = Event(), Lock()
         if self._stream.isatty():
@@ -64,12 +65,14 @@ class Progress:
 
     def started(self, job: Job) -> None:
         with self._lock:
-            self.running.append(job.name)
+            steps = job.config.get("steps")
+            self.running[job.name] = steps if type(steps) is int and steps > 0 else None
 
     def ended(self, job: Job, error: str | None) -> None:
         with self._lock:
-            self.running.remove(job.name)
+            del self.running[job.name]
             self.done += error is None
+            self._over += 1
         if error is not None:
             self._say(f"{job.name} failed: {error}")
         elif self.describe is not None:
@@ -80,19 +83,28 @@ class Progress:
                 self._say(f"{job.name}: describe raised {wrong!r}")
 
     def line(self) -> str:
-        """Return finished and all runs, the time since the start, and how far each running one is."""
+        """Return finished and all runs, the time since the start and that which is left, and how far each one is."""
         with self._lock:
-            running = [self._how_far(name) for name in self.running]
-            elapsed = timedelta(seconds=int(time.monotonic() - self._start))
-            return "; ".join([f"{self.done}/{self.total} runs finished, {elapsed} elapsed", *running])
+            rows = {name: self._last_row(name) for name in self.running}
+            elapsed = time.monotonic() - self._start
+            begun = self._over + sum(self._share(name, row) for name, row in rows.items())
+            times = f"{timedelta(seconds=int(elapsed))} elapsed"
+            if begun > 0:
+                left = elapsed * (self._waiting - begun) / begun
+                times += f", about {timedelta(seconds=round(left))} left"
+            running = [_how_far(name, row) for name, row in rows.items()]
+            return "; ".join([f"{self.done}/{self.total} runs finished, {times}", *running])
 
-    def _how_far(self, name: str) -> str:
+    def _last_row(self, name: str) -> Row:
         try:
-            row = last_row(self.folder / name) or {}
+            return last_row(self.folder / name) or {}
         except (OSError, ValueError):  # a folder that is gone, or a damaged row: the run says so itself
-            row = {}
-        counts = [f"{row[what]:,} {what}" for what in ("steps", "evaluations") if isinstance(row.get(what), int)]
-        return f"{name} at {counts[0]}" if counts else f"{name} running"
+            return {}
+
+    def _share(self, name: str, row: Row) -> float:
+        """Return how much of a run is done, as far as it says what it is to take."""
+        steps, wanted = row.get("steps"), self.running[name]
+        return min(steps / wanted, 1.0) if wanted and isinstance(steps, int) else 0.0
 
     def _watch(self) -> None:
         while not self._stop.wait(self._period):
@@ -111,3 +123,8 @@ class Progress:
             print(text, file=self._stream, flush=True)
         else:
             self._bar.write(text, file=self._stream)
+
+
+def _how_far(name: str, row: Row) -> str:
+    counts = [f"{row[what]:,} {what}" for what in ("steps", "evaluations") if isinstance(row.get(what), int)]
+    return f"{name} at {counts[0]}" if counts else f"{name} running"

@@ -272,7 +272,7 @@ def test_progress_tells_finished_runs_failures_and_how_far_the_others_are(tmp_pa
         progress.ended(first, None)
         progress.ended(second, "ValueError: no")
         progress.describe = lambda record: 1 / 0
-        progress.running.append("walk-1")
+        progress.running["walk-1"] = None
         progress.ended(second, None)
     said = heard.getvalue()
     assert "walk-0: value 3\n" in said and "walk-1 failed: ValueError: no\n" in said
@@ -280,7 +280,16 @@ def test_progress_tells_finished_runs_failures_and_how_far_the_others_are(tmp_pa
     if stream is Terminal:
         assert "3/5" in said and "walk-2 running" in said
     else:
-        assert re.search(r"^3/5 runs finished, 0:00:\d\d elapsed; walk-2 running\n\Z", said, flags=re.M)
+        assert re.search(r"^3/5 runs finished, 0:00:\d\d elapsed, about \S+ left; walk-2 running\n\Z", said, flags=re.M)
+
+
+def test_progress_says_how_long_it_will_take(tmp_path):
+    with Record.create(tmp_path / "walk-1", {}, seed=0) as record:
+        record.append({"steps": 25})
+    with Progress(tmp_path, 2, 4, stream=io.StringIO()) as progress:
+        progress._start -= 30.0
+        progress.started(Job("walk-1", {"steps": 100}, 0))  # a quarter of one of two that are to be made: 7 times 30 s
+        assert "0:00:30 elapsed, about 0:03:30 left; walk-1 at 25 steps" in progress.line()
 
 
 def test_progress_speaks_while_it_waits(tmp_path):

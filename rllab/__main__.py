@@ -1,0 +1,5 @@
+"""`python -m rllab`, the same as `rllab`."""
+
+from rllab.cli import main
+
+main()

@@ -1,0 +1,66 @@
+"""Meter: how far a training is: a bar on a terminal, elsewhere a plain line every ten seconds."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TextIO
+
+from rllab.text import error_stream, printable
+
+SECONDS_PER_LINE = 10.0
+
+
+class Meter:
+    """Show the steps taken, the last return and the time that is left.
+
+    Args:
+        steps: all that are to be taken.
+        stream: where to; by default standard error.
+        seconds_per_line: between two lines where the stream is no terminal.
+
+    Example:
+        from rllab.progress import Meter
+
+        with Meter(steps=1000) as meter:
+            meter.show(500, evaluation=-130.2, latest=None)
+    """
+
+    def __init__(self, steps: int, *, stream: TextIO | None = None, seconds_per_line: float = SECONDS_PER_LINE):
+        self._steps, self._stream, self._period = steps, stream or error_stream(), seconds_per_line
+        self._start = self._last = time.monotonic()
+        self._shown = ""
+        self._bar = None
+        if self._stream.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=steps, unit="step", file=self._stream)
+
+    def __enter__(self) -> Meter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, taken: int, evaluation: float | None, latest: float | None) -> None:
+        """Say that so many steps are taken; `evaluation` and `latest` are mean returns, evaluated and in training."""
+        if evaluation is not None:
+            self._shown = f"return {evaluation:.4g} evaluated"
+        elif latest is not None and not self._shown.endswith("evaluated"):
+            self._shown = f"return {latest:.4g} in training"
+        if self._bar is not None:
+            self._bar.n = taken
+            self._bar.set_postfix_str(self._shown)
+            return
+        now = time.monotonic()
+        if now - self._last >= self._period or taken >= self._steps:
+            self._last = now
+            print(printable(self.line(taken, now - self._start)), file=self._stream, flush=True)
+
+    def line(self, taken: int, elapsed: float) -> str:
+        """Return the plain line after so many steps and wall seconds."""
+        left = timedelta(seconds=round(elapsed * (self._steps - taken) / max(taken, 1)))
+        gone = timedelta(seconds=round(elapsed))
+        parts = [f"{taken:,} of {self._steps:,} steps", self._shown, f"{gone} elapsed", f"{left} left"]
+        return "; ".join(part for part in parts if part)

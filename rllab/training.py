@@ -1,0 +1,300 @@
+"""fit: an agent's training loop with evaluation, checkpoints, a record and progress around it; also over seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rllab.agents import Agent
+from rllab.agents.base import Row, known_agents
+from rllab.checks import as_count, check_number
+from rllab.progress import Meter
+from rllab.runs import Job, Record, sweep
+from rllab.runs.storage import storable
+
+LATEST, BEST = "agent.pt", "best.pt"
+UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far above what is evaluated on the way
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Say what happens around training, and when.
+
+    Args:
+        evaluate_every: environment steps between evaluations without exploration; None for one at the end.
+        episodes: evaluated each time, always the same ones.
+        max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
+        checkpoint_every: environment steps between checkpoints; None for one at the end.
+        keep_best: keep a second checkpoint, of the highest mean return evaluated.
+        stop_at: mean return at which training ends early; None never does.
+
+    Raises:
+        TypeError, ValueError: a count is no whole number >= 1, or `stop_at` no number.
+    """
+
+    evaluate_every: int | None = None
+    episodes: int = 20
+    max_steps: int | None = None
+    checkpoint_every: int | None = None
+    keep_best: bool = True
+    stop_at: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("evaluate_every", "episodes", "max_steps", "checkpoint_every"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, as_count("fit", name, value))
+        if self.stop_at is not None:
+            check_number("fit", stop_at=self.stop_at)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Say what a training gave.
+
+    Attributes:
+        agent: as it is at the end.
+        rows: those of `Agent.train`; where an evaluation was made they have `evaluation`, its mean return.
+        returns: of the last evaluation's episodes, (episodes,), none of which was evaluated on the way.
+        best: the highest mean return evaluated on the way, and `best_steps`, after how many steps; None without any.
+        stopped: whether `stop_at` ended it.
+    """
+
+    agent: Agent
+    rows: list[Row]
+    returns: list[float]
+    best: float | None
+    best_steps: int | None
+    stopped: bool
+
+
+def fit(
+    agent: Agent,
+    steps: int,
+    *,
+    folder: str | Path | None = None,
+    evaluate_every: int | None = None,
+    episodes: int = 20,
+    max_steps: int | None = None,
+    checkpoint_every: int | None = None,
+    keep_best: bool = True,
+    stop_at: float | None = None,
+    seconds: float = math.inf,
+    progress: bool = True,
+) -> Fit:
+    """Train an agent, and do around it what is usually wanted: evaluate, save, keep the best, stop, say how far it is.
+
+    It is a loop over `agent.train(steps)`; whatever else is wanted is a line in a loop of one's own.
+
+    Args:
+        agent: it goes on from where it is.
+        steps: environment steps to take.
+        folder: where the record and checkpoints (agent.pt, best.pt) go; None writes nothing.
+        evaluate_every: environment steps between evaluations without exploration; None for one at the end.
+        episodes: evaluated each time; on the way always the same ones, at the end as many that were never evaluated.
+        max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
+        checkpoint_every: environment steps between checkpoints; None for one at the end.
+        keep_best: keep a second checkpoint, of the highest mean return evaluated.
+        stop_at: mean return at which training ends early; None never does.
+        seconds: wall seconds of training; no iteration begins after them.
+        progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
+
+    Returns:
+        What it gave; steps of evaluation are not among the agent's.
+
+    Raises:
+        TypeError, ValueError: an argument is of another kind or out of its range.
+        FileExistsError: the folder holds a run.
+        OSError: the folder cannot be written to.
+
+    Example:
+        import rllab
+        from rllab.agents import TD3
+
+        agent = TD3("Pendulum-v1", seed=0, learning_starts=100)
+        done = rllab.fit(agent, 300, evaluate_every=100, episodes=2, progress=False)
+        print(done.best, "after", done.best_steps, "steps")
+    """
+    steps = as_count("fit", "steps", steps)
+    schedule = Schedule(evaluate_every, episodes, max_steps, checkpoint_every, keep_best, stop_at)
+    if folder is None:
+        return follow(agent, steps, schedule, None, seconds=seconds, progress=progress)
+    with Record.create(folder, {**described(agent), "steps": steps, **asdict(schedule)}, seed=agent.seed) as record:
+        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress)
+        record.finish(**summary(done))
+    return done
+
+
+def follow(
+    agent: Agent,
+    steps: int,
+    schedule: Schedule,
+    record: Record | None,
+    *,
+    seconds: float = math.inf,
+    progress: bool = False,
+) -> Fit:
+    """Train as `fit` does, into a record that somebody else has begun and will finish."""
+    rows: list[Row] = []
+    best: float | None = None
+    best_steps: int | None = None
+    start, stopped = agent.spent.steps, False
+    evaluation, checkpoint = _Every(schedule.evaluate_every, start), _Every(schedule.checkpoint_every, start)
+    with Meter(steps) if progress else nullcontext() as meter:
+        for row in agent.train(steps, seconds=seconds):
+            if evaluation.due(agent.spent.steps):
+                returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
+                row["evaluation"] = mean = float(returns.mean())
+                if best is None or mean > best:
+                    best, best_steps = mean, agent.spent.steps
+                    if schedule.keep_best and record is not None:
+                        agent.save(record.folder / BEST)
+                stopped = schedule.stop_at is not None and mean >= schedule.stop_at
+            rows.append(row)
+            if record is not None:
+                record.append(row)
+                if checkpoint.due(agent.spent.steps):
+                    agent.save(record.folder / LATEST)
+            if meter is not None:
+                meter.show(agent.spent.steps - start, row.get("evaluation"), row["return"])
+            if stopped:
+                break
+    if record is not None:
+        agent.save(record.folder / LATEST)
+    unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
+    return Fit(agent, rows, unseen.tolist(), best, best_steps, stopped)
+
+
+def described(agent: Agent) -> dict[str, Any]:
+    """Return an agent's method, environment and hyperparameters as a record's configuration has them.
+
+    What is no plain value, a factory or an estimator, stands there as its text.
+    """
+    settings = {f.name: _plain(f.name, getattr(agent, f.name)) for f in fields(agent) if f.name != "seed"}
+    return {"method": type(agent).__name__.lower(), "environment": settings.pop("environment"), "settings": settings}
+
+
+def summary(done: Fit) -> dict[str, Any]:
+    """Return what a record keeps of a training that ended."""
+    return {
+        "return": sum(done.returns) / len(done.returns),
+        "steps": done.agent.spent.steps,
+        "cpu_seconds": done.agent.spent.cpu_seconds,
+        "best": done.best,
+        "best_steps": done.best_steps,
+        "stopped": done.stopped,
+    }
+
+
+def _plain(name: str, value: Any) -> Any:
+    try:
+        return storable(value, name)
+    except (TypeError, ValueError):
+        return repr(value)
+
+
+class _Every:
+    """Say when so many steps more have been taken."""
+
+    def __init__(self, period: int | None, start: int):
+        self._period, self._next = period, start + (period or 0)
+
+    def due(self, steps: int) -> bool:
+        if self._period is None or steps < self._next:
+            return False
+        while self._next <= steps:
+            self._next += self._period
+        return True
+
+
+def train_seeds(
+    method: str,
+    environment: str,
+    steps: int,
+    folder: str | Path,
+    *,
+    seeds: int,
+    settings: Mapping[str, Any],
+    schedule: Schedule,
+    resume: bool = False,
+    processes: int = 2,
+) -> list[Record]:
+    """Train one agent a seed, in processes; return the records, whose rows have `evaluation` where one was made.
+
+    Args:
+        method: an agent's name, in whatever case.
+        environment: Gymnasium id.
+        steps: environment steps of each.
+        folder: of the records; each holds its agent's checkpoints too.
+        seeds: how many, from 0 on.
+        settings: arguments of the agent.
+        schedule: what happens around training.
+        resume: go on in a folder that holds some of these runs; those that finished stay.
+        processes: how many at a time.
+
+    Raises:
+        TypeError, ValueError: there is no such agent, or it does not take these settings or this environment; before
+            any work.
+    """
+    kind, steps = agent_called(method), as_count("train", "steps", steps)
+    first = kind(environment, 0, **arguments_of(kind, settings))
+    config = {**described(first), "steps": steps, **asdict(schedule)}
+    jobs = [
+        Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
+        for seed in range(as_count("train", "seeds", seeds))
+    ]
+    return sweep(train_run, jobs, folder, config=config, resume=resume, processes=processes, describe=_result)
+
+
+def train_run(job: Job, record: Record) -> dict[str, Any]:
+    """Train the agent of a job into its record."""
+    config = job.config
+    kind = agent_called(config["method"])
+    agent = kind(config["environment"], job.seed, **arguments_of(kind, config["given"]))
+    schedule = Schedule(**{f.name: config[f.name] for f in fields(Schedule)})
+    return summary(follow(agent, config["steps"], schedule, record))
+
+
+def agent_called(name: str) -> type[Agent]:
+    """Return the agent of a name, in whatever case.
+
+    Raises:
+        ValueError: there is none.
+    """
+    agents = {kind.__name__.lower(): kind for kind in known_agents()}
+    if not isinstance(name, str) or name.lower() not in agents:
+        raise ValueError(f"train: method must be one of {', '.join(sorted(agents))}, got {name!r}")
+    return agents[name.lower()]
+
+
+def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as arguments of an agent: "estimator.sigma" is the default estimator with another sigma.
+
+    Raises:
+        ValueError: the agent, or the default of its argument, has no such setting.
+    """
+    defaults = {f.name: f.default for f in fields(kind) if f.init and f.name not in ("environment", "seed")}
+    arguments: dict[str, Any] = {}
+    for name, value in settings.items():
+        outer, dot, inner = name.partition(".")
+        if outer not in defaults:
+            has = ", ".join(sorted(defaults))
+            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {has}")
+        if not dot:
+            arguments[name] = value
+            continue
+        whole: Any = arguments.get(outer, defaults[outer])
+        if not is_dataclass(whole) or inner not in {f.name for f in fields(whole)}:
+            raise ValueError(
+                f"train: {kind.__name__}'s {outer} has no setting {inner!r}, got {name!r}: it is {whole!r}"
+            )
+        arguments[outer] = replace(whole, **{inner: value})  # type: ignore[type-var] - an instance, not a class
+    return arguments
+
+
+def _result(record: Record) -> str:
+    assert record.summary is not None  # it has finished
+    return f"mean return {record.summary['return']:.5g} after {record.summary['steps']:,} steps"

@@ -1,0 +1,251 @@
+"""tune: search an agent's hyperparameters on an environment: scrambled Sobol' points, successive halving, own seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rllab.agents import load
+from rllab.agents.tuned import as_toml
+from rllab.checks import as_count
+from rllab.files import write_atomically
+from rllab.runs import Job, Record, sweep
+from rllab.training import LATEST, Schedule, agent_called, arguments_of, follow
+from rllab.version import __version__
+
+FIRST_SEED = 1_000  # seeds of trials: never those that results are reported of
+KEPT = 3  # of so many trials the best goes on
+EDGE = 0.05  # a winner within this share of an end of a range is said to lie on its edge
+EVALUATIONS = 5  # of every rung
+
+
+@dataclass(frozen=True)
+class Range:
+    """Say where a hyperparameter is looked for.
+
+    Args:
+        low, high: its ends.
+        scale: "linear", "log" for what is known by its order of magnitude, "below-one" for a discount γ: log of 1 − γ.
+        whole: whether it is a whole number.
+
+    Raises:
+        ValueError: the ends are not in order, or not where the scale is defined.
+
+    Example:
+        from rllab.tuning import Range
+
+        Range(1e-4, 1e-2, "log").at(0.5)  # 1e-3
+    """
+
+    low: float
+    high: float
+    scale: str = "linear"
+    whole: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scale not in ("linear", "log", "below-one"):
+            raise ValueError(f"Range: scale must be 'linear', 'log' or 'below-one', got {self.scale!r}")
+        fits = {"linear": True, "log": self.low > 0, "below-one": self.high < 1}[self.scale]
+        if not (self.low < self.high and fits and math.isfinite(self.low) and math.isfinite(self.high)):
+            raise ValueError(
+                f"Range: low and high must be in order, and a {self.scale} scale must hold them, got {self}"
+            )
+
+    def at(self, u: float) -> float | int:
+        """Return the value at u in [0, 1]."""
+        if self.scale == "below-one":
+            value = 1 - (1 - self.low) * ((1 - self.high) / (1 - self.low)) ** u
+        elif self.scale == "log":
+            value = self.low * (self.high / self.low) ** u
+        else:
+            value = self.low + (self.high - self.low) * u
+        return round(value) if self.whole else float(f"{value:.4g}")
+
+
+GAMMA, RATE = Range(0.9, 0.999, "below-one"), Range(1e-4, 3e-3, "log")
+RANGES: dict[str, dict[str, Range]] = {
+    "evolution": {
+        "lr": Range(3e-3, 0.5, "log"),
+        "population": Range(8, 128, "log", whole=True),
+        "estimator.sigma": Range(0.01, 1.0, "log"),
+    },
+    "ars": {
+        "lr": Range(3e-3, 0.3, "log"),
+        "delta_std": Range(5e-3, 0.5, "log"),
+        "n_delta": Range(2, 64, "log", whole=True),
+    },
+    "reinforce": {
+        "lr": Range(1e-3, 0.1, "log"),
+        "episodes": Range(4, 64, "log", whole=True),
+        "std": Range(0.1, 1.0, "log"),
+    },
+    "ppo": {"lr": RATE, "gamma": GAMMA, "gae_lambda": Range(0.8, 0.995, "below-one"), "clip_range": Range(0.1, 0.4)},
+    "td3": {"lr": RATE, "gamma": GAMMA, "tau": Range(1e-3, 0.1, "log"), "action_noise": Range(0.03, 0.6, "log")},
+    "sac": {"lr": RATE, "gamma": GAMMA, "tau": Range(1e-3, 0.1, "log")},
+    "crossq": {"lr": RATE, "gamma": GAMMA},
+}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Hold one point of the search and what it scored, by rung as far as it came; −∞ where a run failed."""
+
+    number: int
+    settings: dict[str, Any]
+    scores: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Say what a search found.
+
+    Attributes:
+        best: the trial with the highest score of the last rung.
+        trials: all of them.
+        edges: hyperparameters of the best that lie on an end of their range, which should be widened.
+        path: the TOML file.
+    """
+
+    best: Trial
+    trials: list[Trial]
+    edges: list[str]
+    path: Path
+
+
+def tune(
+    method: str,
+    environment: str,
+    folder: str | Path,
+    *,
+    steps: int,
+    trials: int = 40,
+    seeds: int = 2,
+    ranges: Mapping[str, Range] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    episodes: int = 10,
+    resume: bool = False,
+    processes: int = 2,
+) -> Tuning:
+    """Search hyperparameters, and write the best as a TOML file that `tuned` reads.
+
+    Trials are points of a scrambled Sobol' sequence. Successive halving: all learn for a ninth of `steps`, the better
+    third goes on to a third of them, and the better third of those to all; each goes on from where it was. A trial's
+    score is its mean return over the evaluations of a rung and over its seeds, averaged over the rungs so far: a fall
+    after a success costs.
+
+    Args:
+        method, environment: the agent's name and the Gymnasium id.
+        folder: of the records and the file, tuned.toml.
+        steps: environment steps of a trial that comes to the end.
+        trials: how many.
+        seeds: of each trial, from 1,000 on.
+        ranges: where to look, by hyperparameter; None takes those of `RANGES`.
+        fixed: other arguments of the agent.
+        episodes: of each evaluation, five a rung.
+        resume: go on in a folder that a killed search left.
+        processes: runs at a time.
+
+    Returns:
+        The search: at most trials × seeds × steps × (1/9 + 2/27 + 2/27) environment steps.
+
+    Raises:
+        TypeError, ValueError: an argument is of another kind or out of its range, or no trial could be finished.
+
+    Source: Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization",
+    figure 3, with η = 3.
+    """
+    kind, folder = agent_called(method), Path(folder)
+    name, fixed = kind.__name__.lower(), dict(fixed or {})
+    steps, trials, seeds = (as_count("tune", n, v) for n, v in (("steps", steps), ("trials", trials), ("seeds", seeds)))
+    if not (ranges := dict(ranges or RANGES.get(name, {}))):
+        raise ValueError(f"tune: ranges must be given for {kind.__name__}, which has none of its own")
+    todo = [Trial(i, {**fixed, **settings}) for i, settings in enumerate(points(ranges, trials))]
+    kind(environment, 0, **arguments_of(kind, todo[0].settings))  # what cannot be made is named before any work
+    rungs = sorted({max(1, steps // KEPT**k) for k in (2, 1, 0)})
+    config = {"method": name, "environment": environment, "steps": steps, "trials": trials, "seeds": seeds}
+    config |= {"episodes": episodes, "fixed": fixed, "ranges": {k: str(v) for k, v in ranges.items()}}
+    over: dict[int, Trial] = {}
+    for rung, end in enumerate(rungs):
+        start = rungs[rung - 1] if rung else 0
+        jobs = [
+            Job(_run_name(rung, trial, seed), {**config, "settings": trial.settings, "from": start, "to": end}, seed)
+            for trial in todo
+            for seed in range(FIRST_SEED, FIRST_SEED + seeds)
+        ]
+        records = sweep(_advance, jobs, folder, config=config, resume=resume or rung > 0, processes=processes)
+        scored = _scored(todo, records, seeds)
+        over |= {trial.number: trial for trial in scored}
+        scored.sort(key=lambda trial: trial.scores[-1], reverse=True)
+        todo = scored[: max(1, -(-len(scored) // KEPT))]
+    best = todo[0]
+    if best.scores[-1] == -math.inf:
+        raise ValueError(f"tune: no trial could be finished; what went wrong stands in {folder}/*/done.json")
+    edges = [n for n, r in ranges.items() if _on_edge(best.settings[n], r)]
+    source = f"trials of rllab {__version__}: {trials} points, {seeds} seeds from {FIRST_SEED}, {steps} steps"
+    provenance = {"source": source, "score": best.scores[-1], "on_edge": edges}
+    provenance |= {f"range of {k}": f"{r.low:g} to {r.high:g}, {r.scale}" for k, r in ranges.items()}
+    path = folder / "tuned.toml"
+    write_atomically(path, as_toml(environment, best.settings, provenance))
+    return Tuning(best, sorted(over.values(), key=lambda trial: trial.number), edges, path)
+
+
+def points(ranges: Mapping[str, Range], n: int) -> list[dict[str, float | int]]:
+    """Return n settings, a scrambled Sobol' sequence over the ranges: always the same ones."""
+    engine = torch.quasirandom.SobolEngine(len(ranges), scramble=True, seed=0)
+    u = engine.draw(n, dtype=torch.float64).tolist()
+    return [{name: r.at(x) for (name, r), x in zip(ranges.items(), row, strict=True)} for row in u]
+
+
+def _advance(job: Job, record: Record) -> dict[str, Any]:
+    """Let one seed of a trial learn up to the end of a rung, from the checkpoint of the rung before."""
+    config = job.config
+    try:
+        if config["from"]:
+            rung, _, rest = job.name.partition("-")
+            agent = load(record.folder.parent / f"rung{int(rung.removeprefix('rung')) - 1}-{rest}" / LATEST)
+        else:
+            kind = agent_called(config["method"])
+            agent = kind(config["environment"], job.seed, **arguments_of(kind, config["settings"]))
+        steps = config["to"] - agent.spent.steps
+        if steps > 0:
+            every = max(1, (config["to"] - config["from"]) // EVALUATIONS)
+            schedule = Schedule(every, config["episodes"], keep_best=False)
+            done = follow(agent, steps, schedule, record)
+            evaluations = [row["evaluation"] for row in done.rows if "evaluation" in row] + [
+                sum(done.returns) / len(done.returns)
+            ]
+        else:  # an iteration of the rung before went beyond the end of this one
+            agent.save(record.folder / LATEST)
+            evaluations = []
+        evaluations = evaluations or [float(agent.evaluate(config["episodes"]).returns.mean())]
+    except (
+        ValueError,
+        ArithmeticError,
+        RuntimeError,
+        FileNotFoundError,
+    ) as error:  # weights that are no numbers, say: the worst score
+        return {"score": None, "error": f"{type(error).__name__}: {error}"}
+    return {"score": sum(evaluations) / len(evaluations)}
+
+
+def _scored(trials: Sequence[Trial], records: Sequence[Record], seeds: int) -> list[Trial]:
+    found = []
+    for i, trial in enumerate(trials):
+        scores = [(record.summary or {})["score"] for record in records[i * seeds : (i + 1) * seeds]]
+        here = -math.inf if None in scores else sum(scores) / seeds
+        mean = (sum(trial.scores) + here) / (len(trial.scores) + 1)  # over all rungs so far
+        found.append(Trial(trial.number, trial.settings, (*trial.scores, mean)))
+    return found
+
+
+def _on_edge(value: float, r: Range) -> bool:
+    return not r.at(EDGE) <= value <= r.at(1 - EDGE)
+
+
+def _run_name(rung: int, trial: Trial, seed: int) -> str:
+    return f"rung{rung}-trial{trial.number}-{seed}"

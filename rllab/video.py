@@ -1,0 +1,80 @@
+"""An episode of a trained agent, as an animated GIF."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rllab.agents import Agent
+from rllab.checks import as_count
+from rllab.files import write_atomically
+
+FRAMES = 300  # at most: of a longer episode every n-th step is shown
+WIDTH = 480  # pixels at most
+SECONDS = 0.05  # a frame, where the environment does not say how often it is rendered
+
+
+def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_steps: int = 1_000) -> Path:
+    """Play an episode without exploration and write what the environment renders as a GIF, atomically.
+
+    Args:
+        agent: left as it is.
+        path: of the GIF; its folder is made.
+        episode: the environment's seed: another number is another start.
+        max_steps: steps after which it is cut off.
+
+    Returns:
+        path.
+
+    Raises:
+        ValueError: the environment renders no pictures (render_mode="rgb_array").
+
+    Example:
+        from rllab.agents import Evolution
+        from rllab.video import record_episode
+
+        agent = Evolution("rllab_envs:rllab/BicycleBalance-v0", seed=0, population=8)
+        record_episode(agent, "ride.gif", max_steps=20)
+    """
+    who = type(agent).__name__
+    episode, max_steps = as_count(who, "episode", episode, 0), as_count(who, "max_steps", max_steps)
+    arguments = {**agent.environment_arguments, "render_mode": "rgb_array"}
+    env = replace(agent.maker, arguments=arguments)()
+    frames, fps = [], env.metadata.get("render_fps", 1 / SECONDS)
+    try:
+        (observation, _), ended = env.reset(seed=episode), False
+        while not ended and len(frames) < max_steps:
+            frames.append(_frame(who, env.render()))
+            observation, _, terminated, truncated, _ = env.step(agent.act(observation))
+            ended = bool(terminated or truncated)
+        frames.append(_frame(who, env.render()))
+    finally:
+        env.close()
+    every = -(-len(frames) // FRAMES)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, _as_gif(frames[::every], every / fps))
+    return path
+
+
+def _frame(who: str, picture: Any) -> Any:
+    from PIL import Image
+
+    if not isinstance(picture, np.ndarray) or picture.ndim != 3:
+        raise ValueError(f"{who}: its environment must render pictures (render_mode='rgb_array'), got {picture!r:.60}")
+    image = Image.fromarray(np.asarray(picture, np.uint8))
+    image.thumbnail((WIDTH, WIDTH))
+    return image.quantize(64)
+
+
+def _as_gif(frames: list[Any], seconds: float) -> bytes:
+    content = io.BytesIO()
+    milliseconds = max(20, round(1000 * seconds))  # browsers slow down what is faster
+    frames[0].save(
+        content, "GIF", save_all=True, append_images=frames[1:], duration=milliseconds, loop=0, optimize=True
+    )
+    return content.getvalue()

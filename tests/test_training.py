@@ -1,0 +1,171 @@
+"""fit and `rllab train`: what is evaluated, saved, kept and stopped, and what is on disk afterwards."""
+
+import numpy as np
+import pytest
+import torch
+
+import rllab
+from rllab.agents import Evolution, load
+from rllab.agents.base import EVALUATION
+from rllab.agents.collectors import episode_seeds
+from rllab.cli import main
+from rllab.progress import Meter
+from rllab.runs import Record, ResultsConflict
+from rllab.training import UNSEEN, Schedule, train_seeds
+
+
+def agent(seed=0):
+    return Evolution("CartPole-v1", seed=seed, hidden=(), population=4)
+
+
+def quiet(agent, steps, **options):
+    return rllab.fit(agent, steps, progress=False, **{"episodes": 3, **options})
+
+
+def test_rows_and_weights_are_those_of_training_alone():
+    fitted, alone = agent(), agent()
+    done = quiet(fitted, 2000, evaluate_every=300)
+    rows = alone.learn(2000)
+    timeless = [{k: v for k, v in row.items() if "seconds" not in k and k != "evaluation"} for row in done.rows]
+    assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in rows]
+    assert torch.equal(fitted.weights, alone.weights)
+
+
+def test_it_evaluates_at_the_first_row_at_or_after_each_multiple():
+    done = quiet(agent(), 2000, evaluate_every=300)
+    steps = np.array([row["steps"] for row in done.rows])
+    due = {int(steps[steps >= k * 300][0]) for k in range(1, 7) if (steps >= k * 300).any()}
+    assert {row["steps"] for row in done.rows if "evaluation" in row} == due
+    evaluations = {row["steps"]: row["evaluation"] for row in done.rows if "evaluation" in row}
+    assert done.best == max(evaluations.values())
+    assert evaluations[done.best_steps] == done.best
+
+
+def test_the_last_evaluation_is_of_episodes_that_were_never_evaluated_on_the_way():
+    a = agent()
+    done = quiet(a, 500, episodes=5)
+    assert done.returns == a.evaluate(5, first=UNSEEN).returns.tolist()
+    on_the_way, at_the_end = (episode_seeds(EVALUATION, first, 1000) for first in (0, UNSEEN))
+    assert not set(on_the_way) & set(at_the_end)
+
+
+def test_checkpoints_hold_the_last_and_the_best(tmp_path):
+    a = agent()
+    done = quiet(a, 3000, folder=tmp_path / "run", evaluate_every=200, checkpoint_every=500)
+    record = Record.open(tmp_path / "run")
+    assert record.finished and record.summary["best"] == done.best and record.config["method"] == "evolution"
+    assert torch.equal(load(tmp_path / "run" / "agent.pt").weights, a.weights)
+    best = load(tmp_path / "run" / "best.pt")
+    assert best.spent.steps == done.best_steps
+    assert best.evaluate(3).returns.mean() == done.best
+    assert [row["steps"] for row in record.rows] == [row["steps"] for row in done.rows]
+
+
+def test_a_checkpoint_on_the_way_goes_on_to_the_same_end(tmp_path, monkeypatch):
+    kept = []
+    save = Evolution.save
+    monkeypatch.setattr(Evolution, "save", lambda self, path: (save(self, path), kept.append(path.read_bytes())))
+    a = agent()
+    quiet(a, 3000, folder=tmp_path / "run", checkpoint_every=500, keep_best=False)
+    assert len(kept) > 2
+    (tmp_path / "first.pt").write_bytes(kept[0])
+    again = load(tmp_path / "first.pt")
+    again.learn(a.spent.steps - again.spent.steps)
+    assert torch.equal(again.weights, a.weights)
+
+
+def test_it_stops_at_a_return():
+    done = quiet(agent(), 100_000, evaluate_every=100, stop_at=9.0)
+    assert done.stopped and done.rows[-1]["evaluation"] >= 9.0
+    assert sum("evaluation" in row for row in done.rows) == 1
+    assert not quiet(agent(), 300, evaluate_every=100, stop_at=1e9).stopped
+
+
+def test_a_folder_with_a_run_is_not_written_over(tmp_path):
+    quiet(agent(), 200, folder=tmp_path / "run")
+    before = (tmp_path / "run" / "agent.pt").read_bytes()
+    with pytest.raises(FileExistsError, match="already holds a run"):
+        quiet(agent(1), 200, folder=tmp_path / "run")
+    assert (tmp_path / "run" / "agent.pt").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"evaluate_every": 0}, "fit: evaluate_every must be an integer >= 1, got 0"),
+        ({"checkpoint_every": 2.5}, "fit: checkpoint_every must be an integer >= 1, got 2.5"),
+        ({"episodes": -1}, "fit: episodes must be an integer >= 1, got -1"),
+        ({"stop_at": "high"}, "fit: stop_at must be a number, got 'high'"),
+    ],
+)
+def test_wrong_arguments_are_named_before_any_step(options, says):
+    a = agent()
+    with pytest.raises((TypeError, ValueError), match=says):
+        quiet(a, 100, **options)
+    assert a.spent.steps == 0
+
+
+def seeds(folder, n, **options):
+    on = {"settings": {"hidden": (), "population": 4}, "schedule": Schedule(200, 2), "processes": 1, **options}
+    return train_seeds("Evolution", "CartPole-v1", 600, folder, seeds=n, **on)
+
+
+def test_seeds_can_be_added_and_those_that_finished_stay(tmp_path):
+    first = seeds(tmp_path / "r", 1)
+    with pytest.raises(ResultsConflict, match="already holds results"):
+        seeds(tmp_path / "r", 2)
+    both = seeds(tmp_path / "r", 2, resume=True)
+    assert [record.seed for record in both] == [0, 1]
+    assert both[0].about["started"] == first[0].about["started"]
+    assert both[0].summary["return"] == np.mean(
+        load(tmp_path / "r" / "evolution-0" / "agent.pt").evaluate(2, first=UNSEEN).returns
+    )
+    with pytest.raises(ResultsConflict, match="population"):
+        seeds(tmp_path / "r", 2, resume=True, settings={"hidden": (), "population": 6})
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "says"),
+    [
+        ("tdx", {}, "train: method must be one of .*evolution.*, got 'tdx'"),
+        ("evolution", {"discount": 0.9}, "train: Evolution has no setting 'discount'; it has .*population"),
+        ("evolution", {"population": 0}, "population"),
+    ],
+)
+def test_a_wrong_method_or_setting_is_named_and_nothing_is_written(tmp_path, method, settings, says):
+    with pytest.raises(ValueError, match=says):
+        train_seeds(method, "CartPole-v1", 100, tmp_path / "r", seeds=1, settings=settings, schedule=Schedule())
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_command_trains_draws_and_says_what_came_out(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = "--method evolution --steps 6e2 --seeds 2 --episodes 2 --processes 1 --set population=4 hidden=()"
+    main(["train", "CartPole-v1", *flags.split()])
+    out = capsys.readouterr().out
+    assert "evolution on CartPole-v1: return" in out and "2 seeds; their range is" in out
+    folder = tmp_path / "results" / "CartPole-v1-evolution"
+    assert (folder / "curves.png").exists() and (folder / "evolution-1" / "best.pt").exists()
+    assert Record.open(folder / "evolution-1").config["settings"]["population"] == 4
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["--set", "population"], "--set takes NAME=VALUE"),
+        (["--steps", "many"], "--steps must be a number"),
+        (["--method", "none"], "method must be one of"),
+    ],
+)
+def test_the_command_answers_a_wrong_flag_in_a_line(tmp_path, monkeypatch, capsys, flags, says):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as end:
+        main(["train", "CartPole-v1", *flags])
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert says in error and error.count("\n") == 1
+
+
+def test_the_meter_says_how_much_is_left():
+    meter = Meter(1000)
+    assert meter.line(250, 10.0) == "250 of 1,000 steps; 0:00:10 elapsed; 0:00:30 left"

@@ -1,0 +1,167 @@
+"""tune: points inside their ranges, the better third goes on from where it was, failed trials come last."""
+
+import math
+import tomllib
+
+import gymnasium
+import numpy as np
+import pytest
+
+from rllab.agents import load, tuned
+from rllab.agents.base import known_agents
+from rllab.agents.tuned import FOLDER, as_toml, read_tuned
+from rllab.cli import main
+from rllab.runs import load_records
+from rllab.training import agent_called, arguments_of
+from rllab.tuning import FIRST_SEED, RANGES, Range, Trial, points, tune
+
+SMALL = {"hidden": (), "population": 4}
+LR = {"lr": Range(1e-3, 1.0, "log")}
+
+
+def test_a_range_spreads_as_its_scale_says():
+    assert Range(0.0, 2.0).at(0.25) == 0.5
+    assert Range(1e-4, 1e-2, "log").at(0.5) == 1e-3
+    assert Range(0.9, 0.999, "below-one").at(0.5) == 0.99
+    assert Range(8, 128, "log", whole=True).at(0.5) == 32
+    for r in (Range(0.0, 2.0), Range(1e-4, 1e-2, "log"), Range(0.9, 0.999, "below-one")):
+        assert (r.at(0.0), r.at(1.0)) == (r.low, r.high)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((2, 1), "in order"),
+        ((0, 1, "log"), "log scale"),
+        ((0.5, 1.0, "below-one"), "below-one"),
+        ((0, 1, "exp"), "scale"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_refused(arguments, says):
+    with pytest.raises(ValueError, match=says):
+        Range(*arguments)
+
+
+def test_points_fill_every_half_of_every_range_alike():
+    ranges = {"a": Range(0.0, 1.0), "b": Range(0.0, 1.0), "c": Range(0.0, 1.0)}
+    u = np.array([list(point.values()) for point in points(ranges, 64)])
+    for j in range(
+        3
+    ):  # a Sobol' sequence of 2^m points has as many in each dyadic piece; four digits may cross an edge
+        counts = np.histogram(u[:, j], 16, (0, 1))[0]
+        assert abs(counts - 4).sum() <= 4  # of 64 independent points it is some 24
+    assert points(ranges, 5) == points(ranges, 64)[:5]
+
+
+def test_the_ranges_of_every_agent_are_settings_it_has():
+    assert set(RANGES) >= {kind.__name__.lower() for kind in known_agents() if kind.__module__.startswith("rllab.")}
+    for name, ranges in RANGES.items():
+        if name in {kind.__name__.lower() for kind in known_agents()}:
+            arguments_of(agent_called(name), {setting: r.at(0.5) for setting, r in ranges.items()})
+
+
+def search(folder, **options):
+    on = {"steps": 1800, "trials": 7, "seeds": 2, "ranges": LR, "fixed": SMALL, "episodes": 2, "processes": 1}
+    return tune("evolution", "CartPole-v1", folder, **{**on, **options})
+
+
+def test_the_better_third_goes_on_from_where_it_was(tmp_path):
+    found = search(tmp_path / "t")
+    assert sorted(len(trial.scores) for trial in found.trials) == [1, 1, 1, 1, 2, 2, 3]
+    records = {record.folder.name: record for record in load_records(tmp_path / "t")}
+    assert len(records) == 2 * (7 + 3 + 1)
+    first = {
+        t.number: np.mean([records[f"rung0-trial{t.number}-{FIRST_SEED + s}"].summary["score"] for s in (0, 1)])
+        for t in found.trials
+    }
+    on = {trial.number for trial in found.trials if len(trial.scores) > 1}
+    assert min(first[n] for n in on) >= max(first[n] for n in set(first) - on)
+    last = records[f"rung2-trial{found.best.number}-{FIRST_SEED}"]
+    middle = load(tmp_path / "t" / f"rung1-trial{found.best.number}-{FIRST_SEED}" / "agent.pt")
+    assert last.rows[0]["steps"] > middle.spent.steps  # it did not begin anew
+    assert last.rows[-1]["steps"] <= 1800
+    scores = found.best.scores
+    assert scores == max((t.scores for t in found.trials if len(t.scores) == 3), key=lambda s: s[-1])
+    assert tuned("Evolution", "CartPole-v1", path=found.path) == found.best.settings | {"hidden": []}
+    entry = read_tuned("evolution", found.path)["CartPole-v1"]
+    assert entry["provenance"]["score"] == scores[-1] and "7 points, 2 seeds from 1000" in entry["provenance"]["source"]
+
+
+def test_a_search_that_was_killed_goes_on(tmp_path, monkeypatch):
+    whole = search(tmp_path / "whole", seeds=1)
+    calls = []
+
+    def killed(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return evaluate(*arguments, **options)
+
+    kind = agent_called("evolution")
+    evaluate = kind.evaluate
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "evaluate", killed)
+        with pytest.raises(KeyboardInterrupt):
+            search(tmp_path / "t", seeds=1)
+    again = search(tmp_path / "t", seeds=1, resume=True)
+    assert again.trials == whole.trials and again.best == whole.best
+
+
+def test_a_trial_that_fails_is_the_worst_and_ends_nothing(tmp_path, monkeypatch):
+    kind = agent_called("evolution")
+    learn = kind._iterate
+
+    def breaks(self, limit):
+        if self.lr > 0.03:
+            raise FloatingPointError("weights are no numbers")
+        return learn(self, limit)
+
+    monkeypatch.setattr(kind, "_iterate", breaks)
+    found = search(tmp_path / "t", seeds=1)
+    failed = [trial for trial in found.trials if trial.scores[0] == -math.inf]
+    assert {trial.number for trial in failed} == {t.number for t in found.trials if t.settings["lr"] > 0.03}
+    assert failed and found.best.settings["lr"] <= 0.03
+    monkeypatch.setattr(kind, "_iterate", lambda self, limit: 1 / 0)
+    with pytest.raises(ValueError, match="no trial could be finished"):
+        search(tmp_path / "u", seeds=1, trials=2)
+
+
+def test_a_winner_on_an_edge_is_said(tmp_path):
+    from rllab.tuning import _on_edge
+
+    assert _on_edge(1.04e-3, LR["lr"]) and _on_edge(0.99, LR["lr"]) and not _on_edge(0.03, LR["lr"])
+    assert isinstance(search(tmp_path / "t", seeds=1, trials=1, steps=90).best, Trial)
+
+
+def test_what_is_written_is_read_back():
+    settings = {"lr": 1e-3, "hidden": (64, 64), "estimator.sigma": 0.1, "name": 'a "b" \\', "flag": True}
+    text = as_toml("rllab_envs:rllab/BicycleBalance-v0", settings, {"source": "trials"})
+    entry = tomllib.loads(text)["rllab/BicycleBalance-v0"]
+    assert entry["settings"] == settings | {"hidden": [64, 64]}
+    assert entry["provenance"] == {"source": "trials"}
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_settings_of_the_package_say_where_they_are_from_and_fit_their_agent(path):
+    kind = agent_called(path.stem)
+    for environment, entry in read_tuned(path.stem).items():
+        assert entry["provenance"]["source"].startswith(("trials", "published"))
+        arguments = arguments_of(kind, tuned(path.stem, environment))
+        if environment in gymnasium.registry and "mujoco" not in str(gymnasium.spec(environment).entry_point):
+            kind(environment, 0, **arguments)
+
+
+def test_a_pair_without_settings_is_named_with_those_there_are(tmp_path):
+    with pytest.raises(ValueError, match="no settings for nobody on CartPole-v1; there are for none"):
+        tuned("nobody", "CartPole-v1")
+    (tmp_path / "bad.toml").write_text("[a]\nb = 1\n")
+    with pytest.raises(ValueError, match="settings and provenance for a"):
+        tuned("evolution", "a", path=tmp_path / "bad.toml")
+
+
+def test_the_command_searches_and_says_what_it_found(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    flags = "--method evolution --trials 2 --steps 90 --seeds 1 --processes 1 --set hidden=() population=2"
+    main(["tune", "CartPole-v1", *flags.split(), "--range", "lr=1e-3:1e-1:log", "estimator.sigma=0.05:0.5"])
+    out = capsys.readouterr().out
+    assert "estimator.sigma" in out and "written: results/tune-CartPole-v1-evolution/tuned.toml" in out
