@@ -14,6 +14,7 @@ Sources: LeCun (2020), NYU Deep Learning, week 2 (a cost that only returns numbe
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -158,8 +159,15 @@ class BlackBox(nn.Module):
         """
         return self._asker.estimate
 
-    @torch.compiler.disable  # a compiled model leaves its graph here and returns: what is before and after is compiled
-    def forward(self, *inputs: Tensor, context: tuple[Tensor, ...] = ()) -> Any:
+    @property
+    def forward(self) -> Callable[..., Any]:  # type: ignore[override] - torch.nn calls what it finds under this name
+        """What a call does, see `run`: outside the graph of a compiled model, which is left here and gone back to.
+
+        `torch.compiler.disable` as a decorator would load torch's compiler for everybody, which takes seconds.
+        """
+        return torch.compiler.disable(self.run) if "torch._dynamo" in sys.modules else self.run
+
+    def run(self, *inputs: Tensor, context: tuple[Tensor, ...] = ()) -> Any:
         """Return the outputs of f; for scope "to_cost" the cost of each row, (n,).
 
         Args:
