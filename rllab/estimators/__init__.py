@@ -18,8 +18,8 @@ from rllab.estimators.exact.quadrature import Quadrature as Quadrature
 from rllab.estimators.heap import keep_freed_memory
 from rllab.estimators.pathwise.implicit import ImplicitPathwise as ImplicitPathwise
 from rllab.estimators.pathwise.pathwise import Pathwise as Pathwise
-from rllab.estimators.query import Block as Block
 from rllab.estimators.query import Plan as Plan
+from rllab.estimators.query import PointBlock as PointBlock
 from rllab.estimators.query import Query as Query
 from rllab.estimators.relaxed.gumbel_rao import GumbelRao as GumbelRao
 from rllab.estimators.relaxed.gumbel_softmax import GumbelSoftmax as GumbelSoftmax

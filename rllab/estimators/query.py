@@ -32,7 +32,7 @@ class Plan(NamedTuple):
     pieces: int = 1
 
 
-class Block(NamedTuple):
+class PointBlock(NamedTuple):
     """Some consecutive points of a query.
 
     Args:
@@ -56,9 +56,9 @@ class AnswersQueries(Protocol):
 
     def tell(self, query: Query, values: Any, *, per_unit: bool = False, errors: bool = True) -> Estimate: ...
 
-    def _block(self, query: Query, i: int) -> Block: ...
+    def _block(self, query: Query, i: int) -> PointBlock: ...
 
-    def _units(self, query: Query, block: Block) -> np.ndarray: ...
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -96,15 +96,15 @@ class Query:
     def __len__(self) -> int:
         return -(-self.units * self.plan.pieces // self.plan.block)
 
-    def __getitem__(self, i: int) -> Block:
+    def __getitem__(self, i: int) -> PointBlock:
         if not 0 <= i < len(self):
             raise IndexError(f"Query: block must be in 0..{len(self) - 1}, got {i}")
         return self.estimator._block(self, i)
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[PointBlock]:
         return (self.estimator._block(self, i) for i in range(len(self)))
 
-    def seeds(self, block: Block) -> Tensor:
+    def seeds(self, block: PointBlock) -> Tensor:
         """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for a batch of B.
 
         Points of one unit (a ± pair) share theirs: common random numbers.

@@ -10,7 +10,7 @@ from torch import Tensor
 from rllab.checks import check_not_negative, take_counts
 from rllab.distributions import Gaussian
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, units_per_block
 from rllab.keys import Key
 
@@ -69,11 +69,11 @@ class Lax(SurrogateControl):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_distribution("Lax", at, Gaussian), points=1))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
-        return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
+        return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _contributions(self, phi: Tensor, at: Gaussian, block: Block, f: Tensor) -> Contributions:
+    def _contributions(self, phi: Tensor, at: Gaussian, block: PointBlock, f: Tensor) -> Contributions:
         u = block.noise
         c, slope = self._network(at).value_and_slope(phi, u)
         slope = slope / at.parameters["scale"]  # ∇c = ∂N/∂u /r
