@@ -30,6 +30,15 @@ class Key:
     A key is also a numpy seed sequence: `np.random.default_rng(key)` draws from its stream. torch's CPU generator is
     seeded with 32 bits (a Mersenne Twister). They are taken from the 64-bit hash, so neighbouring seeds and paths give
     unrelated streams, and two given torch streams coincide with probability 2⁻³².
+
+    Raises:
+        TypeError: `seed` is no integer.
+
+    Example:
+        from rllab import Key
+
+        key = Key(0).child("noise", 3)  # the same numbers whatever else was drawn
+        key.generator(), key.integer()
     """
 
     __slots__ = ("_bits",)

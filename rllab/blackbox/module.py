@@ -74,6 +74,14 @@ class BlackBox(nn.Module):
         TypeError: an argument is of the wrong kind, or the estimator needs what the block cannot do.
         ValueError: the scope does not fit; or `function` or `distribution` is a module with parameters that would wait
             for a gradient in vain, for neither is differentiated with respect to its own parameters.
+
+    Example:
+        import torch
+        from rllab import BlackBox
+
+        net, simulator = torch.nn.Linear(2, 3), BlackBox(torch.sin, smooth=True, key=0)
+        simulator(net(torch.ones(4, 2))).square().mean().backward()
+        net.weight.grad, simulator.calls  # estimated through the block, exact before it
     """
 
     def __init__(

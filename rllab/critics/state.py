@@ -37,6 +37,15 @@ class CriticState:
         calibration: slope of the regression of those costs on its predictions: 1 if they are right on average, below
             1 if it exaggerates. NaN likewise.
         optimizer: state of torch's Adam.
+
+    Example:
+        import torch
+        from rllab import Cost
+        from rllab.critics import Critic
+
+        critic, cost = Critic(gradient_steps=10), Cost(lambda x: x.square().sum(-1))
+        state = critic(cost, torch.ones(3), evaluations=32, key=0).state
+        state.value(torch.ones(3)), state.held_out
     """
 
     hidden: tuple[int, ...]

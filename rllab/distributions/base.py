@@ -32,6 +32,14 @@ class Distribution(ABC):
 
     Samples and what is made of them: x (k, *shape); weights w are (k,), or (k, B) for B distributions at once, and may
     have more dimensions in front, one weighting each, which then also stand in front of the sums.
+
+    Example:
+        import torch
+        from rllab import Gaussian, Key
+
+        p = Gaussian(torch.zeros(3), 0.5)
+        x, noise = p.draw(10, Key(0))
+        p.log_prob(x), p.scores(x, noise)["mean"]  # (10,) and (10, 3)
     """
 
     @property

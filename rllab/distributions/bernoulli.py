@@ -27,6 +27,15 @@ class Bernoulli(Distribution):
 
     Args:
         logits: l = log(p/(1 − p)), (n,) or (B, n), floating and finite.
+
+    Raises:
+        TypeError, ValueError: `logits` are no floating tensor of such a shape, or not finite.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Key
+
+        x, _ = Bernoulli(torch.zeros(3)).draw(5, Key(0))  # (5, 3), of 0s and 1s
     """
 
     logits: Tensor

@@ -31,6 +31,15 @@ class Beta(Distribution):
         concentration1: α > 0, the exponent of x, (d,) or (B, d), floating.
         concentration0: β > 0, the exponent of 1 − x: a number, or a tensor that broadcasts to the shape of
             `concentration1`, to which it is expanded.
+
+    Raises:
+        TypeError, ValueError: a concentration is no floating tensor of such a shape, or not positive.
+
+    Example:
+        import torch
+        from rllab import Beta, Key
+
+        x, _ = Beta(torch.ones(3), 2.0).draw(5, Key(0))  # (5, 3), between 0 and 1
     """
 
     concentration1: Tensor

@@ -43,6 +43,16 @@ class Categorical(Distribution):
         logits: log p up to a constant for each choice: (K,) for a single choice, (n, K), or (B, n, K); floating and
             finite.
         samples: "one-hot"; or "index" for samples (n,) of indices 0 … K − 1, as floating numbers like all points.
+
+    Raises:
+        TypeError, ValueError: `logits` are no floating tensor of such a shape, or not finite.
+        ValueError: `samples` is neither of the two.
+
+    Example:
+        import torch
+        from rllab import Categorical, Key
+
+        x, _ = Categorical(torch.zeros(4), samples="index").draw(5, Key(0))  # (5, 1), each 0, 1, 2 or 3
     """
 
     logits: Tensor

@@ -29,6 +29,15 @@ class Dirichlet(Distribution):
 
     Args:
         concentration: α > 0, (d,) for d shares, or (B, d), floating.
+
+    Raises:
+        TypeError, ValueError: `concentration` is no floating tensor of such a shape, or not positive.
+
+    Example:
+        import torch
+        from rllab import Dirichlet, Key
+
+        x, _ = Dirichlet(torch.ones(3)).draw(5, Key(0))  # (5, 3), each row adds up to 1
     """
 
     concentration: Tensor

@@ -49,6 +49,13 @@ class FromTorch(Distribution):
         ValueError: if they make no such distribution; or one whose support they move, as those of `Uniform` do: the
             score says nothing of that, and would be biased. It is seen if torch's `support` says so, which it does not
             of a transformed distribution.
+
+    Example:
+        import torch
+        from rllab import FromTorch, Key
+
+        p = FromTorch(torch.distributions.Laplace, {"loc": torch.zeros(3), "scale": torch.ones(3)})
+        x, _ = p.draw(5, Key(0))  # (5, 3)
     """
 
     family: Callable[..., torch.distributions.Distribution] | torch.distributions.Distribution

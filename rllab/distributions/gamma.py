@@ -31,6 +31,15 @@ class Gamma(Distribution):
         concentration: shape α > 0, (d,) or (B, d), floating.
         rate: β > 0: a number, or a tensor that broadcasts to the shape of `concentration`, to which it is expanded; the
             gradient with respect to it has that shape too.
+
+    Raises:
+        TypeError, ValueError: a parameter is no floating tensor of such a shape, or not positive.
+
+    Example:
+        import torch
+        from rllab import Gamma, Key
+
+        x, _ = Gamma(torch.ones(3), rate=2.0).draw(5, Key(0))  # (5, 3), of mean 1/2
     """
 
     concentration: Tensor

@@ -28,6 +28,16 @@ class Gaussian(Distribution):
         mean: μ, (d,) or (B, d), floating.
         scale: standard deviation s > 0: a number, or a tensor that broadcasts to the shape of `mean`, to which it is
             expanded; the gradient with respect to it has that shape too.
+
+    Raises:
+        TypeError, ValueError: `mean` is no floating tensor of such a shape, or `scale` is not positive or does not
+            broadcast to it.
+
+    Example:
+        import torch
+        from rllab import Gaussian, Key
+
+        x, _ = Gaussian(torch.zeros(3), 0.5).draw(5, Key(0))  # (5, 3)
     """
 
     mean: Tensor

@@ -32,6 +32,17 @@ class GaussianMixture(Distribution):
         mean: μ, (K, d) or (B, K, d), of the same dtype.
         scale: standard deviations s > 0: a number, or a tensor that broadcasts to the shape of `mean`, to which it is
             expanded; the gradient with respect to it has that shape too.
+
+    Raises:
+        TypeError, ValueError: a parameter is no floating tensor of such a shape, or not finite.
+        ValueError: `mean` does not go with `logits` in shape or dtype, or `scale` is not positive.
+
+    Example:
+        import torch
+        from rllab import GaussianMixture, Key
+
+        two = GaussianMixture(torch.zeros(2), torch.tensor([[-1.0], [1.0]]), 0.1)
+        x, _ = two.draw(5, Key(0))  # (5, 1), near -1 or 1
     """
 
     logits: Tensor

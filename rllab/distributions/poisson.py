@@ -22,6 +22,15 @@ class Poisson(Distribution):
 
     Args:
         rate: λ > 0, mean and variance, (d,) or (B, d), floating.
+
+    Raises:
+        TypeError, ValueError: `rate` is no floating tensor of such a shape, or not positive.
+
+    Example:
+        import torch
+        from rllab import Key, Poisson
+
+        x, _ = Poisson(torch.full((3,), 2.0)).draw(5, Key(0))  # (5, 3), counts as floating numbers
     """
 
     rate: Tensor

@@ -27,6 +27,16 @@ class Product(Distribution):
 
     Args:
         blocks: one or more distributions by name, all of the same dtype and device and batch size.
+
+    Raises:
+        ValueError: there is no block, a name has a dot, or blocks differ in dtype, device or batch size.
+
+    Example:
+        import torch
+        from rllab import Categorical, Gaussian, Key, Product
+
+        both = Product(speed=Gaussian(torch.zeros(1)), gear=Categorical(torch.zeros(4)))
+        x, _ = both.draw(5, Key(0))  # (5, 1 + 4)
     """
 
     blocks: dict[str, Distribution]

@@ -47,6 +47,14 @@ class Estimator(ABC):
 
     An estimator of kind "value_and_gradient" that does not need "value" has it for the sake of `Estimate.value`, and
     goes without where it would be an evaluation of its own; its fold is then given None for the values.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        estimator = est.GaussianSmoothing(sigma=0.2)
+        estimator.minimum(torch.ones(3)), estimator.target  # 2 evaluations, of the smoothed cost's gradient
+        estimator(Cost(lambda x: x.square().sum(-1)), torch.ones(3), evaluations=100, key=0).gradient
     """
 
     source: ClassVar[str]

@@ -22,6 +22,19 @@ class Plan(NamedTuple):
     """How an estimator spends evaluations: `shared` once, then `per_unit` for each unit.
 
     A unit falls into `pieces` (the coordinates of a stencil; most have one), and a block holds `block` pieces.
+
+    Args:
+        per_unit: evaluations of each unit, >= 1.
+        block: pieces a block holds, which bounds the memory it takes.
+        shared: evaluations made once, whatever the number of units.
+        least_units, most_units: how many units an estimate needs, and can use; None for no limit.
+        pieces: pieces a unit falls into.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        est.GaussianSmoothing().ask(torch.ones(3), 10, key=0).plan.per_unit  # 2: a pair
     """
 
     per_unit: int
@@ -40,6 +53,13 @@ class PointBlock(NamedTuple):
         points: (n, d), or (n, B, d) for a batch of B.
         noise: what the fold needs to weigh the answers; regenerated from the key, never stored.
         tangents: for a "jvp" query, the direction at each point, shaped like `points`.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        block = est.GaussianSmoothing().ask(torch.ones(3), 10, key=0)[0]
+        block.rows, block.points.shape  # slice(0, 10), (10, 3)
     """
 
     rows: slice
@@ -82,6 +102,15 @@ class Query:
         evaluations: answers expected for each problem; at (B, d) the cost is charged B times as many.
         plan: how units make blocks; there are `len(query)`.
         kind: what is asked at each point, see above.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        estimator, f = est.GaussianSmoothing(), lambda x: x.square().sum(-1)
+        query = estimator.ask(torch.ones(3), 100, key=0)
+        values = torch.cat([f(block.points) for block in query])
+        estimator.tell(query, values).gradient
     """
 
     estimator: AnswersQueries

@@ -30,8 +30,24 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     number that has no place on a logarithmic axis. With the variance comes the squared bias, as a thin line, where
     zero is outside its interval.
 
+    Args:
+        report: what `measure_quality` returned.
+        quantity: "cosine", "bias", "variance", "error" or "snr".
+        ax: to draw on; None for a new figure.
+
+    Returns:
+        The axes.
+
     Raises:
         ValueError: if the quantity is none of the five, or no row has it: a direction has no bias, say.
+
+    Example:
+        import torch
+        from rllab import estimators as est, measure_quality, plots, problems
+
+        at = torch.full((3,), 0.4)
+        report = measure_quality(est.SPSA(), problems.Quadratic(dimension=3), at=at, budgets=[4, 8], repeats=20, key=0)
+        ax = plots.quality(report, "variance")
     """
     if quantity not in LABELS:
         raise ValueError(f"quality: quantity must be one of {tuple(LABELS)}, got {quantity!r}")

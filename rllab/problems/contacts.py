@@ -73,7 +73,26 @@ class Pieces(Separable):
 
 @dataclass(frozen=True)
 class Pivot(Pieces):
-    """k(z) = −sin² z for |z| <= edge, else 0: momentum handed over on contact, lost by a miss."""
+    """k(z) = −sin² z for |z| <= edge, else 0: momentum handed over on contact, lost by a miss.
+
+    Args:
+        edge: > 0, the largest angle of contact, rad.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        TypeError, ValueError: `edge` is no positive number.
+
+    Source:
+        Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with the
+        numbers of the authors' code.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        pivot, at = problems.Pivot(), torch.tensor([0.7])
+        pivot.gradient(at[None]), pivot.smoothed_gradient(at, sigma=0.1)  # of opposite sign: the miss is a jump
+    """
 
     edge: float = math.pi / 4
 
@@ -100,6 +119,22 @@ class BallWithWall(Pieces):
         distance, height: of the wall, m.
         speed: v of the throw, m/s.
         gravity: g, m/s².
+        dimension, average: as for `Separable`.
+
+    Raises:
+        TypeError, ValueError: a length, the speed or gravity is no positive number.
+        ValueError: the ball cannot reach the wall.
+
+    Source:
+        Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with the
+        numbers of the authors' code.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        wall = problems.BallWithWall()
+        wall.gradient(torch.ones(1, 1)), wall.smoothed_gradient(torch.ones(1), sigma=0.1)  # they differ by the jump
     """
 
     distance: float = 0.06

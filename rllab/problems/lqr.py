@@ -90,6 +90,17 @@ class LQR(Stochastic):
         start_mean: m_0 (n,).
         horizon, discount: T >= 1, γ in (0, 1].
         stationary: one gain for all steps.
+
+    Raises:
+        ValueError: a matrix has another shape, is not symmetric or no covariance; or `discount` is not in (0, 1].
+        TypeError, ValueError: `horizon` is no integer >= 1.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        lqr = problems.LQR()
+        lqr.gradient(torch.zeros(1, 2))  # at the gain K = (0, 0)
     """
 
     a: Matrix = ((1.0, 0.1), (0.0, 1.0))  # a double integrator, 0.1 s a step

@@ -24,6 +24,15 @@ class Separable(Problem):
     Args:
         dimension: number of coordinates.
         average: divide the sum by `dimension`.
+
+    Raises:
+        TypeError, ValueError: `dimension` is no integer >= 1.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Cosine(dimension=3, average=True).value(torch.zeros(1, 3))  # 1
     """
 
     dimension: int = field(default=1, kw_only=True)  # type: ignore[assignment]

@@ -31,7 +31,16 @@ class SimulatedRuns(NamedTuple):
 
 
 class Stochastic(Problem):
-    """Base of the simulated problems. `value` and `gradient` are of the mean; no smoothing of it has a closed form."""
+    """Base of the simulated problems. `value` and `gradient` are of the mean; no smoothing of it has a closed form.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        walk, at = problems.RandomWalk(), torch.zeros(5, 1)
+        runs = walk.cost()(at, torch.arange(5))  # simulated, one seed a run
+        walk.value(at)  # their mean, exact
+    """
 
     kernels: ClassVar[tuple[str, ...]] = ()
 

@@ -35,6 +35,12 @@ class Power:
         detected: the bias, in one component or along the truth, that is missed with probability MISS only.
         truth: ‖t‖, 0 if it is no more than rounding.
         wanted: the share of ‖t‖ that was to be seen.
+
+    Example:
+        from rllab import estimators as est
+        from rllab.testing import check_estimator
+
+        print(check_estimator(est.SPSA(), rules=["unbiased"], detects=0.2)["unbiased"])
     """
 
     of: str

@@ -36,6 +36,9 @@ class Lax(SurrogateControl):
         at 0 again.
         What is minimised is the sum of both gradients' squares.
 
+    Raises:
+        TypeError, ValueError: `hidden` is no integer >= 1, or `lr` is negative.
+
     Source:
         Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
         for black-box gradient estimation", eq. 6 and section 3.1. c starts at 0 here, as the score function.
@@ -45,7 +48,7 @@ class Lax(SurrogateControl):
         from rllab import Cost, Gaussian, estimators as est
 
         cost = Cost(lambda x: x.square().sum(-1))
-        e = est.Lax()(cost, Gaussian(torch.ones(3), 0.2), evaluations=100, key=0)
+        e = est.Lax()(cost, Gaussian(torch.ones(3), 0.2), evaluations=10_000, key=0)
         e.gradient  # by mean about 2, 2, 2, by scale 0.4, 0.4, 0.4
     """
 

@@ -51,6 +51,9 @@ class Rebar(Estimator):
         as a function of its own, the value beside each is charged too, so half as many samples are drawn. The state,
         if anything is learned, is a `ControlVariateState` of η and log λ, each of a batch its own.
 
+    Raises:
+        TypeError, ValueError: `temperature` is no positive number, `eta` is not finite, or `lr` is negative.
+
     Source:
         Tucker, Mnih, Maddison, Lawson & Sohl-Dickstein (2017), "REBAR: Low-variance, unbiased gradient estimates for
         discrete latent variable models", eqs. 5 to 8. There the noise of z and z̃ may be coupled; here it is
@@ -62,7 +65,7 @@ class Rebar(Estimator):
 
         cost = Cost(lambda x: x.sum(-1).square(), relaxed=True)
         e = est.Rebar()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = (

@@ -40,6 +40,9 @@ class Relax(SurrogateControl):
         mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at the next call,
         or c starts at 0 again.
 
+    Raises:
+        TypeError, ValueError: `hidden` is no integer >= 1, `temperature` no positive number, or `lr` negative.
+
     Source:
         Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
         for black-box gradient estimation", eq. 8 and section 3.2. There c may be the relaxed cost plus a network; here
@@ -51,7 +54,7 @@ class Relax(SurrogateControl):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.Relax()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = (

@@ -23,6 +23,15 @@ class ControlVariateState:
     Attributes:
         values: φ, (P,), or (B, P) for a batch, each of which learns for itself.
         optimizer: state of torch's Adam.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        relax, at = est.Relax(), Bernoulli(torch.zeros(3))
+        cost = Cost(lambda x: x.sum(-1).square())
+        state = relax(cost, at, evaluations=20, key=0).state
+        relax(cost, at, evaluations=20, key=1, state=state).gradient
     """
 
     values: Tensor

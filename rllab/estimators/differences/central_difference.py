@@ -31,6 +31,9 @@ class CentralDifference(Differences):
         An Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the standard error is
         over stencils. All points of a stencil share one seed, if the cost is seeded.
 
+    Raises:
+        TypeError, ValueError: `step` or `noise` is of another kind, or out of its range.
+
     Source:
         Kiefer & Wolfowitz (1952), "Stochastic estimation of the maximum of a regression function", for costs with
         noise; steps: see `steps`.

@@ -35,6 +35,9 @@ class ComplexStep(Differences):
         An Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All points of a set share
         one seed, if the cost is seeded.
 
+    Raises:
+        TypeError, ValueError: `step` is of another kind, or not positive.
+
     Source:
         Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
         Alonso (2003), "The complex-step derivative approximation".

@@ -35,6 +35,9 @@ class ForwardDifference(Differences):
         An Estimate of ∇f, biased by O(h). Its `value` is f(θ); the standard error is over stencils. All points of a
         stencil share one seed, if the cost is seeded.
 
+    Raises:
+        TypeError, ValueError: `step` or `noise` is of another kind, or out of its range.
+
     Source:
         Gill, Murray & Wright (1981), "Practical optimization", section 8.6; steps: see `steps`.
 

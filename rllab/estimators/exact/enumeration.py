@@ -38,7 +38,7 @@ class Enumeration(Estimator):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.Enumeration()(cost, Bernoulli(torch.zeros(3)), evaluations=8, key=0)
-        e.gradient  # by logits, 1, 1, 1
+        e.gradient  # by logits, 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = (

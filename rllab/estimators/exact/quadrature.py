@@ -42,6 +42,10 @@ class Quadrature(Estimator):
         An Estimate without noise, exact but for the rule; its `value` is E f. Needs n^d evaluations, or (n (9 + number
         of jumps))^d; what is left over is not spent. All points share one seed, if the cost is seeded.
 
+    Raises:
+        TypeError, ValueError: `sigma` is no positive number, or `nodes` no integer >= 2.
+        ValueError: `jumps` is not a tuple of finite numbers.
+
     Source:
         Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
 

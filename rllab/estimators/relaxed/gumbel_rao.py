@@ -36,6 +36,9 @@ class GumbelRao(Estimator):
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂y/∂l)ᵀ ∇f(x)] by the logits, unbiased for that
         and biased for ∇E f(x). Its `value` is the mean cost, that of samples.
 
+    Raises:
+        TypeError, ValueError: `temperature` is no positive number, or `inner` no integer >= 1.
+
     Source:
         Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator",
         section 3.

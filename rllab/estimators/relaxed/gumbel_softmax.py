@@ -43,6 +43,9 @@ class GumbelSoftmax(Estimator):
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(y) by the logits, unbiased for that, or if hard
         of E[(∂y/∂l)ᵀ ∇f(x)]. Its `value` is the mean cost of the points evaluated.
 
+    Raises:
+        TypeError, ValueError: `temperature` is no positive number.
+
     Source:
         Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-softmax", eq. 2 and section 2.2 (hard);
         Maddison, Mnih & Teh (2017), "The concrete distribution", eqs. 10 and 16.

@@ -60,6 +60,9 @@ class ScoreFunction(Estimator):
         deviation with "mean" or "leave-one-out": 0.71, 0.87, 0.91 and 0.97 at K = 2, 3, 4 and 10; with "optimal" it is
         0.71, 0.79, 0.81 and 0.87.
 
+    Raises:
+        TypeError, ValueError: `baseline` is unknown, or is "optimal" beside `counts`; or `decay` is not in [0, 1).
+
     Source:
         Williams (1992), "Simple statistical gradient-following algorithms", theorem 1; Mohamed, Rosca, Figurnov & Mnih
         (2020), "Monte Carlo gradient estimation in machine learning", eqs. 13 and 15; baselines: see `baselines`.
@@ -70,7 +73,7 @@ class ScoreFunction(Estimator):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.ScoreFunction()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = "Williams (1992), Simple statistical gradient-following algorithms"

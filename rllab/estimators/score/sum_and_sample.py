@@ -41,6 +41,9 @@ class SumAndSample(Estimator):
         standard error is that of the sampled part, the other being exact, and honest for any K >= 2, but None for one
         sample. Work and memory are O(support_size).
 
+    Raises:
+        TypeError, ValueError: `enumerated` is no integer >= 1, or `baseline` is unknown.
+
     Source:
         Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete
         distributions", eq. 6; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by
@@ -52,7 +55,7 @@ class SumAndSample(Estimator):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.SumAndSample()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = (

@@ -41,6 +41,9 @@ class VIMCO(Estimator):
         At a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean of f itself. With
         a seeded (noisy) cost every sample has its own seed.
 
+    Raises:
+        TypeError, ValueError: `samples` is no integer >= 2, or `mean` is unknown.
+
     Source:
         Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
         minimised.

@@ -36,6 +36,9 @@ class ForwardGradient(Estimator):
     Returns:
         An Estimate of ∇f, unbiased. Its `value` is f(θ). With a seeded (noisy) cost every direction has its own seed.
 
+    Raises:
+        ValueError: `directions` is unknown.
+
     Source:
         Baydin, Pearlmutter, Syme, Wood & Torr (2022), "Gradients without backpropagation", definition 1.
 
