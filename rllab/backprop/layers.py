@@ -76,10 +76,6 @@ class Linear(Module):
         if self.bias:
             torch.sum(v, 0, out=out[1])
 
-    def _vjp_weights_by_sample(self, v: Tensor, z: Tensor, w: Weights, y: Tensor) -> Tensor:
-        outer = torch.einsum("pi,pj->pij", v, z).flatten(1)
-        return torch.cat([outer, v], 1) if self.bias else outer
-
     def jacobian_state(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """Return ∂s/∂z = W for each sample, (n, fan_out, fan_in)."""
         views = self.views(w)
