@@ -54,7 +54,7 @@ class Product(Distribution):
             raise ValueError(f"Product: blocks must have one dtype and device, got {sorted(map(str, kinds))}")
         if len({block.shape[:-1] for block in blocks.values()}) > 1:
             shapes = {name: block.shape for name, block in blocks.items()}
-            raise ValueError(f"Product: blocks must be for the same number of problems, got shapes {shapes}")
+            raise ValueError(f"Product: blocks must have one batch shape, got shapes {shapes}")
         object.__setattr__(self, "blocks", blocks)
 
     @property
