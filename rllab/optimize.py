@@ -95,10 +95,10 @@ def minimize(
     key, leaves = as_key(key), _leaves(at, only)
     evaluations, budget = as_count("minimize", "evaluations", evaluations), as_count("minimize", "budget", budget)
     stepper = optimizer(list(leaves.values()), lr=lr)
-    trace, state, begun = Trace(at, [], []), None, cost.evaluated
+    trace, state, before = Trace(at, [], []), None, cost.evaluated
     try:
         while True:
-            step, spent = key.child("step", len(trace)), cost.evaluated - begun
+            step, spent = key.child("step", len(trace)), cost.evaluated - before
             price = estimator.price(cost, trace.at, evaluations, step, state=state)
             if spent + price > budget:
                 break
@@ -109,7 +109,7 @@ def minimize(
                 leaf.grad = gradient[name]
             stepper.step()
             trace.at = _rebuild(at, leaves)
-            trace.evaluations.append(cost.evaluated - begun)
+            trace.evaluations.append(cost.evaluated - before)
             trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
     except Exception as error:
         error.trace = trace  # type: ignore[attr-defined]

@@ -31,7 +31,7 @@ class CriticState:
         costs: (N, 2).
         spent: evaluations made for it so far.
         calls, fits: how often it was updated with evaluations, and fitted to its replay.
-        context: (B, k), what else the cost of each problem depends on; k may be 0.
+        context: (B, k), what else the cost of each of a batch depends on; k may be 0.
         held_out: mean squared error on the last points it was updated with, before it was fitted to them, over
             their variance: 1 is as good as their mean. NaN before the second fit.
         calibration: slope of the regression of those costs on its predictions: 1 if they are right on average, below

@@ -81,7 +81,7 @@ class Estimator(ABC):
 
         Args:
             at: parameters (d,), a batch (B, d), or a distribution for output-space estimators.
-            evaluations: how many may be spent on each problem; the query uses as many of them as make whole units.
+            evaluations: how many may be spent on each of a batch; the query uses as many of them as make whole units.
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
         Raises:
@@ -280,7 +280,7 @@ class Estimator(ABC):
         return i * plan.block, min((i + 1) * plan.block, query.units * plan.pieces)
 
     def _batch_shape(self, at: Any) -> tuple[int, ...]:
-        """Return () for one problem, (B,) for B at once."""
+        """Return (), or (B,) for a batch of B."""
         return tuple(at.shape[:-1])
 
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:

@@ -99,7 +99,7 @@ class Query:
 
     Args:
         units: what the estimator averages over, m.
-        evaluations: answers expected for each problem; at (B, d) the cost is charged B times as many.
+        evaluations: answers expected for each of a batch; at (B, d) the cost is charged B times as many.
         plan: how units make blocks; there are `len(query)`.
         kind: what is asked at each point, see above.
 

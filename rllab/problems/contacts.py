@@ -36,7 +36,7 @@ class Pieces(Separable):
 
     @abstractmethod
     def _breaks(self, low: float, high: float) -> list[tuple[float, float]]:
-        """Places in (low, high) where the curve is not smooth, and by how much it jumps there (0 for a kink)."""
+        """Points in (low, high) where the curve is not smooth, and by how much it jumps there (0 for a kink)."""
 
     def pathwise_gradient(self, at: Tensor, sigma: float) -> Tensor:
         """Return E ∇f(θ + σu) at (d,) or (B, d): the mean of the pathwise estimator, jumps missed."""
@@ -46,7 +46,7 @@ class Pieces(Separable):
         return (self._weight * torch.tensor(means, dtype=torch.float64)).reshape(at.shape).to(at)
 
     def _k_moments(self, mu: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        each = [self._moments_at(*place)[:3] for place in zip(mu.flat, s.flat, strict=True)]
+        each = [self._moments_at(m, s)[:3] for m, s in zip(mu.flat, s.flat, strict=True)]
         j, j_mu, j_s = np.array(each).T.reshape(3, *mu.shape)
         return j, j_mu, j_s
 

@@ -80,7 +80,7 @@ class Stochastic(Problem):
 
 
 class Noise:
-    """Numbers i = 0, 1, … for each seed: SplitMix64 streams from a place that depends on the seed."""
+    """Numbers i = 0, 1, … for each seed: SplitMix64 streams whose start depends on the seed."""
 
     def __init__(self, seeds: Tensor):
         self._start = seeds_for(seeds.cpu().numpy(), _START).numpy()

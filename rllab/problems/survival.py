@@ -82,7 +82,7 @@ class Survival(Stochastic):
         """E J(θ + s u), E J′(θ + s u), E J′(θ + s u) u for one parameter, J being plain over a length `resolution`."""
         if (widest := float(scale.max())) > 1:
             raise NoClosedForm(f"{who}: deviations up to 1 are resolved, got {widest:g}")
-        rows = [self._integrals(who, *place, resolution) for place in zip(mean[:, 0], scale[:, 0], strict=True)]
+        rows = [self._integrals(who, m, s, resolution) for m, s in zip(mean[:, 0], scale[:, 0], strict=True)]
         value, by_mean, by_scale = np.array(rows).T
         return NormalMoments(value, by_mean[:, None], by_scale[:, None])
 

@@ -161,7 +161,7 @@ def _out_of_reach(estimator: Estimator, problem: Problem | Cost, cost: Cost, at:
 
 
 def _misfits(estimators: Sequence[Estimator], at: Any, cost: Cost) -> dict[Estimator, str]:
-    """Say of estimators that cannot be asked at such a place, bits say, why; if none can, raise what the first says."""
+    """Say of estimators that do not take such an `at`, bits say, why; if none can, raise what the first says."""
     found: dict[Estimator, Exception] = {}
     for estimator in estimators:
         try:

@@ -45,7 +45,7 @@ class ImplicitPathwise(Estimator):
     Returns:
         At a `Gamma`, `Beta`, `Dirichlet` or `GaussianMixture`, an Estimate of ∇E f by parameter name, unbiased if the
         cost is continuous. Its `value` is the mean cost. Gamma variables are drawn by inversion, number by number, so
-        that the samples of one problem do not depend on its neighbours' parameters.
+        that the samples of one of a batch do not depend on its neighbours' parameters.
 
     Source:
         Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", eq. 6 and sections 3 and 4.
