@@ -1,16 +1,4 @@
-"""BlackBox: any function as a block of a torch graph, its gradient estimated in whatever way the user chose.
-
-    ∂L/∂w = ĝ · ∂x/∂w      ĝ estimates ∂/∂x of      v · f(x)     local: what follows is linearised at f(x), v = ∂L/∂f
-                                                    C(x)         cost: the block is one cost a row
-                                                    c(f(x))      to cost: the block and all that follows, c
-
-The network before the block is differentiated exactly, only the block is not. The rest of backpropagation is linear in
-ĝ, so an unbiased ĝ makes ∂L/∂w unbiased. Where f jumps, the local form is wrong at every radius if what follows is not
-linear, even in sign: it takes v where f is, not where the jump leads. It is for blocks that are declared smooth.
-
-Sources: LeCun (2020), NYU Deep Learning, week 2 (a cost that only returns numbers); Schulman, Heess, Weber & Abbeel
-(2015), "Gradient estimation using stochastic computation graphs" (what may follow a block whose draws are scored).
-"""
+"""BlackBox: any function as a block of a torch graph, its gradient estimated in whatever way the user chose."""
 
 from __future__ import annotations
 
@@ -36,6 +24,15 @@ from rllab.keys import Key, as_key
 
 class BlackBox(nn.Module):
     """A function of rows whose output carries a gradient: `loss.backward()` estimates it with fresh evaluations.
+
+        ∂L/∂w = ĝ · ∂x/∂w    ĝ estimates ∂/∂x of    v · f(x)   local: what follows is linearised at f(x), v = ∂L/∂f
+                                                       C(x)       cost: the block is one cost a row
+                                                       c(f(x))    to cost: the block and all that follows, c
+
+    The network before the block is differentiated exactly, only the block is not. The rest of backpropagation is linear
+    in ĝ, so an unbiased ĝ makes ∂L/∂w unbiased. Where f jumps, the local form is wrong at every radius if what follows
+    is not linear, even in sign: it takes v where f is, not where the jump leads. It is for blocks that are declared
+    smooth.
 
     Args:
         function: maps inputs, sample first, to an output or a tuple of them, sample first: torch, numpy or numbers.
@@ -74,6 +71,11 @@ class BlackBox(nn.Module):
         TypeError: an argument is of the wrong kind, or the estimator needs what the block cannot do.
         ValueError: the scope does not fit; or `function` or `distribution` is a module with parameters that would wait
             for a gradient in vain, for neither is differentiated with respect to its own parameters.
+
+    Source:
+        LeCun (2020), NYU Deep Learning, week 2 (a cost that only returns numbers); Schulman, Heess, Weber & Abbeel
+        (2015), "Gradient estimation using stochastic computation graphs" (what may follow a block whose draws are
+        scored).
 
     Example:
         import torch

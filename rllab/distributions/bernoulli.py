@@ -1,9 +1,4 @@
-"""Bernoulli: independent bits, P(x_i = 1) = σ(l_i), σ(l) = 1/(1 + e^(−l)).
-
-∂log p/∂l = x − σ(l) = σ(−l) where x = 1, −σ(l) where x = 0
-
-The second form is the one computed: at l = 50 the difference 1 − σ(l) would round to 0 instead of 1.9·10⁻²².
-"""
+"""Bernoulli: independent bits."""
 
 from __future__ import annotations
 
@@ -24,6 +19,11 @@ from rllab.keys import Key
 @dataclass(frozen=True, eq=False)
 class Bernoulli(Distribution):
     """Vectors of n independent bits, as floating 0s and 1s.
+
+        P(x_i = 1) = σ(l_i), σ(l) = 1/(1 + e^(−l))
+        ∂log p/∂l = x − σ(l) = σ(−l) where x = 1, −σ(l) where x = 0
+
+    The second form is the one computed: at l = 50 the difference 1 − σ(l) would round to 0 instead of 1.9·10⁻²².
 
     Args:
         logits: l = log(p/(1 − p)), (n,) or (B, n), floating and finite.

@@ -1,12 +1,4 @@
-"""Categorical: independent choices of one among K, P(c) = p_c = e^(l_c) / Σ_j e^(l_j).
-
-∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
-
-The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0; see `_others`.
-In sums the scores of all choices add up to 0, so those of the most probable one are what the others leave; see `_once`.
-Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
-indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
-"""
+"""Categorical: independent choices of one among K."""
 
 from __future__ import annotations
 
@@ -38,6 +30,15 @@ class Choices(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Categorical(Distribution):
     """n independent choices among K; a sample is their one-hot vectors end to end, (n K,): `x.view(-1, n, K)`.
+
+        P(c) = p_c = e^(l_c) / Σ_j e^(l_j)
+        ∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
+
+    The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0. In sums
+    the scores of all choices add up to 0, so those of the most probable one are what the others leave.
+
+    Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
+    indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
 
     Args:
         logits: log p up to a constant for each choice: (K,) for a single choice, (n, K), or (B, n, K); floating and

@@ -1,9 +1,4 @@
-"""FromTorch: any distribution of torch.distributions, its scores by autograd of its log_prob.
-
-torch's samplers draw from the global generator. Here every random operation they make is given a generator of the
-key's stream on its way to the kernel, so the global one is neither used nor set; an operation that takes none is
-refused. Draws are made in the parameters' own precision, and so are others in float32 than in float64.
-"""
+"""FromTorch: any distribution of torch.distributions, its scores by autograd of its log_prob."""
 
 from __future__ import annotations
 
@@ -32,6 +27,10 @@ _Arguments = dict[str, Tensor]
 @dataclass(frozen=True, eq=False)
 class FromTorch(Distribution):
     """`FromTorch(torch.distributions.Laplace, {"loc": μ, "scale": s})`, as slow as autograd; see `base`.
+
+    torch's samplers draw from the global generator. Here every random operation they make is given a generator of the
+    key's stream on its way to the kernel, so the global one is neither used nor set; an operation that takes none is
+    refused. Draws are made in the parameters' own precision, and so are others in float32 than in float64.
 
     A sample is batch and event dimensions together: (d,) are d independent outputs, or one vector, and () a single
     output, (1,); (B, d) is a batch of B, and then every argument must have B in front. Standard errors need the scores

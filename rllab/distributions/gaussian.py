@@ -1,7 +1,4 @@
-"""Gaussian: independent normal outputs, x = μ + s u, u ~ N(0, I).
-
-∂log p/∂μ = (x − μ)/s² = u/s            ∂log p/∂s = ((x − μ)²/s² − 1)/s = (u² − 1)/s
-"""
+"""Gaussian: independent normal outputs."""
 
 from __future__ import annotations
 
@@ -23,6 +20,9 @@ from rllab.noise import standard_normal
 @dataclass(frozen=True, eq=False)
 class Gaussian(Distribution):
     """Normal distribution with diagonal covariance.
+
+        x = μ + s u, u ~ N(0, I)
+        ∂log p/∂μ = (x − μ)/s² = u/s            ∂log p/∂s = ((x − μ)²/s² − 1)/s = (u² − 1)/s
 
     Args:
         mean: μ, (d,) or (B, d), floating.

@@ -1,7 +1,4 @@
-"""Poisson: independent counts, P(x) = λ^x e^(−λ) / x!, x = 0, 1, 2, …
-
-∂log p/∂λ = (x − λ)/λ
-"""
+"""Poisson: independent counts."""
 
 from __future__ import annotations
 
@@ -19,6 +16,9 @@ from rllab.keys import Key
 @dataclass(frozen=True, eq=False)
 class Poisson(Distribution):
     """Vectors of independent counts, as floating numbers.
+
+        P(x) = λ^x e^(−λ) / x!, x = 0, 1, 2, …
+        ∂log p/∂λ = (x − λ)/λ
 
     Args:
         rate: λ > 0, mean and variance, (d,) or (B, d), floating.

@@ -1,7 +1,4 @@
-"""Product: independent blocks of outputs, each from a distribution of its own, end to end in one vector.
-
-p(x) = Π_i p_i(x_i)            the score of one block's parameters is that block's own
-"""
+"""Product: independent blocks of outputs, each from a distribution of its own, end to end in one vector."""
 
 from __future__ import annotations
 
@@ -22,6 +19,8 @@ from rllab.keys import Key
 @dataclass(frozen=True, eq=False, init=False)
 class Product(Distribution):
     """`Product(speed=Gaussian(...), gear=Categorical(...))`: outputs (d,) = (d_speed + d_gear,), or (B, d).
+
+        p(x) = Π_i p_i(x_i)            the score of one block's parameters is that block's own
 
     Parameters are called after their block: "speed.mean", "gear.logits".
 

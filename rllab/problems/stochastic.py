@@ -1,11 +1,4 @@
-"""Stochastic: a cost that is simulated, whose mean over the simulator's noise is known.
-
-    C(θ) = E_ω c(θ, ω)            value, gradient                 exact
-    c(θ, ω)                       sample, sample_gradient         one run a point, ω named by a seed
-    E c Σ_t ∇ log π(a_t | s_t) = ∇C                               `score` of a run, for estimators that know the policy
-
-A seed names the whole noise of a run, number by number, so that runs of one seed share it whatever their length is.
-"""
+"""Stochastic: a cost that is simulated, whose mean over the simulator's noise is known."""
 
 from __future__ import annotations
 
@@ -32,6 +25,12 @@ class SimulatedRuns(NamedTuple):
 
 class Stochastic(Problem):
     """Base of the simulated problems. `value` and `gradient` are of the mean; no smoothing of it has a closed form.
+
+        C(θ) = E_ω c(θ, ω)            value, gradient                 exact
+        c(θ, ω)                       sample, sample_gradient         one run a point, ω named by a seed
+        E c Σ_t ∇ log π(a_t | s_t) = ∇C                               `score` of a run, for who knows the policy
+
+    A seed names the whole noise of a run, number by number, so that runs of one seed share it whatever their length is.
 
     Example:
         import torch

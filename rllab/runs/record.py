@@ -1,14 +1,4 @@
-"""Record: one run's folder on disk, append-only: what was run, one JSON line per row, and that it came to its end.
-
-    run.json     config, seed, versions, machine, threads and start, written once
-    rows.jsonl   the rows, each handed to the operating system whole and at once: a killed process loses at most the
-                 row being written, which is then a torn last line and is dropped on reading
-    done.json    the summary; its presence says that the run finished
-    error.txt    the traceback, where the run failed
-
-The writer holds a lock on rows.jsonl for as long as it lives, so a run that is still being written is never taken for
-an interrupted one.
-"""
+"""Record: one run's folder on disk, append-only: what was run, one JSON line per row, and that it came to its end."""
 
 from __future__ import annotations
 
@@ -40,6 +30,15 @@ Folder = str | os.PathLike[str]
 
 class Record:
     """One run on disk. `Record.create` writes one, `Record.open` reads one.
+
+        run.json     config, seed, versions, machine, threads and start, written once
+        rows.jsonl   the rows, each handed to the operating system whole and at once: a killed process loses at most the
+                     row being written, which is then a torn last line and is dropped on reading
+        done.json    the summary; its presence says that the run finished
+        error.txt    the traceback, where the run failed
+
+    The writer holds a lock on rows.jsonl for as long as it lives, so a run that is still being written is never taken
+    for an interrupted one.
 
     Attributes:
         folder: where it is.

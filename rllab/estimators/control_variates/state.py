@@ -1,10 +1,4 @@
-"""ControlVariateState: parameters of a control variate and their own Adam, which travel between estimates.
-
-    φ ← Adam on ∂/∂φ Σ_i ĝ_i²
-
-The mean of ĝ does not depend on φ, so this is the gradient of the trace of its covariance, from the very samples of the
-estimate (Grathwohl et al. 2018, section 3.1). φ moves after the estimate: moved before, it would depend on the samples.
-"""
+"""ControlVariateState: parameters of a control variate and their own Adam, which travel between estimates."""
 
 from __future__ import annotations
 
@@ -19,6 +13,12 @@ from torch import Tensor
 @dataclass(frozen=True, eq=False)
 class ControlVariateState:
     """Parameters as they are after some estimates. Nothing in it is ever written over.
+
+        φ ← Adam on ∂/∂φ Σ_i ĝ_i²
+
+    The mean of ĝ does not depend on φ, so this is the gradient of the trace of its covariance, from the very samples of
+    the estimate (Grathwohl et al. 2018, section 3.1). φ moves after the estimate: moved before, it would depend on the
+    samples.
 
     Attributes:
         values: φ, (P,), or (B, P) for a batch, each of which learns for itself.
