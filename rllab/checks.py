@@ -119,6 +119,21 @@ def check_parameters(who: str, at: object, *, half: bool = True) -> Tensor:
 
     Args:
         half: whether it may be of half precision.
+        who: begins the error.
+        at: what came.
+
+    Returns:
+        `at` itself.
+
+    Raises:
+        TypeError: it is no tensor, or not of a floating dtype that is wanted.
+        ValueError: it has another shape.
+
+    Example:
+        import torch
+        from rllab.estimators import check_parameters
+
+        check_parameters("MyEstimator", torch.ones(3))
     """
     import torch
 

@@ -31,7 +31,17 @@ Spending = Literal["value", "gradient", "jvp", "complex"]  # under what name it 
 
 
 class BudgetExceeded(RuntimeError):
-    """A request would have spent more than the cost's budget; nothing of it was evaluated."""
+    """A request would have spent more than the cost's budget; nothing of it was evaluated.
+
+    Example:
+        import torch
+        from rllab import BudgetExceeded, Cost
+
+        try:
+            Cost(lambda x: x.square().sum(-1), budget=4)(torch.ones(5, 3))
+        except BudgetExceeded as error:
+            print(error)
+    """
 
 
 class Cost:
@@ -57,6 +67,17 @@ class Cost:
     Attributes:
         spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex".
         checks: evaluations of the look at its rows, and of tries at one point; counted apart, and not in the budget.
+
+    Raises:
+        TypeError: `function` is not callable, or `budget` no number.
+        ValueError: `budget` is not whole or below 1, or `nonfinite` is neither "raise" nor a finite number.
+
+    Example:
+        import torch
+        from rllab import Cost
+
+        cost = Cost(lambda x: x.square().sum(-1), budget=1000)
+        cost(torch.ones(5, 3)), cost.spent["value"]  # five costs, five evaluations
     """
 
     def __init__(

@@ -37,6 +37,14 @@ class Target:
         kernel: for SMOOTHED, the smoothing kernel: "gaussian", "ball", ….
         radius: for SMOOTHED, its radius: the standard deviation σ, or the ball's radius r.
         of: for RELAXED, SURROGATE and DIRECTION, in words, what stands in for the cost.
+
+    Raises:
+        ValueError: kernel and radius are missing for SMOOTHED, or stand beside another kind.
+
+    Example:
+        from rllab import Target, estimators as est
+
+        assert est.GaussianSmoothing(0.2).target == Target.smoothed("gaussian", 0.2) != Target.gradient()
     """
 
     kind: Kind
@@ -102,6 +110,13 @@ class Estimate:
         state: what the estimator wants to be given next time (a moving baseline, a critic), or has to say beside the
             gradient (the effective sample size of `ImportanceWeighted`, which takes none back); None for most.
         kind: what one evaluation was: a value, a gradient, …, see `Query`.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        e = est.GaussianSmoothing()(Cost(lambda x: x.square().sum(-1)), torch.ones(3), evaluations=100, key=0)
+        print(e.gradient, e.standard_error, e.evaluations, e.target)
     """
 
     gradient: Gradient

@@ -12,8 +12,19 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
 
     A temporary file in the same folder is written, forced to disk and then renamed over `path`.
 
+    Args:
+        path: of the file, in a folder that exists.
+        content: text, written as UTF-8, or bytes.
+
     Raises:
         OSError: if it cannot be written; the old file is then as it was.
+
+    Example:
+        import tempfile
+        from rllab.runs import write_atomically
+
+        with tempfile.TemporaryDirectory() as folder:
+            write_atomically(f"{folder}/notes.txt", "whole or not at all")
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")

@@ -1,13 +1,4 @@
-"""Key: the only source of randomness; a 64-bit name from which independent streams are derived.
-
-    bits(child) = blake2b(bits(parent) ‖ repr(path))          bits(root) = blake2b(seed)
-
-A key is a value: it never changes, so the same key and path give the same numbers whatever was drawn before, in
-whatever order and process. Splitting by name rather than by counter follows Claessen & Pałka (2013), "Splittable
-pseudorandom number generators using cryptographic hashing", section 4, with blake2b for their Threefish.
-
-Normal numbers and signs by the million are drawn from keys in `noise`.
-"""
+"""Key: the only source of randomness; a 64-bit name from which independent streams are derived."""
 
 from __future__ import annotations
 
@@ -24,12 +15,29 @@ from torch import Tensor
 class Key:
     """Name a stream of random numbers; `child` derives independent streams, `generator` starts drawing.
 
+        bits(child) = blake2b(bits(parent) ‖ repr(path))          bits(root) = blake2b(seed)
+
+    A key is a value: it never changes, so the same key and path give the same numbers whatever was drawn before, in
+    whatever order and process. Splitting by name rather than by counter follows Claessen & Pałka (2013), "Splittable
+    pseudorandom number generators using cryptographic hashing", section 4, with blake2b for their Threefish.
+
+    Normal numbers and signs by the million are drawn from keys in `noise`.
+
     Args:
         seed: any integer, negative ones included.
 
     A key is also a numpy seed sequence: `np.random.default_rng(key)` draws from its stream. torch's CPU generator is
     seeded with 32 bits (a Mersenne Twister). They are taken from the 64-bit hash, so neighbouring seeds and paths give
     unrelated streams, and two given torch streams coincide with probability 2⁻³².
+
+    Raises:
+        TypeError: `seed` is no integer.
+
+    Example:
+        from rllab import Key
+
+        key = Key(0).child("noise", 3)  # the same numbers whatever else was drawn
+        key.generator(), key.integer()
     """
 
     __slots__ = ("_bits",)

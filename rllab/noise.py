@@ -95,5 +95,5 @@ def _box_muller(count: int, key: Key) -> np.ndarray:
 
 
 def as_like(x: Tensor, like: Tensor) -> Tensor:
-    """Return x with the dtype and device of `like`; `x.to(like)`, but at no price where there is nothing to do."""
+    """Return x with the dtype and device of `like`; `x.to(like)`, a no-op where there is nothing to do."""
     return x if x.dtype is like.dtype and x.is_cpu and like.is_cpu else x.to(like)

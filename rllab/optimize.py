@@ -28,6 +28,14 @@ class Trace:
         evaluations: evaluations of the cost spent in this call by the end of each step.
         values: mean cost over the points of each step, at the parameters *before* that step; NaN where an estimator
             gives none.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est, minimize
+
+        cost, start = Cost(lambda x: x.square().sum(-1)), torch.ones(3)
+        trace = minimize(cost, start, est.GaussianSmoothing(), evaluations=8, budget=80, lr=0.1, key=0)
+        trace.at, trace.evaluations[-1], trace.values[-1]
     """
 
     at: Any
@@ -64,17 +72,33 @@ def minimize(
         budget: evaluations in all; the loop ends before a step that would exceed it.
         lr: learning rate handed to `optimizer(parameters, lr=lr)`.
         only: names of the distribution's parameters to move; None for all.
+        cost: what is minimised; evaluations are counted in its ledger.
+        estimator: asked once a step; where it is stateful its state travels from step to step.
+        key: of the whole run; step t draws from the stream "step", t.
+        optimizer: called as optimizer(parameters, lr=lr).
+
+    Returns:
+        A `Trace`: the parameters reached, and evaluations and mean cost by step.
+
     Raises:
         ValueError: if `budget` does not pay for one step.
         Exception: whatever the cost raises; the trace up to then is the exception's attribute `trace`.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est, minimize
+
+        cost, start = Cost(lambda x: x.square().sum(-1)), torch.ones(3)
+        trace = minimize(cost, start, est.GaussianSmoothing(), evaluations=8, budget=800, lr=0.1, key=0)
+        print(trace.at)  # near 0, 0, 0
     """
     key, leaves = as_key(key), _leaves(at, only)
     evaluations, budget = as_count("minimize", "evaluations", evaluations), as_count("minimize", "budget", budget)
     stepper = optimizer(list(leaves.values()), lr=lr)
-    trace, state, begun = Trace(at, [], []), None, cost.evaluated
+    trace, state, before = Trace(at, [], []), None, cost.evaluated
     try:
         while True:
-            step, spent = key.child("step", len(trace)), cost.evaluated - begun
+            step, spent = key.child("step", len(trace)), cost.evaluated - before
             price = estimator.price(cost, trace.at, evaluations, step, state=state)
             if spent + price > budget:
                 break
@@ -85,7 +109,7 @@ def minimize(
                 leaf.grad = gradient[name]
             stepper.step()
             trace.at = _rebuild(at, leaves)
-            trace.evaluations.append(cost.evaluated - begun)
+            trace.evaluations.append(cost.evaluated - before)
             trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
     except Exception as error:
         error.trace = trace  # type: ignore[attr-defined]
@@ -138,17 +162,6 @@ class SeedReplay:
     √(n/2) units; in half precision it can exceed σ within a hundred. `restore="copy"` keeps a copy of the parameters
     instead.
 
-    Source: Malladi, Gao, Nichani, Damian, Lee, Chen & Arora (2023), "Fine-tuning language models with just forward
-    passes", algorithm 1. It restores and updates in two moves; here they are one, with one rounding.
-
-    Example:
-        import torch
-        from rllab import SeedReplay
-
-        net, x = torch.nn.Linear(3, 1), torch.ones(8, 3)
-        optimizer = SeedReplay(net, lr=1e-3, key=0)
-        value = optimizer.step(lambda: net(x).square().mean())
-
     Args:
         parameters: a module, a tensor, or several tensors; contiguous, and changed in place. An `nn.Parameter` that
             requires no gradient is frozen, and left out.
@@ -164,6 +177,21 @@ class SeedReplay:
     Attributes:
         record: of every step so far, enough to replay it.
         evaluations: how many times a loss was called.
+
+    Raises:
+        TypeError, ValueError: `lr` or `sigma` is no positive number.
+        ValueError: `restore` is neither of the two, the budget is below one step, or there is nothing to move.
+
+    Source: Malladi, Gao, Nichani, Damian, Lee, Chen & Arora (2023), "Fine-tuning language models with just forward
+    passes", algorithm 1. It restores and updates in two moves; here they are one, with one rounding.
+
+    Example:
+        import torch
+        from rllab import SeedReplay
+
+        net, x = torch.nn.Linear(3, 1), torch.ones(8, 3)
+        optimizer = SeedReplay(net, lr=1e-3, key=0)
+        value = optimizer.step(lambda: net(x).square().mean())
     """
 
     def __init__(

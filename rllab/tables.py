@@ -8,7 +8,20 @@ from rllab.text import printable
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
-    """Return lines of cells as aligned text under a head; numbers stand to the right."""
+    """Return lines of cells as aligned text under a head; numbers stand to the right.
+
+    Args:
+        head: names of the columns.
+        lines: as many cells each.
+
+    Returns:
+        The text, without a newline at its end.
+
+    Example:
+        from rllab.tables import table
+
+        print(table(["method", "evaluations"], [["spsa", 100], ["gaussian", 1000]]))
+    """
     rows = [list(line) for line in lines]
     texts = [list(map(printable, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(head, *texts, strict=True)]

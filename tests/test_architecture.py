@@ -161,6 +161,12 @@ def test_importing_the_package_loads_neither_torch_nor_matplotlib():
     assert out.stdout.strip() == "[]"
 
 
+def test_a_black_box_does_not_load_torchs_compiler():
+    program = "import sys, rllab.blackbox, rllab.optimize; print('torch._dynamo' in sys.modules)"
+    out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)
+    assert out.stdout.strip() == "False"
+
+
 def test_every_public_name_can_be_loaded():
     for name in (*rllab._HOME, *rllab._distributions()):
         assert name in dir(rllab) and getattr(rllab, name).__name__ == name

@@ -1,14 +1,35 @@
-"""Docstrings of what the lab exports: every example runs, and every estimator states what the API pages show."""
+"""Docstrings of what the lab exports: every example runs, and every public name states what the API pages show."""
 
+import ast
+import inspect
 import re
 import textwrap
+from dataclasses import is_dataclass
 from importlib import import_module
 
 import pytest
 
 from rllab.testing import exported_estimators
 
-PACKAGES = ("rllab", "rllab.estimators", "rllab.critics", "rllab.distributions", "rllab.problems", "rllab.testing")
+PACKAGES = [
+    f"rllab{part}"
+    for part in (
+        "",
+        ".agents",
+        ".backprop",
+        ".blackbox",
+        ".critics",
+        ".diagrams",
+        ".distributions",
+        ".estimators",
+        ".plots",
+        ".problems",
+        ".quality",
+        ".runs",
+        ".testing",
+    )
+]
+CHECKS = re.compile(r"(check_|take_counts$|as_count$|as_widths$|positive_beside$)")  # functions that raise by name
 
 
 def exported() -> dict[str, object]:
@@ -17,7 +38,7 @@ def exported() -> dict[str, object]:
     for package in map(import_module, PACKAGES):
         for name in dir(package):
             value = getattr(package, name)
-            if callable(value) and getattr(value, "__module__", "").startswith("rllab"):
+            if callable(value) and getattr(value, "__module__", "").startswith("rllab") and name[0] != "_":
                 found[f"{value.__module__}.{name}"] = value
     return found
 
@@ -33,14 +54,74 @@ def section(doc: str) -> str:
     return f"{first}\n{textwrap.dedent(rest)}"
 
 
+def raises(function: object) -> bool:
+    """Return whether the body itself raises an error, or calls a check of arguments, which does."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return any(isinstance(node, ast.Raise) and node.exc for node in ast.walk(tree)) or any(
+        isinstance(called, ast.Name) and CHECKS.match(called.id) for called in calls
+    )
+
+
+def lacking(value: object) -> list[str]:
+    """Return the sections that the docstring of a class or function has not, though it needs them."""
+    own = vars(value).get("__doc__") if inspect.isclass(value) else value.__doc__
+    doc = section(own or "")
+    bodies = [value]
+    takes = [*inspect.signature(value).parameters] if not is_error(value) else []
+    if inspect.isclass(value):
+        written = ("__post_init__",) if is_dataclass(value) else ("__init__",)  # a dataclass has its __init__ made
+        bodies = [vars(value)[name] for name in written if name in vars(value)]
+        takes = [] if value.__init__ is object.__init__ else takes
+    needed = {
+        "Args|Attributes": bool(takes),
+        "Returns": not inspect.isclass(value) and inspect.signature(value).return_annotation not in (None, "None"),
+        "Raises": any(map(raises, bodies)),
+        "Example": True,
+    }
+    return [name for name, need in needed.items() if need and not re.search(rf"^({name}):\n    \S", doc, re.M)]
+
+
+def is_error(value: object) -> bool:
+    return inspect.isclass(value) and issubclass(value, BaseException)
+
+
+EXPORTED = exported()
 EXAMPLES = {
-    name: code for name, value in exported().items() for code in examples(section(getattr(value, "__doc__", "") or ""))
+    name: code for name, value in EXPORTED.items() for code in examples(section(getattr(value, "__doc__", "") or ""))
 }
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_the_example_runs(name):
     exec(compile(EXAMPLES[name], name, "exec"), {})
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_a_public_name_says_what_it_takes_returns_and_raises_and_shows_an_example(name):
+    assert lacking(EXPORTED[name]) == []
+
+
+def test_a_missing_section_is_noticed():
+    def bare(x: int) -> int:
+        """Return x."""
+        if x < 0:
+            raise ValueError("bare: x must be >= 0")
+        return x
+
+    def checked(x: int) -> None:
+        """Check x.
+
+        Args:
+            x: a number.
+
+        Example:
+            checked(1)
+        """
+        check_positive("checked", x=x)  # noqa: F821 - only read here
+
+    assert lacking(bare) == ["Args|Attributes", "Returns", "Raises", "Example"]
+    assert lacking(checked) == ["Raises"]
 
 
 @pytest.mark.parametrize("cls", exported_estimators())

@@ -8,7 +8,7 @@ import torch
 from rllab import BudgetExceeded, Cost, Target
 from rllab.estimate import Estimate, Kind
 from rllab.estimators import Estimator, GaussianSmoothing, ScoreFunction
-from rllab.estimators.query import Block, Plan
+from rllab.estimators.query import Plan, PointBlock
 
 AT = torch.linspace(-1, 1, 100_000, dtype=torch.float64)
 
@@ -75,7 +75,7 @@ class Echo(Estimator):
         points = query.at + torch.arange(a, b, dtype=query.at.dtype).view(-1, *[1] * query.at.ndim)
         if self.kind == "complex":
             points = points.to(torch.complex128)
-        return Block(slice(a, b), points, tangents=torch.ones_like(points) if self.kind == "jvp" else None)
+        return PointBlock(slice(a, b), points, tangents=torch.ones_like(points) if self.kind == "jvp" else None)
 
     def _fold(self, query, answered, per_unit, errors):
         parts = [y if isinstance(y, tuple) else (y,) for _, y in answered]

@@ -175,11 +175,11 @@ def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
     for p in (0.5, 0.3, 0.1):
         at = Bernoulli(torch.full((n, 1), math.log(p / (1 - p)), dtype=torch.float64))
         exact = {m: ((1 - 2 * 0.499) * p * (1 - p), one_bit(m, p, 0.499)) for m in ESTIMATORS}
-        yield from _compare(ONE["0.499"].cost(), at, 2, exact, {"bits": 1, "place": p}, key.child(repr(p)))
+        yield from _compare(ONE["0.499"].cost(), at, 2, exact, {"bits": 1, "at": p}, key.child(repr(p)))
     for logit in LOGITS:
         at = Bernoulli(torch.full((n, 3), logit, dtype=torch.float64))
         exact = {m: three_bits(m, logit) for m in ESTIMATORS}
-        yield from _compare(THREE.cost(), at, 6, exact, {"bits": 3, "place": logit}, key.child("three", repr(logit)))
+        yield from _compare(THREE.cost(), at, 6, exact, {"bits": 3, "at": logit}, key.child("three", repr(logit)))
 
 
 def _compare(
@@ -276,7 +276,7 @@ def figure(records: list[Record], config: Config) -> Path:
             if y.max() > 0:
                 axes[0].semilogy(PROBABILITIES, np.where(y > 1e-12, y, np.nan), **look(how, markevery=4))
             for j, logit in enumerate(LOGITS):
-                measured = values(records, "measured", part="sample", bits=3, place=logit, method=method)
+                measured = values(records, "measured", part="sample", bits=3, at=logit, method=method)
                 axes[1].semilogy(i + 0.25 * (j - 0.5), three_bits(method, logit)[1], color=how.color, marker=how.marker,
                                  linestyle="", fillstyle="none" if j else "full", markersize=8)  # fmt: skip
                 axes[1].plot(np.full(len(measured), i + 0.25 * (j - 0.5)), measured, "_", color="#000000", markersize=9)

@@ -356,7 +356,7 @@ def figure(records: list[Record], config: Config) -> Path:
         more, names = axes[5].get_legend_handles_labels()
         drawing.legend(handles + more, labels + names, loc="outside lower center", ncols=5)
         drawing.suptitle(
-            f"One bit, cost (b − t)², t = {TARGET} unless told: lines are integrals, dashes and points "
+            f"One bit, cost (b − t)², t = {TARGET} by default: lines are integrals, dashes and points "
             f"{len(records) - 1} seeds"
         )
     return plots.save(drawing, config.out / "relaxations.png")

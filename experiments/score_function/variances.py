@@ -254,7 +254,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         share = np.mean([exact.best(*at, per) == "measure-valued" for at in everywhere])
         judge(
             least < share < most,
-            f"measure-valued has the least variance per {per} at {share:.0%} of {len(everywhere)} places (needs "
+            f"measure-valued has the least variance per {per} at {share:.0%} of {len(everywhere)} settings (needs "
             f"{least:.0%} to {most:.0%})",
         )
 

@@ -173,8 +173,8 @@ def unrelated(problem: Stochastic, key: Key) -> Cost:
 
 def simulated(key: Key) -> Iterator[dict[str, Any]]:
     """Standard deviation of central differences of one simulated run a side, relative to the gradient's length."""
-    for name, (problem, place) in SIMULATED.items():
-        at = torch.full((REPEATS, problem.dimension), place, dtype=torch.float64)
+    for name, (problem, start) in SIMULATED.items():
+        at = torch.full((REPEATS, problem.dimension), start, dtype=torch.float64)
         length = problem.gradient(at[:1]).norm()
         for i, h in enumerate(SIMULATED_STEPS):
             for method, cost in (("common", problem.cost()), ("independent", unrelated(problem, key.child("seed", i)))):

@@ -9,7 +9,7 @@ and both moments are known exactly where f jumps: for a hole H that does not hol
     E|ĝ|² = 1/(2σ²) E[|u|²; θ + σu ∈ H]                a small one of area A, d = 2:  SNR² ≈ m A/(π σ²) e^(−ρ²/2σ²)
 
 which is greatest at σ = ρ/√2, and falls as 1/ρ there; for stairs of one variable Δ = f(θ + σu) − f(θ − σu) is constant
-between the places where a probe crosses an edge. A flat cost has no signal at any distance.
+between the points where a probe crosses an edge. A flat cost has no signal at any distance.
 
     python experiments/zeroth_order/snr_map.py             seconds
     python experiments/zeroth_order/snr_map.py --replot    claims and figure from disk
@@ -221,7 +221,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     ramp = math.sqrt(PAIRS / 2)
     judge(
         float(np.abs(wide / ramp - 1).max()) <= 0.02,
-        f"stairs: from σ of four stairs on they are a ramp at every place, ratio {wide.min():.3f} to {wide.max():.3f} "
+        f"stairs: from σ of four stairs on they are a ramp at every point, ratio {wide.min():.3f} to {wide.max():.3f} "
         f"(needs √(m/2) = {ramp:.3f} within 2 %)",
     )
     narrow = stairs[:, 0]

@@ -325,6 +325,17 @@ def load(path: str | Path, **again: Any) -> Agent:
     A file is checked before it is used: its digest, then every field of it. It may name an environment of a module,
     "module:id", but no module is imported because a file says so, other than rllab_envs.
 
+    Returns:
+        An agent that goes on where the written one was.
+
+    Example:
+        import tempfile
+        from rllab.agents import Evolution, load
+
+        with tempfile.TemporaryDirectory() as folder:
+            Evolution("CartPole-v1", seed=0).save(f"{folder}/agent.pt")
+            agent = load(f"{folder}/agent.pt")
+
     Args:
         path: the file.
         **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the

@@ -22,6 +22,12 @@ class Rollout:
         steps: environment steps in all; this is what was paid.
         complete: whether every episode came to its end; if not, a limit of steps came first, and `returns` and
             `lengths` of those under way are of the steps until then.
+
+    Example:
+        from rllab.agents import Evolution
+
+        rollout = Evolution("CartPole-v1", seed=0).evaluate(episodes=3)
+        rollout.returns.mean(), rollout.steps
     """
 
     returns: np.ndarray

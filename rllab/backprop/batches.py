@@ -27,6 +27,9 @@ def minibatches(samples: int, batch: int, *, order: Order = "independent", key: 
         key: the picks come from its stream "minibatch"; which samples come one after the other does not depend on
             the batch's size.
 
+    Returns:
+        An endless iterator of (batch,) int64.
+
     Raises:
         TypeError, ValueError: an argument is none of these.
 

@@ -95,6 +95,13 @@ class Repeat(Module):
         module: of one state in, one out of the same shape.
 
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        twice = bp.Repeat(lambda z: torch.full((len(z),), 2), bp.Tanh())
+        print(twice.forward(torch.tensor([[-1.0], [2.0]])))
     """
 
     count: Callable[[Tensor], Tensor]

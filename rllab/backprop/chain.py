@@ -18,6 +18,9 @@ class Chain:
     small step a million times, backpropagating through a critic to its input, use it. What `forward` and `backward`
     return is written over by their next call with states of the same shape.
 
+    Args:
+        modules: differentiable, each of one state in and one out, in the order they are called.
+
     Raises:
         ValueError: a module has several states, or no gradient.
 

@@ -12,7 +12,19 @@ from rllab.backprop.graph import Graph
 
 @dataclass(frozen=True)
 class Check:
-    """Relative errors by variable, (against autograd, against differences); `str` is the table."""
+    """Relative errors by variable, (against autograd, against differences); `str` is the table.
+
+    Args:
+        errors: by variable, and by block for weights: (against autograd, against differences).
+        tolerances: the largest errors allowed, in the same order.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        net = bp.mlp((3, 4, 2), activation="tanh", dtype=torch.float64)
+        print(bp.check_graph(net, torch.ones(5, 3).double(), torch.zeros(5).long()))
+    """
 
     errors: dict[str, tuple[float, float]]
     tolerances: tuple[float, float]

@@ -24,6 +24,11 @@ def step(w: Tensor, g: Tensor, eta: Eta) -> Tensor:
     Args:
         eta: η, a number, a number for each weight (d,), a matrix (d, d), or a function g ↦ ηg (L27). With a positive
             definite matrix a small step goes down, though not the steepest way (L28, L29).
+        w: weights (d,).
+        g: gradient (d,).
+
+    Returns:
+        The weights after the step, (d,).
 
     Raises:
         ValueError: the shapes do not fit, or a number is not finite.
@@ -57,8 +62,19 @@ def extragradient(w: Tensor, field: Callable[[Tensor], Tensor], eta: Eta) -> Ten
     Args:
         field: F, for min_x max_y f(x, y) the pair (∂f/∂x, −∂f/∂y). It is called twice.
         eta: η, as in `step`.
+        w: weights (d,).
+
+    Returns:
+        The weights after the step, (d,).
 
     Source: Korpelevich (1976), "The extragradient method for finding saddle points and other problems".
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        saddle = torch.tensor([[0.0, 1.0], [-1.0, 0.0]])  # of xy: min over x, max over y
+        bp.extragradient(torch.ones(2), lambda w: saddle @ w, 0.1)
     """
     return step(w, field(step(w, field(w), eta)), eta)
 
@@ -75,6 +91,14 @@ class FitHistory:
         counts: sample-gradients spent before each look, the first at 0.
         losses: mean loss at each look; the last is not finite if the fit diverged.
         path: weights at each look (looks, d), if they were kept.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        x, net = torch.randn(50, 2, generator=torch.Generator().manual_seed(0)), bp.linear(2)
+        history = bp.fit(net, x, x.sum(1, keepdim=True), sample_gradients=500, eta=0.1, key=0)
+        history.counts, history.losses
     """
 
     weights: Tensor
@@ -127,6 +151,9 @@ def fit(
         on: samples x, y of which the loss is looked at, those of the fit by default.
         stop: a loss at which the fit ends.
         keep_path: keep the weights of every look.
+
+    Returns:
+        A `FitHistory`: the weights reached, what was spent, and the losses on the way.
 
     Raises:
         TypeError, ValueError: arguments do not fit, or the budget is below one step.

@@ -18,6 +18,14 @@ class Gradients:
     Attributes:
         loss: L, ().
         weights: ∂L/∂w of all blocks, flat (d,).
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        net = bp.mlp((3, 4, 2))
+        made = net.backward(torch.ones(5, 3), torch.zeros(5).long())
+        made.loss, made.weights.shape
     """
 
     loss: Tensor

@@ -234,20 +234,6 @@ class Graph:
             self.wiring.observe(observed)  # says which is no tensor
             raise
 
-    def per_sample(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return the gradient of each sample's loss with respect to the weights, (n, d): their mean is `backward`'s."""
-        flat = self._or_own(weights)
-        made = self._pass((), observed, flat)
-        n = len(observed[0])
-        rows = torch.zeros(n, len(flat), dtype=flat.dtype, device=flat.device)
-        at, w = self.wiring.flat_parts(rows), self.split(flat)
-        for block in made.plan.path:
-            if block.module.size and not made.gradients.keys().isdisjoint(block.computes):
-                v, z = gather(made.gradients, block.computes), gather(made.values, block.reads)
-                g = block.module._vjp_weights_by_sample(v, z, w[block.name], made.ys[block.name])
-                at[block.shares or block.name] += n * g  # the pass began with 1/n
-        return rows
-
     def rest(self, name: str, *observed: Tensor, weights: Tensor | None = None) -> Callable[[Tensor], Tensor]:
         """Return the loss as a function of one continuous variable alone, everything below it held fixed (L60).
 

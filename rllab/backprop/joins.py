@@ -27,6 +27,9 @@ class Add(_Join):
 
         y = z_1 + z_2 + …                  ∂C/∂z_k = ∂C/∂y                                                         (T4)
 
+    Args:
+        inputs: number of states, >= 2.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
 
     Example:
@@ -57,7 +60,19 @@ class Copy(Module):
 
         y_k = z                            ∂C/∂z = Σ_k ∂C/∂y_k                                                    (L67)
 
+    Args:
+        outputs: how many copies, >= 2.
+
+    Raises:
+        TypeError, ValueError: `outputs` is no integer, or below 2.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Copy(3).forward(torch.ones(1, 2)))
     """
 
     outputs: int = 2
@@ -82,7 +97,16 @@ class Multiply(_Join):
 
         y = z_1 z_2 …                      ∂C/∂z_k = ∂C/∂y Π_j≠k z_j                                              (L70)
 
+    Args:
+        inputs: number of states, >= 2.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Multiply(2).forward((torch.full((1, 3), 2.0), torch.ones(1, 3))))
     """
 
     inputs: int = 2
@@ -113,7 +137,16 @@ class Max(_Join):
 
         y = max(z_1, z_2, …)               ∂C/∂z_k = ∂C/∂y where z_k is the largest, the first of equals, else 0   (T4)
 
+    Args:
+        inputs: number of states, >= 2.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Max(2).forward((torch.full((1, 3), 2.0), torch.ones(1, 3))))
     """
 
     inputs: int = 2
@@ -139,7 +172,17 @@ class Max(_Join):
 
 @dataclass(frozen=True)
 class Concatenate(_Join):
-    """States (n, k_j, …) side by side, (n, k_1 + k_2 + …, …); each gets its columns of the gradient."""
+    """States (n, k_j, …) side by side, (n, k_1 + k_2 + …, …); each gets its columns of the gradient.
+
+    Args:
+        inputs: number of states, >= 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Concatenate(2).forward((torch.zeros(1, 3), torch.ones(1, 2))))
+    """
 
     inputs: int = 2
 

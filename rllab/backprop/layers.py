@@ -24,6 +24,9 @@ class Linear(Module):
         fan_in, fan_out: numbers of a state z and of s, >= 1.
         bias: whether there is b (fan_out,) beside W (fan_out, fan_in), as torch.nn.Linear has them.
 
+    Raises:
+        TypeError, ValueError: a width is no integer, or below 1.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
 
     Example:
@@ -73,10 +76,6 @@ class Linear(Module):
         if self.bias:
             torch.sum(v, 0, out=out[1])
 
-    def _vjp_weights_by_sample(self, v: Tensor, z: Tensor, w: Weights, y: Tensor) -> Tensor:
-        outer = torch.einsum("pi,pj->pij", v, z).flatten(1)
-        return torch.cat([outer, v], 1) if self.bias else outer
-
     def jacobian_state(self, z: Tensor, w: Tensor | None = None) -> Tensor:
         """Return ∂s/∂z = W for each sample, (n, fan_out, fan_in)."""
         views = self.views(w)
@@ -98,7 +97,16 @@ class NearestRow(Module):
     Args:
         rows, width: shape of the weights, >= 1 each.
 
+    Raises:
+        TypeError, ValueError: a number is no integer, or below 1.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        bp.nearest_neighbour(2, 3).predict(torch.ones(5, 3))  # (5,), each 0 or 1
     """
 
     rows: int = 1
@@ -136,6 +144,12 @@ class LogSoftmax(Module):
         y_i = z_i − log Σ_j e^z_j                 ∂C/∂z = ∂C/∂y − softmax(z) Σ_i ∂C/∂y_i                           (T7)
 
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.LogSoftmax().forward(torch.zeros(1, 3)))  # −log 3, three times
     """
 
     def _check(self, z: tuple[Tensor, ...]) -> None:
@@ -152,7 +166,14 @@ class LogSoftmax(Module):
 
 @dataclass(frozen=True)
 class Flatten(Module):
-    """Each sample as one row, (n, …) to (n, m); the batch stays (L75)."""
+    """Each sample as one row, (n, …) to (n, m); the batch stays (L75).
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        bp.Flatten().forward(torch.ones(5, 2, 3)).shape  # (5, 6)
+    """
 
     passes_on: ClassVar[bool] = True
 

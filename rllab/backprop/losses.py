@@ -52,6 +52,12 @@ class InnerProduct(Module):
     """Inner product of two states (n, k), (n,): at a given v, the cost whose gradient is v times the Jacobian of ȳ.
 
     C = v · ȳ                          ∂C/∂ȳ = v                          ∂C/∂v = ȳ
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.InnerProduct().forward((torch.ones(2, 3), torch.ones(2, 3))))  # 3, twice
     """
 
     inputs: ClassVar[int] = 2
@@ -79,6 +85,12 @@ class CrossEntropy(Module):
         C = log Σ_j e^ȳ_j − ȳ_y            ∂C/∂ȳ = softmax(ȳ) − onehot(y)                                          (T7)
 
     Source: LeCun (2020), NYU Deep Learning, week 2.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.CrossEntropy().forward((torch.zeros(2, 3), torch.tensor([0, 2]))))  # log 3, twice
     """
 
     inputs: ClassVar[int] = 2
@@ -109,7 +121,14 @@ class CrossEntropy(Module):
 
 @dataclass(frozen=True)
 class ZeroOne(Module):
-    """1 where ȳ differs from y, both int64 (n,), else 0, float64: the error that is counted, without a gradient."""
+    """1 where ȳ differs from y, both int64 (n,), else 0, float64: the error that is counted, without a gradient.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.ZeroOne().forward((torch.tensor([0, 1]), torch.tensor([0, 2]))))  # 0 and 1
+    """
 
     inputs: ClassVar[int] = 2
     differentiable: ClassVar[bool] = False

@@ -60,7 +60,22 @@ def mlp(
 
 
 def linear(inputs: int, outputs: int = 1, *, key: Key | int = 0, dtype: torch.dtype = torch.float32) -> Graph:
-    """Return the linear model ȳ = Σ_i w_i x_i with C = ‖y − ȳ‖² (L7), x (n, inputs) and y (n, outputs)."""
+    """Return the linear model ȳ = Σ_i w_i x_i with C = ‖y − ȳ‖² (L7), x (n, inputs) and y (n, outputs).
+
+    Args:
+        inputs, outputs: widths of x and ȳ, >= 1.
+        key: the weights are drawn from it, as `mlp` draws them.
+        dtype: of the weights.
+
+    Returns:
+        A graph of inputs x (n, inputs) and y (n, outputs).
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        bp.linear(3).predict(torch.ones(5, 3)).shape  # (5, 1)
+    """
     blocks = [
         Block("linear", Linear(inputs, outputs, bias=False), ("x",), ("ȳ",)),
         Block("squared_distance", SquaredDistance(), ("ȳ", "y"), ("C",)),
@@ -69,7 +84,23 @@ def linear(inputs: int, outputs: int = 1, *, key: Key | int = 0, dtype: torch.dt
 
 
 def nearest_neighbour(rows: int, width: int, *, key: Key | int = 0, dtype: torch.dtype = torch.float32) -> Graph:
-    """Return ȳ = argmin_k ‖x − w_k‖² of x (n, width) (L8), judged by whether it is y (n,); it has no gradient."""
+    """Return ȳ = argmin_k ‖x − w_k‖² of x (n, width) (L8), judged by whether it is y (n,); it has no gradient.
+
+    Args:
+        rows: number of rows w_k, >= 1.
+        width: of x, >= 1.
+        key: the rows are drawn from it.
+        dtype: of the weights.
+
+    Returns:
+        A graph of inputs x (n, width) and y (n,) int64.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        bp.nearest_neighbour(4, 2).predict(torch.ones(5, 2))  # (5,) int64
+    """
     blocks = [
         Block("nearest", NearestRow(rows, width), ("x",), ("ȳ",)),
         Block("zero_one", ZeroOne(), ("ȳ", "y"), ("C",)),
@@ -83,6 +114,20 @@ def lecture_net(
     """Return the lecture's linear layers with ReLU between, on images (n, …) of sizes[0] numbers (L71).
 
     Unlike the lecture's listing it keeps the batch when it flattens (L75).
+
+    Args:
+        sizes: numbers of an image, hidden widths, classes.
+        key: the weights are drawn from it, as `mlp` draws them.
+        dtype: of the weights.
+
+    Returns:
+        A graph of inputs x (n, …) and classes y (n,) int64.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        bp.lecture_net((6, 4, 2)).predict(torch.ones(5, 2, 3)).shape  # (5, 2)
     """
     net = mlp(sizes, key=key, dtype=dtype)
     first, *rest = net.blocks

@@ -83,14 +83,6 @@ class Module(ABC):
         """Write Σ_p v_p · ∂f_p/∂w into `out`, one tensor for each of the weights."""
         raise NotImplementedError(f"{type(self).__name__}: has weights, but no _vjp_weights")
 
-    def _vjp_weights_by_sample(self, v: State, z: State, w: Weights, y: State) -> Tensor:
-        """Return v_p · ∂f_p/∂w of each sample, (n, d)."""
-        n = len(v[0] if isinstance(v, tuple) else v)
-        g = torch.zeros(n, self.size, dtype=w[0].dtype, device=w[0].device)
-        for p in range(n):
-            self._vjp_weights(_sample(v, p), _sample(z, p), w, _sample(y, p), self.views(g[p]))
-        return g
-
     def _check(self, z: tuple[Tensor, ...]) -> None:  # noqa: B027 - most modules leave it to torch
         """Raise a ValueError that says what is wrong with states on which `_forward` would not fail by itself."""
 
@@ -216,8 +208,3 @@ def check_one_dtype(z: tuple[Tensor, ...]) -> None:
 
 def _kind(t: object) -> str:
     return f"{tuple(t.shape)} of {t.dtype}" if isinstance(t, Tensor) else repr(t)
-
-
-def _sample(t: State, p: int) -> State:
-    """Return sample p of a state, or of each of a tuple, as a batch of one."""
-    return tuple(part[p : p + 1] for part in t) if isinstance(t, tuple) else t[p : p + 1]

@@ -15,6 +15,16 @@ class Block:
 
     Args:
         shares: name of another block, of an equal module, whose weights this one uses as its own (L18).
+        name: of the block; its weights are found by it.
+        module: what it computes.
+        reads, computes: names of variables, one for each of the module's states in and out.
+
+    Example:
+        from rllab import backprop as bp
+
+        blocks = [bp.Block("linear", bp.Linear(3, 2), ("x",), ("s",))]
+        blocks.append(bp.Block("distance", bp.SquaredDistance(), ("s", "y"), ("C",)))
+        net = bp.Graph(blocks, {"x": False, "y": False}, output="s", cost="C", key=0)
     """
 
     name: str
@@ -26,7 +36,19 @@ class Block:
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable's name, whether it is observed or computed, continuous or discrete (L10), and by which block."""
+    """A variable's name, whether it is observed or computed, continuous or discrete (L10), and by which block.
+
+    Args:
+        name: of the variable.
+        observed: whether it is an input, else a block computes it.
+        discrete: whether its values are integers, with respect to which there is no gradient.
+        block: name of the block that computes it; None for an input.
+
+    Example:
+        from rllab import backprop as bp
+
+        [name for name, v in bp.mlp((3, 4, 2)).variables.items() if not v.observed]  # s1, z1, s2, C
+    """
 
     name: str
     observed: bool

@@ -43,7 +43,14 @@ class Pointwise(Module):
 
 @dataclass(frozen=True)
 class Identity(Pointwise):
-    """h(s) = s; h′ = 1."""
+    """h(s) = s; h′ = 1.
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Identity().forward(torch.tensor([[-1.0, 2.0]])))
+    """
 
     passes_on: ClassVar[bool] = True
 
@@ -63,6 +70,15 @@ class ReLU(Pointwise):
 
     Args:
         slope_at_zero: h′(0), a matter of choice between the slopes of both sides, in [0, 1] (T5).
+
+    Raises:
+        ValueError: `slope_at_zero` is not in [0, 1].
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.ReLU().forward(torch.tensor([[-1.0, 2.0]])))
     """
 
     slope_at_zero: float = 0.0
@@ -88,7 +104,14 @@ class ReLU(Pointwise):
 
 @dataclass(frozen=True)
 class Tanh(Pointwise):
-    """h(s) = tanh s; h′ = 1 − z²."""
+    """h(s) = tanh s; h′ = 1 − z².
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Tanh().forward(torch.tensor([[-1.0, 2.0]])))
+    """
 
     in_place: ClassVar[bool] = True
 
@@ -110,7 +133,14 @@ class Tanh(Pointwise):
 
 @dataclass(frozen=True)
 class Sigmoid(Pointwise):
-    """h(s) = 1/(1 + e^−s); h′ = z (1 − z)."""
+    """h(s) = 1/(1 + e^−s); h′ = z (1 − z).
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Sigmoid().forward(torch.tensor([[-1.0, 2.0]])))
+    """
 
     in_place: ClassVar[bool] = True
 
@@ -123,7 +153,14 @@ class Sigmoid(Pointwise):
 
 @dataclass(frozen=True)
 class Softplus(Pointwise):
-    """h(s) = log(1 + e^s); h′ = 1/(1 + e^−s)."""
+    """h(s) = log(1 + e^s); h′ = 1/(1 + e^−s).
+
+    Example:
+        import torch
+        from rllab import backprop as bp
+
+        print(bp.Softplus().forward(torch.tensor([[-1.0, 2.0]])))
+    """
 
     def _forward(self, z: Tensor, w: Weights, out: Tensor | None = None) -> Tensor:
         return torch.logaddexp(z, _ZERO, out=out)

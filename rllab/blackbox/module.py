@@ -1,19 +1,8 @@
-"""BlackBox: any function as a block of a torch graph, its gradient estimated in whatever way the user chose.
-
-    ∂L/∂w = ĝ · ∂x/∂w      ĝ estimates ∂/∂x of      v · f(x)     local: what follows is linearised at f(x), v = ∂L/∂f
-                                                    C(x)         cost: the block is one cost a row
-                                                    c(f(x))      to cost: the block and all that follows, c
-
-The network before the block is differentiated exactly, only the block is not. The rest of backpropagation is linear in
-ĝ, so an unbiased ĝ makes ∂L/∂w unbiased. Where f jumps, the local form is wrong at every radius if what follows is not
-linear, even in sign: it takes v where f is, not where the jump leads. It is for blocks that are declared smooth.
-
-Sources: LeCun (2020), NYU Deep Learning, week 2 (a cost that only returns numbers); Schulman, Heess, Weber & Abbeel
-(2015), "Gradient estimation using stochastic computation graphs" (what may follow a block whose draws are scored).
-"""
+"""BlackBox: any function as a block of a torch graph, its gradient estimated in whatever way the user chose."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -35,6 +24,15 @@ from rllab.keys import Key, as_key
 
 class BlackBox(nn.Module):
     """A function of rows whose output carries a gradient: `loss.backward()` estimates it with fresh evaluations.
+
+        ∂L/∂w = ĝ · ∂x/∂w    ĝ estimates ∂/∂x of    v · f(x)   local: what follows is linearised at f(x), v = ∂L/∂f
+                                                       C(x)       cost: the block is one cost a row
+                                                       c(f(x))    to cost: the block and all that follows, c
+
+    The network before the block is differentiated exactly, only the block is not. The rest of backpropagation is linear
+    in ĝ, so an unbiased ĝ makes ∂L/∂w unbiased. Where f jumps, the local form is wrong at every radius if what follows
+    is not linear, even in sign: it takes v where f is, not where the jump leads. It is for blocks that are declared
+    smooth.
 
     Args:
         function: maps inputs, sample first, to an output or a tuple of them, sample first: torch, numpy or numbers.
@@ -73,6 +71,19 @@ class BlackBox(nn.Module):
         TypeError: an argument is of the wrong kind, or the estimator needs what the block cannot do.
         ValueError: the scope does not fit; or `function` or `distribution` is a module with parameters that would wait
             for a gradient in vain, for neither is differentiated with respect to its own parameters.
+
+    Source:
+        LeCun (2020), NYU Deep Learning, week 2 (a cost that only returns numbers); Schulman, Heess, Weber & Abbeel
+        (2015), "Gradient estimation using stochastic computation graphs" (what may follow a block whose draws are
+        scored).
+
+    Example:
+        import torch
+        from rllab import BlackBox
+
+        net, simulator = torch.nn.Linear(2, 3), BlackBox(torch.sin, smooth=True, key=0)
+        simulator(net(torch.ones(4, 2))).square().mean().backward()
+        net.weight.grad, simulator.calls  # estimated through the block, exact before it
     """
 
     def __init__(
@@ -158,8 +169,15 @@ class BlackBox(nn.Module):
         """
         return self._asker.estimate
 
-    @torch.compiler.disable  # a compiled model leaves its graph here and returns: what is before and after is compiled
-    def forward(self, *inputs: Tensor, context: tuple[Tensor, ...] = ()) -> Any:
+    @property
+    def forward(self) -> Callable[..., Any]:  # type: ignore[override] - torch.nn calls what it finds under this name
+        """What a call does, see `run`: outside the graph of a compiled model, which is left here and gone back to.
+
+        `torch.compiler.disable` as a decorator would load torch's compiler for everybody, which takes seconds.
+        """
+        return torch.compiler.disable(self.run) if "torch._dynamo" in sys.modules else self.run
+
+    def run(self, *inputs: Tensor, context: tuple[Tensor, ...] = ()) -> Any:
         """Return the outputs of f; for scope "to_cost" the cost of each row, (n,).
 
         Args:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 
 
 def plan_of(estimator: Estimator, at: Any) -> Plan:
@@ -14,6 +14,6 @@ def plan_of(estimator: Estimator, at: Any) -> Plan:
     return estimator.ask(at, estimator.minimum(at), 0).plan
 
 
-def block_of(estimator: Estimator, query: Query, i: int) -> Block:
+def block_of(estimator: Estimator, query: Query, i: int) -> PointBlock:
     """Return block i as an estimator makes it of another's query."""
     return replace(query, estimator=estimator)[i]

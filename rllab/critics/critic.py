@@ -15,7 +15,7 @@ from rllab.critics.network import ScalarNetwork
 from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.keys import Key
 from rllab.noise import standard_normal
 
@@ -103,7 +103,7 @@ class Critic(Estimator):
         return Estimate(state.gradient(at), None, 0, self.target, None, None, state)
 
     def update(
-        self, state: CriticState | None, answered: Iterable[tuple[Block, Tensor]], key: Key
+        self, state: CriticState | None, answered: Iterable[tuple[PointBlock, Tensor]], key: Key
     ) -> tuple[CriticState, Tensor]:
         """Return the critic after what was evaluated, and the mean of that, () or (B,).
 
@@ -148,12 +148,14 @@ class Critic(Estimator):
         pairs = max(1, BLOCK // check_parameters("Critic", at).numel())
         return Plan(per_unit=2, block=pairs)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         u = standard_normal((b - a, *query.at.shape), query.key.child("direction", i), query.at)
         points = torch.cat((query.at + self.sigma * u, query.at - self.sigma * u))
-        return Block(slice(2 * a, 2 * b), points)
+        return PointBlock(slice(2 * a, 2 * b), points)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         state, value = self.update(query.state, answered, query.key)
         return Estimate(state.gradient(query.at), value, query.evaluations, self.target, None, None, state)

@@ -16,7 +16,7 @@ from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
 from rllab.estimators import GaussianSmoothing
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -77,16 +77,18 @@ class Residual(Estimator):
     def _plan(self, at: Any) -> Plan:
         return plan_of(self.smoothing, at)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         return block_of(self.smoothing, query, i)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         first, last = block.rows.start // 2, block.rows.stop // 2  # a block holds all x⁺, then all x⁻
         return np.tile(np.arange(first, last), 2)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         state, m = query.state or self.critic.init(), query.units
-        seen: list[tuple[Block, Tensor]] = []
+        seen: list[tuple[PointBlock, Tensor]] = []
         parts: list[Tensor] = []
         for block, f in answered:
             parts.append(self._contributions(state, block, f))
@@ -99,7 +101,7 @@ class Residual(Estimator):
         g, se, r = g.to(query.at), None if se is None else se.to(query.at), r.to(query.at) if per_unit else None
         return Estimate(g, value, query.evaluations, self.target, se, r, after)
 
-    def _contributions(self, state: CriticState, block: Block, f: Tensor) -> Tensor:
+    def _contributions(self, state: CriticState, block: PointBlock, f: Tensor) -> Tensor:
         u, x = block.noise, block.points.unflatten(0, (2, -1))
         f = f.unflatten(0, (2, -1))
         if state.weights is None:

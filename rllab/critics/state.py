@@ -31,12 +31,21 @@ class CriticState:
         costs: (N, 2).
         spent: evaluations made for it so far.
         calls, fits: how often it was updated with evaluations, and fitted to its replay.
-        context: (B, k), what else the cost of each problem depends on; k may be 0.
+        context: (B, k), what else the cost of each of a batch depends on; k may be 0.
         held_out: mean squared error on the last points it was updated with, before it was fitted to them, over
             their variance: 1 is as good as their mean. NaN before the second fit.
         calibration: slope of the regression of those costs on its predictions: 1 if they are right on average, below
             1 if it exaggerates. NaN likewise.
         optimizer: state of torch's Adam.
+
+    Example:
+        import torch
+        from rllab import Cost
+        from rllab.critics import Critic
+
+        critic, cost = Critic(gradient_steps=10), Cost(lambda x: x.square().sum(-1))
+        state = critic(cost, torch.ones(3), evaluations=32, key=0).state
+        state.value(torch.ones(3)), state.held_out
     """
 
     hidden: tuple[int, ...]

@@ -40,6 +40,10 @@ def draw_graph(
         isolate: a block; the rest of the network is drawn as black boxes.
         direction: in which the numbers flow.
         labels: TeX, without dollar signs, to write instead at some of the drawn nodes, by name.
+        graph: what is drawn.
+
+    Returns:
+        The layout: where each node was drawn.
 
     Raises:
         ValueError: on arguments that do not fit together, or a backward drawing of a graph that has no gradient.

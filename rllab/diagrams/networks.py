@@ -38,6 +38,10 @@ def draw_units(
         costs: draw the costs too.
         direction: in which the numbers flow.
         labels: TeX to write instead at some of the drawn nodes, by name.
+        graph: of plain layers.
+
+    Returns:
+        The layout: where each node was drawn.
 
     Raises:
         ValueError: if the width of a variable does not follow from the modules.
@@ -60,6 +64,22 @@ def count_layers(graph: Graph, by: Literal["pairs", "variables"]) -> int:
     """Return how deep the way to the output is: in pairs of a linear and a pointwise block, or in variables.
 
     A pair may lack its pointwise half. Variables are the input, what each pair computes, and so one more than pairs.
+
+    Args:
+        graph: whose blocks are counted, from its inputs to its output.
+        by: "pairs" or "variables".
+
+    Returns:
+        The number of either on the longest way.
+
+    Raises:
+        ValueError: `by` is neither of the two.
+
+    Example:
+        from rllab import backprop as bp
+        from rllab import diagrams
+
+        diagrams.count_layers(bp.mlp((3, 4, 2)), by="pairs")  # 2
     """
     if by not in ("pairs", "variables"):
         raise ValueError(f"count_layers: by must be 'pairs' or 'variables', got {by!r}")

@@ -32,6 +32,14 @@ class Distribution(ABC):
 
     Samples and what is made of them: x (k, *shape); weights w are (k,), or (k, B) for B distributions at once, and may
     have more dimensions in front, one weighting each, which then also stand in front of the sums.
+
+    Example:
+        import torch
+        from rllab import Gaussian, Key
+
+        p = Gaussian(torch.zeros(3), 0.5)
+        x, noise = p.draw(10, Key(0))
+        p.log_prob(x), p.scores(x, noise)["mean"]  # (10,) and (10, 3)
     """
 
     @property
@@ -89,7 +97,7 @@ class Distribution(ABC):
         """Return a batch of n, (n, d), all of them this distribution of (d,); its parameters are expanded, not copied.
 
         Raises:
-            ValueError: if it is several problems already.
+            ValueError: if it is a batch already.
         """
         if len(self.shape) != 1:
             raise ValueError(f"{type(self).__name__}.repeated: must be of shape (d,), no batch, got shape {self.shape}")
@@ -145,14 +153,6 @@ class Distribution(ABC):
             TypeError: if there are not finitely many.
         """
         raise TypeError(f"{type(self).__name__}.support: not a distribution over finitely many samples")
-
-    def score_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        """Return Σ_k w_k s(x_k) by parameter."""
-        return self.as_tensors(self.score_sums(as_array(w), None, x, noise)[0])
-
-    def score_square_sum(self, w: Tensor, x: Tensor, noise: Any) -> dict[str, Tensor]:
-        """Return Σ_k w_k s(x_k)² by parameter, elementwise squares."""
-        return self.as_tensors(self.score_sums(None, as_array(w), x, noise)[1])
 
     def score_sums(self, once: np.ndarray | None, twice: np.ndarray | None, x: Tensor, noise: Any) -> tuple[Sums, Sums]:
         """Return Σ_k once_k s(x_k) and Σ_k twice_k s(x_k)² in numpy, each empty for weights None.

@@ -1,9 +1,4 @@
-"""Bernoulli: independent bits, P(x_i = 1) = σ(l_i), σ(l) = 1/(1 + e^(−l)).
-
-∂log p/∂l = x − σ(l) = σ(−l) where x = 1, −σ(l) where x = 0
-
-The second form is the one computed: at l = 50 the difference 1 − σ(l) would round to 0 instead of 1.9·10⁻²².
-"""
+"""Bernoulli: independent bits."""
 
 from __future__ import annotations
 
@@ -25,8 +20,22 @@ from rllab.keys import Key
 class Bernoulli(Distribution):
     """Vectors of n independent bits, as floating 0s and 1s.
 
+        P(x_i = 1) = σ(l_i), σ(l) = 1/(1 + e^(−l))
+        ∂log p/∂l = x − σ(l) = σ(−l) where x = 1, −σ(l) where x = 0
+
+    The second form is the one computed: at l = 50 the difference 1 − σ(l) would round to 0 instead of 1.9·10⁻²².
+
     Args:
         logits: l = log(p/(1 − p)), (n,) or (B, n), floating and finite.
+
+    Raises:
+        TypeError, ValueError: `logits` are no floating tensor of such a shape, or not finite.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Key
+
+        x, _ = Bernoulli(torch.zeros(3)).draw(5, Key(0))  # (5, 3), of 0s and 1s
     """
 
     logits: Tensor

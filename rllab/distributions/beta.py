@@ -1,11 +1,4 @@
-"""Beta: independent outputs between 0 and 1, p(x) = x^(α−1) (1 − x)^(β−1) Γ(α + β) / (Γ(α) Γ(β)).
-
-∂log p/∂α = log x − ψ(α) + ψ(α + β)            ∂log p/∂β = log(1 − x) − ψ(β) + ψ(α + β)            ψ = (log Γ)'
-
-x = y/(y + z) for y ~ Gamma(α, 1) and z ~ Gamma(β, 1), so that log x and log(1 − x) are known where x rounds to 0 or 1.
-
-Source: Johnson, Kotz & Balakrishnan (1995), "Continuous univariate distributions 2", section 25.2.
-"""
+"""Beta: independent outputs between 0 and 1."""
 
 from __future__ import annotations
 
@@ -27,10 +20,28 @@ Noise = tuple[Tensor, Tensor]
 class Beta(Distribution):
     """Beta distribution, of mean α/(α + β); the parameters have the names that torch gives them.
 
+        p(x) = x^(α−1) (1 − x)^(β−1) Γ(α + β) / (Γ(α) Γ(β))
+        ∂log p/∂α = log x − ψ(α) + ψ(α + β)            ∂log p/∂β = log(1 − x) − ψ(β) + ψ(α + β)            ψ = (log Γ)'
+
+    x = y/(y + z) for y ~ Gamma(α, 1) and z ~ Gamma(β, 1), so that log x and log(1 − x) are known where x rounds to
+    0 or 1.
+
     Args:
         concentration1: α > 0, the exponent of x, (d,) or (B, d), floating.
         concentration0: β > 0, the exponent of 1 − x: a number, or a tensor that broadcasts to the shape of
             `concentration1`, to which it is expanded.
+
+    Raises:
+        TypeError, ValueError: a concentration is no floating tensor of such a shape, or not positive.
+
+    Source:
+        Johnson, Kotz & Balakrishnan (1995), "Continuous univariate distributions 2", section 25.2.
+
+    Example:
+        import torch
+        from rllab import Beta, Key
+
+        x, _ = Beta(torch.ones(3), 2.0).draw(5, Key(0))  # (5, 3), between 0 and 1
     """
 
     concentration1: Tensor

@@ -1,12 +1,4 @@
-"""Categorical: independent choices of one among K, P(c) = p_c = e^(l_c) / Σ_j e^(l_j).
-
-∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
-
-The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0; see `_others`.
-In sums the scores of all choices add up to 0, so those of the most probable one are what the others leave; see `_once`.
-Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
-indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
-"""
+"""Categorical: independent choices of one among K."""
 
 from __future__ import annotations
 
@@ -39,10 +31,29 @@ class Choices(NamedTuple):
 class Categorical(Distribution):
     """n independent choices among K; a sample is their one-hot vectors end to end, (n K,): `x.view(-1, n, K)`.
 
+        P(c) = p_c = e^(l_c) / Σ_j e^(l_j)
+        ∂log p/∂l_c = x_c − p_c = Σ_{j≠c} p_j where c was chosen (x_c = 1), −p_c where it was not (x_c = 0)
+
+    The second form is the one computed: where one p_c is almost 1, the difference 1 − p_c would round to 0. In sums
+    the scores of all choices add up to 0, so those of the most probable one are what the others leave.
+
+    Samples are one-hot vectors x, the form in which a choice can be relaxed, and a table of costs is `x @ table`; or
+    indices, which are K times shorter, for costs that look the choice up: `table[x.long()]`.
+
     Args:
         logits: log p up to a constant for each choice: (K,) for a single choice, (n, K), or (B, n, K); floating and
             finite.
         samples: "one-hot"; or "index" for samples (n,) of indices 0 … K − 1, as floating numbers like all points.
+
+    Raises:
+        TypeError, ValueError: `logits` are no floating tensor of such a shape, or not finite.
+        ValueError: `samples` is neither of the two.
+
+    Example:
+        import torch
+        from rllab import Categorical, Key
+
+        x, _ = Categorical(torch.zeros(4), samples="index").draw(5, Key(0))  # (5, 1), each 0, 1, 2 or 3
     """
 
     logits: Tensor

@@ -1,11 +1,4 @@
-"""Dirichlet: shares x of a whole, Σ_i x_i = 1, p(x) = Γ(Σ_i α_i) Π_i x_i^(α_i − 1)/Γ(α_i).
-
-∂log p/∂α_i = log x_i − ψ(α_i) + ψ(Σ_j α_j)            ψ = (log Γ)'
-
-x_i = y_i/Σ_j y_j for y_i ~ Gamma(α_i, 1), so that log x_i is known where x_i rounds to 0.
-
-Source: Kotz, Balakrishnan & Johnson (2000), "Continuous multivariate distributions 1", chapter 49.
-"""
+"""Dirichlet: shares x of a whole, Σ_i x_i = 1."""
 
 from __future__ import annotations
 
@@ -25,10 +18,27 @@ from rllab.keys import Key
 class Dirichlet(Distribution):
     """Dirichlet distribution, of mean α/Σ_j α_j.
 
+        p(x) = Γ(Σ_i α_i) Π_i x_i^(α_i − 1)/Γ(α_i)
+        ∂log p/∂α_i = log x_i − ψ(α_i) + ψ(Σ_j α_j)            ψ = (log Γ)'
+
+    x_i = y_i/Σ_j y_j for y_i ~ Gamma(α_i, 1), so that log x_i is known where x_i rounds to 0.
+
     Its samples lie on the simplex, where the density is that of all shares but the last, whichever that is.
 
     Args:
         concentration: α > 0, (d,) for d shares, or (B, d), floating.
+
+    Raises:
+        TypeError, ValueError: `concentration` is no floating tensor of such a shape, or not positive.
+
+    Source:
+        Kotz, Balakrishnan & Johnson (2000), "Continuous multivariate distributions 1", chapter 49.
+
+    Example:
+        import torch
+        from rllab import Dirichlet, Key
+
+        x, _ = Dirichlet(torch.ones(3)).draw(5, Key(0))  # (5, 3), each row adds up to 1
     """
 
     concentration: Tensor

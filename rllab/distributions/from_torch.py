@@ -1,9 +1,4 @@
-"""FromTorch: any distribution of torch.distributions, its scores by autograd of its log_prob.
-
-torch's samplers draw from the global generator. Here every random operation they make is given a generator of the
-key's stream on its way to the kernel, so the global one is neither used nor set; an operation that takes none is
-refused. Draws are made in the parameters' own precision, and so are others in float32 than in float64.
-"""
+"""FromTorch: any distribution of torch.distributions, its scores by autograd of its log_prob."""
 
 from __future__ import annotations
 
@@ -33,6 +28,10 @@ _Arguments = dict[str, Tensor]
 class FromTorch(Distribution):
     """`FromTorch(torch.distributions.Laplace, {"loc": μ, "scale": s})`, as slow as autograd; see `base`.
 
+    torch's samplers draw from the global generator. Here every random operation they make is given a generator of the
+    key's stream on its way to the kernel, so the global one is neither used nor set; an operation that takes none is
+    refused. Draws are made in the parameters' own precision, and so are others in float32 than in float64.
+
     A sample is batch and event dimensions together: (d,) are d independent outputs, or one vector, and () a single
     output, (1,); (B, d) is a batch of B, and then every argument must have B in front. Standard errors need the scores
     of single samples, one by one where torch cannot take them together. Gradients hold what log p of a block of samples
@@ -49,6 +48,13 @@ class FromTorch(Distribution):
         ValueError: if they make no such distribution; or one whose support they move, as those of `Uniform` do: the
             score says nothing of that, and would be biased. It is seen if torch's `support` says so, which it does not
             of a transformed distribution.
+
+    Example:
+        import torch
+        from rllab import FromTorch, Key
+
+        p = FromTorch(torch.distributions.Laplace, {"loc": torch.zeros(3), "scale": torch.ones(3)})
+        x, _ = p.draw(5, Key(0))  # (5, 3)
     """
 
     family: Callable[..., torch.distributions.Distribution] | torch.distributions.Distribution

@@ -1,13 +1,4 @@
-"""Gamma: independent positive outputs, p(x) = β^α x^(α−1) e^(−βx) / Γ(α).
-
-∂log p/∂α = log βx − ψ(α)            ∂log p/∂β = (α − βx)/β            ψ = (log Γ)'
-
-A shape α far below 1 puts most of its probability where x underflows to 0; log x stays finite, as it is what is drawn:
-
-    log βx = log g + log(v)/α,      g ~ Gamma(α + 1, 1),  v uniform
-
-Source: Marsaglia & Tsang (2000), "A simple method for generating gamma variables", section 6, there for α < 1 alone.
-"""
+"""Gamma: independent positive outputs."""
 
 from __future__ import annotations
 
@@ -27,10 +18,30 @@ from rllab.keys import Key
 class Gamma(Distribution):
     """Gamma distribution, of mean α/β and variance α/β².
 
+        p(x) = β^α x^(α−1) e^(−βx) / Γ(α)
+        ∂log p/∂α = log βx − ψ(α)            ∂log p/∂β = (α − βx)/β            ψ = (log Γ)'
+
+    A shape α far below 1 puts most of its probability where x underflows to 0; log x stays finite, as it is what is
+    drawn:
+
+        log βx = log g + log(v)/α,      g ~ Gamma(α + 1, 1),  v uniform
+
     Args:
         concentration: shape α > 0, (d,) or (B, d), floating.
         rate: β > 0: a number, or a tensor that broadcasts to the shape of `concentration`, to which it is expanded; the
             gradient with respect to it has that shape too.
+
+    Raises:
+        TypeError, ValueError: a parameter is no floating tensor of such a shape, or not positive.
+
+    Source:
+        Marsaglia & Tsang (2000), "A simple method for generating gamma variables", section 6, there for α < 1 alone.
+
+    Example:
+        import torch
+        from rllab import Gamma, Key
+
+        x, _ = Gamma(torch.ones(3), rate=2.0).draw(5, Key(0))  # (5, 3), of mean 1/2
     """
 
     concentration: Tensor

@@ -1,7 +1,4 @@
-"""Gaussian: independent normal outputs, x = μ + s u, u ~ N(0, I).
-
-∂log p/∂μ = (x − μ)/s² = u/s            ∂log p/∂s = ((x − μ)²/s² − 1)/s = (u² − 1)/s
-"""
+"""Gaussian: independent normal outputs."""
 
 from __future__ import annotations
 
@@ -24,10 +21,23 @@ from rllab.noise import standard_normal
 class Gaussian(Distribution):
     """Normal distribution with diagonal covariance.
 
+        x = μ + s u, u ~ N(0, I)
+        ∂log p/∂μ = (x − μ)/s² = u/s            ∂log p/∂s = ((x − μ)²/s² − 1)/s = (u² − 1)/s
+
     Args:
         mean: μ, (d,) or (B, d), floating.
         scale: standard deviation s > 0: a number, or a tensor that broadcasts to the shape of `mean`, to which it is
             expanded; the gradient with respect to it has that shape too.
+
+    Raises:
+        TypeError, ValueError: `mean` is no floating tensor of such a shape, or `scale` is not positive or does not
+            broadcast to it.
+
+    Example:
+        import torch
+        from rllab import Gaussian, Key
+
+        x, _ = Gaussian(torch.zeros(3), 0.5).draw(5, Key(0))  # (5, 3)
     """
 
     mean: Tensor

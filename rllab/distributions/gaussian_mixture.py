@@ -1,11 +1,4 @@
-"""GaussianMixture: one of K normal laws with diagonal covariance, p(x) = Σ_k π_k Π_i N(x_i; μ_ki, s_ki²).
-
-With π = softmax(l), u_ki = (x_i − μ_ki)/s_ki and the probability r_k = π_k N(x; μ_k, s_k²)/p(x) that x came from k:
-
-    ∂log p/∂l_k = r_k − π_k        ∂log p/∂μ_ki = r_k u_ki/s_ki        ∂log p/∂s_ki = r_k (u_ki² − 1)/s_ki
-
-Source: Bishop (2006), "Pattern recognition and machine learning", section 9.2.
-"""
+"""GaussianMixture: one of K normal laws with diagonal covariance."""
 
 from __future__ import annotations
 
@@ -27,11 +20,31 @@ from rllab.noise import standard_normal
 class GaussianMixture(Distribution):
     """Mixture of K normal distributions with diagonal covariance; a sample is (d,), without its component.
 
+        p(x) = Σ_k π_k Π_i N(x_i; μ_ki, s_ki²)
+
+    With π = softmax(l), u_ki = (x_i − μ_ki)/s_ki and the probability r_k = π_k N(x; μ_k, s_k²)/p(x) that x came from k:
+
+        ∂log p/∂l_k = r_k − π_k        ∂log p/∂μ_ki = r_k u_ki/s_ki        ∂log p/∂s_ki = r_k (u_ki² − 1)/s_ki
+
     Args:
         logits: l, log π up to a constant: (K,) or (B, K), floating and finite.
         mean: μ, (K, d) or (B, K, d), of the same dtype.
         scale: standard deviations s > 0: a number, or a tensor that broadcasts to the shape of `mean`, to which it is
             expanded; the gradient with respect to it has that shape too.
+
+    Raises:
+        TypeError, ValueError: a parameter is no floating tensor of such a shape, or not finite.
+        ValueError: `mean` does not go with `logits` in shape or dtype, or `scale` is not positive.
+
+    Source:
+        Bishop (2006), "Pattern recognition and machine learning", section 9.2.
+
+    Example:
+        import torch
+        from rllab import GaussianMixture, Key
+
+        two = GaussianMixture(torch.zeros(2), torch.tensor([[-1.0], [1.0]]), 0.1)
+        x, _ = two.draw(5, Key(0))  # (5, 1), near -1 or 1
     """
 
     logits: Tensor

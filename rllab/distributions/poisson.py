@@ -1,7 +1,4 @@
-"""Poisson: independent counts, P(x) = λ^x e^(−λ) / x!, x = 0, 1, 2, …
-
-∂log p/∂λ = (x − λ)/λ
-"""
+"""Poisson: independent counts."""
 
 from __future__ import annotations
 
@@ -20,8 +17,20 @@ from rllab.keys import Key
 class Poisson(Distribution):
     """Vectors of independent counts, as floating numbers.
 
+        P(x) = λ^x e^(−λ) / x!, x = 0, 1, 2, …
+        ∂log p/∂λ = (x − λ)/λ
+
     Args:
         rate: λ > 0, mean and variance, (d,) or (B, d), floating.
+
+    Raises:
+        TypeError, ValueError: `rate` is no floating tensor of such a shape, or not positive.
+
+    Example:
+        import torch
+        from rllab import Key, Poisson
+
+        x, _ = Poisson(torch.full((3,), 2.0)).draw(5, Key(0))  # (5, 3), counts as floating numbers
     """
 
     rate: Tensor

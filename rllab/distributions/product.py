@@ -1,7 +1,4 @@
-"""Product: independent blocks of outputs, each from a distribution of its own, end to end in one vector.
-
-p(x) = Π_i p_i(x_i)            the score of one block's parameters is that block's own
-"""
+"""Product: independent blocks of outputs, each from a distribution of its own, end to end in one vector."""
 
 from __future__ import annotations
 
@@ -23,10 +20,22 @@ from rllab.keys import Key
 class Product(Distribution):
     """`Product(speed=Gaussian(...), gear=Categorical(...))`: outputs (d,) = (d_speed + d_gear,), or (B, d).
 
+        p(x) = Π_i p_i(x_i)            the score of one block's parameters is that block's own
+
     Parameters are called after their block: "speed.mean", "gear.logits".
 
     Args:
         blocks: one or more distributions by name, all of the same dtype and device and batch size.
+
+    Raises:
+        ValueError: there is no block, a name has a dot, or blocks differ in dtype, device or batch size.
+
+    Example:
+        import torch
+        from rllab import Categorical, Gaussian, Key, Product
+
+        both = Product(speed=Gaussian(torch.zeros(1)), gear=Categorical(torch.zeros(4)))
+        x, _ = both.draw(5, Key(0))  # (5, 1 + 4)
     """
 
     blocks: dict[str, Distribution]
@@ -44,7 +53,7 @@ class Product(Distribution):
             raise ValueError(f"Product: blocks must have one dtype and device, got {sorted(map(str, kinds))}")
         if len({block.shape[:-1] for block in blocks.values()}) > 1:
             shapes = {name: block.shape for name, block in blocks.items()}
-            raise ValueError(f"Product: blocks must be for the same number of problems, got shapes {shapes}")
+            raise ValueError(f"Product: blocks must have one batch shape, got shapes {shapes}")
         object.__setattr__(self, "blocks", blocks)
 
     @property

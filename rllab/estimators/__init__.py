@@ -1,6 +1,7 @@
 """Gradient estimators, one per file; one contract for all (see `base`), whatever they ask of the cost."""
 
 from rllab.checks import check_parameters as check_parameters
+from rllab.estimators import heap
 from rllab.estimators.base import Estimator as Estimator
 from rllab.estimators.control_variates.lax import Lax as Lax
 from rllab.estimators.control_variates.muprop import MuProp as MuProp
@@ -15,11 +16,10 @@ from rllab.estimators.exact.backprop import Backprop as Backprop
 from rllab.estimators.exact.enumeration import Enumeration as Enumeration
 from rllab.estimators.exact.integration import exact_moments as exact_moments
 from rllab.estimators.exact.quadrature import Quadrature as Quadrature
-from rllab.estimators.heap import keep_freed_memory
 from rllab.estimators.pathwise.implicit import ImplicitPathwise as ImplicitPathwise
 from rllab.estimators.pathwise.pathwise import Pathwise as Pathwise
-from rllab.estimators.query import Block as Block
 from rllab.estimators.query import Plan as Plan
+from rllab.estimators.query import PointBlock as PointBlock
 from rllab.estimators.query import Query as Query
 from rllab.estimators.relaxed.gumbel_rao import GumbelRao as GumbelRao
 from rllab.estimators.relaxed.gumbel_softmax import GumbelSoftmax as GumbelSoftmax
@@ -41,4 +41,4 @@ from rllab.estimators.smoothing.sobol import SobolSmoothing as SobolSmoothing
 from rllab.estimators.smoothing.sphere import SphereSmoothing as SphereSmoothing
 from rllab.estimators.smoothing.spsa import SPSA as SPSA
 
-keep_freed_memory()
+heap.keep_freed_memory()

@@ -28,7 +28,7 @@ from rllab.batches import as_numbers
 from rllab.checks import as_count
 from rllab.cost import Cost, Request
 from rllab.estimate import Estimate, Target
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
@@ -47,6 +47,14 @@ class Estimator(ABC):
 
     An estimator of kind "value_and_gradient" that does not need "value" has it for the sake of `Estimate.value`, and
     goes without where it would be an evaluation of its own; its fold is then given None for the values.
+
+    Example:
+        import torch
+        from rllab import Cost, estimators as est
+
+        estimator = est.GaussianSmoothing(sigma=0.2)
+        estimator.minimum(torch.ones(3)), estimator.target  # 2 evaluations, of the smoothed cost's gradient
+        estimator(Cost(lambda x: x.square().sum(-1)), torch.ones(3), evaluations=100, key=0).gradient
     """
 
     source: ClassVar[str]
@@ -73,7 +81,7 @@ class Estimator(ABC):
 
         Args:
             at: parameters (d,), a batch (B, d), or a distribution for output-space estimators.
-            evaluations: how many may be spent on each problem; the query uses as many of them as make whole units.
+            evaluations: how many may be spent on each of a batch; the query uses as many of them as make whole units.
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
         Raises:
@@ -223,7 +231,7 @@ class Estimator(ABC):
                     )
         return estimate
 
-    def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[Block, Any]]:
+    def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[PointBlock, Any]]:
         bare = query.kind != self.kind
         for i in range(len(query)):
             block = self._block(query, i)
@@ -252,18 +260,18 @@ class Estimator(ABC):
         """Check `at` and say what a unit costs."""
 
     @abstractmethod
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         """Make block i of a query, from (query, i) alone."""
 
     @abstractmethod
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Any]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Iterable[tuple[PointBlock, Any]], per_unit: bool, errors: bool) -> Estimate:
         """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
 
     def _prepared(self, query: Query) -> Query:
         """Return the query to be answered; a hook, for what depends on its key or must be checked of its state."""
         return query
 
-    def _rereads(self, query: Query, block: Block) -> bool:
+    def _rereads(self, query: Query, block: PointBlock) -> bool:
         """Whether the fold reads the points of a block again, as what samples or learns does."""
         return not isinstance(query.at, Tensor) or self.stateful
 
@@ -273,10 +281,10 @@ class Estimator(ABC):
         return i * plan.block, min((i + 1) * plan.block, query.units * plan.pieces)
 
     def _batch_shape(self, at: Any) -> tuple[int, ...]:
-        """Return () for one problem, (B,) for B at once."""
+        """Return (), or (B,) for a batch of B."""
         return tuple(at.shape[:-1])
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         """Return for each point of a block the unit it belongs to: points of one unit share their seed."""
         return np.arange(block.rows.start, block.rows.stop)
 

@@ -22,6 +22,19 @@ class Plan(NamedTuple):
     """How an estimator spends evaluations: `shared` once, then `per_unit` for each unit.
 
     A unit falls into `pieces` (the coordinates of a stencil; most have one), and a block holds `block` pieces.
+
+    Args:
+        per_unit: evaluations of each unit, >= 1.
+        block: pieces a block holds, which bounds the memory it takes.
+        shared: evaluations made once, whatever the number of units.
+        least_units, most_units: how many units an estimate needs, and can use; None for no limit.
+        pieces: pieces a unit falls into.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        est.GaussianSmoothing().ask(torch.ones(3), 10, key=0).plan.per_unit  # 2: a pair
     """
 
     per_unit: int
@@ -32,7 +45,7 @@ class Plan(NamedTuple):
     pieces: int = 1
 
 
-class Block(NamedTuple):
+class PointBlock(NamedTuple):
     """Some consecutive points of a query.
 
     Args:
@@ -40,6 +53,13 @@ class Block(NamedTuple):
         points: (n, d), or (n, B, d) for a batch of B.
         noise: what the fold needs to weigh the answers; regenerated from the key, never stored.
         tangents: for a "jvp" query, the direction at each point, shaped like `points`.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        block = est.GaussianSmoothing().ask(torch.ones(3), 10, key=0)[0]
+        block.rows, block.points.shape  # slice(0, 10), (10, 3)
     """
 
     rows: slice
@@ -56,9 +76,9 @@ class AnswersQueries(Protocol):
 
     def tell(self, query: Query, values: Any, *, per_unit: bool = False, errors: bool = True) -> Estimate: ...
 
-    def _block(self, query: Query, i: int) -> Block: ...
+    def _block(self, query: Query, i: int) -> PointBlock: ...
 
-    def _units(self, query: Query, block: Block) -> np.ndarray: ...
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray: ...
 
 
 @dataclass(slots=True, eq=False)
@@ -79,9 +99,18 @@ class Query:
 
     Args:
         units: what the estimator averages over, m.
-        evaluations: answers expected for each problem; at (B, d) the cost is charged B times as many.
+        evaluations: answers expected for each of a batch; at (B, d) the cost is charged B times as many.
         plan: how units make blocks; there are `len(query)`.
         kind: what is asked at each point, see above.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        estimator, f = est.GaussianSmoothing(), lambda x: x.square().sum(-1)
+        query = estimator.ask(torch.ones(3), 100, key=0)
+        values = torch.cat([f(block.points) for block in query])
+        estimator.tell(query, values).gradient
     """
 
     estimator: AnswersQueries
@@ -96,15 +125,15 @@ class Query:
     def __len__(self) -> int:
         return -(-self.units * self.plan.pieces // self.plan.block)
 
-    def __getitem__(self, i: int) -> Block:
+    def __getitem__(self, i: int) -> PointBlock:
         if not 0 <= i < len(self):
             raise IndexError(f"Query: block must be in 0..{len(self) - 1}, got {i}")
         return self.estimator._block(self, i)
 
-    def __iter__(self) -> Iterator[Block]:
+    def __iter__(self) -> Iterator[PointBlock]:
         return (self.estimator._block(self, i) for i in range(len(self)))
 
-    def seeds(self, block: Block) -> Tensor:
+    def seeds(self, block: PointBlock) -> Tensor:
         """Return the seed of each point's exogenous noise, int64 (n,), or (n, B) for a batch of B.
 
         Points of one unit (a ± pair) share theirs: common random numbers.

@@ -106,6 +106,17 @@ def curves(
 
     Raises:
         ValueError: if no row has both columns, naming the columns there are; and as `group_runs` does.
+
+    Example:
+        import tempfile
+        from rllab import plots, runs
+
+        with tempfile.TemporaryDirectory() as folder:
+            for seed in range(3):
+                with runs.Record.create(f"{folder}/es-{seed}", {"method": "evolution"}, seed=seed) as record:
+                    for steps in (100, 200):
+                        record.append({"steps": steps, "evaluation_return": float(steps + seed)})
+            plots.curves(plots.panels()[1][0], runs.load_records(folder), x="steps", y="evaluation_return")
     """
     groups = group_runs(records)
     if not any(len(curve_of(record, x, y)[0]) for record in records):

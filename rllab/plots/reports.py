@@ -27,11 +27,27 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     """Draw a quantity against the evaluations really spent, one line an estimator and truth; return the axes.
 
     What cannot be drawn is a gap, and the legend says why: a budget that is too small, a truth that is unknown, a
-    number that has no place on a logarithmic axis. With the variance comes the squared bias, as a thin line, where
+    number that a logarithmic axis cannot show. With the variance comes the squared bias, as a thin line, where
     zero is outside its interval.
+
+    Args:
+        report: what `measure_quality` returned.
+        quantity: "cosine", "bias", "variance", "mse" (mean squared error) or "snr" (signal to noise).
+        ax: to draw on; None for a new figure.
+
+    Returns:
+        The axes.
 
     Raises:
         ValueError: if the quantity is none of the five, or no row has it: a direction has no bias, say.
+
+    Example:
+        import torch
+        from rllab import estimators as est, measure_quality, plots, problems
+
+        at = torch.full((3,), 0.4)
+        report = measure_quality(est.SPSA(), problems.Quadratic(dimension=3), at=at, budgets=[4, 8], repeats=20, key=0)
+        ax = plots.quality(report, "variance")
     """
     if quantity not in LABELS:
         raise ValueError(f"quality: quantity must be one of {tuple(LABELS)}, got {quantity!r}")
@@ -94,7 +110,7 @@ def _columns(quantity: str) -> tuple[str, str, str]:
 
 
 def _number(row: Row, name: str, quantity: str) -> float:
-    """Return what is drawn for a column: NaN, which draws nothing, where there is no number or no place for it."""
+    """Return what is drawn for a column: NaN, which draws nothing, where there is none, or the axis cannot show it."""
     value = row[name]
     if value is None or not math.isfinite(value) or (value <= 0 and quantity not in ("cosine", "bias")):
         return math.nan

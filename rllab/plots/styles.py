@@ -59,7 +59,19 @@ STYLE: dict[Any, Any] = {
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """How a method is drawn everywhere."""
+    """How a method is drawn everywhere.
+
+    Args:
+        color: as matplotlib takes it.
+        linestyle: as matplotlib takes it.
+        marker: as matplotlib takes it.
+
+    Example:
+        from rllab import plots
+
+        how = plots.method_styles(["gaussian"])["gaussian"]
+        how.color, how.linestyle, how.marker
+    """
 
     color: str
     linestyle: Any
@@ -95,7 +107,17 @@ _OTHERS = [pair for pair in _PAIRS if pair not in _TAKEN]
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Make what is drawn inside look like the lab's; matplotlib's settings are afterwards as they were."""
+    """Make what is drawn inside look like the lab's; matplotlib's settings are afterwards as they were.
+
+    Returns:
+        A context.
+
+    Example:
+        from rllab import plots
+
+        with plots.style():
+            figure, (ax,) = plots.panels()
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(STYLE):
@@ -103,7 +125,21 @@ def style() -> Iterator[None]:
 
 
 def panels(columns: int = 1, rows: int = 1, *, width: float = 6.0, height: float = 4.2) -> tuple[Figure, list[Axes]]:
-    """Return a figure in the lab's style, of no window, and its axes row by row; sizes in inches for each."""
+    """Return a figure in the lab's style, of no window, and its axes row by row; sizes in inches for each.
+
+    Args:
+        columns, rows: how many panels side by side, and above each other.
+        width, height: of each panel, inches.
+
+    Returns:
+        The figure, and its axes row by row.
+
+    Example:
+        from rllab import plots
+
+        figure, (left, right) = plots.panels(2)
+        left.plot([1, 2], [3, 4])
+    """
     from matplotlib.figure import Figure
 
     with style():
@@ -120,6 +156,18 @@ def method_styles(names: Iterable[str]) -> dict[str, MethodStyle]:
     Of 28 names no two have the same colour and line, of 32 no two the same line and marker, and of 224 none all three,
     as far as styles are not fixed. An unknown name gives way to fixed styles, and to names before it in the alphabet,
     while there is a colour that fewer have.
+
+    Args:
+        names: of methods, as a figure shows them.
+
+    Returns:
+        A style by name.
+
+    Example:
+        from rllab import plots
+
+        styles = plots.method_styles(["gaussian", "my own method"])
+        styles["my own method"].color
     """
     wanted = sorted(set(names))
     known = {name: _known(name) for name in wanted}
@@ -139,6 +187,18 @@ def variant_styles(variants: Mapping[str, int]) -> dict[str, list[MethodStyle]]:
     """Return the styles of each method's variants, as many as said: all in its colour, and no two alike in the figure.
 
     The first of a method has the method's own style. A colour has 32 lines and markers, and its own are used up first.
+
+    Args:
+        variants: how many there are, by method.
+
+    Returns:
+        As many styles by method.
+
+    Example:
+        from rllab import plots
+
+        first, second = plots.variant_styles({"gaussian": 2})["gaussian"]
+        first.color == second.color, first.linestyle == second.linestyle  # True, False
     """
     first = method_styles(variants)
     used = list(first.values())
@@ -162,6 +222,17 @@ def as_label(text: str) -> str:
 
     matplotlib leaves out of a legend what begins with "_", and stops at mathematics that it cannot read. A control
     character, which would break an SVG file, is shown as its escape.
+
+    Args:
+        text: one or more lines.
+
+    Returns:
+        The text to hand to matplotlib.
+
+    Example:
+        from rllab import plots
+
+        plots.as_label("$5 and $6_"), plots.as_label("$x^2$")
     """
     from matplotlib.mathtext import MathTextParser
 
@@ -216,8 +287,19 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         figure: it is as before afterwards.
         path: ends in .png, in .svg or in nothing; both files are written in any case. Folders are made.
 
+    Returns:
+        The path of the PNG.
+
     Raises:
         ValueError: if the path ends in anything else, or names a folder.
+
+    Example:
+        import tempfile
+        from rllab import plots
+
+        figure, (ax,) = plots.panels()
+        with tempfile.TemporaryDirectory() as folder:
+            plots.save(figure, f"{folder}/empty.png")
     """
     path = Path(path)
     if path.name in ("", ".."):

@@ -26,7 +26,17 @@ from rllab.estimate import Gradient, Kind, Target
 
 
 class NoClosedForm(ValueError):
-    """What was asked has no closed form here; nothing is approximated in its place."""
+    """What was asked has no closed form here; nothing is approximated in its place.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        try:
+            problems.PushingCarts(horizon=2).smoothed_gradient(torch.zeros(2), sigma=0.1)
+        except problems.NoClosedForm as error:
+            print(error)
+    """
 
 
 class NormalMoments(NamedTuple):
@@ -46,6 +56,14 @@ class Problem(ABC):
             it is, jumps ignored; "complex", if `value` continues f to complex points; "relaxed", if it continues a
             discrete cost to [0, 1]ᵈ.
         kernels: the smoothing kernels with a closed form, of "gaussian" and "ball".
+
+    Example:
+        import torch
+        from rllab import Gaussian, problems
+
+        problem, at = problems.Staircase(dimension=20), torch.full((20,), 0.4)
+        problem.gradient(at[None]), problem.smoothed_gradient(at, sigma=0.1)  # 0, and not 0
+        problem.expected_gradient(Gaussian(at, 0.1)), problem.cost(budget=1000)
     """
 
     offers: ClassVar[frozenset[str]] = frozenset({"value", "gradient", "jvp"})

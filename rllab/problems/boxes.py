@@ -27,6 +27,19 @@ class BoxHole(Problem):
 
     Args:
         centre, width: one number for all coordinates, or one each; `width` is half the hole's.
+        depth: > 0, how much lower the cost is inside.
+        dimension: number of coordinates.
+
+    Raises:
+        TypeError, ValueError: `depth` is no positive number.
+        ValueError: a width is not positive.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        hole = problems.BoxHole(dimension=3)
+        hole.gradient(torch.ones(1, 3)), hole.smoothed_gradient(torch.ones(3), sigma=0.5)  # 0, and not 0
     """
 
     depth: float = 1.0
@@ -71,6 +84,20 @@ class Orthant(Problem):
     Args:
         corner: one number for all coordinates, or one each.
         gate: "and": the cost is 0 if all are above; "or": if any is.
+        dimension: number of coordinates.
+
+    Raises:
+        ValueError: `gate` is neither of the two, or `corner` does not fit.
+
+    Source:
+        Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", whose
+        Heaviside costs these are in d dimensions.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Orthant(gate="or").smoothed_gradient(torch.zeros(2), sigma=0.5)
     """
 
     corner: float | tuple[float, ...] = 0.0

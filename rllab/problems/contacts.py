@@ -36,7 +36,7 @@ class Pieces(Separable):
 
     @abstractmethod
     def _breaks(self, low: float, high: float) -> list[tuple[float, float]]:
-        """Places in (low, high) where the curve is not smooth, and by how much it jumps there (0 for a kink)."""
+        """Points in (low, high) where the curve is not smooth, and by how much it jumps there (0 for a kink)."""
 
     def pathwise_gradient(self, at: Tensor, sigma: float) -> Tensor:
         """Return E ∇f(θ + σu) at (d,) or (B, d): the mean of the pathwise estimator, jumps missed."""
@@ -46,7 +46,7 @@ class Pieces(Separable):
         return (self._weight * torch.tensor(means, dtype=torch.float64)).reshape(at.shape).to(at)
 
     def _k_moments(self, mu: np.ndarray, s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        each = [self._moments_at(*place)[:3] for place in zip(mu.flat, s.flat, strict=True)]
+        each = [self._moments_at(m, s)[:3] for m, s in zip(mu.flat, s.flat, strict=True)]
         j, j_mu, j_s = np.array(each).T.reshape(3, *mu.shape)
         return j, j_mu, j_s
 
@@ -73,7 +73,26 @@ class Pieces(Separable):
 
 @dataclass(frozen=True)
 class Pivot(Pieces):
-    """k(z) = −sin² z for |z| <= edge, else 0: momentum handed over on contact, lost by a miss."""
+    """k(z) = −sin² z for |z| <= edge, else 0: momentum handed over on contact, lost by a miss.
+
+    Args:
+        edge: > 0, the largest angle of contact, rad.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        TypeError, ValueError: `edge` is no positive number.
+
+    Source:
+        Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with the
+        numbers of the authors' code.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        pivot, at = problems.Pivot(), torch.tensor([0.7])
+        pivot.gradient(at[None]), pivot.smoothed_gradient(at, sigma=0.1)  # of opposite sign: the miss is a jump
+    """
 
     edge: float = math.pi / 4
 
@@ -100,6 +119,22 @@ class BallWithWall(Pieces):
         distance, height: of the wall, m.
         speed: v of the throw, m/s.
         gravity: g, m/s².
+        dimension, average: as for `Separable`.
+
+    Raises:
+        TypeError, ValueError: a length, the speed or gravity is no positive number.
+        ValueError: the ball cannot reach the wall.
+
+    Source:
+        Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with the
+        numbers of the authors' code.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        wall = problems.BallWithWall()
+        wall.gradient(torch.ones(1, 1)), wall.smoothed_gradient(torch.ones(1), sigma=0.1)  # they differ by the jump
     """
 
     distance: float = 0.06

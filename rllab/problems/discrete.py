@@ -32,6 +32,22 @@ class BooleanQuadratic(Problem):
     Args:
         target: one number for all bits, or one each.
         coupling: W: one number for every pair, or d rows of d numbers.
+        dimension: number of bits.
+
+    Raises:
+        ValueError: `coupling` is neither a finite number nor a symmetric matrix of zero diagonal, or `target` does not
+            fit.
+
+    Source:
+        Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
+        for black-box gradient estimation", for the default.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, problems
+
+        toy, logits = problems.BooleanQuadratic(), torch.zeros(1)
+        toy.expected_gradient(Bernoulli(logits))["logits"]  # 0.002/4
     """
 
     target: float | tuple[float, ...] = 0.499
@@ -85,6 +101,15 @@ class CategoricalPayoffs(Problem):
 
     Args:
         payoffs: n rows of K costs; one row for a single choice.
+
+    Raises:
+        ValueError: `payoffs` are not rows of two or more finite numbers, all as long.
+
+    Example:
+        import torch
+        from rllab import Categorical, problems
+
+        problems.CategoricalPayoffs().expected_gradient(Categorical(torch.zeros(3)))["logits"]
     """
 
     payoffs: tuple[tuple[float, ...], ...] = ((0.3, -1.2, 0.9),)

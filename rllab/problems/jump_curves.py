@@ -26,6 +26,16 @@ class Steps(Separable):
     Args:
         edges: where it jumps.
         heights: by how much: one number for all edges, or one each.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        ValueError: `edges` are not one or more finite numbers, or `heights` does not fit.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Steps((0.0, 1.0)).value(torch.tensor([[-1.0], [0.5], [2.0]]))  # 0, 1, 2
     """
 
     edges: tuple[float, ...] = (0.0,)
@@ -64,6 +74,17 @@ class Staircase(Separable):
 
     Args:
         levels: stairs a unit, so that each is 1/levels wide and high; `Staircase(1)` is floor itself.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        ValueError: `levels` is no integer in 1..2²⁶.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        stairs = problems.Staircase()
+        stairs.gradient(torch.zeros(1, 1)), stairs.smoothed_gradient(torch.zeros(1), sigma=0.5)  # 0 and nearly 1
     """
 
     levels: int = 4

@@ -21,7 +21,18 @@ from rllab.problems.separable import Separable
 
 @dataclass(frozen=True)
 class Relu(Separable):
-    """k(x) = max(0, x − edge), J = s R(z), z = (μ − edge)/s."""
+    """k(x) = max(0, x − edge), J = s R(z), z = (μ − edge)/s.
+
+    Args:
+        edge: where the kink is.
+        dimension, average: as for `Separable`.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Relu().smoothed_gradient(torch.zeros(1), sigma=0.5)  # 1/2
+    """
 
     edge: float = 0.0
 
@@ -38,7 +49,17 @@ class Relu(Separable):
 
 @dataclass(frozen=True)
 class Absolute(Separable):
-    """k(x) = |x|, J = μ (2Φ(z) − 1) + 2 s φ(z), z = μ/s."""
+    """k(x) = |x|, J = μ (2Φ(z) − 1) + 2 s φ(z), z = μ/s.
+
+    Args:
+        dimension, average: as for `Separable`.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Absolute(dimension=2).smoothed_gradient(torch.tensor([0.0, 1.0]), sigma=0.5)  # 0 and nearly 1
+    """
 
     def _k(self, x: Tensor) -> Tensor:
         return x.abs()
@@ -54,7 +75,21 @@ class Absolute(Separable):
 
 @dataclass(frozen=True)
 class Clip(Separable):
-    """k(x) = min(max(x, low), high), flat on both sides."""
+    """k(x) = min(max(x, low), high), flat on both sides.
+
+    Args:
+        low, high: between which x is kept, low < high.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        ValueError: `low` is not below `high`, or one of them is not finite.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Clip().value(torch.tensor([[-2.0], [0.5], [2.0]]))  # -1, 0.5, 1
+    """
 
     low: float = -1.0
     high: float = 1.0
@@ -76,7 +111,21 @@ class Clip(Separable):
 
 @dataclass(frozen=True)
 class Plateau(Separable):
-    """k(x) = min(|x|, width): a basin of that half-width in a plain without gradient."""
+    """k(x) = min(|x|, width): a basin of that half-width in a plain without gradient.
+
+    Args:
+        width: half of the basin's, > 0.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        TypeError, ValueError: `width` is no positive number.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Plateau().gradient(torch.tensor([[0.5], [3.0]]))  # 1 and 0
+    """
 
     width: float = 1.0
 

@@ -1,14 +1,4 @@
-"""LQR: a linear system under quadratic cost and a linear Gaussian policy, with exact policy gradient, critic, optimum.
-
-    x_{t+1} = A x_t + B u_t + w_t,   u_t = −K_t x_t + e_t,   w ~ N(0, W), e ~ N(0, Σ), x_0 ~ N(m_0, S_0)
-    J(K) = E [ Σ_{t<T} γᵗ (x_tᵀQx_t + u_tᵀRu_t) + γᵀ x_TᵀQ_f x_T ]
-    H_t = R + γBᵀP_{t+1}B,   G_t = γBᵀP_{t+1}A,   P_t = Q + K_tᵀRK_t + γ(A − BK_t)ᵀP_{t+1}(A − BK_t),   P_T = Q_f
-    c_t = γ(c_{t+1} + tr P_{t+1}W) + tr H_tΣ,   X_{t+1} = (A − BK_t) X_t (A − BK_t)ᵀ + W + BΣBᵀ,   J = tr P_0X_0 + c_0
-    ∂J/∂K_t = 2γᵗ (H_tK_t − G_t) X_t,             ∂J/∂Σ = Σ_t γᵗ H_t,        optimum K_t = H_t⁻¹G_t
-
-Source of the gradient: Fazel, Ge, Kakade & Mesbahi (2018), "Global convergence of policy gradient methods for the
-linear quadratic regulator", lemma 1; here with a finite horizon, a discount, and noise in process and actions.
-"""
+"""LQR: a linear system under quadratic cost and a linear Gaussian policy, with exact gradient, critic and optimum."""
 
 from __future__ import annotations
 
@@ -83,6 +73,13 @@ class ExactCritic:
 class LQR(Stochastic):
     """Choose gains: x is K (m, n), row by row; or, with `stationary=False`, K_0, …, K_{T−1} one after another.
 
+        x_{t+1} = A x_t + B u_t + w_t,   u_t = −K_t x_t + e_t,   w ~ N(0, W), e ~ N(0, Σ), x_0 ~ N(m_0, S_0)
+        J(K) = E [ Σ_{t<T} γᵗ (x_tᵀQx_t + u_tᵀRu_t) + γᵀ x_TᵀQ_f x_T ]
+        H_t = R + γBᵀP_{t+1}B,   G_t = γBᵀP_{t+1}A,   P_t = Q + K_tᵀRK_t + γ(A − BK_t)ᵀP_{t+1}(A − BK_t),   P_T = Q_f
+        c_t = γ(c_{t+1} + tr P_{t+1}W) + tr H_tΣ,   X_{t+1} = (A − BK_t) X_t (A − BK_t)ᵀ + W + BΣBᵀ
+        J = tr P_0X_0 + c_0
+        ∂J/∂K_t = 2γᵗ (H_tK_t − G_t) X_t,             ∂J/∂Σ = Σ_t γᵗ H_t,        optimum K_t = H_t⁻¹G_t
+
     Args:
         a, b: A (n, n), B (n, m).
         q, r, q_final: Q (n, n), R (m, m), Q_f (n, n), symmetric.
@@ -90,6 +87,21 @@ class LQR(Stochastic):
         start_mean: m_0 (n,).
         horizon, discount: T >= 1, γ in (0, 1].
         stationary: one gain for all steps.
+
+    Raises:
+        ValueError: a matrix has another shape, is not symmetric or no covariance; or `discount` is not in (0, 1].
+        TypeError, ValueError: `horizon` is no integer >= 1.
+
+    Source:
+        Fazel, Ge, Kakade & Mesbahi (2018), "Global convergence of policy gradient methods for the linear quadratic
+        regulator", lemma 1; here with a finite horizon, a discount, and noise in process and actions.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        lqr = problems.LQR()
+        lqr.gradient(torch.zeros(1, 2))  # at the gain K = (0, 0)
     """
 
     a: Matrix = ((1.0, 0.1), (0.0, 1.0))  # a double integrator, 0.1 s a step

@@ -81,7 +81,18 @@ class Polynomial(Problem):
 
 @dataclass(frozen=True)
 class Flat(Polynomial):
-    """f = offset. One-point estimates of its gradient, 0, have variance d offset²/σ²; the other forms have none."""
+    """f = offset. One-point estimates of its gradient, 0, have variance d offset²/σ²; the other forms have none.
+
+    Args:
+        offset: the cost everywhere.
+        dimension: number of coordinates.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Flat().gradient(torch.ones(1, 2))  # 0, 0
+    """
 
     offset: float = field(default=1.0, kw_only=True)
 
@@ -96,6 +107,14 @@ class Linear(Polynomial):
 
     Args:
         slope: one number for all coordinates, or one each.
+        offset: the cost at 0.
+        dimension: number of coordinates.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Linear(slope=(1.0, 2.0)).gradient(torch.ones(1, 2))  # 1, 2
     """
 
     slope: float | tuple[float, ...] = 1.0
@@ -116,6 +135,14 @@ class Quadratic(Polynomial):
     Args:
         curvature: H, symmetric: one number for c·I, d numbers for its diagonal, or d rows of d numbers.
         centre: one number for all coordinates, or one each.
+        offset: the cost at the centre.
+        dimension: number of coordinates.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Quadratic(curvature=(1.0, 4.0)).gradient(torch.ones(1, 2))  # 1, 4
     """
 
     curvature: float | tuple[float, ...] | tuple[tuple[float, ...], ...] = 1.0

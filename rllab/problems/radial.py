@@ -65,7 +65,23 @@ class Radial(Problem):
 
 @dataclass(frozen=True)
 class BallHole(Radial):
-    """f(x) = −depth if |x − centre| <= radius, else 0."""
+    """f(x) = −depth if |x − centre| <= radius, else 0.
+
+    Args:
+        depth: > 0, how much lower the cost is inside.
+        radius: > 0, of the hole.
+        centre, dimension: of the hole, one number for all coordinates or one each; number of coordinates.
+
+    Raises:
+        TypeError, ValueError: `depth` or `radius` is no positive number.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        hole = problems.BallHole(dimension=3)
+        hole.gradient(torch.ones(1, 3)), hole.smoothed_gradient(torch.ones(3), sigma=0.5)  # 0, and not 0
+    """
 
     depth: float = 1.0
     radius: float = 1.0
@@ -84,7 +100,23 @@ class BallHole(Radial):
 
 @dataclass(frozen=True)
 class RadialStaircase(Radial):
-    """f(x) = Σ_m height·1[|x − centre| > radii_m]: a bowl of steps."""
+    """f(x) = Σ_m height·1[|x − centre| > radii_m]: a bowl of steps.
+
+    Args:
+        radii: > 0, where the steps are.
+        height: > 0, of each step.
+        centre, dimension: as for `BallHole`.
+
+    Raises:
+        ValueError: `radii` are not one or more positive numbers.
+        TypeError, ValueError: `height` is no positive number.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.RadialStaircase().value(torch.tensor([[0.0, 0.0], [1.2, 0.0]]))  # 0 and 2
+    """
 
     radii: tuple[float, ...] = (0.5, 1.0, 1.5, 2.0)
     height: float = 1.0
@@ -109,7 +141,17 @@ class RadialStaircase(Radial):
 
 @dataclass(frozen=True)
 class Norm(Radial):
-    """f(x) = |x − centre|, with a kink at the centre; its gradient there is taken as 0."""
+    """f(x) = |x − centre|, with a kink at the centre; its gradient there is taken as 0.
+
+    Args:
+        centre, dimension: as for `BallHole`.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Norm(dimension=3).smoothed_gradient(torch.ones(3), sigma=0.1)
+    """
 
     def _of_distance(self, r: Tensor) -> Tensor:
         return r

@@ -74,7 +74,21 @@ class AlongDirection(Problem):
 
 @dataclass(frozen=True)
 class Ridge(AlongDirection):
-    """f(x) = k(direction·x) for any curve k of one dimension."""
+    """f(x) = k(direction·x) for any curve k of one dimension.
+
+    Args:
+        curve: k, of dimension 1.
+        direction, dimension: as for `Cliff`.
+
+    Raises:
+        ValueError: `curve` is no curve of dimension 1.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Ridge(problems.Steps(), direction=(1.0, 0.0)).value(torch.tensor([[-1.0, 5.0], [1.0, 5.0]]))  # 0 and 1
+    """
 
     curve: Separable = field(default_factory=Cosine)
 
@@ -98,7 +112,20 @@ class Ridge(AlongDirection):
 
 @dataclass(frozen=True)
 class Cliff(AlongDirection):
-    """f(x) = height·1[direction·x >= edge]: a half-space; its gradient is 0 wherever it exists."""
+    """f(x) = height·1[direction·x >= edge]: a half-space; its gradient is 0 wherever it exists.
+
+    Args:
+        edge: where it is, along the direction.
+        height: of the cost beyond it.
+        direction, dimension: a, one number for all coordinates or one each, whose length counts; number of coordinates.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        cliff = problems.Cliff()
+        cliff.gradient(torch.zeros(1, 2)), cliff.smoothed_gradient(torch.zeros(2), sigma=0.5)  # 0, and not 0
+    """
 
     edge: float = 0.0
     height: float = 1.0

@@ -1,9 +1,4 @@
-"""Separable: a curve of one variable summed over the coordinates; in one dimension, the curve itself.
-
-    f(x) = Σ_i k(x_i)            ∂f_σ/∂θ_i = J_μ(θ_i, σ),   J(μ, s) = E k(μ + s u)
-
-With `average` the sum is divided by d. A curve also serves as the profile of a `Ridge`.
-"""
+"""Separable: a curve of one variable summed over the coordinates; in one dimension, the curve itself."""
 
 from __future__ import annotations
 
@@ -21,9 +16,22 @@ from rllab.problems.base import NormalMoments, Problem
 class Separable(Problem):
     """Base of the curves k; subclasses say what k is and give its moments, elementwise.
 
+        f(x) = Σ_i k(x_i)            ∂f_σ/∂θ_i = J_μ(θ_i, σ),   J(μ, s) = E k(μ + s u)
+
+    With `average` the sum is divided by d. A curve also serves as the profile of a `Ridge`.
+
     Args:
         dimension: number of coordinates.
         average: divide the sum by `dimension`.
+
+    Raises:
+        TypeError, ValueError: `dimension` is no integer >= 1.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Cosine(dimension=3, average=True).value(torch.zeros(1, 3))  # 1
     """
 
     dimension: int = field(default=1, kw_only=True)  # type: ignore[assignment]

@@ -22,7 +22,22 @@ _ANALYTIC = frozenset({"value", "gradient", "jvp", "complex"})
 
 @dataclass(frozen=True)
 class Square(Separable):
-    """k(x) = (x − centre)², J = (μ − centre)² + s²; a ball of radius r adds r²/(d + 2)."""
+    """k(x) = (x − centre)², J = (μ − centre)² + s²; a ball of radius r adds r²/(d + 2).
+
+    Args:
+        centre: where it is 0.
+        dimension, average: as for `Separable`.
+
+    Source:
+        One of the three curves of Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine
+        learning": which estimator has least variance depends on the curve.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Square(dimension=3).gradient(torch.ones(1, 3))  # 2, 2, 2
+    """
 
     centre: float = 0.0
     offers: ClassVar[frozenset[str]] = _ANALYTIC
@@ -45,7 +60,18 @@ class Square(Separable):
 
 @dataclass(frozen=True)
 class Exponential(Separable):
-    """k(x) = exp(rate x), J = exp(rate μ + rate² s²/2); a ball multiplies by ₀F₁(; d/2 + 1; (rate r)²/4)."""
+    """k(x) = exp(rate x), J = exp(rate μ + rate² s²/2); a ball multiplies by ₀F₁(; d/2 + 1; (rate r)²/4).
+
+    Args:
+        rate: of growth, of either sign.
+        dimension, average: as for `Separable`.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Exponential(rate=0.5).smoothed_value(torch.zeros(1), sigma=0.1)
+    """
 
     rate: float = 1.0
     offers: ClassVar[frozenset[str]] = _ANALYTIC
@@ -71,7 +97,24 @@ class Exponential(Separable):
 
 @dataclass(frozen=True)
 class Bell(Separable):
-    """k(x) = exp(−rate x²), J = exp(−rate μ²/q)/√q, q = 1 + 2 rate s²."""
+    """k(x) = exp(−rate x²), J = exp(−rate μ²/q)/√q, q = 1 + 2 rate s².
+
+    Args:
+        rate: > 0, of the decay.
+        dimension, average: as for `Separable`.
+
+    Raises:
+        TypeError, ValueError: `rate` is no positive number.
+
+    Source:
+        One of the three curves of Mohamed, Rosca, Figurnov & Mnih (2020), see `Square`.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Bell(rate=2.0).smoothed_gradient(torch.ones(1), sigma=0.1)
+    """
 
     rate: float = 1.0
     offers: ClassVar[frozenset[str]] = _ANALYTIC
@@ -95,7 +138,21 @@ class Bell(Separable):
 
 @dataclass(frozen=True)
 class Cosine(Separable):
-    """k(x) = cos(frequency x), J = e^{−(fs)²/2} cos(fμ), f = frequency; in a ball ₀F₁(; d/2 + 1; −(fr)²/4)."""
+    """k(x) = cos(frequency x), J = e^{−(fs)²/2} cos(fμ), f = frequency; in a ball ₀F₁(; d/2 + 1; −(fr)²/4).
+
+    Args:
+        frequency: rad a unit of x.
+        dimension, average: as for `Separable`.
+
+    Source:
+        One of the three curves of Mohamed, Rosca, Figurnov & Mnih (2020), see `Square`.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.Cosine(frequency=2.0).smoothed_gradient(torch.ones(1), sigma=0.1)
+    """
 
     frequency: float = 1.0
     offers: ClassVar[frozenset[str]] = _ANALYTIC

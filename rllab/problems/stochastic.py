@@ -1,11 +1,4 @@
-"""Stochastic: a cost that is simulated, whose mean over the simulator's noise is known.
-
-    C(θ) = E_ω c(θ, ω)            value, gradient                 exact
-    c(θ, ω)                       sample, sample_gradient         one run a point, ω named by a seed
-    E c Σ_t ∇ log π(a_t | s_t) = ∇C                               `score` of a run, for estimators that know the policy
-
-A seed names the whole noise of a run, number by number, so that runs of one seed share it whatever their length is.
-"""
+"""Stochastic: a cost that is simulated, whose mean over the simulator's noise is known."""
 
 from __future__ import annotations
 
@@ -31,7 +24,22 @@ class SimulatedRuns(NamedTuple):
 
 
 class Stochastic(Problem):
-    """Base of the simulated problems. `value` and `gradient` are of the mean; no smoothing of it has a closed form."""
+    """Base of the simulated problems. `value` and `gradient` are of the mean; no smoothing of it has a closed form.
+
+        C(θ) = E_ω c(θ, ω)            value, gradient                 exact
+        c(θ, ω)                       sample, sample_gradient         one run a point, ω named by a seed
+        E c Σ_t ∇ log π(a_t | s_t) = ∇C                               `score` of a run, for who knows the policy
+
+    A seed names the whole noise of a run, number by number, so that runs of one seed share it whatever their length is.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        walk, at = problems.RandomWalk(), torch.zeros(5, 1)
+        runs = walk.cost()(at, torch.arange(5))  # simulated, one seed a run
+        walk.value(at)  # their mean, exact
+    """
 
     kernels: ClassVar[tuple[str, ...]] = ()
 
@@ -71,7 +79,7 @@ class Stochastic(Problem):
 
 
 class Noise:
-    """Numbers i = 0, 1, … for each seed: SplitMix64 streams from a place that depends on the seed."""
+    """Numbers i = 0, 1, … for each seed: SplitMix64 streams whose start depends on the seed."""
 
     def __init__(self, seeds: Tensor):
         self._start = seeds_for(seeds.cpu().numpy(), _START).numpy()

@@ -82,7 +82,7 @@ class Survival(Stochastic):
         """E J(θ + s u), E J′(θ + s u), E J′(θ + s u) u for one parameter, J being plain over a length `resolution`."""
         if (widest := float(scale.max())) > 1:
             raise NoClosedForm(f"{who}: deviations up to 1 are resolved, got {widest:g}")
-        rows = [self._integrals(who, *place, resolution) for place in zip(mean[:, 0], scale[:, 0], strict=True)]
+        rows = [self._integrals(who, m, s, resolution) for m, s in zip(mean[:, 0], scale[:, 0], strict=True)]
         value, by_mean, by_scale = np.array(rows).T
         return NormalMoments(value, by_mean[:, None], by_scale[:, None])
 
@@ -113,7 +113,22 @@ class Survival(Stochastic):
 
 @dataclass(frozen=True)
 class RandomWalk(Survival):
-    """A walk on 0 … size, right with probability σ(θ), until it falls off either end; one parameter, no cap."""
+    """A walk on 0 … size, right with probability σ(θ), until it falls off either end; one parameter, no cap.
+
+    Args:
+        size: the upper end; the lower one is 0.
+        start: where a run starts, between the ends.
+
+    Raises:
+        ValueError: `size` is no integer in 2..500, or `start` is not between the ends.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        walk = problems.RandomWalk(size=4, start=2)
+        walk.value(torch.zeros(1, 1)), walk.gradient(torch.zeros(1, 1))  # -4 steps, and 0 by symmetry
+    """
 
     size: int = 20
     start: int = 7  # type: ignore[assignment]
@@ -170,6 +185,23 @@ class FallChain(Survival):
 
     In state s the policy goes right with probability σ(θ_s), else left. With probability `slip` the step goes away from
     the middle whatever was chosen (either way in the middle itself). Dead at 0 and at `size`.
+
+    Args:
+        size: the last state; there are size − 1 inner ones.
+        start: the inner state a run starts in.
+        slip: probability, in [0, 1], of being pushed outwards.
+        cap: steps after which a run ends alive.
+
+    Raises:
+        ValueError: `size` is no integer in 2..500, `start` is no inner state, or `slip` is not in [0, 1].
+        TypeError, ValueError: `cap` is no integer >= 1.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        chain = problems.FallChain(size=4, start=2)
+        chain.value(torch.zeros(1, 3)), chain.gradient(torch.zeros(1, 3))
     """
 
     size: int = 10
@@ -238,6 +270,17 @@ class LinearSurvival(Survival):
         a, b: the system.
         action_noise, process_noise: σ_u of the policy, σ_w of the system.
         nodes: how many on [−1, 1], even; at least 50, and 11 over the standard deviation of a step.
+        start: the state a run starts in, in [−1, 1].
+        cap: steps after which a run ends alive.
+
+    Raises:
+        TypeError, ValueError: a number is of another kind or out of its range, or `nodes` are too few.
+
+    Example:
+        import torch
+        from rllab import problems
+
+        problems.LinearSurvival().gradient(torch.ones(1, 1))
     """
 
     a: float = 1.1

@@ -60,31 +60,40 @@ def measure_quality(
             (n, d), and returns the state of as many, `{guided: lambda at: guided.remember(None, guide(at))}`.
         warm_up: estimates, of the same budget each, that a stateful estimator makes at `at` before the one that is
             measured, each given the state of the one before. They are charged to it.
+        key: of all draws.
         record: rows are appended to it as they are measured: a `Record`, or a list.
         progress: whether to show a bar; None for one if standard error is a terminal.
-
-    Returns a Report with a row for each estimator and budget, of the columns
-
-        estimator, target, truth     what was measured, what it says it estimates, what it was held to
-        state                        "" if it keeps none; else what it began from: "none", "given", "3 estimates", …
-        budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent with its warm-up,
-                                     and on what
-        repeats, affordable, why     R; whether there is anything to see, and if not or not all, why
-        bias, variance, mse, snr     see the head of `rllab.quality.summary`; with _low and _high, a 95 % interval
-        relative_mse                 mse / ‖truth‖²
-        cosine, _p10, _p90           mean and quantiles over estimates
-        zeros                        how many of them were 0 and have no direction
-        gradient_bias, …             bias, mse, relative_mse and cosine against ∇f
-
-    NaN is a number that was not measured, since the budget is too small, the problem does not offer what the estimator
-    needs, or the estimator does not take such an `at`; None is one that does not exist: the bias of a direction,
-    anything against a truth that is unknown, an angle to a truth that is zero.
 
     Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each. Memory:
     O(repeats · d).
 
+    Returns:
+        A `Report` with a row for each estimator and budget, of the columns
+
+            estimator, target, truth     what was measured, what it says it estimates, what it was held to
+            state                        "" if it keeps none; else what it began from: "none", "given", "3 estimates", …
+            budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent with its
+                                         warm-up, and on what
+            repeats, affordable, why     R; whether there is anything to see, and if not or not all, why
+            bias, variance, mse, snr     see `rllab.quality.summary`; with _low and _high, a 95 % interval
+            relative_mse                 mse / ‖truth‖²
+            cosine, _p10, _p90           mean and quantiles over estimates
+            zeros                        how many of them were 0 and have no direction
+            gradient_bias, …             bias, mse, relative_mse and cosine against ∇f
+
+        NaN is a number that was not measured, since the budget is too small, the problem does not offer what the
+        estimator needs, or the estimator does not take such an `at`; None is one that does not exist: the bias of a
+        direction, anything against a truth that is unknown, an angle to a truth that is zero.
+
     Raises:
         Exception: whatever the cost or an estimator raises; the exception's attribute `report` has the rows before.
+
+    Example:
+        import torch
+        from rllab import estimators as est, measure_quality, problems
+
+        both, at = [est.GaussianSmoothing(), est.SPSA()], torch.ones(3)
+        print(measure_quality(both, problems.Quadratic(dimension=3), at=at, budgets=[8], repeats=20, key=0))
     """
     estimators, key = [estimators] if isinstance(estimators, Estimator) else list(estimators), as_key(key)
     whole = [as_count(_WHO, "each of budgets", budget) for budget in budgets]
@@ -152,7 +161,7 @@ def _out_of_reach(estimator: Estimator, problem: Problem | Cost, cost: Cost, at:
 
 
 def _misfits(estimators: Sequence[Estimator], at: Any, cost: Cost) -> dict[Estimator, str]:
-    """Say of estimators that cannot be asked at such a place, bits say, why; if none can, raise what the first says."""
+    """Say of estimators that do not take such an `at`, bits say, why; if none can, raise what the first says."""
     found: dict[Estimator, Exception] = {}
     for estimator in estimators:
         try:

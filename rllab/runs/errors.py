@@ -11,11 +11,23 @@ from rllab.text import error_stream, printable
 
 
 class ResultsConflict(ValueError):
-    """A folder holds results that the requested work would mix with or overwrite; nothing was changed."""
+    """A folder holds results that the requested work would mix with or overwrite; nothing was changed.
+
+    Example:
+        from rllab.runs import ResultsConflict
+
+        issubclass(ResultsConflict, ValueError)  # one line on stderr, see `one_line_errors`
+    """
 
 
 class SweepFailed(RuntimeError):
-    """Some jobs of a sweep raised; the others are finished and on disk."""
+    """Some jobs of a sweep raised; the others are finished and on disk.
+
+    Example:
+        from rllab.runs import SweepFailed
+
+        issubclass(SweepFailed, RuntimeError)  # what `sweep` raises once all jobs are done
+    """
 
 
 @contextmanager
@@ -25,6 +37,16 @@ def one_line_errors() -> Iterator[None]:
     A user's errors are ValueError (ResultsConflict among them) and OSError. Failed jobs exit with 1 and Ctrl-C with
     130, in one line too; any other exception is a bug and keeps its traceback. With RLLAB_TRACEBACK=1 in the
     environment everything does.
+
+    Returns:
+        A context, which is a decorator too.
+
+    Example:
+        from rllab.runs import one_line_errors
+
+        @one_line_errors()
+        def main() -> None:
+            print("a ValueError here would be one line and exit code 2")
     """
     try:
         yield

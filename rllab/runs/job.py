@@ -24,6 +24,15 @@ class Job:
         name: the name of its folder, as "evolution-3".
         config: its configuration, which its record keeps.
         seed: its seed.
+
+    Raises:
+        TypeError: `config` is no mapping, or `seed` no integer.
+        ValueError: `name` cannot be that of a folder, or is hidden or reserved.
+
+    Example:
+        from rllab.runs import Job
+
+        jobs = [Job(f"evolution-{seed}", {"method": "evolution", "lr": 0.1}, seed) for seed in range(3)]
     """
 
     name: str

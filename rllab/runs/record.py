@@ -1,14 +1,4 @@
-"""Record: one run's folder on disk, append-only: what was run, one JSON line per row, and that it came to its end.
-
-    run.json     config, seed, versions, machine, threads and start, written once
-    rows.jsonl   the rows, each handed to the operating system whole and at once: a killed process loses at most the
-                 row being written, which is then a torn last line and is dropped on reading
-    done.json    the summary; its presence says that the run finished
-    error.txt    the traceback, where the run failed
-
-The writer holds a lock on rows.jsonl for as long as it lives, so a run that is still being written is never taken for
-an interrupted one.
-"""
+"""Record: one run's folder on disk, append-only: what was run, one JSON line per row, and that it came to its end."""
 
 from __future__ import annotations
 
@@ -41,6 +31,15 @@ Folder = str | os.PathLike[str]
 class Record:
     """One run on disk. `Record.create` writes one, `Record.open` reads one.
 
+        run.json     config, seed, versions, machine, threads and start, written once
+        rows.jsonl   the rows, each handed to the operating system whole and at once: a killed process loses at most the
+                     row being written, which is then a torn last line and is dropped on reading
+        done.json    the summary; its presence says that the run finished
+        error.txt    the traceback, where the run failed
+
+    The writer holds a lock on rows.jsonl for as long as it lives, so a run that is still being written is never taken
+    for an interrupted one.
+
     Attributes:
         folder: where it is.
         config: the run's configuration; tuples come back as lists.
@@ -49,6 +48,19 @@ class Record:
         summary: what `finish` was given, None until then.
         error: the traceback of a run that failed, else None.
         running: whether a live process was writing it when it was opened (never known on Windows).
+
+    Raises:
+        ValueError: the folder holds something else than a run.
+
+    Example:
+        import tempfile
+        from rllab.runs import Record
+
+        with tempfile.TemporaryDirectory() as folder:
+            with Record.create(f"{folder}/run", {"lr": 0.1}, seed=0) as record:
+                record.append({"steps": 100, "loss": 0.5})
+                record.finish(loss=0.5)
+            print(Record.open(f"{folder}/run").summary)
     """
 
     def __init__(self, folder: Path, file: FileIO | None = None):
@@ -234,9 +246,20 @@ def load_records(
     Args:
         skipped: told the folder of a damaged run, and what is wrong with it; by default that is a warning.
 
+    Returns:
+        The records, in the order of the names of their folders.
+
     Raises:
         FileNotFoundError: if a folder does not exist.
         ValueError: if there is no run at all, or none that can be read.
+
+    Example:
+        import tempfile
+        from rllab.runs import Record, load_records
+
+        with tempfile.TemporaryDirectory() as folder:
+            Record.create(f"{folder}/run-0", {"lr": 0.1}, seed=0).close()
+            print([record.config for record in load_records(folder)])
     """
     folders = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
     found: dict[Path, Path] = {}

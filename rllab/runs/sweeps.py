@@ -41,11 +41,26 @@ def sweep(
         processes: how many at a time, one thread each; with 1 everything runs in this process. A worker that draws
             from its job's seed gives the same numbers either way.
         describe: what to say of a finished run.
+        jobs: the runs to be made, of different names.
+
+    Returns:
+        The record of each job, in the order of the jobs.
 
     Raises:
         ResultsConflict: if the folder's results are in the way; nothing is changed.
         SweepFailed: after all jobs are done, if some raised; error.txt in a run's folder holds the traceback.
         OSError: if the folder cannot be written to, before any work.
+
+    Example:
+        import tempfile
+        from rllab.runs import Job, sweep
+
+        def work(job, record):
+            record.append({"steps": 1, "loss": job.config["lr"]})
+
+        with tempfile.TemporaryDirectory() as folder:
+            jobs = [Job(f"run-{seed}", {"lr": 0.1}, seed) for seed in range(2)]
+            sweep(work, jobs, f"{folder}/sweep", config={"lr": 0.1}, processes=1)
     """
     jobs, folder = list(jobs), Path(folder)
     _check(jobs, processes, config)

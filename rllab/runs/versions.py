@@ -26,7 +26,16 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 
 def package_versions() -> dict[str, str]:
-    """Return the versions of Python, rllab and what it computes with; what is not installed is left out."""
+    """Return the versions of Python, rllab and what it computes with; what is not installed is left out.
+
+    Returns:
+        Versions by name of the package.
+
+    Example:
+        from rllab.runs import package_versions
+
+        package_versions()["rllab"]
+    """
     found = {"python": platform.python_version(), "rllab": __version__}
     for package in PACKAGES:
         try:
@@ -37,14 +46,29 @@ def package_versions() -> dict[str, str]:
 
 
 def machine() -> str:
-    """Describe processor, cores and versions in one line; no name of the host, no path."""
+    """Describe processor, cores and versions in one line; no name of the host, no path.
+
+    Returns:
+        One line, as "AMD EPYC, 2 cores, Python 3.11.7, torch 2.13.0, numpy 2.4.1".
+
+    Example:
+        from rllab.runs import machine
+
+        print(machine())
+    """
     shown = package_versions()
     parts = [_processor(), f"{_cores()} cores", f"Python {shown['python']}"]
     return ", ".join(parts + [f"{name} {shown[name]}" for name in ("torch", "numpy") if name in shown])
 
 
 def limit_threads() -> None:
-    """Make this process and those it starts compute with one thread each; call it before numpy and torch load."""
+    """Make this process and those it starts compute with one thread each; call it before numpy and torch load.
+
+    Example:
+        from rllab.runs import limit_threads
+
+        limit_threads()  # the first line of a script, above `import torch`
+    """
     late = "numpy" in sys.modules and any(os.environ.get(name) != "1" for name in THREAD_VARIABLES)
     if late:
         warnings.warn("limit_threads: numpy is loaded and keeps its threads; call this first", stacklevel=2)

@@ -45,12 +45,23 @@ def check_estimator(
             given 2 million numbers.
         rules: names from RULES; None for all of them.
 
-    Returns, for each rule that is a test of samples, "unbiased" if the truth is known, what it would have seen: see
-    `Power`, which prints as a sentence.
+    Returns:
+        For each rule that is a test of samples, "unbiased" if the truth is known, what it would have seen: see `Power`,
+        which prints as a sentence.
+        estimator: the one under test, with its hyperparameters.
+        key: of all draws; the same key gives the same verdict.
 
     Raises:
+        TypeError: `estimator` is none.
+        ValueError: a rule is unknown.
         AssertionError: at the first rule that is broken, beginning with the rule's name. A right estimator is taken for
             a biased one with a probability of 1e-10; one whose bias is `Power.detected` passes with 0.001.
+
+    Example:
+        from rllab import estimators as est
+        from rllab.testing import check_estimator
+
+        check_estimator(est.SPSA(), rules=["dtype", "unbiased"])
     """
     if not isinstance(estimator, Estimator):
         raise TypeError(f"check_estimator: estimator must be an Estimator, got {estimator!r}")
@@ -74,6 +85,18 @@ def check_estimator(
 
 
 def exported_estimators(package: ModuleType = estimators) -> list[type[Estimator]]:
-    """Return the estimators that a package of the lab exports."""
+    """Return the estimators that a package of the lab exports.
+
+    Args:
+        package: of estimators, by default `rllab.estimators`.
+
+    Returns:
+        The classes, in the order in which they are exported.
+
+    Example:
+        from rllab.testing import exported_estimators
+
+        [cls.__name__ for cls in exported_estimators()]
+    """
     classes = [value for value in vars(package).values() if isinstance(value, type)]
     return [cls for cls in classes if issubclass(cls, Estimator) and cls is not Estimator]

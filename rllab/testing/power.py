@@ -1,15 +1,4 @@
-"""Power: is the mean of estimates the truth, and how large a bias would have been seen.
-
-With estimates g_r (R, d) and truth t, the d components and the one along t itself, g_r·t/‖t‖, are each held to theirs
-by Student's test:
-
-    |ḡ_j − t_j| <= T_j = q s_j/√R + rounding        q: two-sided rate α/(d + 1) with R − 1 degrees of freedom
-    detected    =  max_j T_j + q_β s_j/√R           a bias of that size in any of them is missed with probability β
-                                                    q_β: Student's too, of one side, as s_j is of these estimates
-
-So a factor of 1 ± detected/‖t‖ before the whole gradient is seen with probability 1 − β. The rates are those of normal
-means; means of thousands of estimates are nearly that.
-"""
+"""Power: is the mean of estimates the truth, and how large a bias would have been seen."""
 
 from __future__ import annotations
 
@@ -29,12 +18,28 @@ LARGEST = 1 << 21  # of all numbers at which a cost is evaluated for one check: 
 class Power:
     """What a test that the mean of estimates is the truth would have seen.
 
+    With estimates g_r (R, d) and truth t, the d components and the one along t itself, g_r·t/‖t‖, are each held to
+    theirs by Student's test:
+
+        |ḡ_j − t_j| <= T_j = q s_j/√R + rounding        q: two-sided rate α/(d + 1) with R − 1 degrees of freedom
+        detected    =  max_j T_j + q_β s_j/√R           a bias of that size in any of them is missed with probability β
+                                                        q_β: Student's too, of one side, as s_j is of these estimates
+
+    So a factor of 1 ± detected/‖t‖ before the whole gradient is seen with probability 1 − β. The rates are those of
+    normal means; means of thousands of estimates are nearly that.
+
     Args:
         of: what was measured.
         repeats: estimates, R.
         detected: the bias, in one component or along the truth, that is missed with probability MISS only.
         truth: ‖t‖, 0 if it is no more than rounding.
         wanted: the share of ‖t‖ that was to be seen.
+
+    Example:
+        from rllab import estimators as est
+        from rllab.testing import check_estimator
+
+        print(check_estimator(est.SPSA(), rules=["unbiased"], detects=0.2)["unbiased"])
     """
 
     of: str

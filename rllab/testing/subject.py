@@ -91,7 +91,20 @@ _KINDS: dict[str, MakeAt] = {
 
 
 def accepted_kinds(estimator: Estimator) -> dict[str, MakeAt]:
-    """Return the kinds of `at` that an estimator accepts, by name, each as a function of a tensor (…, d)."""
+    """Return the kinds of `at` that an estimator accepts, by name, each as a function of a tensor (…, d).
+
+    Args:
+        estimator: which is asked what an estimate needs at least.
+
+    Returns:
+        By the name of a kind, what makes an `at` of it.
+
+    Example:
+        from rllab import estimators as est
+        from rllab.testing import accepted_kinds
+
+        list(accepted_kinds(est.Pathwise()))
+    """
     accepted = {}
     for name, make_at in _KINDS.items():
         try:
@@ -125,6 +138,12 @@ class Subject:
             target says: gradients, smoothed ones and expectations do, a surrogate of the cost need not.
         ignores_offset: whether it says that a constant added to the cost changes nothing.
         detects: the bias, as a share of the truth's norm, that is to be seen.
+
+    Example:
+        from rllab import Key, estimators as est
+        from rllab.testing import RULES, Subject
+
+        RULES["pickled query"](Subject(est.SPSA(), None, None, None, Key(0)))
     """
 
     estimator: Estimator

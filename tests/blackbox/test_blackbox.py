@@ -361,6 +361,25 @@ def test_a_compiled_model_with_a_block_inside_gives_the_same_gradient():
         assert torch.equal(eager, compiled)
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch itself reads it of whatever enters a second graph
+def test_what_surrounds_a_block_is_compiled_and_the_block_itself_is_not():
+    compiling, graphs = [], []
+
+    def f(x: torch.Tensor) -> torch.Tensor:
+        compiling.append(torch.compiler.is_compiling())
+        return torch.sin(x)
+
+    def backend(module: torch.fx.GraphModule, _: list[torch.Tensor]):
+        graphs.append(len(graphs))
+        return module.forward
+
+    box, (x,) = BlackBox(f, smooth=True, key=0), inputs(2)
+    model = torch.compile(lambda x: torch.cos(box(torch.tanh(x))).sum(), backend=backend)
+    for _ in range(9):  # more often than a frame is compiled anew before torch gives up
+        gradients(model(x), x)
+    assert not any(compiling) and len(graphs) == 2
+
+
 def test_an_input_written_over_before_backward_is_noticed():
     (a,) = inputs(2)
     z = a * 1

@@ -8,6 +8,7 @@ from scipy.stats import binom, nbinom, poisson
 
 from rllab import Bernoulli, Categorical, FromTorch, Gaussian, Key, Poisson
 from tests.proofs.batches import torchs_log_p
+from tests.proofs.score_sums import score_square_sum, score_sum
 
 LOGITS = torch.tensor([0.3, -1.2, 2.0, 0.0], dtype=torch.float64)
 TABLE = torch.tensor([[0.5, -1.0, 0.2], [2.0, 0.1, -0.4]], dtype=torch.float64)
@@ -52,7 +53,7 @@ def test_scores_are_the_gradient_of_log_p_and_sum_to_nothing(at):
     for k in range(len(x)):
         (expected,) = torch.autograd.grad(wanted[k], leaf, retain_graph=True)
         torch.testing.assert_close(scores[k], expected, rtol=1e-12, atol=1e-14)
-    mean = at.score_sum(log_p.exp(), x, None)["logits"]
+    mean = score_sum(at, log_p.exp(), x, None)["logits"]
     torch.testing.assert_close(mean, torch.zeros_like(mean), rtol=0, atol=1e-15)
 
 
@@ -63,8 +64,8 @@ def test_weighted_sums_are_those_of_the_scores(at):
     scores = at.scores(x, noise)["logits"]
     assert scores.shape == (50, *at.logits.shape)
     by_row = w.view(*w.shape, *[1] * (scores.ndim - w.ndim))
-    torch.testing.assert_close(at.score_sum(w, x, noise)["logits"], (by_row * scores).sum(0), rtol=1e-12, atol=1e-13)
-    square = at.score_square_sum(w, x, noise)["logits"]
+    torch.testing.assert_close(score_sum(at, w, x, noise)["logits"], (by_row * scores).sum(0), rtol=1e-12, atol=1e-13)
+    square = score_square_sum(at, w, x, noise)["logits"]
     torch.testing.assert_close(square, (by_row * scores**2).sum(0), rtol=1e-12, atol=1e-13)
 
 
@@ -103,8 +104,8 @@ def test_saturated_bits_have_scores_that_are_right_to_the_last_digits():
     expected = torch.tensor([[rare[0], -rare[1], rare[2]], [-1.0, 1.0, -1.0]], dtype=torch.float64)
     torch.testing.assert_close(scores, expected, rtol=1e-14, atol=0)
     w = torch.tensor([3.0, 0.0], dtype=torch.float64)
-    torch.testing.assert_close(at.score_sum(w, x, None)["logits"], 3 * expected[0], rtol=1e-14, atol=0)
-    torch.testing.assert_close(at.score_square_sum(w, x, None)["logits"], 3 * expected[0] ** 2, rtol=1e-14, atol=0)
+    torch.testing.assert_close(score_sum(at, w, x, None)["logits"], 3 * expected[0], rtol=1e-14, atol=0)
+    torch.testing.assert_close(score_square_sum(at, w, x, None)["logits"], 3 * expected[0] ** 2, rtol=1e-14, atol=0)
     drawn, _ = at.draw(100_000, Key(0))
     assert torch.equal(drawn, x[:1].expand_as(drawn))
     _, log_p = at.support()
@@ -120,7 +121,7 @@ def test_a_saturated_choice_has_scores_that_are_right_to_the_last_digits():
     )
     torch.testing.assert_close(at.scores(x, None)["logits"], expected, rtol=1e-14, atol=0)
     one = torch.tensor([0.0, 2.0, 0.0], dtype=torch.float64)
-    torch.testing.assert_close(at.score_sum(one, x, None)["logits"], 2 * expected[1], rtol=1e-14, atol=0)
+    torch.testing.assert_close(score_sum(at, one, x, None)["logits"], 2 * expected[1], rtol=1e-14, atol=0)
     drawn, _ = at.draw(100_000, Key(0))
     assert torch.equal(drawn, x[1:2].expand_as(drawn))
 

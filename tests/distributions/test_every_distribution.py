@@ -28,6 +28,7 @@ from rllab import distributions as lab
 from rllab.distributions import Distribution
 from tests.proofs.batches import prove_scores
 from tests.proofs.checks import fresh_state
+from tests.proofs.score_sums import score_square_sum, score_sum
 
 T = torch.distributions
 A = torch.tensor([0.6, 1.0, 3.7], dtype=torch.float64)
@@ -143,8 +144,8 @@ def test_sums_are_those_of_the_scores_for_one_weighting_or_several(at):
     assert x.shape == (9, *at.shape)
     scores = at.scores(x, noise)
     several = torch.randn((2, 3, 9, *at.shape[:-1]), generator=Key(7).generator(), dtype=torch.float64)
-    for sums, terms in ((at.score_sum, scores), (at.score_square_sum, {n: s.square() for n, s in scores.items()})):
-        found = sums(several, x, noise)
+    for sums, terms in ((score_sum, scores), (score_square_sum, {n: s.square() for n, s in scores.items()})):
+        found = sums(at, several, x, noise)
         assert list(found) == list(at.parameters)
         for name, term in terms.items():
             assert found[name].shape == (2, 3, *at.parameters[name].shape)
@@ -153,7 +154,7 @@ def test_sums_are_those_of_the_scores_for_one_weighting_or_several(at):
                     w = several[i, j]
                     expected = (w.view(*w.shape, *[1] * (term.ndim - w.ndim)) * term).sum(0)
                     torch.testing.assert_close(found[name][i, j], expected, rtol=1e-10, atol=1e-12)
-                    one = sums(w, x, noise)[name]
+                    one = sums(at, w, x, noise)[name]
                     torch.testing.assert_close(one, expected, rtol=1e-10, atol=1e-12)
 
 
@@ -247,7 +248,7 @@ def test_the_support_of_a_product_is_every_combination_once():
     assert float(log_p.exp().sum()) == pytest.approx(1, rel=1e-13)
     part, log_part = at.support(5, 20)
     assert torch.equal(part, x[5:20]) and torch.equal(log_part, log_p[5:20])
-    mean = at.score_sum(log_p.exp(), x, None)
+    mean = score_sum(at, log_p.exp(), x, None)
     assert all(float(v.abs().max()) < 1e-15 for v in mean.values())
     assert NESTED.support_size is None
     with pytest.raises(TypeError, match=r"Product.support: not a distribution over finitely many samples"):
@@ -273,8 +274,8 @@ def test_repeated_it_is_a_batch_of_the_same(name):
     x, noise = at.draw(5, Key(2))
     several, w = x[:, None].expand(5, 4, *x.shape[1:]), torch.linspace(-1, 2, 5, dtype=torch.float64)
     torch.testing.assert_close(many.log_prob(several), at.log_prob(x)[:, None].expand(5, 4), rtol=1e-12, atol=1e-13)
-    sums = many.score_sum(w[:, None].expand(5, 4), several, many.noise_of(several))
-    for parameter, one in at.score_sum(w, x, noise).items():
+    sums = score_sum(many, w[:, None].expand(5, 4), several, many.noise_of(several))
+    for parameter, one in score_sum(at, w, x, noise).items():
         together = sums[parameter].view(4, *one.shape)
         torch.testing.assert_close(together, one.expand(4, *one.shape), rtol=1e-9, atol=1e-11)
 
@@ -339,7 +340,7 @@ def test_extreme_shapes_have_finite_scores_of_the_right_mean_and_variance():
         ),
         (lambda: Product(a=A), "Product: blocks must be one or more distributions by name, got {'a': 'Tensor'}"),
         (lambda: Product(a=Poisson(A), b=Poisson(A.float())), "Product: blocks must have one dtype and device"),
-        (lambda: Product(a=Poisson(A), b=Poisson(*two(A))), "Product: blocks must be for the same number of problems"),
+        (lambda: Product(a=Poisson(A), b=Poisson(*two(A))), "Product: blocks must have one batch shape"),
         (lambda: FromTorch(T.Laplace, {"loc": 1.0, "scale": B}), "FromTorch: arguments must be one or more floating"),
         (lambda: FromTorch(T.Laplace, {"loc": A, "scale": -B}), "FromTorch: Expected parameter scale"),
         (

@@ -12,6 +12,7 @@ from rllab import Cost, FromTorch, Key
 from rllab.estimators import VIMCO, ImportanceWeighted, ScoreFunction
 from rllab.estimators.base import BLOCK
 from tests.proofs.checks import fresh_state
+from tests.proofs.score_sums import score_square_sum, score_sum
 
 T = torch.distributions
 A = torch.tensor([0.6, 1.0, 3.7], dtype=torch.float64)
@@ -91,8 +92,8 @@ def test_sums_are_those_of_the_scores(at):
     w = torch.randn((7, *at.shape[:-1]), generator=Key(5).generator(), dtype=torch.float64)
     for name, s in at.scores(x, None).items():
         weight = w.view(*w.shape, *[1] * (s.ndim - w.ndim))
-        torch.testing.assert_close(at.score_sum(w, x, None)[name], (weight * s).sum(0), rtol=1e-9, atol=1e-11)
-        square = at.score_square_sum(w, x, None)[name]
+        torch.testing.assert_close(score_sum(at, w, x, None)[name], (weight * s).sum(0), rtol=1e-9, atol=1e-11)
+        square = score_square_sum(at, w, x, None)[name]
         torch.testing.assert_close(square, (weight * s * s).sum(0), rtol=1e-9, atol=1e-11)
 
 
@@ -207,4 +208,4 @@ def test_what_has_no_score_of_use_is_refused(make, message):
 
 def test_the_fixed_argument_of_a_family_may_bound_its_support():
     at = FromTorch(functools.partial(T.Binomial, A.round() + 1), {"logits": A})
-    assert at.score_sum(torch.ones(3).double(), at.draw(3, Key(0))[0], None)["logits"].shape == (3,)
+    assert score_sum(at, torch.ones(3).double(), at.draw(3, Key(0))[0], None)["logits"].shape == (3,)

@@ -23,7 +23,7 @@ from rllab.estimators import (
     Quadrature,
     exact_moments,
 )
-from rllab.estimators.query import Block
+from rllab.estimators.query import PointBlock
 from tests.proofs.checks import LINEAR, THETA
 from tests.proofs.stencils import (
     H,
@@ -71,7 +71,7 @@ class ForwardSoldAsCentral(ForwardDifference):
     def _block(self, query, i):
         d = query.at.shape[-1]
         j = torch.arange(2 * d) % d
-        return Block(slice(0, 2 * d), torch.cat((query.at + H * torch.eye(d), query.at.expand(d, d))), j)
+        return PointBlock(slice(0, 2 * d), torch.cat((query.at + H * torch.eye(d), query.at.expand(d, d))), j)
 
     def _fold(self, query, answered, per_unit, errors):
         ((_, f),) = answered

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from rllab.estimators import GaussianSmoothing
-from rllab.estimators.query import Block
+from rllab.estimators.query import PointBlock
 from tests.proofs.checks import LINEAR, THETA, exact_moments, linear
 
 SIGMA, D, G = 0.3, 2, float(LINEAR @ LINEAR)
@@ -51,7 +51,7 @@ class UnpairedNoise(GaussianSmoothing):
         block = super()._block(query, i)
         n = len(block.points) // 2
         other = block.noise.roll(1, dims=-1)  # another draw of the same law
-        return Block(block.rows, torch.cat((block.points[:n], query.at - self.sigma * other)), block.noise)
+        return PointBlock(block.rows, torch.cat((block.points[:n], query.at - self.sigma * other)), block.noise)
 
 
 def prove_smoothing(estimator):

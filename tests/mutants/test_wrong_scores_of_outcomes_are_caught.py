@@ -7,6 +7,7 @@ from rllab import Bernoulli, Categorical, Cost
 from rllab.arrays import weighted_sum
 from rllab.estimators import Enumeration
 from tests.mutants.test_wrong_differences_are_caught import prove_enumeration, table
+from tests.proofs.score_sums import score_sum
 from tests.proofs.stencils import assert_close
 
 
@@ -38,7 +39,7 @@ class OneMinusPOfChoices(Categorical):
 def scores_of(at):
     """Return the score of every outcome, by the sums that estimators take."""
     x, log_p = at.support()
-    return x, torch.stack([at.score_sum(w, x, None)["logits"] for w in torch.eye(len(log_p), dtype=torch.float64)])
+    return x, torch.stack([score_sum(at, w, x, None)["logits"] for w in torch.eye(len(log_p), dtype=torch.float64)])
 
 
 def prove_scores_of_bits(distribution):

@@ -13,7 +13,7 @@ import torch
 
 from rllab import Cost, Target
 from rllab.estimators import SPSA, GaussianSmoothing, GuidedSmoothing, OrthogonalSmoothing, SphereSmoothing
-from rllab.estimators.query import Block
+from rllab.estimators.query import PointBlock
 from rllab.estimators.smoothing import directions, probes
 from rllab.noise import standard_normal
 from tests.proofs.probing import (
@@ -91,7 +91,7 @@ class SpherePointsOfTheBall(SphereSmoothing):
         n = len(block.points) // 2
         length = torch.linspace(0.1, 1, n, dtype=torch.float64).pow(1 / D).view(-1, *[1] * (block.noise.ndim - 1))
         step = self.radius * length * block.noise
-        return Block(block.rows, torch.cat((query.at + step, query.at - step)), length * block.noise)
+        return PointBlock(block.rows, torch.cat((query.at + step, query.at - step)), length * block.noise)
 
 
 class BallSoldAsSphereOfAnotherRadius(SphereSmoothing):
@@ -113,7 +113,7 @@ class BallRadiusForTheSphere(SphereSmoothing):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return Block(block.rows, query.at + (block.points - query.at) * math.sqrt(D / (D + 2)), block.noise)
+        return PointBlock(block.rows, query.at + (block.points - query.at) * math.sqrt(D / (D + 2)), block.noise)
 
 
 class NormalInverse(SPSA):
@@ -123,7 +123,7 @@ class NormalInverse(SPSA):
         a, b = self._span(query, i)
         delta = standard_normal((b - a, *query.at.shape), query.key.child("direction", i), query.at)
         block = probes.block_along(self.form, query.at, self.sigma, delta, a)
-        return Block(block.rows, block.points, delta.reciprocal())
+        return PointBlock(block.rows, block.points, delta.reciprocal())
 
 
 class OneSidedSoldAsTwoSided(SPSA):
@@ -132,7 +132,7 @@ class OneSidedSoldAsTwoSided(SPSA):
     def _block(self, query, i):
         block = super()._block(query, i)
         n = len(block.points) // 2
-        return Block(block.rows, torch.cat((block.points[:n], query.at.expand_as(block.points[:n]))), block.noise)
+        return PointBlock(block.rows, torch.cat((block.points[:n], query.at.expand_as(block.points[:n]))), block.noise)
 
 
 class OneSidedWithTheRightFactor(OneSidedSoldAsTwoSided):
@@ -184,7 +184,7 @@ class HaarWithReplacement(OrthogonalSmoothing):
         block = super()._block(query, i)
         u = block.noise[:1].expand_as(block.noise)
         step = self.radius * u
-        return Block(block.rows, torch.cat((query.at + step, query.at - step)), u.clone())
+        return PointBlock(block.rows, torch.cat((query.at + step, query.at - step)), u.clone())
 
 
 class CoordinatesSoldAsBall(OrthogonalSmoothing):
@@ -235,7 +235,7 @@ class GaussianSigmaSquared(GaussianSmoothing):
 
     def _block(self, query, i):
         block = super()._block(query, i)
-        return Block(block.rows, query.at + (block.points - query.at) * self.sigma, block.noise)
+        return PointBlock(block.rows, query.at + (block.points - query.at) * self.sigma, block.noise)
 
     def _fold(self, query, answered, per_unit, errors):
         e = super()._fold(query, answered, per_unit, errors)

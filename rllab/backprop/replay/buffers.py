@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class InputBuffers:
-    """Tensors from a caller, read where they are while he gives the same memory, else copied to a place of their own.
+    """Tensors from a caller, read where they are while he gives the same memory, else copied to memory of their own.
 
     Attributes:
         tensors: what the pass reads, detached.

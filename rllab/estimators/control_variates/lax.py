@@ -10,7 +10,7 @@ from torch import Tensor
 from rllab.checks import check_not_negative, take_counts
 from rllab.distributions import Gaussian
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, units_per_block
 from rllab.keys import Key
 
@@ -36,6 +36,9 @@ class Lax(SurrogateControl):
         at 0 again.
         What is minimised is the sum of both gradients' squares.
 
+    Raises:
+        TypeError, ValueError: `hidden` is no integer >= 1, or `lr` is negative.
+
     Source:
         Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
         for black-box gradient estimation", eq. 6 and section 3.1. c starts at 0 here, as the score function.
@@ -45,7 +48,7 @@ class Lax(SurrogateControl):
         from rllab import Cost, Gaussian, estimators as est
 
         cost = Cost(lambda x: x.square().sum(-1))
-        e = est.Lax()(cost, Gaussian(torch.ones(3), 0.2), evaluations=100, key=0)
+        e = est.Lax()(cost, Gaussian(torch.ones(3), 0.2), evaluations=10_000, key=0)
         e.gradient  # by mean about 2, 2, 2, by scale 0.4, 0.4, 0.4
     """
 
@@ -69,11 +72,11 @@ class Lax(SurrogateControl):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_distribution("Lax", at, Gaussian), points=1))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
-        return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
+        return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _contributions(self, phi: Tensor, at: Gaussian, block: Block, f: Tensor) -> Contributions:
+    def _contributions(self, phi: Tensor, at: Gaussian, block: PointBlock, f: Tensor) -> Contributions:
         u = block.noise
         c, slope = self._network(at).value_and_slope(phi, u)
         slope = slope / at.parameters["scale"]  # ∇c = ∂N/∂u /r

@@ -12,7 +12,7 @@ from torch import Tensor
 from rllab.checks import check_not_negative, check_positive, take_counts
 from rllab.estimators.control_variates.conditional import control, draw_both
 from rllab.estimators.control_variates.surrogate_control import SurrogateControl
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
 from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, units_per_block
@@ -40,6 +40,9 @@ class Relax(SurrogateControl):
         mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at the next call,
         or c starts at 0 again.
 
+    Raises:
+        TypeError, ValueError: `hidden` is no integer >= 1, `temperature` no positive number, or `lr` negative.
+
     Source:
         Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through the void: Optimizing control variates
         for black-box gradient estimation", eq. 8 and section 3.2. There c may be the relaxed cost plus a network; here
@@ -51,7 +54,7 @@ class Relax(SurrogateControl):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.Relax()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = (
@@ -84,15 +87,15 @@ class Relax(SurrogateControl):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("Relax", at), points=1))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         return self.block_of(query, a, b, *draw_both(query, a, b, i))
 
-    def block_of(self, query: Query, a: int, b: int, x: Tensor, z: Tensor, z_given: Tensor) -> Block:
+    def block_of(self, query: Query, a: int, b: int, x: Tensor, z: Tensor, z_given: Tensor) -> PointBlock:
         """Make the block of units a..b of their samples and noise: drawn, or nodes to integrate over."""
-        return Block(slice(a, b), x, (z, z_given))
+        return PointBlock(slice(a, b), x, (z, z_given))
 
-    def _contributions(self, phi: Tensor, at: Relaxable, block: Block, f: Tensor) -> Contributions:
+    def _contributions(self, phi: Tensor, at: Relaxable, block: PointBlock, f: Tensor) -> Contributions:
         z, z_given = block.noise
         _, h = self.control_variate(phi, at, z)
         c_given, h_given = self.control_variate(phi, at, z_given)

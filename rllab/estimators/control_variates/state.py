@@ -1,10 +1,4 @@
-"""ControlVariateState: parameters of a control variate and their own Adam, which travel between estimates.
-
-    φ ← Adam on ∂/∂φ Σ_i ĝ_i²
-
-The mean of ĝ does not depend on φ, so this is the gradient of the trace of its covariance, from the very samples of the
-estimate (Grathwohl et al. 2018, section 3.1). φ moves after the estimate: moved before, it would depend on the samples.
-"""
+"""ControlVariateState: parameters of a control variate and their own Adam, which travel between estimates."""
 
 from __future__ import annotations
 
@@ -20,9 +14,24 @@ from torch import Tensor
 class ControlVariateState:
     """Parameters as they are after some estimates. Nothing in it is ever written over.
 
+        φ ← Adam on ∂/∂φ Σ_i ĝ_i²
+
+    The mean of ĝ does not depend on φ, so this is the gradient of the trace of its covariance, from the very samples of
+    the estimate (Grathwohl et al. 2018, section 3.1). φ moves after the estimate: moved before, it would depend on the
+    samples.
+
     Attributes:
         values: φ, (P,), or (B, P) for a batch, each of which learns for itself.
         optimizer: state of torch's Adam.
+
+    Example:
+        import torch
+        from rllab import Bernoulli, Cost, estimators as est
+
+        relax, at = est.Relax(), Bernoulli(torch.zeros(3))
+        cost = Cost(lambda x: x.sum(-1).square())
+        state = relax(cost, at, evaluations=20, key=0).state
+        relax(cost, at, evaluations=20, key=1, state=state).gradient
     """
 
     values: Tensor

@@ -14,7 +14,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.control_variates.state import ControlVariateState, check_state
 from rllab.estimators.control_variates.surrogate import Surrogate
-from rllab.estimators.query import Block, Query
+from rllab.estimators.query import PointBlock, Query
 from rllab.estimators.score.samples import Contributions, fold_contributions
 from rllab.keys import Key
 
@@ -42,7 +42,7 @@ class SurrogateControl(Estimator):
         """Return how many numbers φ is, P."""
 
     @abstractmethod
-    def _contributions(self, phi: Tensor, at: Any, block: Block, f: Tensor) -> Contributions:
+    def _contributions(self, phi: Tensor, at: Any, block: PointBlock, f: Tensor) -> Contributions:
         """Return the contributions of a block's samples by parameter, differentiable by φ."""
 
     def init_state(self, at: Any, key: Key) -> ControlVariateState:
@@ -52,7 +52,9 @@ class SurrogateControl(Estimator):
     def _network(self, at: Any) -> Surrogate:
         return Surrogate(at.shape[-1], self.hidden)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         at, learns = query.at, self.lr > 0
         if query.state is None:
             state = self.init_state(at, query.key)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rllab.estimators.differences.engine import Differences, Slopes, along, check_width, pick
 from rllab.estimators.differences.steps import central_step, check_step
-from rllab.estimators.query import Block, Query
+from rllab.estimators.query import PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class CentralDifference(Differences):
     Returns:
         An Estimate of ∇f, biased by O(h²). Its `value` is the mean over all points, f(θ) + O(h²); the standard error is
         over stencils. All points of a stencil share one seed, if the cost is seeded.
+
+    Raises:
+        TypeError, ValueError: `step` or `noise` is of another kind, or out of its range.
 
     Source:
         Kiefer & Wolfowitz (1952), "Stochastic estimation of the maximum of a regression function", for costs with
@@ -57,16 +60,16 @@ class CentralDifference(Differences):
     def __post_init__(self) -> None:
         check_step("CentralDifference", self.step, self.noise)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         at = query.at
         a, b = self._span(query, i)
         j, h = torch.arange(a, b, device=at.device) % at.shape[-1], self._step(query)
-        return Block(slice(2 * a, 2 * b), torch.cat((along(at, at + h, j), along(at, at - h, j))), j)
+        return PointBlock(slice(2 * a, 2 * b), torch.cat((along(at, at + h, j), along(at, at - h, j))), j)
 
     def _step(self, query: Query) -> Tensor:
         return central_step(query.at, self.step, self.noise / math.sqrt(query.units))
 
-    def _slopes(self, query: Query, answered: Iterable[tuple[Block, Tensor]]) -> Iterator[Slopes]:
+    def _slopes(self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]]) -> Iterator[Slopes]:
         at, h = query.at, self._step(query)
         width = check_width("CentralDifference", (at + h) - (at - h))  # 2h, as the points have it after rounding
         for block, f in answered:

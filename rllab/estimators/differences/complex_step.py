@@ -12,7 +12,7 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimators.differences.engine import Differences, Slopes, along, pick
 from rllab.estimators.differences.steps import check_step, complex_step
-from rllab.estimators.query import Block, Query
+from rllab.estimators.query import PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class ComplexStep(Differences):
     Returns:
         An Estimate of ∇f, biased by O(h²). Its `value` is the mean real part, f(θ) + O(h²). All points of a set share
         one seed, if the cost is seeded.
+
+    Raises:
+        TypeError, ValueError: `step` is of another kind, or not positive.
 
     Source:
         Squire & Trapp (1998), "Using complex variables to estimate derivatives of real functions"; Martins, Sturdza &
@@ -62,13 +65,13 @@ class ComplexStep(Differences):
     def __post_init__(self) -> None:
         check_step("ComplexStep", self.step)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         at = query.at
         a, b = self._span(query, i)
         j = torch.arange(a, b, device=at.device) % at.shape[-1]
-        return Block(slice(a, b), along(at, torch.complex(at, complex_step(at, self.step)), j), j)
+        return PointBlock(slice(a, b), along(at, torch.complex(at, complex_step(at, self.step)), j), j)
 
-    def _slopes(self, query: Query, answered: Iterable[tuple[Block, Tensor]]) -> Iterator[Slopes]:
+    def _slopes(self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]]) -> Iterator[Slopes]:
         h = complex_step(query.at, self.step)
         for block, f in answered:
             yield block.noise, f.imag / pick(h, block.noise), f.real

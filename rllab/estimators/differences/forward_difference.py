@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rllab.estimators.differences.engine import Differences, Slopes, along, check_width, pick
 from rllab.estimators.differences.steps import check_step, forward_step
-from rllab.estimators.query import Block, Query
+from rllab.estimators.query import PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class ForwardDifference(Differences):
     Returns:
         An Estimate of ∇f, biased by O(h). Its `value` is f(θ); the standard error is over stencils. All points of a
         stencil share one seed, if the cost is seeded.
+
+    Raises:
+        TypeError, ValueError: `step` or `noise` is of another kind, or out of its range.
 
     Source:
         Gill, Murray & Wright (1981), "Practical optimization", section 8.6; steps: see `steps`.
@@ -57,16 +60,16 @@ class ForwardDifference(Differences):
     def __post_init__(self) -> None:
         check_step("ForwardDifference", self.step, self.noise)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         at = query.at
         a, b = self._span(query, i)
         j = torch.arange(a, b, device=at.device) % (at.shape[-1] + 1) - 1  # -1: θ itself, first in every stencil
-        return Block(slice(a, b), along(at, at + self._step(query), j), j)
+        return PointBlock(slice(a, b), along(at, at + self._step(query), j), j)
 
     def _step(self, query: Query) -> Tensor:
         return forward_step(query.at, self.step, self.noise / math.sqrt(query.units))
 
-    def _slopes(self, query: Query, answered: Iterable[tuple[Block, Tensor]]) -> Iterator[Slopes]:
+    def _slopes(self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]]) -> Iterator[Slopes]:
         at = query.at
         width = check_width("ForwardDifference", (at + self._step(query)) - at)  # h, as the points have it
         centre = at.new_empty((0, *at.shape[:-1]))

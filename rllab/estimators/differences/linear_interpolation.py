@@ -14,7 +14,7 @@ from rllab.checks import check_number, check_one_of, check_parameters
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.differences.steps import check_step, forward_step
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.smoothing import probes
 from rllab.estimators.smoothing.directions import orthonormal
 from rllab.noise import standard_normal
@@ -92,7 +92,7 @@ class LinearInterpolation(Estimator):
             block = -(-block // d) * d  # whole orthonormal sets
         return Plan(per_unit=1, shared=1, least_units=d, block=block)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         at = query.at
         a, b = self._span(query, i)
         draw = orthonormal if self.directions == "orthogonal" else standard_normal
@@ -102,10 +102,12 @@ class LinearInterpolation(Estimator):
     def _step(self, query: Query) -> Tensor:
         return forward_step(query.at, self.step, self.noise)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return probes.units("forward", block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         at, m, h = query.at, query.units, self._step(query)
         if self.step is not None:
             # an orthonormal set moves every coordinate by h/√d or more

@@ -15,7 +15,7 @@ from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,18 @@ class Backprop(Estimator):
         block = max(1, BLOCK // check_parameters("Backprop", at).numel())
         return Plan(per_unit=1, block=block, most_units=None if self.repeat else 1)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
-        return Block(slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim))  # copies: a cost may write into them
+        return PointBlock(
+            slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim)
+        )  # copies: a cost may write into them
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor | None, Tensor]]], per_unit: bool, errors: bool
+        self,
+        query: Query,
+        answered: Iterable[tuple[PointBlock, tuple[Tensor | None, Tensor]]],
+        per_unit: bool,
+        errors: bool,
     ) -> Estimate:
         m = query.units
         errors = errors and m > 1

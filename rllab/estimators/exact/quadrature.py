@@ -16,7 +16,7 @@ from rllab.distributions import Gaussian
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.exact.expectation import Expectation
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 
 _EDGES = np.linspace(-9, 9, 10)  # panels of 2 s; beyond 9 s lies 2·10⁻¹⁹ of the probability
 
@@ -41,6 +41,10 @@ class Quadrature(Estimator):
     Returns:
         An Estimate without noise, exact but for the rule; its `value` is E f. Needs n^d evaluations, or (n (9 + number
         of jumps))^d; what is left over is not spent. All points share one seed, if the cost is seeded.
+
+    Raises:
+        TypeError, ValueError: `sigma` is no positive number, or `nodes` no integer >= 2.
+        ValueError: `jumps` is not a tuple of finite numbers.
 
     Source:
         Golub & Welsch (1969), "Calculation of Gauss quadrature rules".
@@ -87,7 +91,7 @@ class Quadrature(Estimator):
             raise TypeError(f"Quadrature: at must be a Gaussian if sigma is None, got {type(at).__name__}")
         return at
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         at = self._distribution(query.at)
         a, b = self._span(query, i)
         u, w = self._rule(at)
@@ -96,7 +100,7 @@ class Quadrature(Estimator):
         index = torch.arange(a, b, device=u.device)
         digits = torch.stack([index // n**j % n for j in reversed(range(d))], -1)
         u, w = (t[..., torch.arange(d, device=u.device), digits].movedim(-2, 0) for t in (u, w))  # (b − a, *shape)
-        return Block(slice(a, b), torch.addcmul(at.mean, u, at.parameters["scale"]), (u, w.prod(-1)))
+        return PointBlock(slice(a, b), torch.addcmul(at.mean, u, at.parameters["scale"]), (u, w.prod(-1)))
 
     def _rule(self, at: Gaussian) -> tuple[Tensor, Tensor]:
         """Return nodes and weights under N(0, 1) for each coordinate, (*shape, n)."""
@@ -113,10 +117,12 @@ class Quadrature(Estimator):
         w = half.unsqueeze(-1) * v * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)
         return u.flatten(-2), w.flatten(-2)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return np.zeros(block.rows.stop - block.rows.start, dtype=np.int64)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         at = self._distribution(query.at)
         expected, like = Expectation(at), None
         for block, like in answered:

@@ -19,7 +19,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.gamma_paths import log_derivative
 from rllab.estimators.pathwise.mixture_paths import pull_back
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 from rllab.keys import Key
 
@@ -45,7 +45,7 @@ class ImplicitPathwise(Estimator):
     Returns:
         At a `Gamma`, `Beta`, `Dirichlet` or `GaussianMixture`, an Estimate of ∇E f by parameter name, unbiased if the
         cost is continuous. Its `value` is the mean cost. Gamma variables are drawn by inversion, number by number, so
-        that the samples of one problem do not depend on its neighbours' parameters.
+        that the samples of one of a batch do not depend on its neighbours' parameters.
 
     Source:
         Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients", eq. 6 and sections 3 and 4.
@@ -70,11 +70,11 @@ class ImplicitPathwise(Estimator):
         numbers = sum(value.numel() for value in at.parameters.values())
         return Plan(per_unit=1, block=units_per_block(at, points=math.ceil(numbers / math.prod(at.shape))))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         (a, b), key, at = self._span(query, i), query.key.child("sample", i), query.at
         if isinstance(at, GaussianMixture):
             x, _ = at.draw(b - a, key)
-            return Block(slice(a, b), x, x)
+            return PointBlock(slice(a, b), x, x)
         first, *second = at.parameters.values()
         log_y = standard_gamma_logs(first, b - a, key.child("y"))
         if isinstance(at, Gamma):
@@ -84,10 +84,10 @@ class ImplicitPathwise(Estimator):
             log_x, noise = -softplus(log_z - log_y), (log_y, log_z)  # x = 1/(1 + z/y)
         else:
             log_x, noise = torch.log_softmax(log_y, -1), log_y
-        return Block(slice(a, b), log_x.exp().to(first), noise)
+        return PointBlock(slice(a, b), log_x.exp().to(first), noise)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:

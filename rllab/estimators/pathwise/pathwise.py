@@ -13,7 +13,7 @@ from rllab.distributions import Gaussian
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.implicit import FAMILIES
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
 
@@ -62,12 +62,12 @@ class Pathwise(Estimator):
             raise TypeError(f"Pathwise: at must be a Gaussian, got {type(at).__name__}, which ImplicitPathwise takes")
         return Plan(per_unit=1, block=units_per_block(check_distribution("Pathwise", at, Gaussian), points=1))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
-        return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
+        return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, slope) in answered:

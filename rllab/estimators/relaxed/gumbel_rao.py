@@ -12,7 +12,7 @@ from rllab.checks import check_positive, take_counts
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.gumbel_softmax import straight_through_target
 from rllab.estimators.relaxed.relaxation import check_relaxable, perturbed_logits_given, pull_back
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
@@ -35,6 +35,9 @@ class GumbelRao(Estimator):
     Returns:
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of E[(∂y/∂l)ᵀ ∇f(x)] by the logits, unbiased for that
         and biased for ∇E f(x). Its `value` is the mean cost, that of samples.
+
+    Raises:
+        TypeError, ValueError: `temperature` is no positive number, or `inner` no integer >= 1.
 
     Source:
         Paulus, Maddison & Krause (2021), "Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator",
@@ -69,14 +72,14 @@ class GumbelRao(Estimator):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelRao", at), points=1 + self.inner))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         (a, b), key = self._span(query, i), query.key.child("sample", i)
         x, _ = query.at.draw(b - a, key.child("outcome"))
         z = perturbed_logits_given(query.at, x, self.inner, key.child("inner"))
-        return Block(slice(a, b), x, z / self.temperature)
+        return PointBlock(slice(a, b), x, z / self.temperature)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:

@@ -12,7 +12,7 @@ from rllab.checks import check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import (
     check_relaxable,
     perturbed_logits,
@@ -42,6 +42,9 @@ class GumbelSoftmax(Estimator):
     Returns:
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(y) by the logits, unbiased for that, or if hard
         of E[(∂y/∂l)ᵀ ∇f(x)]. Its `value` is the mean cost of the points evaluated.
+
+    Raises:
+        TypeError, ValueError: `temperature` is no positive number.
 
     Source:
         Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-softmax", eq. 2 and section 2.2 (hard);
@@ -78,13 +81,13 @@ class GumbelSoftmax(Estimator):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("GumbelSoftmax", at), points=1))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         z = perturbed_logits(query.at, b - a, query.key.child("sample", i)) / self.temperature
-        return Block(slice(a, b), (rounded if self.hard else relaxed)(query.at, z), z)
+        return PointBlock(slice(a, b), (rounded if self.hard else relaxed)(query.at, z), z)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:

@@ -11,7 +11,7 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import check_relaxable, pull_back
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
@@ -55,13 +55,13 @@ class StraightThrough(Estimator):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("StraightThrough", at), points=1))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         x, _ = query.at.draw(b - a, query.key.child("sample", i))
-        return Block(slice(a, b), x)
+        return PointBlock(slice(a, b), x)
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         at, logits = query.at, query.at.logits.double()
 

@@ -16,7 +16,7 @@ from rllab.distributions.base import uniform
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.samples import check_distribution, units_per_block
 
 
@@ -39,18 +39,20 @@ class BitPairs(Estimator):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=2, block=units_per_block(check_distribution(type(self).__name__, at, Bernoulli), points=2))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         logits = query.at.logits
         u = uniform((b - a, *logits.shape), query.key.child("sample", i), logits)
         l = logits.double()  # noqa: E741 - the paper's letter
         one, other = (u >= torch.sigmoid(-l)).to(logits), (u < torch.sigmoid(l)).to(logits)
-        return Block(slice(2 * a, 2 * b), torch.cat((one, other)), self._weights(logits, u, one, other))
+        return PointBlock(slice(2 * a, 2 * b), torch.cat((one, other)), self._weights(logits, u, one, other))
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return np.tile(np.arange(block.rows.start // 2, block.rows.stop // 2), 2)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         logits, n = query.at.logits, query.evaluations
         moments = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
         total: Any = 0.0

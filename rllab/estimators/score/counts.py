@@ -56,7 +56,7 @@ def draw_counts(at: Distribution, k: int, key: Key) -> tuple[Tensor, Tensor]:
 
 
 def pick(x: Tensor, index: Tensor) -> Tensor:
-    """Return outcomes (N, *shape) by index, (k,), or (k, B) for each problem its own."""
+    """Return outcomes (N, *shape) by index, (k,), or (k, B) for each of a batch its own."""
     return x[index] if index.ndim == 1 else x[index, torch.arange(index.shape[1], device=index.device)]
 
 

@@ -7,7 +7,25 @@ from torch import Tensor
 
 
 def magic_box(a: Tensor) -> Tensor:
-    """Return □(a) = e^(a − stop(a)): exactly 1, differentiable any number of times."""
+    """Return □(a) = e^(a − stop(a)): exactly 1, differentiable any number of times.
+
+    Args:
+        a: any floating tensor.
+
+    Returns:
+        □(a), shaped like a; its derivative is □(a) ∂a.
+
+    Source:
+        Foerster, Farquhar, Al-Shedivat, Rocktäschel, Xing & Whiteson (2018), "DiCE: the infinitely differentiable Monte
+        Carlo estimator", section 4.
+
+    Example:
+        import torch
+        from rllab import estimators as est
+
+        a = torch.tensor(2.0, requires_grad=True)
+        est.magic_box(a)  # 1, and its derivative by a is 1
+    """
     return torch.exp(a - a.detach())
 
 
@@ -47,7 +65,7 @@ def dice_surrogate(costs: Tensor, log_p: Tensor, baseline: Tensor | None = None)
         logits = torch.zeros(3, requires_grad=True)
         x, _ = Bernoulli(logits.detach()).draw(100, Key(0))
         surrogate = est.dice_surrogate(x.sum(-1).square(), Bernoulli(logits).log_prob(x))
-        torch.autograd.grad(surrogate, logits)  # about 1, 1, 1
+        torch.autograd.grad(surrogate, logits)  # about 0.75, 0.75, 0.75
     """
     if costs.ndim not in (1, 2) or log_p.shape != costs.shape or costs.numel() == 0:
         raise ValueError(

@@ -16,7 +16,7 @@ from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.samples import check_distribution, units_per_block
 
@@ -93,7 +93,7 @@ class ImportanceWeighted(Estimator):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.ImportanceWeighted()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = "Owen (2013), Monte Carlo theory, methods and examples, chapter 9"
@@ -146,7 +146,7 @@ class ImportanceWeighted(Estimator):
             raise ValueError(f"ImportanceWeighted: proposal must have a density by {wanted} as p has, got one by {got}")
         return q
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         (a, b), p = self._span(query, i), query.at
         q = self._proposal(p).detach()
         x, noise = q.draw(b - a, query.key.child("sample", i))
@@ -158,9 +158,11 @@ class ImportanceWeighted(Estimator):
                 "ImportanceWeighted: log p and log q must be finite at every sample, got "
                 f"{log_p[first]:g} and {log_q[first]:g} at {x[first].tolist()}"
             )
-        return Block(slice(a, b), x, _Drawn((log_p - log_q).to(single_at_least(x)), of_p))
+        return PointBlock(slice(a, b), x, _Drawn((log_p - log_q).to(single_at_least(x)), of_p))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         at, k = query.at, query.units
         top: Any = None  # log of the largest ratio so far, ρ°; what follows is of r = ρ/ρ°
         first, second = Sums(), Sums()

@@ -16,7 +16,7 @@ from rllab.distributions import Categorical, Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.counts import check_writable, outcomes, pick
 from rllab.estimators.score.samples import check_distribution, units_per_block
@@ -41,6 +41,9 @@ class SumAndSample(Estimator):
         standard error is that of the sampled part, the other being exact, and honest for any K >= 2, but None for one
         sample. Work and memory are O(support_size).
 
+    Raises:
+        TypeError, ValueError: `enumerated` is no integer >= 1, or `baseline` is unknown.
+
     Source:
         Liu, Regier, Tripuraneni, Jordan & McAuliffe (2019), "Rao-Blackwellized stochastic gradients for discrete
         distributions", eq. 6; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by
@@ -52,7 +55,7 @@ class SumAndSample(Estimator):
 
         cost = Cost(lambda x: x.sum(-1).square())
         e = est.SumAndSample()(cost, Bernoulli(torch.zeros(3)), evaluations=100, key=0)
-        e.gradient  # by logits, about 1, 1, 1
+        e.gradient  # by logits, about 0.75, 0.75, 0.75
     """
 
     source: ClassVar[str] = (
@@ -81,17 +84,19 @@ class SumAndSample(Estimator):
         check_writable("SumAndSample", query.at)
         return query
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         split, c = _split(query.at, self.enumerated), self.enumerated
         logits = split.log_rest if split.log_rest.ndim == 1 else split.log_rest.T.unsqueeze(1)  # (R,) or (B, 1, R)
         which, _ = Categorical(logits.double(), "index").draw(b - a, query.key.child("sample", i))
         x = pick(split.rest, which[..., 0].long())
         if i == 0:
-            return Block(slice(0, c + b), torch.cat((split.top, x)))
-        return Block(slice(c + a, c + b), x)
+            return PointBlock(slice(0, c + b), torch.cat((split.top, x)))
+        return PointBlock(slice(c + a, c + b), x)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
         p, left = (

@@ -16,7 +16,7 @@ from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
@@ -40,6 +40,9 @@ class VIMCO(Estimator):
     Returns:
         At a `Distribution`, an Estimate of ∇E F by parameter name, unbiased; its `value` is the mean of f itself. With
         a seeded (noisy) cost every sample has its own seed.
+
+    Raises:
+        TypeError, ValueError: `samples` is no integer >= 2, or `mean` is unknown.
 
     Source:
         Mnih & Rezende (2016), "Variational inference for Monte Carlo objectives"; differs by the sign, as costs are
@@ -71,11 +74,13 @@ class VIMCO(Estimator):
         check_distribution("VIMCO", at, Distribution)
         return Plan(per_unit=self.samples, block=units_per_block(at, self.samples))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = (end * self.samples for end in self._span(query, i))
-        return Block(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
+        return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         at, k = query.at, self.samples
         weighed = ((block, self._advantages(f.unflatten(0, (-1, k))).flatten(0, 1), f) for block, f in answered)
         if not per_unit and (not errors or query.units == 1):
@@ -106,7 +111,7 @@ class VIMCO(Estimator):
         return without - (whole - math.log(k))
 
 
-def _sum(query: Query, weighed: Iterable[tuple[Block, Tensor, Tensor]]) -> Estimate:
+def _sum(query: Query, weighed: Iterable[tuple[PointBlock, Tensor, Tensor]]) -> Estimate:
     """Return the estimate alone, from sums of scores."""
     total, costs = Sums(), torch.as_tensor(0.0, dtype=torch.float32)
     for block, weights, f in weighed:

@@ -15,7 +15,7 @@ from rllab.checks import check_parameters
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import GroupedMoments, Moments
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.smoothing import probes
 
 
@@ -66,15 +66,17 @@ class Smoothing(Estimator):
         design = self._design(at)
         return probes.plan(design.form, at, design.block)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         design, at = self._design(query.at), query.at
         return probes.block_along(design.form, at, design.radius, self._directions(query, i, a, (b - a, *at.shape)), a)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return probes.units(self._design(query.at).form, block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         design, at = self._design(query.at), query.at
         form, moments = design.form, _moments(design, query.units, per_unit, errors)
         total, centre = 0.0, None

@@ -14,7 +14,7 @@ from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.noise import rademacher, standard_normal
 
 
@@ -35,6 +35,9 @@ class ForwardGradient(Estimator):
 
     Returns:
         An Estimate of ∇f, unbiased. Its `value` is f(θ). With a seeded (noisy) cost every direction has its own seed.
+
+    Raises:
+        ValueError: `directions` is unknown.
 
     Source:
         Baydin, Pearlmutter, Syme, Wood & Torr (2022), "Gradients without backpropagation", definition 1.
@@ -61,14 +64,14 @@ class ForwardGradient(Estimator):
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=max(1, BLOCK // check_parameters("ForwardGradient", at).numel()))
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
         draw = standard_normal if self.directions == "gaussian" else rademacher
         u = draw((b - a, *query.at.shape), query.key.child("direction", i), query.at)
-        return Block(slice(a, b), query.at.expand(u.shape), tangents=u)  # `Cost.jvp` copies them
+        return PointBlock(slice(a, b), query.at.expand(u.shape), tangents=u)  # `Cost.jvp` copies them
 
     def _fold(
-        self, query: Query, answered: Iterable[tuple[Block, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
+        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
     ) -> Estimate:
         m = query.units
         moments = Moments(m, 1.0, errors=errors, per_unit=per_unit, signs=self.directions == "rademacher")

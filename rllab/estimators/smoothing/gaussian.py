@@ -38,6 +38,9 @@ class GaussianSmoothing(Smoothing):
         f(θ) out of it. With a seeded (noisy) cost a pair shares its seed; in the forward form all points share one, so
         its standard error is conditional on that seed.
 
+    Raises:
+        TypeError, ValueError: `sigma` is no positive number, or `form` is unknown.
+
     Source:
         Nesterov & Spokoiny (2017), "Random gradient-free minimization of convex functions", eqs. 21, 26, 30; Salimans
         et al. (2017), "Evolution strategies as a scalable alternative to reinforcement learning", algorithm 1 with

@@ -59,6 +59,10 @@ class GuidedSmoothing(Smoothing):
         An Estimate whose mean is βΣ∇f_Σ(θ), not a gradient: its target is a direction. Its `value` is the mean over the
         probes; its `state` is the one it was given. A pair shares its seed.
 
+    Raises:
+        TypeError, ValueError: `sigma` or `beta` is no positive number, `alpha` is not in [0, 1], or `memory` is no
+            integer >= 1.
+
     Source:
         Maheswaranathan, Metz, Tucker, Choi & Sohl-Dickstein (2019), "Guided evolutionary strategies: augmenting random
         search with surrogate gradients", eqs. 3 and 4. There k is fixed; here it is the rank of what is remembered, so

@@ -53,6 +53,9 @@ class OrthogonalSmoothing(Smoothing):
 
     Memory: O(min(m, d) d) for "haar" and "gaussian", whose groups are drawn in one piece, and O(md²) time for those.
 
+    Raises:
+        TypeError, ValueError: `radius` is no positive number, or `form` or `law` is unknown.
+
     Source:
         Choromanski, Rowland, Sindhwani, Turner & Weller (2018), "Structured evolution with compact architectures for
         scalable policy optimization", sections 3.1 and 3.2. There all directions have the length √d or that of normal

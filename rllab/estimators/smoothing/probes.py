@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from rllab.estimators.base import BLOCK
-from rllab.estimators.query import Block, Plan
+from rllab.estimators.query import Plan, PointBlock
 from rllab.noise import as_like
 
 Form = Literal["antithetic", "forward", "one-point"]
@@ -27,21 +27,21 @@ def plan(form: Form, at: Tensor, block: int | None = None) -> Plan:
     return Plan(1, block, shared=1 if form == "forward" else 0)
 
 
-def block_along(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> Block:
+def block_along(form: Form, at: Tensor, step: float, u: Tensor, a: int) -> PointBlock:
     """Return the block of points along directions u, (n, d) or (n, B, d), the first of which is direction a."""
     n = u.shape[0]
     if form == "antithetic":
         points = torch.addcmul(at, u, as_like(_PLUS_MINUS[u.ndim], at), value=step)  # (2, n, …)
-        return Block(slice(2 * a, 2 * (a + n)), points.flatten(0, 1), u)
+        return PointBlock(slice(2 * a, 2 * (a + n)), points.flatten(0, 1), u)
     points = torch.add(at, u, alpha=step)
     if form == "one-point":
-        return Block(slice(a, a + n), points, u)
+        return PointBlock(slice(a, a + n), points, u)
     if a == 0:  # the first block also carries θ itself, as its first point
-        return Block(slice(0, n + 1), torch.cat((at[None], points)), u)
-    return Block(slice(a + 1, a + n + 1), points, u)
+        return PointBlock(slice(0, n + 1), torch.cat((at[None], points)), u)
+    return PointBlock(slice(a + 1, a + n + 1), points, u)
 
 
-def units(form: Form, block: Block) -> np.ndarray:
+def units(form: Form, block: PointBlock) -> np.ndarray:
     """Return for each point the unit it shares its seed with: its mirror image, or in the forward form all others."""
     rows = np.arange(block.rows.start, block.rows.stop)
     if form == "antithetic":

@@ -38,6 +38,9 @@ class SobolSmoothing(Smoothing):
 
     At most 21,201 parameters. Memory: O(group · d), in one piece; time: see `directions.sobol_normal`.
 
+    Raises:
+        TypeError, ValueError: `sigma` is no positive number, `form` is unknown, or `group` is no integer >= 1.
+
     Source:
         Salimans et al. (2017), see `GaussianSmoothing`; for quasi-Monte Carlo directions Rowland, Choromanski, Chalus,
         Pacchiano, Sarlos, Turner & Weller (2018), "Geometrically coupled Monte Carlo sampling", section 5; for the

@@ -41,6 +41,9 @@ class SphereSmoothing(Smoothing):
         An Estimate of ∇f_r, unbiased, f_r(θ) = E f(θ + rb). Its `value` is None, as the probes lie on the sphere and
         not in the ball. Seeds are shared as in `GaussianSmoothing`.
 
+    Raises:
+        TypeError, ValueError: `radius` is no positive number, or `form` is unknown.
+
     Source:
         Flaxman, Kalai & McMahan (2005), "Online convex optimization in the bandit setting: gradient descent without a
         gradient", lemma 2.1; the two-point form: Shamir (2017), "An optimal algorithm for bandit and zero-order convex

@@ -42,6 +42,9 @@ class SPSA(Smoothing):
         An Estimate whose mean is componentwise E ∂_j f over the kernel above; exactly ∇f on quadratics. Its `value` is
         the mean over the probes. Seeds are shared as in `GaussianSmoothing`.
 
+    Raises:
+        TypeError, ValueError: `sigma` is no positive number, or `form` is unknown.
+
     Source:
         Spall (1992), "Multivariate stochastic approximation using a simultaneous perturbation gradient approximation",
         eq. 2.2; Spall (1997), "A one-measurement form of simultaneous perturbation stochastic approximation".

@@ -58,5 +58,5 @@ def test_disarm_takes_variance_off_arm_with_three_bits(logit):
 def test_a_variance_that_is_the_same_in_every_sample_is_off_by_nothing():
     # leave-one-out at p = ½ is 0 or twice its mean, by even chances: each square about the mean is the variance
     rows = [r for seed in range(3) for r in toys.sampled(1_000, Key(seed))]
-    off = [r["off_variance"] for r in rows if (r["place"], r["method"]) == (0.5, "leave-one-out")]
+    off = [r["off_variance"] for r in rows if (r["at"], r["method"]) == (0.5, "leave-one-out")]
     assert len(off) == 3 and np.abs(off).max() < 1e-3
