@@ -325,8 +325,18 @@ def load(path: str | Path, **again: Any) -> Agent:
     A file is checked before it is used: its digest, then every field of it. It may name an environment of a module,
     "module:id", but no module is imported because a file says so, other than rllab_envs.
 
+    Args:
+        path: the file.
+        **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
+            file does not hold must be given: an `environment` that is a factory, `wrappers`.
+
     Returns:
         An agent that goes on where the written one was.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else, is damaged, names a module that is not imported, or an argument that it
+            does not hold is not given.
 
     Example:
         import tempfile
@@ -335,16 +345,6 @@ def load(path: str | Path, **again: Any) -> Agent:
         with tempfile.TemporaryDirectory() as folder:
             Evolution("CartPole-v1", seed=0).save(f"{folder}/agent.pt")
             agent = load(f"{folder}/agent.pt")
-
-    Args:
-        path: the file.
-        **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
-            file does not hold must be given: an `environment` that is a factory, `wrappers`.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds something else, is damaged, names a module that is not imported, or an argument that it
-            does not hold is not given.
     """
     path = Path(path)
     content = read_checkpoint(path)
