@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, SupportsIndex
 
@@ -28,6 +28,7 @@ from rllab.batches import as_numbers
 from rllab.checks import as_count
 from rllab.cost import Cost, Request
 from rllab.estimate import Estimate, Target
+from rllab.estimators.flat_parameters import FlatParameters, Parameters
 from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.keys import Key, as_key
 
@@ -189,6 +190,64 @@ class Estimator(ABC):
         if query.kind == "value_and_gradient":
             estimate.evaluations = cost.price(query.kind, estimate.evaluations)
         return self._checked(query, estimate)
+
+    def backward(
+        self,
+        cost: Callable[..., Any],
+        parameters: Parameters,
+        *,
+        evaluations: SupportsIndex | float,
+        key: Key | int,
+        state: Any = None,
+        errors: bool = True,
+        vectorize: bool = False,
+    ) -> Estimate:
+        """Estimate the gradient of a cost by torch parameters, and add it to their `.grad`, as `loss.backward()` does.
+
+        Any torch optimiser then steps. Parameters, and a module's buffers, are afterwards as they were, bit for bit,
+        also if the cost raises an error. Memory beside what the cost takes: O(d), and a block of points.
+
+        Args:
+            cost: a function without arguments that returns a scalar, and uses the parameters where they are; if
+                `vectorize`, a function of the module: it is given what is called like it, at other parameters.
+            parameters: a module, a tensor, or several, such as `module.parameters()` gives. One that is shared counts
+                once; one that requires no gradient is left alone.
+            evaluations: most calls of the cost.
+            key: source of all randomness.
+            state: the `state` of the previous estimate, for estimators that keep one.
+            errors: also return the standard error.
+            vectorize: evaluate a block of points at once by `torch.vmap`, where module and cost allow it.
+
+        Returns:
+            The estimate, whose `gradient` and `standard_error` are dicts by the names of the parameters; of several
+            tensors these are "0", "1", …. `evaluations` says how often the cost was called.
+
+        Raises:
+            TypeError: the cost returns no scalar, or the estimator asks for what the cost cannot give, or its
+                parameters are those of a distribution.
+            ValueError: fewer evaluations than the estimator's minimum, or nothing to be differentiated by.
+
+        Example:
+            import torch
+            from rllab import estimators as est
+
+            net, x = torch.nn.Linear(3, 1), torch.ones(8, 3)
+            optimizer = torch.optim.Adam(net.parameters(), lr=0.1)
+            for step in range(20):
+                optimizer.zero_grad()
+                e = est.GaussianSmoothing(0.1).backward(lambda: net(x).abs().mean(), net, evaluations=16, key=step)
+                optimizer.step()
+        """
+        flat = FlatParameters(type(self).__name__, parameters)
+        black_box = flat.cost(cost, self.kind, vectorize)
+        with flat.kept():
+            estimate = self(black_box, flat.vector, evaluations=evaluations, key=key, state=state, errors=errors)
+        assert isinstance(estimate.gradient, Tensor)  # it was asked at a vector
+        estimate.gradient = flat.split(estimate.gradient)
+        if isinstance(estimate.standard_error, Tensor):
+            estimate.standard_error = flat.split(estimate.standard_error)
+        flat.accumulate(estimate.gradient)
+        return estimate
 
     def price(
         self, cost: Cost, at: Any, evaluations: SupportsIndex | float, key: Key | int, *, state: Any = None
