@@ -128,9 +128,17 @@ def test_the_debiased_norm_does_not_call_noise_a_bias():
         square = float(mean @ mean)
         u.append(square - float((sample - mean).square().sum()) / (40 * 39))
         assert squared_norm(mean, sample - mean, 0.95)[0] == pytest.approx(max(0.0, u[-1]), abs=1e-12)
-    assert (
-        abs(np.mean(u)) < stats.t.isf(0.5e-9, 99) * np.std(u, ddof=1) / 10
-    )  # while the square itself is 50/40 on average
+    # while the square itself is 50/40 on average
+    assert abs(np.mean(u)) < stats.t.isf(0.5e-9, 99) * np.std(u, ddof=1) / 10
+
+
+@pytest.mark.parametrize("d", (2, 6))  # fewer numbers than estimates, and more
+def test_the_interval_of_a_norm_that_is_zero_is_that_of_pairs_of_different_estimates(d):
+    # e₁, −e₁, e₂, −e₂: Σ_{r≠q} (x_r·x_q)² = 4 of 12 pairs, so τ = 1/3; with each beside itself it would be 2/3
+    centred = torch.zeros(4, d, dtype=DTYPE)
+    centred[[0, 1, 2, 3], [0, 0, 1, 1]] = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=DTYPE)
+    estimate, low, high = squared_norm(torch.zeros(d, dtype=DTYPE), centred, 0.95)
+    assert estimate == low == 0 and high == pytest.approx(1.959964 * math.sqrt(2 / 3) / 4, rel=1e-6)
 
 
 def test_estimates_are_those_of_the_estimator_whatever_the_order_of_the_queries():
