@@ -69,6 +69,23 @@ def test_a_fit_is_adam_on_costs_and_directional_differences(slopes, members):
         torch.testing.assert_close(mine.weights[member], w.detach(), rtol=1e-9, atol=1e-11)
 
 
+def test_a_later_fit_goes_on_with_the_optimizer_in_the_units_of_what_is_kept_by_then():
+    state = None
+    for fits in (1, 2, 3):
+        at = AT * 3**fits  # so that every call changes the spread of points and costs
+        state = SMALL(rllab.Cost(wavy), at, evaluations=32, key=fits, state=state).state
+        assert int(state.optimizer["state"][0]["step"]) == fits * SMALL.gradient_steps and state.fits == fits
+        assert all(map(torch.equal, state.scales, state.normalised()[2]))
+
+
+def test_a_critic_is_evaluated_on_points_before_it_is_fitted_to_them():
+    before, (block,) = fitted(calls=2), SMALL.ask(AT, 32, 5)
+    costs = wavy(block.points).unflatten(0, (2, -1))
+    wanted = before.evaluate(block.points.unflatten(0, (2, -1)), costs)
+    after = SMALL(rllab.Cost(wavy), AT, evaluations=32, key=5, state=before).state
+    assert after.held_out == pytest.approx(wanted.held_out) and after.calibration == pytest.approx(wanted.calibration)
+
+
 def test_a_critic_learns_the_gradient_and_reports_how_well_it_predicts():
     truth = torch.cos(AT) + AT
     state, errors = None, []

@@ -36,12 +36,8 @@ from rllab.problems import (
     Steps,
     Stochastic,
 )
+from tests.proofs.alarms import false_alarm
 from tests.proofs.problems import PROBLEMS
-
-
-def false_alarm(limit: float, skewness: float, n: int) -> float:
-    """Return P(|T| >= limit) of n rows, both sides."""
-    return float(student.sf(limit, n - 1)) * 2 * math.cosh(limit**3 * skewness / (3 * math.sqrt(n)))
 
 
 def standardised(rows: Tensor) -> tuple[Tensor, Tensor]:
@@ -122,7 +118,7 @@ def test_bounded_costs_have_the_gradient_they_should(estimator, problem):
     rows = estimates(estimator, cost, at, n, 16, key=3)
     skewness, kurtosis = standardised(rows)
     assert len(skewness) == len(truth) and float(kurtosis.max()) < 100
-    assert max(false_alarm(7.0, s, n) for s in skewness.tolist()) < 1e-10
+    assert max(false_alarm(7.0, n - 1, s) for s in skewness.tolist()) < 1e-10
     off = (rows.mean(0) - truth) / (rows.std(0) / math.sqrt(n))
     assert float(off.abs().max()) < 7.0
 
@@ -140,7 +136,7 @@ def test_at_a_narrow_law_far_from_the_jumps_a_t_test_has_no_rate_and_elsewhere_i
         limit = float(student.isf(1e-9 / (4 * problem.dimension), 1_999))
         for estimator in (ScoreFunction(None), ScoreFunction(), ImportanceWeighted(Wide())):
             skewness, _ = standardised(estimates(estimator, problem, at, 2_000, 8, key=7))
-            rate = sum(false_alarm(limit, s, 2_000) for s in skewness.tolist())
+            rate = sum(false_alarm(limit, 1_999, s) for s in skewness.tolist())
             if rate > 1e-6:
                 rare.add((type(problem).__name__, problem.dimension))
             else:

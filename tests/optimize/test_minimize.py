@@ -60,6 +60,20 @@ def test_a_state_is_handed_from_step_to_step():
     torch.testing.assert_close(trace.at.logits, moved.logits - 0.1 * second.gradient["logits"])
 
 
+def test_what_a_cost_was_asked_before_is_neither_in_the_trace_nor_in_the_budget():
+    cost = Cost(stairs)
+    first, again = (
+        minimize(cost, AT, GaussianSmoothing(0.2), evaluations=8, budget=24, lr=0.1, key=0) for _ in range(2)
+    )
+    assert first.evaluations == again.evaluations == [8, 16, 24] and cost.evaluated == 48
+
+
+def test_a_step_of_a_batch_is_begun_only_if_the_budget_pays_for_all_its_rows():
+    batch = torch.stack((AT, -AT))
+    trace = minimize(Cost(stairs), batch, GaussianSmoothing(0.2), evaluations=8, budget=40, lr=0.1, key=0)
+    assert trace.evaluations == [16, 32]
+
+
 def test_a_distribution_keeps_the_parameters_it_is_told_to():
     trace = minimize(
         Cost(stairs), Gaussian(AT, 0.2), ScoreFunction(), evaluations=32, budget=6_400, lr=0.05, key=0, only=("mean",)

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import rllab
 from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target
@@ -113,7 +114,7 @@ def test_the_interval_of_the_bias_holds_it_as_often_as_it_says(d, bias, law):
         upper_alone += b @ b <= high
     error = SIX * math.sqrt(0.95 * 0.05 / trials)
     slack = 0.01 if law == "normal" else 0.02  # 60 estimates of heavy tails: their mean is not quite normal
-    assert held / trials > 0.95 - slack - error
+    assert held >= stats.binom.ppf(1e-9, trials, 0.95 - slack)
     if bias == 4 and law == "normal":
         assert held / trials < 0.975 + error  # and is no longer than that takes
 
@@ -127,7 +128,17 @@ def test_the_debiased_norm_does_not_call_noise_a_bias():
         square = float(mean @ mean)
         u.append(square - float((sample - mean).square().sum()) / (40 * 39))
         assert squared_norm(mean, sample - mean, 0.95)[0] == pytest.approx(max(0.0, u[-1]), abs=1e-12)
-    assert abs(np.mean(u)) < SIX * np.std(u) / 10  # while the square itself is 50/40 on average
+    # while the square itself is 50/40 on average
+    assert abs(np.mean(u)) < stats.t.isf(0.5e-9, 99) * np.std(u, ddof=1) / 10
+
+
+@pytest.mark.parametrize("d", (2, 6))  # fewer numbers than estimates, and more
+def test_the_interval_of_a_norm_that_is_zero_is_that_of_pairs_of_different_estimates(d):
+    # e₁, −e₁, e₂, −e₂: Σ_{r≠q} (x_r·x_q)² = 4 of 12 pairs, so τ = 1/3; with each beside itself it would be 2/3
+    centred = torch.zeros(4, d, dtype=DTYPE)
+    centred[[0, 1, 2, 3], [0, 0, 1, 1]] = torch.tensor([1.0, -1.0, 1.0, -1.0], dtype=DTYPE)
+    estimate, low, high = squared_norm(torch.zeros(d, dtype=DTYPE), centred, 0.95)
+    assert estimate == low == 0 and high == pytest.approx(1.959964 * math.sqrt(2 / 3) / 4, rel=1e-6)
 
 
 def test_estimates_are_those_of_the_estimator_whatever_the_order_of_the_queries():

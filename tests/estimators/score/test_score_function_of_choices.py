@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from scipy.stats import binom
+from scipy.stats import binom, chi2
 
 from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Product
 from rllab.estimators import Enumeration, ScoreFunction
@@ -193,7 +193,8 @@ def test_counts_have_the_binomial_law_and_miss_no_sample():
         tail = min(binom.cdf(total, k * problems, p[c]), binom.sf(total - 1, k * problems, p[c]))
         assert tail > 1e-9 / 8
     spread = n.var(1) / torch.tensor([k * q * (1 - q) for q in p], dtype=torch.float64)
-    assert ((spread - 1).abs() < 6.2 * math.sqrt(2 / problems)).all()
+    low, high = chi2.ppf(1e-9 / 8, problems - 1) / (problems - 1), chi2.isf(1e-9 / 8, problems - 1) / (problems - 1)
+    assert ((low < spread) & (spread < high)).all()
 
 
 def test_each_of_a_batch_is_counted_at_outcomes_of_its_own_and_spends_no_more_than_it_may():
