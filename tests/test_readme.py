@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.S)
 PYTHON = [text for language, text in BLOCKS if language == "python"]
-GUIDE = re.findall(r"```python\n(.*?)```", (ROOT / "docs/guide.md").read_text(), flags=re.S)
+PAGES = [(ROOT / "docs" / page).read_text() for page in ("guide.md", "agents.md")]
+GUIDE = [snippet for page in PAGES for snippet in re.findall(r"```python\n(.*?)```", page, flags=re.S)]
 SHELL = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if line.strip()]
 
 
