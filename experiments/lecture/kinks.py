@@ -170,7 +170,7 @@ def run(job: Job, record: Record) -> None:
                 record.append({**head, "slopes": r.slopes, "hits": r.hits, "apart": apart})
 
 
-@row("L23", Equals(0), wrong={"inputs and biases 0": {"fast": True, "zero": True}})
+@row("L23", Equals(0), wrong={"inputs and biases 0": {"fast": True, "zero": True}}, identity=False)
 def hits_of_random_preactivations(seed: int, fast: bool, zero: bool = False) -> float:
     """It is enough that a function is differentiable almost everywhere: kinks are not hit.
 
@@ -180,7 +180,7 @@ def hits_of_random_preactivations(seed: int, fast: bool, zero: bool = False) -> 
     return drawn(torch.float64, Key(seed), DRAWN // 10 if fast else DRAWN, zero=zero)
 
 
-@row("L23", Equals(0), wrong={"blank images, biases 0": {"setting": "blank images"}})
+@row("L23", Equals(0), wrong={"blank images, biases 0": {"setting": "blank images"}}, identity=False)
 def weights_apart(seed: int, fast: bool, setting: str = "drawn biases") -> float:
     """So networks learn the same whatever slope their kinks are given.
 

@@ -304,14 +304,14 @@ def large_batches_need_more(
     return above / below
 
 
-@row("T2", AtMost(3.0), wrong={"B = 200": {"batch": 200}}, seeds="median")
+@row("T2", AtMost(2.0), wrong={"B = 10": {"batch": 10}}, seeds="median", fails=True)
 def batch_of_two_classes(seed: int, fast: bool, batch: int = 20) -> float:
     """Useful batches are about once or twice as large as there are classes.
 
     Measures: sample-gradients to the loss at B = 20, digits, over the least for B up to 10.
-    Note: at most 2 was asked first, and fails by little; on seeds 20 to 29 it is 2.03.
+    Note: fails as first set, by little; on seeds 20 to 29 it is 2.03. B = 10, once the classes, holds.
     """
-    return large_batches_need_more(seed, fast, (batch,))
+    return large_batches_need_more(seed, False, (batch,))
 
 
 @row("T2", AtLeast(4.0), wrong={"B = 20": {"batch": 20}}, seeds="median")

@@ -200,7 +200,7 @@ def spiral(seed: int, fast: bool, method: str = "simultaneous") -> float:
     return relative_error(seed, method, 200, "simultaneous")
 
 
-@row("L20", AtMost(1e-3), wrong={"without looking ahead": {"method": "simultaneous"}})
+@row("L20", AtMost(1e-3), wrong={"without looking ahead": {"method": "simultaneous"}}, identity=True)
 def inward(seed: int, fast: bool, method: str = "extragradient") -> float:
     """Looking ahead, the same gradients lead to the Nash equilibrium.
 

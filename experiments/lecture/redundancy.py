@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common import data
-from experiments.common.acceptance import AtLeast, Within, row
+from experiments.common.acceptance import Within, row
 from experiments.common.data import Data
 from experiments.common.drawing import GREY, REFERENCE, legends_below, look
 from experiments.common.frame import Judge, main, values
@@ -318,14 +318,20 @@ def stochastic_and_copies(seed: int, fast: bool, method: str = "stochastic") -> 
     return -float(slope(copies, (1 / counted)[None])[0])
 
 
-@row("T1", AtLeast(100.0), wrong={"no copies": {"copies": 1}})
+@row("T1", Within(60, 170), wrong={"no copies": {"copies": 1}, "ten": {"copies": 10}}, seeds="median", fresh=30)
 def gain_of_a_hundred_copies(seed: int, fast: bool, copies: int = 100) -> float:
-    """With every sample there 100 times, stochastic descent is at least 100 times cheaper.
+    """With every sample there 100 times, stochastic descent is 100 times cheaper than with each there once.
 
-    Measures: batch/stochastic sample-gradients at 100 copies.
-    Note: about ten times of it at a single copy already: digits resemble each other.
+    Measures: batch/stochastic sample-gradients at 100 copies over the same at one.
+    Note: 100 by theory, as a batch step costs 100 times as much and a stochastic one the same. A count of stochastic
+        steps scatters by a quarter, the median of ten ratios by e^0.14: allowed is four times that. At least 100 without
+        the "over" was asked at first, of about 1,000: digits resemble each other, so the gain at one copy is ten.
     """
-    return until_learned("batch", copies, seed) / until_learned("stochastic", copies, seed)
+
+    def gain(copies: int) -> float:
+        return until_learned("batch", copies, seed) / until_learned("stochastic", copies, seed)
+
+    return gain(copies) / gain(1)
 
 
 if __name__ == "__main__":
