@@ -185,7 +185,8 @@ class Row:
         fresh: the first of the ten seeds that it is checked on.
         first: the criterion that was asked first, if it was relaxed after a look.
         fails: whether it misses its criterion, and the table says so.
-        identity: whether it can fail only by a fault of the code; by default where the criterion is exact, up to ROUNDING.
+        identity: whether only a fault of the code can make it fail; by default where the criterion is exact, up to
+            ROUNDING.
     """
 
     ids: tuple[str, ...]

@@ -311,7 +311,8 @@ def batch_of_two_classes(seed: int, fast: bool, batch: int = 20) -> float:
     Measures: sample-gradients to the loss at B = 20, digits, over the least for B up to 10.
     Note: fails as first set, by little; on seeds 20 to 29 it is 2.03. B = 10, once the classes, holds.
     """
-    return large_batches_need_more(seed, False, (batch,))
+    several = range(seed, seed + 3) if fast else [seed]  # one seed says too little
+    return float(np.median([large_batches_need_more(s, False, (batch,)) for s in several]))
 
 
 @row("T2", AtLeast(4.0), wrong={"B = 20": {"batch": 20}}, seeds="median")

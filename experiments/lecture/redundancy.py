@@ -324,8 +324,8 @@ def gain_of_a_hundred_copies(seed: int, fast: bool, copies: int = 100) -> float:
 
     Measures: batch/stochastic sample-gradients at 100 copies over the same at one.
     Note: 100 by theory, as a batch step costs 100 times as much and a stochastic one the same. A count of stochastic
-        steps scatters by a quarter, the median of ten ratios by e^0.14: allowed is four times that. At least 100 without
-        the "over" was asked at first, of about 1,000: digits resemble each other, so the gain at one copy is ten.
+        steps scatters by a quarter, the median of ten ratios by e^0.14: allowed is four times that. At least 100 was
+        asked at first of the gain alone, about 1,000: digits resemble each other, so it is ten at a single copy.
     """
 
     def gain(copies: int) -> float:

@@ -127,24 +127,20 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     count = sum(len(v.wrong) for v in found)
     if config.wrong:
         rows = len({id for v in found if v.wrong for id in v.entry.ids})
-        judge(
-            not survivors, f"{count} wrong versions of {rows} rows caught; survivors: {'; '.join(survivors) or 'none'}"
-        )
-    slow = sorted((row for record in records if record.seed == 0 for row in record.rows), key=lambda r: -r["seconds"])[
-        :5
-    ]
-    judge.note("slowest, CPU seconds: " + ", ".join(f"{r['where']} {r['seconds']:.2g}" for r in slow))
+        names = "; ".join(survivors) or "none"
+        judge(not survivors, f"{count} wrong versions of {rows} rows are caught; survivors: {names}")
+    timed = sorted((row for record in records if record.seed == 0 for row in record.rows), key=lambda r: -r["seconds"])
+    judge.note("slowest, CPU seconds: " + ", ".join(f"{r['where']} {r['seconds']:.2g}" for r in timed[:5]))
 
 
 def line(verdict: Verdict) -> str:
     """Return statement, place, numbers and criterion of an entry."""
     entry = verdict.entry
     old, new = shown(verdict.number(fresh=False)), checked(verdict)
-    how = "median" if entry.seeds == "median" else "worst"
     why = "; fails, as the table states" * entry.fails + "".join(f"; {error}" for error in verdict.errors)
     return (
         f"{entry.says} [{entry.where}]: {entry.measures} {old}, on fresh seeds {new} "
-        f"({how}; needs {entry.criterion}){why}"
+        f"({entry.seeds}; needs {entry.criterion}){why}"
     )
 
 

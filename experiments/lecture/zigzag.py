@@ -21,8 +21,8 @@ from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
-from experiments.common.data import Data
 from experiments.common.claims import judge_row
+from experiments.common.data import Data
 from experiments.common.frame import Flags, Judge, column, main, one_a_seed
 from experiments.lecture.draws import each_gradient, least_squares, normal, with_ones
 from experiments.lecture.redundancy import STYLES
@@ -204,7 +204,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     there, mean_there = disagreement(pulls_on_diabetes())
     judge(
         there >= 0.2 and mean_there <= 1e-3,
-        f"diabetes, all 442 patients at the minimum: {there:.0%} of pairs pull more than 90° apart (needs >= 20 %), and "
+        f"diabetes, all 442 patients at the minimum: {there:.0%} of pairs pull more than 90° apart (needs >= 20 %), "
         f"the mean is {mean_there:.1g} of a patient's length (needs <= 0.001)",
     )
 
@@ -233,10 +233,9 @@ def figure(records: list[Record], config: Config) -> Path:
         for g in pulls[:30]:
             arrow(axes[1], here, -0.25 * g, STYLES["stochastic"].color, 0.8)
         arrow(axes[1], here, -0.25 * pulls.mean(0), plots.BLACK, 3.5)
-        axes[1].text(
-            *(here + np.array([-2.9, -2.6])), "30 single samples", color=STYLES["stochastic"].color, fontsize=9
-        )
-        axes[1].text(*(here + np.array([0.5, -0.35])), "the mean of all", color=plots.BLACK, fontsize=9)
+        words: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9}
+        axes[1].annotate("30 single samples", here, (-75, -75), color=STYLES["stochastic"].color, **words)
+        axes[1].annotate("the mean of all", here, (14, -12), **words)
         axes[1].set_title("Because each sample pulls elsewhere,\nand only their mean downhill (−¼ gradient)")
         side = 1.05 * np.abs(of("cloud") - best).max()
         contours(axes[2], best, moments, best, side)
@@ -273,8 +272,8 @@ def way_of_stochastic(seed: int, fast: bool, method: str = "stochastic") -> floa
 
     Measures: length of the way of 200 steps over η Σ_t mean_p |∇L_p(w_t)|, w_t on the path of the batch.
     Note: that is least what theory lets expect, as w_t is the mean of the stochastic path and lengths are convex; it is
-        7 to 11 times the distance covered. One run scatters by 6 %: allowed is four times that. Three times the distance
-        was asked at first.
+        7 to 11 times the distance covered. One run scatters by 6 %: allowed is four times that. Three times the
+        distance was asked at first.
     """
     return over_law(seed, descend(method, seed, STEPS))
 

@@ -155,7 +155,7 @@ def exploration(seed: int, fast: bool, sigma: float = 0.3, steps: int = 100_000)
     """A rider who varies the weights learns to stay upright.
 
     Measures: mean upright time over the 10 s that a ride lasts at most, at the end of 100,000 steps, σ = 0.3.
-    Note: one σ, one budget, no stop on success; 0.95 is as good as whole. Untrained it is 0.17. Three times the start, at
-        any time and with the best of three σ, was asked at first.
+    Note: one σ, one budget, no stop on success; 0.95 is as good as whole, untrained it is 0.17. Three times the start,
+        at any time and with the best of three σ, was asked at first.
     """
     return ride(seed, sigma, steps)[1] / CAP
