@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, row
+from experiments.common.claims import judge_row
 from experiments.common.drawing import GREY, every_seed, line
 from experiments.common.frame import Flags, Judge, column, main, one_a_seed, values
 from experiments.lecture.draws import normal
@@ -120,12 +121,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     def end(game: str, method: str, what: str = "") -> np.ndarray:
         return column(records, f"{game}, {method}{what}")
 
-    law, other = column(records, "law"), column(records, "law of extragradient")
-    judge(
-        max(law.max(), other.max()) <= 1e-9,
-        f"bilinear: the radius is (1 + η²)^(T/2) within {law.max():.1g}, of extragradient (1 − η² + η⁴)^(T/2) within "
-        f"{other.max():.1g} (needs <= 1e-9)",
-    )
+    judge_row(judge, spiral, column(records, "law"))
+    law = column(records, "law of extragradient").max()
+    judge(law <= 1e-9, f"bilinear: of extragradient it is (1 − η² + η⁴)^(T/2) within {law:.1g} (needs <= 1e-9)")
     out, into = end("bilinear", "simultaneous"), end("bilinear", "extragradient")
     judge(
         (out >= 100).all() and (into <= 1e-3).all(),
