@@ -20,7 +20,6 @@ theorem 9. The real data and their matrices are in `matrix_data.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -102,10 +101,8 @@ class Config(Tunable):
     quick: ClassVar[dict[str, Any]] = {"seeds": 2, "cases": 15, "diabetes_budget": 12_000}
 
 
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in TUNING_SEEDS if config.tune else config.all_seeds:
-        kind = "trials" if config.tune else "matrix"
-        yield Job(f"{kind}-{seed}", {"kind": kind, "cases": config.cases, "budget": config.diabetes_budget}, seed)
+def jobs_of(config: Config) -> list[Job]:
+    return GRID.jobs(config, TUNING_SEEDS)
 
 
 def run(job: Job, record: Record) -> None:
@@ -122,7 +119,7 @@ def run(job: Job, record: Record) -> None:
             record.append({"part": "bowl", "method": method, "step": n, "distance": distance})
     for part, methods, fit in (
         ("cancer", CANCER, fit_cancer),
-        ("diabetes", DIABETES, partial(fit_diabetes, budget=job.config["budget"])),
+        ("diabetes", DIABETES, partial(fit_diabetes, budget=job.config["diabetes_budget"])),
     ):
         for method in methods:
             trace = fit(method, job.seed)
@@ -135,7 +132,7 @@ def score(method: str, eta: float, job: Job) -> float:
     if method == "adam":
         return float(len(descend("adam", *bowl(job.seed), eta=eta)))
     if method == "stochastic":
-        return float(np.mean(fit_diabetes("stochastic", job.seed, job.config["budget"], eta).losses[-100:]))
+        return float(np.mean(fit_diabetes("stochastic", job.seed, job.config["diabetes_budget"], eta).losses[-100:]))
     return float(np.nanmin(fit_cancer(method, job.seed, eta).losses))
 
 

@@ -17,10 +17,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, row
@@ -53,19 +52,13 @@ LOOK = {"independent": plots.MethodStyle(plots.BLUE, plots.SOLID, "o"),
 
 @dataclass(frozen=True)
 class Config(Tunable):
-    out: Path = Path("results/minibatch")
-    """Folder of records and figures."""
     draws: int = 4000
     """Batches of each size from which the variance is taken."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=2, draws=1000)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "draws": 1000}
 
 
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in TUNING_SEEDS if config.tune else config.all_seeds:
-        kind = "trials" if config.tune else "minibatch"
-        yield Job(f"{kind}-{seed}", {"kind": kind, "draws": config.draws}, seed)
+def jobs_of(config: Config) -> list[Job]:
+    return GRID.jobs(config, TUNING_SEEDS)
 
 
 def run(job: Job, record: Record) -> None:

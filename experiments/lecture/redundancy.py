@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.acceptance import Within, row
@@ -67,13 +67,9 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Config(Tunable):
-    out: Path = Path("results/redundancy")
-    """Folder of records and figures."""
     most_copies: int = 100
     """Copies of the samples, at most."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=2, most_copies=10)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "most_copies": 10}
 
     @property
     def copies(self) -> list[int]:
