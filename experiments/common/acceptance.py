@@ -179,7 +179,7 @@ class Row:
         measures: what the number is.
         criterion: what the number must satisfy.
         measure: (seed, fast) to the number.
-        wrong: the same number from wrong versions, by what is wrong with them; each must fail the criterion.
+        wrong: the same number from wrong versions, by what is wrong with them; each must come out on its other side.
         seeds: whether it must hold for every seed ("worst") or for the median of the numbers.
         note: a caveat, if there is one.
         fresh: the first of the ten seeds that it is checked on.
