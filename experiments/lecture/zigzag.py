@@ -234,19 +234,19 @@ def figure(records: list[Record], config: Config) -> Path:
             arrow(axes[1], here, -0.25 * g, STYLES["stochastic"].color, 0.8)
         arrow(axes[1], here, -0.25 * pulls.mean(0), plots.BLACK, 3.5)
         words: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9}
-        axes[1].annotate("30 single samples", here, (-75, -75), color=STYLES["stochastic"].color, **words)
-        axes[1].annotate("the mean of all", here, (14, -12), **words)
+        axes[1].annotate("30 single samples", pair(here), (-75, -75), color=STYLES["stochastic"].color, **words)
+        axes[1].annotate("the mean of all", pair(here), (14, -12), **words)
         axes[1].set_title("Because each sample pulls elsewhere,\nand only their mean downhill (−¼ gradient)")
         side = 1.05 * np.abs(of("cloud") - best).max()
         contours(axes[2], best, moments, best, side)
         axes[2].plot(*of("cloud").T, ".", color=STYLES["stochastic"].color, markersize=4)
         axes[2].plot(*middle, "D", color=plots.BLACK, markersize=7, markerfacecolor="white")
-        axes[2].annotate("mean of the steps", middle, best + side * np.array([0.35, -0.93]), fontsize=9,
+        axes[2].annotate("mean of the steps", pair(middle), pair(best + side * np.array([0.35, -0.93])), fontsize=9,
                          arrowprops={"arrowstyle": "-", "linewidth": 0.7})  # fmt: skip
         axes[2].set_title(f"It never settles, but its mean is the minimum\n(steps {SETTLING} to {config.long_run:,})")
         for ax in axes:
             ax.plot(*best, "*", color=plots.BLACK, markersize=10, zorder=5)
-            ax.annotate("minimum", best, (8, -14), textcoords="offset points", fontsize=9, bbox=BACKGROUND)
+            ax.annotate("minimum", pair(best), (8, -14), textcoords="offset points", fontsize=9, bbox=BACKGROUND)
             ax.set(xlabel="w₀, slope", ylabel="w₁, intercept", aspect="equal")
             ax.grid(False)
         drawing.suptitle(f"Lines of equal loss, seed {record.seed}", fontsize=9)
@@ -262,8 +262,13 @@ def contours(ax: Axes, best: np.ndarray, moments: np.ndarray, centre: ArrayLike,
     ax.contour(x, y, excess, levels=np.geomspace(0.02, 0.9 * excess.max(), 9), colors="#AAAAAA", linewidths=0.8)
 
 
+def pair(v: np.ndarray) -> tuple[float, float]:
+    return float(v[0]), float(v[1])
+
+
 def arrow(ax: Axes, at: np.ndarray, by: np.ndarray, color: str, width: float) -> None:
-    ax.annotate("", at + by, at, arrowprops={"arrowstyle": "->", "color": color, "linewidth": width, "shrinkA": 0})
+    how = {"arrowstyle": "->", "color": color, "linewidth": width, "shrinkA": 0}
+    ax.annotate("", pair(at + by), pair(at), arrowprops=how)
 
 
 @row("L46", AtLeast(0.75), wrong={m: {"method": m} for m in ("batch", "mini-batch")}, fresh=30)
