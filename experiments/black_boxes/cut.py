@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.acceptance import AtLeast, AtMost, row
+from experiments.common.acceptance import AtMost, Within, row
 from experiments.common.data import digits
 from experiments.common.drawing import band, legend_below
 from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
@@ -173,21 +173,28 @@ def by_width(records: list[Record], what: str, x: str = "weights", **wanted: obj
     return values(records[:1], x, **wanted).astype(int), by_seed(records, what, **wanted)
 
 
-@row("L37", AtLeast(50), wrong={"cut at the weights both times": lambda seed, fast: gain(seed, fast, "weights")})
-def gain_of_the_cut(seed: int, fast: bool) -> float:
+@row(
+    "L37",
+    Within(0.7, 1.3),
+    wrong={
+        "cut at the weights both times": {"cut": "weights"},
+        "the root of it": {"power": 0.5},
+    },
+    fresh=30,
+)
+def gain_of_the_cut(seed: int, fast: bool, cut: str = "output", power: float = 1.0) -> float:
     """The cost may be a black box while the network is not: only the cost's own gradient is estimated.
 
-    Measures: relative error at the weights over that at the output, one pair of evaluations a sample.
+    Measures: squared error at 6,760 weights over that at 10 outputs, one pair a sample, over what theory says of it.
+    Note: theory, (d_w + 1)|g|²/(P⁻² Σ_p |g_p|²|J_p|² + |g_p J_p|²), says 800 to 1,800 squared, or 28 to 42 in RMS. Both
+        errors together scatter by 7.5 %: allowed is four times that. At least 50 was asked at first.
     """
-    return gain(seed, fast, "output")
-
-
-def gain(seed: int, fast: bool, cut: str) -> float:
-    key, repeats = Key(seed), 5 if fast else 50
+    key, repeats = Key(seed), 30 if fast else 50
     x, y = (t[:BATCH] for t in drawn(key))
     net = network(90, 10, key.child("net"))
     at = partial(measured, net, x, y, repeats=repeats, key=key)
-    return at(cut="weights")["error"] / at(cut=cut)["error"]
+    whole, part, law = at(cut="weights"), at(cut=cut), at(cut="output")["predicted"]
+    return (whole["error"] / part["error"]) ** power / (whole["predicted"] / law)
 
 
 def departure(seed: int, drawn_anew: bool = False) -> float:

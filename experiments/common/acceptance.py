@@ -14,8 +14,9 @@ Its docstring is what the table says: the statement, what the number is, and a c
 A wrong version is the same function with other arguments, or another one of (seed, fast).
 
 A criterion is set on seeds 0 to 9 and checked once on 10 to 19; a wrong version must fail it. One that was changed
-after a look at those is checked on ten seeds that come after them (`fresh`). The table is made by
-`experiments/lecture/table.py`.
+after a look at those is checked on ten seeds that come after them (`fresh`), and `first` says what was asked first. A
+row that misses what was asked first may stay in the table as one that `fails`: its wrong versions must then hold. The
+table is made by `experiments/lecture/table.py`.
 
 Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation".
 """
@@ -164,6 +165,7 @@ SECTIONS = (
 )
 ROWS: dict[str, Section] = {id: section for section in SECTIONS for id in section.ids}
 
+ROUNDING = 1e-6  # criteria up to this allow for rounding, or for that of differences, and for nothing else
 FRESH = 10  # the first seed that no criterion was set on, but where a row says otherwise; and seeds of each kind
 
 
@@ -177,10 +179,14 @@ class Row:
         measures: what the number is.
         criterion: what the number must satisfy.
         measure: (seed, fast) to the number.
-        wrong: the same number from wrong versions, by what is wrong with them; each must fail the criterion.
+        wrong: the same number from wrong versions, by what is wrong with them; each must come out on its other side.
         seeds: whether it must hold for every seed ("worst") or for the median of the numbers.
         note: a caveat, if there is one.
         fresh: the first of the ten seeds that it is checked on.
+        first: the criterion that was asked first, if it was relaxed after a look.
+        fails: whether it misses its criterion, and the table says so.
+        identity: whether only a fault of the code can make it fail; by default where the criterion is exact, up to
+            ROUNDING.
     """
 
     ids: tuple[str, ...]
@@ -192,6 +198,9 @@ class Row:
     seeds: Seeds = "worst"
     note: str = ""
     fresh: int = FRESH
+    first: str = ""
+    fails: bool = False
+    identity: bool | None = None
 
     def __post_init__(self) -> None:
         who = f"row {'/'.join(self.ids)}"
@@ -208,6 +217,13 @@ class Row:
             raise ValueError(f"{who}: fresh must be 10, 20, …, got {self.fresh}")
         if not self.says.strip() or not self.measures.strip():
             raise ValueError(f"{who}: says and measures must not be empty")
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is an identity, not a measurement."""
+        c = self.criterion
+        by_criterion = isinstance(c, Equals) or (isinstance(c, AtMost) and c.high <= ROUNDING)
+        return by_criterion if self.identity is None else self.identity
 
     @property
     def where(self) -> str:
@@ -230,10 +246,10 @@ class Row:
         return self.criterion.holds(self.one_of(values))
 
     def catches(self, values: Sequence[float]) -> bool:
-        """Whether the numbers of a wrong version fail: all of them, or their median."""
+        """Whether all numbers of a wrong version, or their median, come out on the other side of the criterion."""
         if self.seeds == "median":
-            return not self.holds(values)
-        return not any(self.criterion.holds(value) for value in values)
+            return self.holds(values) is self.fails
+        return all(self.criterion.holds(value) is self.fails for value in values)
 
 
 REGISTRY: list[Row] = []
@@ -246,11 +262,15 @@ def row(
     wrong: Mapping[str, Measure | Mapping[str, object]] | None = None,
     seeds: Seeds = "worst",
     fresh: int = FRESH,
+    first: str = "",
+    fails: bool = False,
+    identity: bool | None = None,
 ) -> Callable[[AMeasure], AMeasure]:
     """Register the function below as a measurement of these rows; a row may have several, all of which must hold.
 
     Args:
         wrong: other arguments with which the function measures a wrong version, or another function.
+        seeds, fresh, first, fails, identity: as of `Row`.
 
     Raises:
         ValueError: on an unknown id, a docstring without `Measures:`, or a function that is registered already.
@@ -260,7 +280,7 @@ def row(
         several = (ids,) if isinstance(ids, str) else tuple(ids)
         versions = {what: _version(measure, change) for what, change in (wrong or {}).items()}
         says, measures, note = _described(measure)
-        new = Row(several, says, measures, criterion, measure, versions, seeds, note, fresh)
+        new = Row(several, says, measures, criterion, measure, versions, seeds, note, fresh, first, fails, identity)
         for old in REGISTRY:
             if old.where == new.where and set(old.ids) & set(new.ids):
                 raise ValueError(f"row {'/'.join(new.ids)}: {new.where} is registered for it already")
@@ -327,8 +347,13 @@ class Verdict:
         return not self.errors and bool(numbers) and all(map(self.entry.criterion.holds, numbers))
 
     @property
+    def as_stated(self) -> bool:
+        """Whether it holds, or fails without an error, as the table says it does."""
+        return self.holds is not self.entry.fails and not self.errors
+
+    @property
     def survivors(self) -> list[str]:
-        """The wrong versions that the criterion lets through."""
+        """The wrong versions that come out as the row does."""
         return [what for what, values in self.wrong.items() if not self.entry.catches(values)]
 
 

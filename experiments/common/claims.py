@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+from experiments.common.acceptance import REGISTRY, shown
 from experiments.common.frame import Judge, by_seed
 
 import numpy as np
@@ -30,6 +31,18 @@ def judge_printed(judge: Judge, found: Iterable[tuple[str, float, str]], says: s
     judge(not wrong, says.format(right=len(found) - len(wrong), count=len(found)))
     for text in wrong:
         judge.note(text)
+
+
+def judge_row(judge: Judge, measure: Callable[..., float], numbers: Iterable[float]) -> None:
+    """Judge the numbers of all seeds by the row of the lecture's table that a function measures, one number a seed."""
+    (entry,) = (entry for entry in REGISTRY if entry.measure is measure)
+    each = [float(number) for number in numbers]
+    needs = f"needs {entry.criterion}" + "; fails, as the table states" * entry.fails
+    judge(
+        entry.holds(each) is not entry.fails,
+        f"{'/'.join(entry.ids)} {entry.says}: {entry.measures} {shown(entry.one_of(each))} "
+        f"({entry.seeds} of {len(each)} seeds; {needs})",
+    )
 
 
 def judge_moments(judge: Judge, records: Sequence[Record], **wanted: object) -> None:

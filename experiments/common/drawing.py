@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +32,18 @@ def every_seed(ax: Axes, pairs: Iterable[tuple[np.ndarray, np.ndarray]], label: 
     """Draw one thin line a seed, all of one look and with one label."""
     for k, (x, y) in enumerate(pairs):
         ax.plot(x, y, label=None if k else label, **{"linewidth": 1, **more})
+
+
+def dots(ax: Axes, named: Mapping[str, ArrayLike], colors: Iterable[str], *, never: float = np.nan) -> None:
+    """Draw a row of dots for each name, one a seed, beside each other; what is at `never` is hollow."""
+    for i, ((name, numbers), color) in enumerate(zip(named.items(), colors, strict=False)):
+        x = np.asarray(numbers, float)
+        y = i + np.linspace(-0.25, 0.25, len(x))
+        ax.plot(x[x != never], y[x != never], "o", color=color, markersize=4, label=name)
+        ax.plot(x[x == never], y[x == never], "o", color=color, markersize=4, markerfacecolor="none")
+    ax.set_yticks(range(len(named)), list(named))
+    ax.set_ylim(len(named) - 0.5, -0.5)
+    ax.grid(False, axis="y")
 
 
 def band(

@@ -41,6 +41,7 @@ class Flags:
     """Flags of every experiment; a subclass adds its own."""
 
     first_seed: ClassVar[int] = 0
+    quick: ClassVar[dict[str, Any]] = {}  # what --fast changes besides seeds and processes
     seeds: int = 10
     """Seeds, from the first on: repetitions of everything."""
     processes: int = 2
@@ -73,7 +74,7 @@ class Flags:
 
     def faster(self) -> Self:
         """Return what --fast runs."""
-        return replace(self, seeds=3, processes=1)
+        return replace(self, **{"seeds": 3, "processes": 1, **self.quick})
 
 
 class Judge:
@@ -143,12 +144,19 @@ def main(
     sys.exit(0 if judge.all_hold else 1)
 
 
+def script_of(config: Flags) -> str:
+    """Return the name of the script that a configuration is of, dimension of dimension.py."""
+    return Path(sys.modules[type(config).__module__].__file__ or "").stem
+
+
 def with_folder(config: AConfig) -> AConfig:
     """Return a configuration whose default folder is that of its script, results/dimension of dimension.py."""
-    script = sys.modules[type(config).__module__].__file__
-    if config.out != Flags.out or script is None:
-        return config
-    return replace(config, out=Flags.out / Path(script).stem)
+    return replace(config, out=Flags.out / script_of(config)) if config.out == Flags.out else config
+
+
+def one_a_seed(config: Flags) -> list[Job]:
+    """Return a job for each seed, which is told every flag that its numbers depend on."""
+    return [Job(f"{script_of(config)}-{seed}", config.identity, seed) for seed in config.all_seeds]
 
 
 def select(records: Sequence[Record], **wanted: object) -> list[Record]:

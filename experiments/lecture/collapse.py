@@ -15,14 +15,15 @@ of two or more stands still.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, largest, least, row
+from experiments.common.claims import judge_row
 from experiments.common.drawing import REFERENCE, every_seed, legends_below, line, look
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
 from experiments.lecture.draws import least_squares, normal, predict, relative, with_ones
 from experiments.lecture.stacks import Layer, compose, layers_of, stack
 
@@ -52,21 +53,11 @@ NAMES = {"linear": "linear layers", "relu": "layers, ReLU between"}
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     steps: int = 300
     """Steps of Adam on the two moons, all samples each."""
     descent: int = 2000
     """Steps of gradient descent of the linear stacks."""
-    out: Path = Path("results/collapse")
-    """Folder of records and figures."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, steps=150, descent=300, processes=1)
-
-
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"collapse-{seed}", config.identity, seed) for seed in config.all_seeds]
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "steps": 150, "descent": 300}
 
 
 def drawn_stack(depth: int, key: Key, *, relu: bool = False) -> tuple[bp.Graph, Tensor]:
@@ -231,19 +222,11 @@ def steps_down(records: list[Record], depth: int) -> np.ndarray:
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    for name, what in (("difference", "outputs"), ("gradients", "gradients")):
-        worst = by_seed(records, name, part="stack").max()
-        judge(
-            worst <= 1e-12,
-            f"{what} of 1 to 6 linear layers are those of their product within {worst:.1e} (needs 1e-12)",
-        )
+    judge_row(judge, stack_against_product, by_seed(records, "difference", part="stack").max(1))
+    worst = by_seed(records, "gradients", part="stack").max()
+    judge(worst <= 1e-12, f"gradients of linear layers are those of their product within {worst:.1e} (needs 1e-12)")
     left = by_seed(records, "unexplained", part="stack")
-    low, deep = left[:, 1:].min(), left[:, 1:].mean(0)
-    judge(
-        low >= 0.2,
-        f"with ReLU the best affine fit leaves at least {low:.1%} of the spread in every seed (needs 20 %); means by "
-        f"depth {', '.join(f'{v:.1%}' for v in deep)}; without ReLU (one layer) {left[:, 0].max():.1e}",
-    )
+    judge_row(judge, left_by_an_affine_fit, left[:, 1:].min(1))
     linear, relu = (by_seed(records, "accuracy", part="moons", kind=kind) for kind in KINDS)
     off = np.abs(linear.mean(0) - linear[:, 0].mean()).max()
     judge(
@@ -328,4 +311,4 @@ def borders(ax: Axes, record: Record) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

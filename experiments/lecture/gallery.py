@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, ClassVar, Literal
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.frame import Flags, Judge, main, one_a_seed
 from experiments.common.random_graphs import random_graph, values_of
 from experiments.lecture.draws import apart, normal
 from experiments.lecture.pictures import (
@@ -54,14 +54,8 @@ STACKS = range(2, 21)  # modules
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is drawn; the flags of the script."""
-
     seeds: int = 1
-    out: Path = Path("results/gallery")
-    """Folder of records and figures."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1}
 
 
 def unlike(found: Counter, wanted: Counter) -> int:
@@ -77,10 +71,6 @@ def miscounted(diagram: Diagram, counts: dict[str, int]) -> int:
 def misdrawn(diagram: Diagram, edges: str) -> int:
     """Return how many edges are missing or too many; `edges` lists them as "x>G G>ȳ"."""
     return unlike(Counter(diagram.edges), Counter(Edge(*pair.replace("_", " ").split(">")) for pair in edges.split()))
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    yield Job("gallery", {}, 0)
 
 
 def run(job: Job, record: Record) -> None:
@@ -368,4 +358,4 @@ def multiplications_of_stacks(seed: int, fast: bool, sizes: Sequence[int] = STAC
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -14,13 +14,14 @@ them 0: for 600 inputs and 60 outputs it is 60 × 36,060.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
+from experiments.common.claims import judge_row
 from experiments.common.drawing import band, legends_below, line, look
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.frame import Flags, Judge, main, one_a_seed
 from experiments.lecture.draws import regression, relative
 
 import numpy as np
@@ -43,23 +44,13 @@ STATES = plots.MethodStyle(plots.ORANGE, plots.DOTTED, "^")
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     widest: int = 512
     """Widest network; the narrowest has 8."""
-    out: Path = Path("results/jacobians")
-    """Folder of records and figures."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, widest=64, processes=1)
-
-    @property
-    def widths(self) -> list[int]:
-        return [8 * 2**k for k in range(12) if 8 * 2**k <= self.widest]
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "widest": 64}
 
 
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"jacobians-{seed}", {"widths": config.widths}, seed) for seed in config.all_seeds]
+def widths(widest: int) -> list[int]:
+    return [8 * 2**k for k in range(12) if 8 * 2**k <= widest]
 
 
 def network(width: int, key: Key) -> tuple[bp.Graph, Tensor, Tensor]:
@@ -146,7 +137,7 @@ def cpu_time(call: Callable[[], object], least: float = 0.02) -> float:
 
 def run(job: Job, record: Record) -> None:
     """Compare, count and time both ways at every width, under one seed."""
-    for width in job.config["widths"]:
+    for width in widths(job.config["widest"]):
         key = Key(job.seed).child(width)
         graph, x, y = network(width, key)
         formed = width <= FORMED
@@ -212,14 +203,13 @@ def table(records: list[Record], name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def slope(records: list[Record], name: str) -> float:
     """Return d log/d log width between the two widest."""
-    widths, y = table(records, name)
+    at, y = table(records, name)
     low, high = np.median(y, 0)[-2:]
-    return float(np.log(high / low) / np.log(widths[-1] / widths[-2]))
+    return float(np.log(high / low) / np.log(at[-1] / at[-2]))
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    worst = table(records, "difference")[1].max()
-    judge(worst <= 1e-10, f"explicit products agree with the sweep for every variable within {worst:.1e} (needs 1e-10)")
+    judge_row(judge, products_against_the_sweep, table(records, "difference")[1].max(1))
     for name, expected, what in (
         ("held", 2, "numbers the sweep writes"),
         ("states", 2, "numbers in Jacobians by states"),
@@ -234,17 +224,16 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     judge(
         tuple(size) == (1, 60, 36_060), f"J_w of 600 inputs and 60 outputs: {size[1]} × {size[2]:,} (needs 60 × 36,060)"
     )
-    widths, all_seconds = table(records, "all seconds")
-    ratio = all_seconds / table(records, "seconds")[1][:, : len(widths)]
+    at, all_seconds = table(records, "all seconds")
+    ratio = all_seconds / table(records, "seconds")[1][:, : len(at)]
     judge(
         np.median(ratio, 0)[-1] >= np.median(ratio, 0)[0] and np.median(ratio, 0)[-1] >= 3,
-        f"CPU time of explicit products over the sweep's: {ratios(ratio)} for widths {widths[0]} to {widths[-1]} "
+        f"CPU time of explicit products over the sweep's: {ratios(ratio)} for widths {at[0]} to {at[-1]} "
         "(needs at least 3 at the widest, and no less than at the narrowest)",
     )
-    widths, states = table(records, "states seconds")
+    at, states = table(records, "states seconds")
     judge.note(
-        f"without Jacobians by weights: {ratios(states / table(records, 'seconds')[1])} for widths {widths[0]} to "
-        f"{widths[-1]}"
+        f"without Jacobians by weights: {ratios(states / table(records, 'seconds')[1])} for widths {at[0]} to {at[-1]}"
     )
 
 
@@ -261,9 +250,9 @@ def figure(records: list[Record], config: Config) -> Path:
             ("states", STATES, "explicit: Jacobians by states"),
             ("by weights", EXPLICIT, "explicit: Jacobians by weights"),
         ):
-            widths, y = table(records, name)
-            axes[0].loglog(widths, BYTES * y[0], label=label, **look(how))
-        if (more := np.array([w for w in config.widths if w > FORMED])).size:
+            at, y = table(records, name)
+            axes[0].loglog(at, BYTES * y[0], label=label, **look(how))
+        if (more := np.array([w for w in widths(config.widest) if w > FORMED])).size:
             axes[0].loglog(more, BYTES * DEPTH * more**2 * (more + 1), EXPLICIT.marker, color=EXPLICIT.color,
                            markerfacecolor="none", label="the same, not formed")  # fmt: skip
         axes[0].set(ylabel="bytes", title=f"What {DEPTH} layers and one sample take")
@@ -272,18 +261,18 @@ def figure(records: list[Record], config: Config) -> Path:
             ("states seconds", STATES, "explicit, by states only"),
             ("all seconds", EXPLICIT, "explicit, by states and weights"),
         ):
-            widths, y = table(records, name)
-            band(axes[1], widths, y / base[:, : len(widths)], how, alpha=0.2, label=label)
+            at, y = table(records, name)
+            band(axes[1], at, y / base[:, : len(at)], how, alpha=0.2, label=label)
             axes[1].set(xscale="log", yscale="log")
         axes[1].axhline(1, label="sweep", **line(SWEEP))
         axes[1].set(ylabel="CPU time/CPU time of the sweep", title=f"Medians of {len(records)} seeds; bands hold all")
         for ax in axes:
             ax.set(xlabel="width of every layer", xscale="log")
-            ax.set_xticks(config.widths, [str(w) for w in config.widths])
+            ax.set_xticks(widths(config.widest), [str(w) for w in widths(config.widest)])
             ax.minorticks_off()
         legends_below(axes, columns=1)
     return plots.save(drawing, config.out / "jacobians.png")
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

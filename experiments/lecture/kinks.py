@@ -13,21 +13,20 @@ half of the time, in four settings, every single slope that is asked for counted
     python experiments/lecture/kinks.py --replot    claims and figure from disk
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import Equals, largest, row
 from experiments.common.data import Data, digits
-from experiments.common.drawing import GREY, REFERENCE, every_seed, legends_below, look
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
+from experiments.common.drawing import REFERENCE, dots, every_seed
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
 from experiments.lecture.draws import predict
 from experiments.lecture.stacks import layers_of, stack
 
 import numpy as np
 import torch
-from matplotlib.axes import Axes
 from torch import Tensor
 
 from rllab import Key, plots
@@ -64,19 +63,9 @@ HARMLESS = ("drawn biases", "zero biases")
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     epochs: int = 15
     """Passes over the training images."""
-    out: Path = Path("results/kinks")
-    """Folder of records and figures."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, epochs=2, processes=1)
-
-
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"kinks-{seed}", config.identity, seed) for seed in config.all_seeds]
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "epochs": 2}
 
 
 @dataclass(frozen=True)
@@ -170,7 +159,7 @@ def run(job: Job, record: Record) -> None:
                 record.append({**head, "slopes": r.slopes, "hits": r.hits, "apart": apart})
 
 
-@row("L23", Equals(0), wrong={"inputs and biases 0": {"fast": True, "zero": True}})
+@row("L23", Equals(0), wrong={"inputs and biases 0": {"fast": True, "zero": True}}, identity=False)
 def hits_of_random_preactivations(seed: int, fast: bool, zero: bool = False) -> float:
     """It is enough that a function is differentiable almost everywhere: kinks are not hit.
 
@@ -180,7 +169,7 @@ def hits_of_random_preactivations(seed: int, fast: bool, zero: bool = False) -> 
     return drawn(torch.float64, Key(seed), DRAWN // 10 if fast else DRAWN, zero=zero)
 
 
-@row("L23", Equals(0), wrong={"blank images, biases 0": {"setting": "blank images"}})
+@row("L23", Equals(0), wrong={"blank images, biases 0": {"setting": "blank images"}}, identity=False)
 def weights_apart(seed: int, fast: bool, setting: str = "drawn biases") -> float:
     """So networks learn the same whatever slope their kinks are given.
 
@@ -257,56 +246,45 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw how often the kink is hit, how much accuracies differ, and accuracies in the narrow network."""
-    drawing, axes = plots.panels(3, 1, width=4.8, height=4.4)
-    looks = {"float32": plots.MethodStyle(plots.ORANGE, plots.DASHED, "s"),
-             "float64": plots.MethodStyle(plots.BLUE, plots.SOLID, "o")}  # fmt: skip
-    names = ["random", "inputs and\nbiases 0", *(s.replace(" ", "\n") for s in SETTINGS)]
-    never, least = 1e-8, 1e-7  # where "never" is drawn, and where the axis is cut above it
+    names = {
+        "drawn biases": "30 units,\nbiases drawn",
+        "zero biases": "30 units,\nbiases 0",
+        "blank images": "the same, a tenth\nof images blank",
+        "narrow": "4 + 4 units,\nbiases 0",
+    }
+    never, same = 1e-8, 0.03  # where what is 0 is drawn on logarithmic axes
+    shares, spreads = {}, {}
+    for setting, name in names.items():
+        hits, slopes = (trained(records, what, setting, "float64").max(1) for what in ("hits", "slopes"))
+        shares[name] = np.where(hits == 0, never, hits / slopes)
+        off = spread(records, setting, "float64")
+        spreads[name] = np.where(off == 0, same, off)
+    drawing, axes = plots.panels(3, 1, width=4.8, height=3.6)
     with plots.style():
-        for side, (dtype, how) in zip((-0.15, 0.15), looks.items(), strict=True):
-            shares = [values(records, "hits", part="drawn", dtype=dtype, zero=z) / DRAWN for z in (False, True)]
-            counts = [[trained(records, name, s, dtype).ravel() for name in ("hits", "slopes")] for s in SETTINGS]
-            shares += [hits / slopes for hits, slopes in counts]
-            for i, share in enumerate(shares):
-                low = np.geomspace(never / 2.5, never * 2.5, len(share))  # above each other, so that all are seen
-                scatter(axes[0], i + side, np.where(share == 0, low, share), how, share == 0, dtype if i == 0 else None)
-            for i, setting in enumerate(SETTINGS):
-                off = spread(records, setting, dtype)
-                scatter(axes[1], i + side, off, how, off == 0, dtype if i == 0 else None)
-        axes[0].set(yscale="log", ylabel="share of slopes asked for at exactly 0", ylim=(never / 5, 3))
-        axes[0].set_title("How often the kink is hit")
-        axes[0].axhline(least, color=GREY, linewidth=0.9)
-        axes[0].set_yticks([never, *10.0 ** np.arange(-6, 1)], ["never", *(f"$10^{{{k}}}$" for k in range(-6, 1))])
-        axes[0].minorticks_off()
-        axes[0].set_xticks(range(len(names)), names, fontsize=8)
-        axes[1].set(ylabel="highest − lowest accuracy, points", title="Accuracy over h′(0) = 0, ½, 1; hollow: the same")
-        axes[1].set_yscale("symlog", linthresh=0.1)
-        axes[1].set_ylim(-0.03, 50)
-        axes[1].axhline(0.5, **REFERENCE)
-        axes[1].set_xticks(range(len(SETTINGS)), names[2:], fontsize=8)
+        for ax, numbers, zero, word in ((axes[0], shares, never, "never"), (axes[1], spreads, same, "none")):
+            dots(ax, numbers, [plots.BLUE] * len(names), never=zero)
+            ax.set(xscale="log", xlim=(zero / 2, None))
+            ticks = [zero, *(10.0**k for k in range(-6, 1))] if zero == never else [zero, 0.1, 1, 10]
+            ax.set_xticks(ticks, [word, *(f"{t:g}" for t in ticks[1:])], fontsize=8)
+            ax.minorticks_off()
+        axes[0].set(xlabel="largest share of slopes asked for at exactly 0")
+        axes[0].set_title("Ordinary networks never hit the kink")
+        axes[1].set(xlabel="points of accuracy between h′(0) = 0, ½ and 1")
+        axes[1].set_title("and where none is hit, its slope changes nothing")
+        axes[1].axvline(0.5, **REFERENCE)
         accuracy, zeros = (trained(records, name, "narrow", "float64") for name in ("accuracy", "hits"))
-        for hit, how, label in (
-            (True, plots.MethodStyle(plots.VERMILLION, plots.SOLID, "o"), "kink hit"),
-            (False, plots.MethodStyle(plots.BLACK, plots.DOTTED, "s"), "never hit"),
-        ):
-            pairs = [(np.array(SLOPES), y) for y in 100 * accuracy[(zeros.sum(1) > 0) == hit]]
-            every_seed(axes[2], pairs, label, linewidth=1.8, **look(how))
+        for hit, color in ((False, plots.BLUE), (True, plots.VERMILLION)):
+            picked = 100 * accuracy[(zeros.sum(1) > 0) == hit]
+            every_seed(axes[2], [(np.array(SLOPES), y) for y in picked], "", color=color, marker="o", linewidth=1.8)
+            said = f"{len(picked)} seeds {'hit it' if hit else 'never hit it'}"
+            at = (0.5, 0.03 + 0.07 * hit)
+            axes[2].annotate(said, at, xycoords="axes fraction", color=color, ha="center", fontsize=9)
         axes[2].set(xlabel="slope at the kink, h′(0)", ylabel="right on test images, %", xticks=SLOPES)
-        axes[2].set_title("Narrow, biases 0, float64: every seed")
-        legends_below(axes, down=0.2)
-        drawing.suptitle(f"{len(records)} seeds, every one shown; ReLU networks on digits, {config.epochs} epochs")
+        axes[2].set_title("4 + 4 units: where it is hit, the slope matters")
+        said = f"{len(records)} seeds, a dot or a line each, hollow: none; ReLU networks on digits, float64"
+        drawing.suptitle(said, fontsize=9)
     return plots.save(drawing, config.out / "kinks.png")
 
 
-def scatter(ax: Axes, x: float, y: np.ndarray, how: plots.MethodStyle, hollow: np.ndarray, label: str | None) -> None:
-    """Draw every number beside one mark of the axis, hollow where told."""
-    places = x + np.linspace(-0.08, 0.08, len(y))
-    look: dict[str, Any] = {"color": how.color, "linestyle": "", "marker": how.marker, "markersize": 4}
-    ax.plot(places[~hollow], y[~hollow], **look)
-    ax.plot(places[hollow], y[hollow], markerfacecolor="none", **look)
-    if label:
-        ax.plot([], [], label=label, **look)
-
-
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

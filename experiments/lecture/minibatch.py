@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, row
+from experiments.common.claims import judge_row
 from experiments.common.data import Data
 from experiments.common.drawing import band, line
 from experiments.common.frame import Judge, by_seed, main
@@ -52,19 +52,13 @@ LOOK = {"independent": plots.MethodStyle(plots.BLUE, plots.SOLID, "o"),
 
 @dataclass(frozen=True)
 class Config(Tunable):
-    out: Path = Path("results/minibatch")
-    """Folder of records and figures."""
     draws: int = 4000
     """Batches of each size from which the variance is taken."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=2, draws=1000)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "draws": 1000}
 
 
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in TUNING_SEEDS if config.tune else config.all_seeds:
-        kind = "trials" if config.tune else "minibatch"
-        yield Job(f"{kind}-{seed}", {"kind": kind, "draws": config.draws}, seed)
+def jobs_of(config: Config) -> list[Job]:
+    return GRID.jobs(config, TUNING_SEEDS)
 
 
 def run(job: Job, record: Record) -> None:
@@ -192,27 +186,18 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     needs = np.median(learned(records), 0)
     for b, n in zip(BATCHES, needs, strict=True):
         judge.note(f"B = {b}: {n:,.0f} sample-gradients to loss {LOSS} (η = {BEST[b]:g}), {n / needs[0]:.2f} of B = 1")
-    small, large = (needs[[BATCHES.index(b) for b in bs]].min() for bs in (BATCHES[:4], BATCHES[4:]))
-    judge(
-        large >= small,
-        f"no B above 10 needs fewer sample-gradients than the best up to 10: {large:,.0f}, {small:,.0f}",
-    )
-    dearest = needs[: BATCHES.index(10) + 1].max() / small
+    each = learned(records)
+    small, large = each[:, : BATCHES.index(20)].min(1), each[:, BATCHES.index(20) : BATCHES.index(500)].min(1)
+    judge_row(judge, large_batches_need_more, large / small)
+    dearest = needs[: BATCHES.index(20)].max() / needs[: BATCHES.index(20)].min()
     judge(
         dearest <= 2,
         f"nor does one up to 10 need many more, as η grows with B: at most {dearest:.2f} times (needs <= 2)",
     )
-    judge(
-        needs[BATCHES.index(20)] <= 3 * small,
-        f"B = 20, twice the classes: {needs[BATCHES.index(20)] / small:.2f} times the least (needs <= 3; first 2)",
-    )
-    judge(
-        needs[BATCHES.index(200)] >= 4 * small,
-        f"B = 200: {needs[BATCHES.index(200)] / small:.1f} times the least (needs >= 4)",
-    )
+    judge_row(judge, batch_of_two_classes, each[:, BATCHES.index(20)] / small)
+    judge_row(judge, batch_of_two_hundred, each[:, BATCHES.index(200)] / small)
     seconds = timed(records)
-    faster = np.median(seconds[:, 0] / seconds[:, TIMED.index(512)])
-    judge(faster >= 20, f"a batch of 512 takes 1/{faster:.0f} of the CPU time a sample (needs 1/20 or less)")
+    judge_row(judge, batch_on_hardware, seconds[:, 0] / seconds[:, TIMED.index(512)])
     total = np.median(product(records), 0)
     best = BATCHES[int(total.argmin())]
     judge(
@@ -220,12 +205,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"CPU time to the loss is least at B = {best}; B = 1 takes {total[0] / total.min():.1f} times as long, all "
         f"samples {total[-1] / total.min():.1f} times (needs >= 2 at either end)",
     )
-    each = slope(DRAWN, variances(records, "independent"))
-    judge(
-        abs(each.mean() + 1) <= 0.05,
-        f"variance with replacement ∝ B^{each.mean():.3f}, single seeds {each.min():.3f} to {each.max():.3f} "
-        "(mean needs -1.05 to -0.95)",
-    )
+    each = slope(DRAWN, variances(records, "independent")).mean()
+    judge(abs(each + 1) <= 0.05, f"variance with replacement ∝ B^{each:.3f}, mean of seeds (needs -1.05 to -0.95)")
     for order in LOOK:
         off = np.abs((variances(records, order) / variances(records, order, "law")).mean(0) - 1).max()
         judge(off <= 0.05, f"variance, {order}: within {off:.1%} of its law at every B, mean over seeds (needs 5 %)")
@@ -304,14 +285,15 @@ def large_batches_need_more(
     return above / below
 
 
-@row("T2", AtMost(3.0), wrong={"B = 200": {"batch": 200}}, seeds="median")
+@row("T2", AtMost(2.0), wrong={"B = 10": {"batch": 10}}, seeds="median", fails=True)
 def batch_of_two_classes(seed: int, fast: bool, batch: int = 20) -> float:
     """Useful batches are about once or twice as large as there are classes.
 
     Measures: sample-gradients to the loss at B = 20, digits, over the least for B up to 10.
-    Note: at most 2 was asked first, and fails by little; on seeds 20 to 29 it is 2.03.
+    Note: fails as first set, by little; on seeds 20 to 29 it is 2.03. B = 10, once the classes, holds.
     """
-    return large_batches_need_more(seed, fast, (batch,))
+    several = range(seed, seed + 3) if fast else [seed]  # one seed says too little
+    return float(np.median([large_batches_need_more(s, False, (batch,)) for s in several]))
 
 
 @row("T2", AtLeast(4.0), wrong={"B = 20": {"batch": 20}}, seeds="median")

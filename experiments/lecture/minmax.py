@@ -19,14 +19,15 @@ converge?", section 2; alternating: Gidel et al. (2019), "Negative momentum for 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, row
+from experiments.common.claims import judge_row
 from experiments.common.drawing import GREY, every_seed, line
-from experiments.common.frame import Flags, Judge, column, main, values
+from experiments.common.frame import Flags, Judge, column, main, one_a_seed, values
 from experiments.lecture.draws import normal
 
 import numpy as np
@@ -54,18 +55,9 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/minmax")
-    """Folder of records and figures."""
     fields: int = FIELDS
     """Fields F that each method may ask for."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=2)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"minmax-{seed}", {"fields": config.fields}, seed)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2}
 
 
 def start(seed: int) -> Tensor:
@@ -129,12 +121,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     def end(game: str, method: str, what: str = "") -> np.ndarray:
         return column(records, f"{game}, {method}{what}")
 
-    law, other = column(records, "law"), column(records, "law of extragradient")
-    judge(
-        max(law.max(), other.max()) <= 1e-9,
-        f"bilinear: the radius is (1 + η²)^(T/2) within {law.max():.1g}, of extragradient (1 − η² + η⁴)^(T/2) within "
-        f"{other.max():.1g} (needs <= 1e-9)",
-    )
+    judge_row(judge, spiral, column(records, "law"))
+    law = column(records, "law of extragradient").max()
+    judge(law <= 1e-9, f"bilinear: of extragradient it is (1 − η² + η⁴)^(T/2) within {law:.1g} (needs <= 1e-9)")
     out, into = end("bilinear", "simultaneous"), end("bilinear", "extragradient")
     judge(
         (out >= 100).all() and (into <= 1e-3).all(),
@@ -163,31 +152,35 @@ def way(record: Record, game: str, method: str) -> np.ndarray:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw paths of the first seed, and the distance from the equilibrium of all of them."""
-    drawing, axes = plots.panels(3, 2, width=4.5, height=4.0)
+    drawing, axes = plots.panels(2, 2, width=5.0, height=3.9)
+    titles = {
+        "bilinear": "f = xy: simultaneous steps leave, extragradient arrives",
+        "one-point GAN": "The smallest GAN: the same",
+        "curved": "Control, with curvature of their own: all arrive",
+    }
     with plots.style():
-        for i, game in enumerate(GAMES):
-            above, below = axes[i], axes[3 + i]
+        for method, how in STYLES.items():
+            _, x, y = way(records[0], "bilinear", method)[:, :60]
+            axes[0].plot(x, y, color=how.color, marker=how.marker, markersize=2.5, linewidth=0.8)
+        axes[0].plot(0, 0, "*", color=GREY, markersize=10, zorder=5)
+        axes[0].set(xlabel="x, who minimises", ylabel="y, who maximises", aspect="equal")
+        axes[0].set_title(f"f = xy: the first steps, star: equilibrium (seed {records[0].seed})")
+        for ax, (game, title) in zip(axes[1:], titles.items(), strict=True):
             for method, how in STYLES.items():
                 ways = [way(record, game, method) for record in records]
-                _, x, y = ways[0][:, :90]
-                above.plot(x, y, color=how.color, marker=how.marker, markersize=2.5, linewidth=0.8, label=method)
-                every_seed(below, [(asked, np.hypot(x, y)) for asked, x, y in ways], "", **line(how))
-            if game == "bilinear":
-                for method in ("simultaneous", "extragradient"):
-                    x = np.linspace(0, config.fields, 9)
-                    y = factor(method, ETA) ** (x / METHODS[method])
-                    below.plot(x, y, "x", color=GREY, label=None if method == "extragradient" else "closed form")
-                below.legend(fontsize=8)
-            above.plot(0, 0, "*", color=GREY, markersize=10, label="equilibrium", zorder=5)
-            above.set(title=game, xlabel="x, who minimises", ylabel="y, who maximises", xlim=(-3, 3), ylim=(-3, 3),
-                      aspect="equal")  # fmt: skip
-            below.set(xlabel="fields F asked for", ylabel="distance from the equilibrium", yscale="log")
-        axes[5].set(xlim=(-10, 300), ylim=(1e-12, 2))
-        handles, labels = axes[0].get_legend_handles_labels()
-        drawing.legend(handles, labels, loc="outside lower center", ncols=4)
-        drawing.suptitle(
-            f"η = {ETA}; above, the first steps of seed {records[0].seed}; below, all {len(records)} seeds"
-        )
+                every_seed(ax, [(asked, np.hypot(x, y)) for asked, x, y in ways], "", **line(how))
+                asked, x, y = ways[0]
+                shown = int(np.argmax(asked >= {"curved": 40}.get(game, 0.6 * config.fields)))
+                beside = (-20, -13) if method == "alternating" else (5, 5)
+                at = (asked[shown], np.hypot(x, y)[shown])
+                ax.annotate(method, at, beside, textcoords="offset points", color=how.color, fontsize=9)
+            ax.set(xlabel="fields F asked for", ylabel="distance from the equilibrium", yscale="log", title=title)
+        for method in ("simultaneous", "extragradient"):
+            x = np.linspace(0, config.fields, 9)
+            axes[1].plot(x, factor(method, ETA) ** (x / METHODS[method]), "x", color=GREY)
+        axes[1].text(0.03, 0.9, "×: closed form", color=GREY, transform=axes[1].transAxes, fontsize=9)
+        axes[3].set(xlim=(-10, 300), ylim=(1e-12, 2))
+        drawing.suptitle(f"η = {ETA}; distances: all {len(records)} seeds, a line each", fontsize=9)
     return plots.save(drawing, config.out / "minmax.png")
 
 
@@ -200,7 +193,7 @@ def spiral(seed: int, fast: bool, method: str = "simultaneous") -> float:
     return relative_error(seed, method, 200, "simultaneous")
 
 
-@row("L20", AtMost(1e-3), wrong={"without looking ahead": {"method": "simultaneous"}})
+@row("L20", AtMost(1e-3), wrong={"without looking ahead": {"method": "simultaneous"}}, identity=True)
 def inward(seed: int, fast: bool, method: str = "extragradient") -> float:
     """Looking ahead, the same gradients lead to the Nash equilibrium.
 
@@ -220,4 +213,4 @@ def smallest_gan(seed: int, fast: bool, game: str = "one-point GAN", steps: int 
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

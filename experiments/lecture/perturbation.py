@@ -14,13 +14,11 @@ of rounding, u|C|. Where the push crosses the kink of a ReLU the slope is 1: the
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
 from experiments.common.drawing import REFERENCE, band, legends_below
-from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 from experiments.lecture.draws import LIKE, judged, normal, regression
 
 import numpy as np
@@ -48,19 +46,8 @@ Points = tuple[Tensor, Tensor]
 Predict = Callable[[bp.Graph, Tensor, Tensor], Tensor]
 
 
-@dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
-    out: Path = Path("results/perturbation")
-    """Folder of records and figures."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=3, processes=1)
-
-
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"perturbation-{seed}", {}, seed) for seed in config.all_seeds]
+    """Flags of every experiment, and none besides."""
 
 
 def rms(x: Tensor) -> float:
@@ -323,4 +310,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

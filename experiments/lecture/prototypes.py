@@ -16,15 +16,16 @@ Step sizes and σ were chosen on seeds 100 to 107.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, least, row
+from experiments.common.claims import judge_row
 from experiments.common.data import Data, digits
 from experiments.common.drawing import GREY, every_seed, legends_below, look
-from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 
 import numpy as np
 import torch
@@ -47,21 +48,11 @@ METHODS = {"values only": "gaussian", "relaxed": "backprop"}
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     budget: int = 20_000
     """Evaluations of the share of errors."""
     gradients: int = 300
     """Evaluations of the relaxed cost, each with its gradient."""
-    out: Path = Path("results/prototypes")
-    """Folder of records and figures."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=3, budget=6000, gradients=100, processes=1)
-
-
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"prototypes-{seed}", config.identity, seed) for seed in config.all_seeds]
+    quick: ClassVar[dict[str, Any]] = {"budget": 6000, "gradients": 100}
 
 
 def closeness(points: Tensor, x: Tensor) -> Tensor:
@@ -229,16 +220,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     )
     for method in METHODS:
         end = paths(records, method)[1][:, -1]
-        judge(
-            float(np.median(end - start)) >= GAIN,
-            f"{method}: {np.median(end):.1%} right, {100 * np.median(end - start):.1f} points over the start in the "
-            f"median ({100 * (end - start).min():.1f} at least; needs {100 * GAIN:.0f})",
-        )
-        judge(
-            float(np.median(end - means)) >= 0,
-            f"{method}: {100 * np.median(end - means):.1f} points over the class means in the median (needs >= 0); not "
-            f"below them in {(end >= means).sum()} of {len(end)} seeds, at worst {100 * (end - means).min():.1f}",
-        )
+        judge.note(f"{method}: {np.median(end):.1%} right; not below the class means in {(end >= means).sum()} seeds")
+        judge_row(judge, gain_on_the_start, 100 * (end - start))
+        judge_row(judge, gain_on_the_means, 100 * (end - means))
         reach = first_reach(records, method)
         kind = "value" if method == "values only" else "gradient"
         spent = values(records, kind, part="spent", method=method).max()
@@ -293,4 +277,4 @@ def gallery(ax: Axes, record: Record) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common import data
-from experiments.common.acceptance import AtLeast, Within, row
+from experiments.common.acceptance import Within, row
+from experiments.common.claims import judge_row
 from experiments.common.data import Data
 from experiments.common.drawing import GREY, REFERENCE, legends_below, look
 from experiments.common.frame import Judge, main, values
@@ -66,13 +67,9 @@ STYLES = {
 
 @dataclass(frozen=True)
 class Config(Tunable):
-    out: Path = Path("results/redundancy")
-    """Folder of records and figures."""
     most_copies: int = 100
     """Copies of the samples, at most."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=2, most_copies=10)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "most_copies": 10}
 
     @property
     def copies(self) -> list[int]:
@@ -208,18 +205,10 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     r = np.array(config.copies)
     for noise in config.wrong_labels:
         gain, labels = gains(records, config, noise), f"{noise:.0%} of the labels wrong" if noise else "clean labels"
-        each = slope(r, gain)
-        judge(
-            0.9 <= np.median(each) <= 1.1,
-            f"{labels}: batch costs R^{np.median(each):.3f} times as much as stochastic, single seeds {each.min():.2f} "
-            f"to {each.max():.2f} (median needs 0.9 to 1.1)",
-        )
-        flat = slope(r, np.stack([counts(records, "stochastic", n, noise) for n in r], 1))
-        judge(
-            abs(np.median(flat)) <= 0.1,
-            f"{labels}: stochastic costs R^{np.median(flat):.3f}, single seeds {flat.min():.2f} to {flat.max():.2f} "
-            "(median needs -0.1 to 0.1)",
-        )
+        judge.note(f"{labels}:")
+        judge_row(judge, gain_of_copies, slope(r, gain))
+        spent = np.stack([counts(records, "stochastic", n, noise) for n in r], 1)
+        judge_row(judge, stochastic_and_copies, slope(r, spent))
     gain = gains(records, config)
     judge(
         (gain[:, -1] >= r[-1]).all(),
@@ -318,14 +307,20 @@ def stochastic_and_copies(seed: int, fast: bool, method: str = "stochastic") -> 
     return -float(slope(copies, (1 / counted)[None])[0])
 
 
-@row("T1", AtLeast(100.0), wrong={"no copies": {"copies": 1}})
+@row("T1", Within(60, 170), wrong={"no copies": {"copies": 1}, "ten": {"copies": 10}}, seeds="median", fresh=30)
 def gain_of_a_hundred_copies(seed: int, fast: bool, copies: int = 100) -> float:
-    """With every sample there 100 times, stochastic descent is at least 100 times cheaper.
+    """With every sample there 100 times, stochastic descent is 100 times cheaper than with each there once.
 
-    Measures: batch/stochastic sample-gradients at 100 copies.
-    Note: about ten times of it at a single copy already: digits resemble each other.
+    Measures: batch/stochastic sample-gradients at 100 copies over the same at one.
+    Note: 100 by theory, as a batch step costs 100 times as much and a stochastic one the same. A count of stochastic
+        steps scatters by a quarter, the median of ten ratios by e^0.14: allowed is four times that. At least 100 was
+        asked at first of the gain alone, about 1,000: digits resemble each other, so it is ten at a single copy.
     """
-    return until_learned("batch", copies, seed) / until_learned("stochastic", copies, seed)
+
+    def gain(copies: int) -> float:
+        return until_learned("batch", copies, seed) / until_learned("stochastic", copies, seed)
+
+    return gain(copies) / gain(1)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from experiments.common.drawing import every_seed
-from experiments.common.frame import Flags, Judge, values
+from experiments.common.frame import Flags, Judge, script_of, values
 
 import numpy as np
 import tyro
@@ -40,6 +40,11 @@ class Trials:
     best: Mapping[Any, float]
     score: Callable[[Any, float, Job], float]
     what: str
+
+    def jobs(self, config: Tunable, seeds: range) -> list[Job]:
+        """Return a job a seed: of the trials on their seeds with --tune, else of the script."""
+        kind, chosen = ("trials", seeds) if config.tune else (script_of(config), config.all_seeds)
+        return [Job(f"{kind}-{seed}", {"kind": kind, **config.identity}, seed) for seed in chosen]
 
     def run(self, job: Job, record: Record) -> None:
         for method, etas in self.grid.items():

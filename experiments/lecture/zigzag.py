@@ -14,22 +14,23 @@ Source: LeCun (2020), NYU Deep Learning, week 2, figure 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, Equals, largest, row
+from experiments.common.claims import judge_row
 from experiments.common.data import Data
-from experiments.common.drawing import legends_below
-from experiments.common.frame import Flags, Judge, column, main
+from experiments.common.frame import Flags, Judge, column, main, one_a_seed
 from experiments.lecture.draws import each_gradient, least_squares, normal, with_ones
 from experiments.lecture.redundancy import STYLES
 
 import numpy as np
 import torch
 from matplotlib.axes import Axes
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from rllab import Key, plots
@@ -37,27 +38,19 @@ from rllab import backprop as bp
 from rllab.runs import Job, Record
 
 SAMPLES, ETA, START = 60, 0.06, (-3.0, 6.5)
-STEPS = {"stochastic": 200, "mini-batch": 200, "batch": 200}
+STEPS = 200  # of each path
 BATCHES: dict[str, int | None] = {"stochastic": 1, "mini-batch": 8, "batch": None}
 LABELS = {"stochastic": "stochastic", "mini-batch": "mini-batches of 8", "batch": "batch"}
 ALL = slice(None)
+BACKGROUND = {"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1}  # of words on a drawing
 LONG_RUN, BLOCKS, SETTLING = 6000, 25, 500  # steps of the long run, blocks of its rest, steps left out before
 
 
 @dataclass(frozen=True)
 class Config(Flags):
-    out: Path = Path("results/zigzag")
-    """Folder of records and figures."""
     long_run: int = LONG_RUN
     """Stochastic steps over which w is averaged."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), long_run=2000)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"zigzag-{seed}", {"long_run": config.long_run}, seed)
+    quick: ClassVar[dict[str, Any]] = {"long_run": 2000}
 
 
 def problem(seed: int) -> tuple[bp.Graph, Data, Tensor]:
@@ -82,6 +75,15 @@ def detour(trace: bp.FitHistory) -> float:
     """Return the length of the way over the distance from its start to its end."""
     assert trace.path is not None
     return float(trace.path.diff(dim=0).norm(dim=1).sum() / (trace.path[-1] - trace.path[0]).norm())
+
+
+def over_law(seed: int, trace: bp.FitHistory) -> float:
+    """Return the length of the way over η Σ_t mean_p |∇L_p(w_t)|, w_t on the path of the batch."""
+    (_, samples, _), middle = problem(seed), descend("batch", seed, STEPS).path
+    assert trace.path is not None and middle is not None
+    x = with_ones(samples.x)
+    lengths = 2 * (x @ middle[:-1].T - samples.y).abs() * x.norm(dim=1, keepdim=True)  # (samples, steps)
+    return float(trace.path.diff(dim=0).norm(dim=1).sum() / (ETA * lengths.mean(0).sum()))
 
 
 def uphill(trace: bp.FitHistory) -> float:
@@ -162,12 +164,13 @@ def to_the_line(seed: int, matrix: Tensor | None = None) -> float:
 
 def run(job: Job, record: Record) -> dict[str, float]:
     measured: dict[str, float] = {}
-    for method, steps in STEPS.items():
-        trace = descend(method, job.seed, steps)
+    for method in BATCHES:
+        trace = descend(method, job.seed, STEPS)
         assert trace.path is not None
         for i, w in enumerate(trace.path.tolist()):
             record.append({"part": method, "step": i, "w0": w[0], "w1": w[1], "loss": trace.losses[i]})
         measured |= {f"detour, {method}": detour(trace), f"uphill, {method}": uphill(trace)}
+        measured |= {f"over law, {method}": over_law(job.seed, trace)}
     graph, samples, best = problem(job.seed)
     here = best + torch.tensor([-1.0, 0.8], dtype=torch.float64)
     for g in each_gradient(graph, samples.x, samples.y, here).tolist():
@@ -184,107 +187,100 @@ def run(job: Job, record: Record) -> dict[str, float]:
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    def each(name: str) -> np.ndarray:
-        return column(records, name)
-
-    for method, holds, needs in (
-        ("stochastic", lambda d, u: (d >= 3).all() and (u >= 0.15).all(), ">= 3 and >= 15 %"),
-        ("batch", lambda d, u: (d <= 1.5).all() and (u == 0).all(), "<= 1.5 and 0"),
+    for measure, name in (
+        (way_of_stochastic, "over law, stochastic"),
+        (detour_of_batch, "detour, batch"),
+        (uphill_of_stochastic, "uphill, stochastic"),
+        (uphill_of_batch, "uphill, batch"),
+        (opposed_samples, "opposed"),
+        (cancelling_samples, "mean"),
+        (long_run_mean, "z"),
+        (gradient_and_line, "line"),
     ):
-        d, u = each(f"detour, {method}"), each(f"uphill, {method}")
-        judge(
-            holds(d, u),
-            f"{method}: way {np.median(d):.2f} times the distance ({d.min():.2f} to {d.max():.2f}), {np.median(u):.0%} "
-            f"of steps raise the loss ({u.min():.0%} to {u.max():.0%}) (needs {needs}, all seeds)",
-        )
-    d, u = each("detour, mini-batch"), each("uphill, mini-batch")
-    judge.note(
-        f"mini-batches of 8: way {np.median(d):.2f} times the distance, {np.median(u):.0%} of steps raise the loss"
-    )
-    opposed, mean = each("opposed"), each("mean")
-    judge(
-        (opposed >= 0.2).all() and (mean <= 1e-3).all(),
-        f"at the minimum {np.median(opposed):.0%} of pairs of samples pull more than 90° apart (needs >= 20 %), and "
-        f"the mean is {mean.max():.1g} of a sample's length (needs <= 0.001)",
-    )
+        judge_row(judge, measure, column(records, name))
+    for method in BATCHES:
+        d, u = (np.median(column(records, f"{name}, {method}")) for name in ("detour", "uphill"))
+        judge.note(f"{LABELS[method]}: way {d:.2f} times the distance, {u:.0%} of steps raise the loss (medians)")
     there, mean_there = disagreement(pulls_on_diabetes())
     judge(
         there >= 0.2 and mean_there <= 1e-3,
-        f"diabetes, all 442 patients at the minimum: {there:.0%} of pairs, mean {mean_there:.1g} (the same)",
-    )
-    z = each("z")
-    judge(
-        (z <= 5).all(),
-        f"long run: |z| of the mean of w against the minimum {np.median(z):.2f}, at most {z.max():.2f} (needs <= 5, of "
-        f"{BLOCKS} blocks)",
-    )
-    line = each("line")
-    judge(
-        (line <= 1e-3).all(), f"gradient across the line of equal loss: |cos| at most {line.max():.1g} (needs <= 0.001)"
+        f"diabetes, all 442 patients at the minimum: {there:.0%} of pairs pull more than 90° apart (needs >= 20 %), "
+        f"the mean is {mean_there:.1g} of a patient's length (needs <= 0.001)",
     )
 
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw the paths, the pulls of single samples, and the long run, of the first seed."""
     record, summary = records[0], records[0].summary or {}
-    best, middle, here = ([summary[f"{name} {i}"] for i in range(2)] for name in ("best", "middle", "here"))
+    best, middle, here = (np.array([summary[f"{name} {i}"] for i in range(2)]) for name in ("best", "middle", "here"))
     moments = np.array([summary[f"moments {i}"] for i in range(4)]).reshape(2, 2)
 
     def of(part: str) -> np.ndarray:
         return np.array([[r["w0"], r["w1"]] for r in record.rows if r["part"] == part])
 
-    drawing, axes = plots.panels(3, width=4.7, height=5.0)
+    drawing, axes = plots.panels(3, width=4.7, height=4.7)
     with plots.style():
-        contours(axes[0], best, moments, (-4, 10), (-4, 10))
-        for method in ("stochastic", "mini-batch", "batch"):
+        contours(axes[0], best, moments, (1.0, 5.0), 4.5)
+        for method, beside in (("stochastic", (2.0, 8.3)), ("mini-batch", (1.6, 5.6)), ("batch", (-2.9, 5.0))):
             how, path = STYLES[method], of(method)
-            axes[0].plot(*path.T, color=how.color, linestyle="-", marker=how.marker, markersize=2, linewidth=0.8,
-                         label=LABELS[method], zorder=4 if method == "batch" else 3)  # fmt: skip
-        axes[0].set(title=f"{STEPS['batch']} steps each, η = {ETA}")
-        contours(axes[1], best, moments, (here[0] - 3, here[0] + 5), (here[1] - 4, here[1] + 4))
-        for g in of("pull")[:30]:
+            axes[0].plot(*path.T, color=how.color, marker=how.marker, markersize=2, linewidth=0.8,
+                         zorder=4 if method == "batch" else 3)  # fmt: skip
+            said = f"{LABELS[method]}:\n{summary[f'detour, {method}']:.1f} × the distance"
+            axes[0].text(*beside, said, color=how.color, fontsize=9)
+        axes[0].set_title(f"Stochastic descent zigzags, batch goes straight\n({STEPS} steps each, η = {ETA})")
+        contours(axes[1], best, moments, here + np.array([1.0, 0.0]), 4)
+        pulls = of("pull")
+        for g in pulls[:30]:
             arrow(axes[1], here, -0.25 * g, STYLES["stochastic"].color, 0.8)
-        arrow(axes[1], here, -0.25 * of("pull").mean(0), plots.BLACK, 2.5)
-        axes[1].plot([], [], color=STYLES["stochastic"].color, linewidth=0.8, label="30 single samples")
-        axes[1].plot([], [], color=plots.BLACK, linewidth=2.5, label="the mean of all 60")
-        axes[1].set(title="−¼ gradient at one point")
+        arrow(axes[1], here, -0.25 * pulls.mean(0), plots.BLACK, 3.5)
+        words: dict[str, Any] = {"textcoords": "offset points", "fontsize": 9}
+        axes[1].annotate("30 single samples", pair(here), (-75, -75), color=STYLES["stochastic"].color, **words)
+        axes[1].annotate("the mean of all", pair(here), (14, -12), **words)
+        axes[1].set_title("Because each sample pulls elsewhere,\nand only their mean downhill (−¼ gradient)")
         side = 1.05 * np.abs(of("cloud") - best).max()
-        contours(axes[2], best, moments, (best[0] - side, best[0] + side), (best[1] - side, best[1] + side))
-        axes[2].plot(
-            *of("cloud").T, ".", color=STYLES["stochastic"].color, markersize=4, label="stochastic, now and then"
-        )
-        axes[2].plot(*middle, "D", color=plots.BLACK, markersize=7, markerfacecolor="white", label="their mean")
-        axes[2].set(title=f"The long run: steps {SETTLING} to {config.long_run:,}")
+        contours(axes[2], best, moments, best, side)
+        axes[2].plot(*of("cloud").T, ".", color=STYLES["stochastic"].color, markersize=4)
+        axes[2].plot(*middle, "D", color=plots.BLACK, markersize=7, markerfacecolor="white")
+        axes[2].annotate("mean of the steps", pair(middle), pair(best + side * np.array([0.35, -0.93])), fontsize=9,
+                         arrowprops={"arrowstyle": "-", "linewidth": 0.7})  # fmt: skip
+        axes[2].set_title(f"It never settles, but its mean is the minimum\n(steps {SETTLING} to {config.long_run:,})")
         for ax in axes:
-            ax.plot(*best, "*", color=plots.BLACK, markersize=10, label="minimum", zorder=5)
+            ax.plot(*best, "*", color=plots.BLACK, markersize=10, zorder=5)
+            ax.annotate("minimum", pair(best), (8, -14), textcoords="offset points", fontsize=9, bbox=BACKGROUND)
             ax.set(xlabel="w₀, slope", ylabel="w₁, intercept", aspect="equal")
             ax.grid(False)
-        legends_below(axes, down=0.14, fontsize=8)
-        drawing.suptitle(f"Lines of equal loss, and seed {record.seed}")
+        drawing.suptitle(f"Lines of equal loss, seed {record.seed}", fontsize=9)
     return plots.save(drawing, config.out / "zigzag.png")
 
 
-def contours(ax: Axes, best: object, moments: np.ndarray, xs: tuple[float, float], ys: tuple[float, float]) -> None:
-    x, y = np.meshgrid(np.linspace(*xs, 200), np.linspace(*ys, 200))
-    d = np.stack([x, y], -1) - np.asarray(best)
+def contours(ax: Axes, best: np.ndarray, moments: np.ndarray, centre: ArrayLike, side: float) -> None:
+    """Draw lines of equal loss in a square window of so far to each side of its centre."""
+    centre = np.asarray(centre)
+    x, y = centre[:, None, None] + np.stack(np.meshgrid(*2 * [np.linspace(-side, side, 200)]))
+    d = np.stack([x, y], -1) - best
     excess = np.einsum("...i,ij,...j", d, moments, d)
     ax.contour(x, y, excess, levels=np.geomspace(0.02, 0.9 * excess.max(), 9), colors="#AAAAAA", linewidths=0.8)
 
 
-def arrow(ax: Axes, at: list[float], by: np.ndarray, color: str, width: float) -> None:
-    end = (at[0] + by[0], at[1] + by[1])
-    ax.annotate(
-        "", end, (at[0], at[1]), arrowprops={"arrowstyle": "->", "color": color, "linewidth": width, "shrinkA": 0}
-    )
+def pair(v: np.ndarray) -> tuple[float, float]:
+    return float(v[0]), float(v[1])
 
 
-@row("L46", AtLeast(3.0), wrong={"batch": {"method": "batch"}})
-def detour_of_stochastic(seed: int, fast: bool, method: str = "stochastic") -> float:
-    """The stochastic path is a noisy zigzag.
+def arrow(ax: Axes, at: np.ndarray, by: np.ndarray, color: str, width: float) -> None:
+    how = {"arrowstyle": "->", "color": color, "linewidth": width, "shrinkA": 0}
+    ax.annotate("", pair(at + by), pair(at), arrowprops=how)
 
-    Measures: length of the way over its net displacement, 200 steps.
+
+@row("L46", AtLeast(0.75), wrong={m: {"method": m} for m in ("batch", "mini-batch")}, fresh=30)
+def way_of_stochastic(seed: int, fast: bool, method: str = "stochastic") -> float:
+    """The stochastic path is a noisy zigzag: each sample adds the length of its own gradient to the way.
+
+    Measures: length of the way of 200 steps over η Σ_t mean_p |∇L_p(w_t)|, w_t on the path of the batch.
+    Note: that is least what theory lets expect, as w_t is the mean of the stochastic path and lengths are convex; it is
+        7 to 11 times the distance covered. One run scatters by 6 %: allowed is four times that. Three times the
+        distance was asked at first.
     """
-    return detour(descend(method, seed, 200))
+    return over_law(seed, descend(method, seed, STEPS))
 
 
 @row("L46", AtMost(1.5), wrong={"a sample at a time": {"method": "stochastic"}})
@@ -293,20 +289,21 @@ def detour_of_batch(seed: int, fast: bool, method: str = "batch") -> float:
 
     Measures: length of the way over its net displacement, 200 steps.
     """
-    return detour(descend(method, seed, 200))
+    return detour(descend(method, seed, STEPS))
 
 
-@row("L46", AtLeast(0.15), wrong={"batch": {"method": "batch"}})
+@row("L46", AtLeast(0.36), wrong={"batch": {"method": "batch"}}, fresh=30)
 def uphill_of_stochastic(seed: int, fast: bool, method: str = "stochastic") -> float:
-    """Many stochastic steps go uphill on the loss of all samples.
+    """Half of the stochastic steps go uphill on the loss of all samples, as it does not fall any more on average.
 
-    Measures: share of steps that raise it.
+    Measures: share of 200 steps that raise it.
+    Note: 0.36 is half less four standard errors, √(0.25/200) each. 0.15 was asked at first.
     """
-    return uphill(descend(method, seed, 200))
+    return uphill(descend(method, seed, STEPS))
 
 
-@row("L46", Equals(0.0), wrong={"a step beyond 2/λ": {"steps": 50, "eta": 0.8}})
-def uphill_of_batch(seed: int, fast: bool, steps: int = 200, eta: float = ETA) -> float:
+@row("L46", Equals(0.0), wrong={"a step beyond 2/λ": {"steps": 50, "eta": 0.8}}, identity=True)
+def uphill_of_batch(seed: int, fast: bool, steps: int = STEPS, eta: float = ETA) -> float:
     """No batch step goes uphill.
 
     Measures: share of steps that raise the loss.
@@ -354,4 +351,4 @@ def gradient_and_line(seed: int, fast: bool, matrix: Tensor | None = None) -> fl
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from experiments.agents import flat_cost
-from experiments.agents.bicycle import ENVIRONMENT, SCALE
+from experiments.agents.bicycle import CAP, ENVIRONMENT, SCALE
 from experiments.common.acceptance import AtLeast, AtMost, Equals, Within, furthest, largest, least, row
 from experiments.lecture.draws import normal
 from experiments.zeroth_order import nonsmooth
@@ -88,7 +88,7 @@ WITH_BASELINE = ("antithetic", "forward", "leave-one-out")
 ROUNDING = 1e-20  # a mean of equal costs is one of them but for rounding
 
 
-@row("L32", AtMost(ROUNDING), wrong={"scores without a baseline": {"forms": ("one-point",)}})
+@row("L32", AtMost(ROUNDING), wrong={"scores without a baseline": {"forms": ("one-point",)}}, first="= 0")
 def nothing_on_the_flat(seed: int, fast: bool, forms: tuple[str, ...] = WITH_BASELINE) -> float:
     """Where a cost is flat as far as one can see, trying does not help either.
 
@@ -124,32 +124,38 @@ def smoothed_upright_time_is_not(seed: int, fast: bool) -> float:
 NOTHING = 1e-9  # stands for σ = 0: in float32 a weight is not changed by it
 
 
-def ride(seed: int, sigma: float, most: int) -> float:
-    """Return the best upright time met while learning with exploration σ, over that of the first policy."""
+def ride(seed: int, sigma: float, steps: int) -> tuple[float, float]:
+    """Return the mean upright time, in steps, of 20 rides before and after learning with exploration σ."""
     agent = agents.Evolution(
         ENVIRONMENT, seed, hidden=(), observation_scale=SCALE, estimator=est.GaussianSmoothing(sigma=sigma),
         population=32, lr=0.4,
     )  # fmt: skip
-    start = best = float(agent.evaluate(episodes=20).returns.mean())
-    while agent.spent.steps < most and best < 3 * start:
-        agent.learn(steps=10_000)
-        best = largest(best, float(agent.evaluate(episodes=20).returns.mean()))
-    return best / start
+    start = float(agent.evaluate(episodes=20).returns.mean())
+    agent.learn(steps=steps)
+    return start, float(agent.evaluate(episodes=20).returns.mean())
 
 
-@row("L36", AtMost(1.0), wrong={"varied by 0.3": lambda seed, fast: ride(seed, 0.3, 20_000)})
-def no_exploration(seed: int, fast: bool) -> float:
+@row("L36", Equals(1.0), wrong={"varied by 0.3": {"sigma": 0.3}})
+def no_exploration(seed: int, fast: bool, sigma: float = NOTHING) -> float:
     """A rider who tries nothing different learns nothing.
 
-    Measures: gain in upright time when the weights are not varied.
+    Measures: upright time after learning over that before, when the weights are not varied.
     """
-    return ride(seed, NOTHING, 10_000 if fast else 40_000)
+    before, after = ride(seed, sigma, 10_000 if fast else 40_000)
+    return after / before
 
 
-@row("L36", AtLeast(3.0), wrong={"nothing varied": lambda seed, fast: ride(seed, NOTHING, 10_000)})
-def exploration(seed: int, fast: bool) -> float:
+@row(
+    "L36",
+    AtLeast(0.95),
+    wrong={"nothing varied": {"sigma": NOTHING}, "a tenth of the steps": {"steps": 10_000}},
+    fresh=30,
+)
+def exploration(seed: int, fast: bool, sigma: float = 0.3, steps: int = 100_000) -> float:
     """A rider who varies the weights learns to stay upright.
 
-    Measures: best upright time met in 200,000 steps over that of the first policy, with the best of several σ.
+    Measures: mean upright time over the 10 s that a ride lasts at most, at the end of 100,000 steps, σ = 0.3.
+    Note: one σ, one budget, no stop on success; 0.95 is as good as whole, untrained it is 0.17. Three times the start,
+        at any time and with the best of three σ, was asked at first.
     """
-    return largest(*(ride(seed, sigma, 200_000) for sigma in ((0.3,) if fast else (0.1, 0.3, 1.0))))
+    return ride(seed, sigma, steps)[1] / CAP

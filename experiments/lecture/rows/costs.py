@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from experiments.common.acceptance import AtMost, Equals, row
+from experiments.common.acceptance import AtLeast, AtMost, Equals, row
 from experiments.common.data import wine
 from experiments.lecture.draws import FLOAT64, apart, classes, normal, predict, regression, relative
 
@@ -74,20 +75,18 @@ def a_cost_is_a_scalar(seed: int, fast: bool, tops: tuple[bp.Module, ...] = NO_C
     return float(accepted)
 
 
-@row("L15", AtMost(0.5), wrong={"uphill": {"rate": -0.5}})
+@row("L15", AtLeast(0.95), wrong={"uphill": {"rate": -0.5}, "a tenth of the step": {"rate": 0.05}}, fresh=30)
 def training_lowers_the_loss(seed: int, fast: bool, rate: float = 0.5) -> float:
     """The loss is what training makes small.
 
-    Measures: share of the training loss left after 60 steps (wine, a network 13–8–3).
+    Measures: e^−L after 60 steps on wine, the geometric mean of the probabilities given to the true classes.
+    Note: 0.95 are odds of 19 to 1; guessing gives a third. Half the loss was asked at first.
     """
     samples = wine().draw(120, seed).standardised()
     graph = bp.mlp((13, 8, 3), activation="tanh", key=seed, dtype=FLOAT64)
-    losses = []
     for _ in range(60):
-        g = graph.backward(samples.x, samples.y)
-        losses.append(float(g.loss))
-        graph.weights = graph.weights - rate * g.weights
-    return losses[-1] / losses[0]
+        graph.weights = graph.weights - rate * graph.backward(samples.x, samples.y).weights
+    return math.exp(-float(graph.backward(samples.x, samples.y).loss))
 
 
 @row("L16", Equals(0), wrong={"the norm not squared": {"power": 1}})

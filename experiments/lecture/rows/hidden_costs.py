@@ -52,13 +52,17 @@ def over_backprop(name: str, seed: int) -> float:
 
 
 @row(
-    "L33", AtLeast(1.1), wrong={"backprop against itself": lambda seed, fast: over_backprop("backprop", seed)}, fresh=20
+    "L33",
+    AtLeast(1.1),
+    wrong={"backprop against itself": lambda seed, fast: over_backprop("backprop", seed)},
+    fresh=20,
+    first=">= 2",
 )
 def backprop_against_all(seed: int, fast: bool) -> float:
     """Deep learning takes its gradients from backpropagation, which needs fewer values of the cost.
 
     Measures: least ratio of calls to 95 % right, of smoothing, score and critic at the output to backprop.
-    Note: 2 was asked first, which seeds 15 and 17 miss with 1.75 and 1.85: a few batches decide for so small a net.
+    Note: seeds 15 and 17 miss 2 with 1.75 and 1.85: a few batches decide for so small a net.
     """
     return least(*(over_backprop(name, seed) for name in ("smoothing at the output", "score at the output", "critic")))
 
@@ -84,12 +88,13 @@ def price_of_ignorance(seed: int, fast: bool) -> float:
     wrong={"values that are not counted": lambda seed, fast: over_backprop("smoothing at the output", seed) / 3},
     seeds="median",
     fresh=20,
+    first=">= 3, every seed",
 )
 def inefficiency(seed: int, fast: bool) -> float:
     """Learning from such numbers alone is highly inefficient.
 
     Measures: ratio of calls to 95 % right, of smoothing at the output to backprop.
-    Note: first asked of every seed, which seeds 15, 17 and 19 miss with 1.75, 1.85 and 2.14.
+    Note: seeds 15, 17 and 19 miss 3 with 1.75, 1.85 and 2.14.
     """
     return over_backprop("smoothing at the output", seed)
 
@@ -144,11 +149,12 @@ def reward_and_cost(seed: int, fast: bool, sign: float = -1.0) -> float:
     return worst
 
 
-@row("L44", AtLeast(0.5), wrong={"labels shuffled": {"shuffled": True}})
+@row("L44", AtLeast(0.8), wrong={"labels shuffled": {"shuffled": True}}, seeds="median", fresh=30)
 def learning_through_a_critic(seed: int, fast: bool, shuffled: bool = False) -> float:
     """Through a critic, which is differentiable, gradients reach the actor by backpropagation.
 
     Measures: share of the budget of 20,000 calls left when 95 % of the wines are right, learned through a critic.
-    Note: it learns; whether in fewer calls than smoothing at the output depends on the task, see revealed.py.
+    Note: 0.8 are 4,000 calls, 22 for each wine, critic and actor together. Half the budget was asked at first. Whether
+        these are fewer than smoothing at the output needs depends on the task, see revealed.py.
     """
     return 1 - calls("critic", seed, shuffled) / BUDGET

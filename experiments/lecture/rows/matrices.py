@@ -36,12 +36,12 @@ def beyond_descent(seed: int, fast: bool, methods: tuple[str, ...] = ("momentum"
     return largest(*((len(descend(method, *random_bowl(seed))) - 1) / of_descent for method in methods))
 
 
-@row("L21", AtMost(0.75), wrong={"descent itself": {"methods": ("descent",)}})
+@row("L21", AtMost(0.75), wrong={"descent itself": {"methods": ("descent",)}}, first="<= 0.5")
 def adam(seed: int, fast: bool, methods: tuple[str, ...] = ("adam",)) -> float:
     """So does Adam.
 
     Measures: its gradients over those of descent at its best step, condition 100.
-    Note: half was asked first, as of the other three: Adam misses that, its step size tuned on other seeds.
+    Note: its step size was tuned on other seeds.
     """
     return beyond_descent(seed, fast, methods)
 
@@ -63,7 +63,7 @@ def looking_around(seed: int, fast: bool, matrix: Tensor | None = None) -> float
     return degrees_between(-steepest, g)
 
 
-@row("L24", Equals(1.0), wrong={"steps that leap over the ridge": {"eta": 0.4}})
+@row("L24", Equals(1.0), wrong={"steps that leap over the ridge": {"eta": 0.4}}, identity=False)
 def own_valley(seed: int, fast: bool, eta: float = 0.02) -> float:
     """The view is local: small steps end in the valley they start in, the deeper one or not.
 
@@ -146,18 +146,18 @@ def eigenvector(seed: int, fast: bool, mixed: float = 0.0) -> float:
     return float((step - (step @ g) * g).norm())
 
 
-@row("L30", AtMost(0.2), wrong={"Newton's way": {"matrix": True}})
+@row("L30", AtMost(0.2), wrong={"Newton's way": {"matrix": True}}, identity=True)
 def way_to_the_minimum(seed: int, fast: bool, matrix: bool = False) -> float:
     """The steepest way is not always the wanted one: in an elongated bowl it is far off the minimum.
 
-    Measures: cos between −g and the way to the minimum, condition 100, worst start.
+    Measures: cos between −g and the way to the minimum, condition 100, worst start: 2√κ/(1 + κ).
     """
     h, w = worst_start(seed)
     way = -(torch.linalg.solve(h, h @ w) if matrix else h @ w)
     return float(way @ -w / (way.norm() * w.norm()))
 
 
-@row("L30", AtLeast(100.0), wrong={"Newton": {"method": "newton"}})
+@row("L30", AtLeast(100.0), wrong={"Newton": {"method": "newton"}}, identity=True)
 def steps_of_descent(seed: int, fast: bool, method: str = "descent") -> float:
     """There descent takes many steps.
 

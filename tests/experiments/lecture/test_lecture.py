@@ -24,7 +24,7 @@ from experiments.common.acceptance import (
     shown,
 )
 from experiments.lecture import table as lecture  # registers all rows
-from experiments.lecture.table_page import TERMS, page
+from experiments.lecture.table_page import TEMPLATE, page
 
 import pytest
 
@@ -50,16 +50,17 @@ UNTIMED = [entry for entry in REGISTRY if entry.where not in TIMED]
 
 
 @pytest.mark.parametrize("entry", UNTIMED, ids=name)
-def test_a_row_holds_on_a_seed(entry):
-    assert entry.criterion.holds(entry.measure(0, True)), f"{entry.measures} (needs {entry.criterion})"
+def test_a_row_comes_out_on_a_seed_as_the_table_states(entry):
+    holds = entry.criterion.holds(entry.measure(0, True))
+    assert holds is not entry.fails, f"{entry.measures} (needs {entry.criterion})"
 
 
 WRONG = [(entry, what) for entry in UNTIMED for what in entry.wrong]
 
 
 @pytest.mark.parametrize("entry, what", WRONG, ids=[f"{name(entry)}-{what}" for entry, what in WRONG])
-def test_a_wrong_version_fails(entry, what):
-    assert not entry.criterion.holds(entry.wrong[what](0, True))
+def test_a_wrong_version_comes_out_on_the_other_side(entry, what):
+    assert entry.criterion.holds(entry.wrong[what](0, True)) is entry.fails
 
 
 # What these count or compare holds whatever the numbers of that rule are.
@@ -225,6 +226,20 @@ def test_all_seeds_must_hold_or_their_median():
 def test_a_wrong_version_is_caught_only_if_every_seed_fails_or_their_median():
     assert entry().catches([1.1, NAN, 2.0]) and not entry().catches([0.9, 2.0, 2.0])
     assert entry(seeds="median").catches([0.9, 2.0, 2.0])
+    assert entry(fails=True).catches([0.5, 0.9]) and not entry(fails=True).catches([0.9, 2.0])
+
+
+def test_a_row_that_fails_must_fail_as_the_table_states_and_without_an_error():
+    good, bad = dict.fromkeys(range(20), 0.5), dict.fromkeys(range(20), 2.0)
+    for fails, numbers, as_stated in ((False, good, True), (False, bad, False), (True, good, False), (True, bad, True)):
+        assert Verdict(entry(fails=fails), numbers, {}).as_stated is as_stated
+        assert not Verdict(entry(fails=fails), numbers, {}, ["ValueError: no"]).as_stated
+
+
+def test_identities_are_told_from_measurements_by_their_criterion_unless_a_row_says_otherwise():
+    assert entry(criterion=Equals(3)).exact and entry(criterion=AtMost(1e-6)).exact
+    assert not entry().exact and not entry(criterion=Within(0.9, 1.1)).exact and not entry(criterion=AtLeast(0.0)).exact
+    assert entry(identity=True).exact and not entry(criterion=Equals(3), identity=False).exact
 
 
 def test_a_verdict_needs_the_fresh_seeds_too_and_no_error():
@@ -283,8 +298,26 @@ def test_the_page_shows_every_row_and_missing_ones_as_missing():
     assert set(cells) == set(ROWS)
     assert r"(with a caveat \| of its own) | a number | 0.25 | 0.25 | <= 1 | 1 | yes |" in cells["L50"]
     assert cells["L2"].endswith("| **missing** |  |")
-    assert "2 rows hold, 0 fail; 1 wrong versions of 2 rows, 0 of them uncaught" in text
-    assert all(f"| {english} | {japanese} |" in text for english, japanese in TERMS)
+    assert "2 rows as first set, 0 relaxed after a look (none), 0 fail (none)." in text
+    assert "Of 2 lines 0 are *identities*" in text and "1 of 2 rows, 0 of them uncaught" in " ".join(text.split())
+    assert TEMPLATE.read_text("utf-8").partition("{sections}")[2] in text and "| gradient | 勾配 |" in text
+
+
+def test_the_page_counts_rows_that_fail_or_were_relaxed_and_tells_identities_apart():
+    good, bad = dict.fromkeys(range(20), 0.25), dict.fromkeys(range(20), 2.0)
+    text = page(
+        [
+            Verdict(entry(first="<= 0.1"), good, {}),
+            Verdict(entry(("T2",), fails=True), bad, {}),
+            Verdict(entry(("L51",), Equals(0.25)), good, {}),
+            Verdict(entry(("L51",), fresh=30), good | dict.fromkeys(range(30, 40), 0.5), {}),
+        ],
+        "a machine",
+    )
+    assert "1 rows as first set, 1 relaxed after a look (L50), 1 fail (T2)." in text
+    assert "| <= 1 (first <= 0.1) | 0 | yes |" in text and "| <= 1 | 0 | **no** |" in text
+    measured, _, exact = text.partition("**Identities**")
+    assert "| 0.25 | 0.5 (seeds 30–39) | <= 1 |" in measured and "| = 0.25 | 0 | yes |" in exact
 
 
 def test_the_page_in_docs_is_of_the_rows_there_are():
@@ -304,4 +337,4 @@ def test_seeds_must_divide_ten_so_that_both_kinds_have_as_many():
     with pytest.raises(ValueError, match="--seeds must be 1, 2, 5 or 10, got 3"):
         lecture.Config(seeds=3).check()
     seeds = list(lecture.Config(seeds=5).all_seeds)
-    assert [sum(seed // 10 == kind for seed in seeds) for kind in range(3)] == [5, 5, 5]
+    assert [sum(seed // 10 == kind for seed in seeds) for kind in range(4)] == [5, 5, 5, 5]

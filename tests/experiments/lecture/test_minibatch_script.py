@@ -85,8 +85,8 @@ def test_each_claim_can_fail(records, tmp_path, capsys):
 
     assert verdicts().all()
     cheap_large = verdicts("learn", "count", lambda row: 700 / row["batch"] ** 0.1)
-    assert not cheap_large[0] and not cheap_large[3]
-    assert not verdicts("learn", "count", lambda row: 700.0 * row["batch"])[[1, 2]].any()
+    assert not cheap_large[[0, 2, 3]].any()  # the third is stated to fail
+    assert not verdicts("learn", "count", lambda row: 700.0 * row["batch"])[1]
     assert not verdicts("time", "seconds", lambda row: 1.0)[4]
     assert not verdicts("variance", "variance", lambda row: 1.2 * row["law"])[-2:].any()
     assert not verdicts("variance", "variance", lambda row: row["batch"] ** -0.9)[-3]

@@ -49,9 +49,17 @@ def test_single_gradients_of_the_line_are_those_by_hand():
     assert each_gradient(graph, samples.x, samples.y, w).tolist() == [[12.0, 6.0], [18.0, -18.0]]
 
 
+def test_the_way_over_its_law_is_by_hand_that_of_single_lengths():
+    graph, samples, _ = zigzag.problem(3)
+    middle = zigzag.descend("batch", 3, zigzag.STEPS).path
+    steps = [zigzag.ETA * each_gradient(graph, samples.x, samples.y, w).norm(dim=1).mean() for w in middle[:-1]]
+    there = trace([[0.0, 0.0], [3.0, 4.0]], [5.0, 1.0])
+    assert zigzag.over_law(3, there) == pytest.approx(5 / float(sum(steps)))
+
+
 def test_every_claim_holds_for_a_short_run(tmp_path):
     with Record.create(tmp_path / "run", {"long_run": 1500}, seed=1) as record:
         record.finish(**zigzag.run(Job("run", {"long_run": 1500}, 1), record))
     config, judge = zigzag.Config(long_run=1500), Judge()
     zigzag.claims([Record.open(tmp_path / "run")], config, judge)
-    assert judge.all_hold and len(judge.verdicts) == 6
+    assert judge.all_hold and len(judge.verdicts) == 9
