@@ -209,7 +209,7 @@ def fitted_cosine(seed: int, fast: bool, shown: int, labels: str = "true") -> fl
     """Return the median cosine between ∇ĉ and ∇f on held-out points after so many evaluations."""
     key, d = Key(seed), 5
     waves = Waves.drawn(d, 1.0, key.child("waves"))
-    at = points(HELD_OUT, d, key.child("held out"))
+    at = points(200, d, key.child("held out"))
     if shown == 0:
         net = learner().init().remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
         net = replace(net, weights=net.start(1, key), scales=net.normalised()[2])
@@ -350,7 +350,8 @@ def figure(records: list[Record], config: Config) -> Path:
             for method, name in METHODS.items():
                 each = errors(records, case, method)
                 band(ax, PAIRS, each, styles[name])
-                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, styles[name].color, side="left")
+                up = {"smoothing": 6, "residual": -6}.get(method, 0)
+                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, styles[name].color, side="left", up=up)
             at = crossing(records, case)
             if np.isfinite(at):
                 ax.axvline(at, **REFERENCE)
@@ -365,7 +366,8 @@ def figure(records: list[Record], config: Config) -> Path:
             each = by_seed(select(records, case=case), "cosine", part="fit")
             x = SHOWN[: each.shape[1]]
             band(ax, x, each, plots.MethodStyle(plots.BLACK, how, ""), alpha=0.1)
-            label_end(ax, x[-1], np.median(each[:, -1]), case, plots.BLACK)
+            up = {"smooth": 5, "smooth, noisy": -5}.get(case, 0)
+            label_end(ax, x[-1], np.median(each[:, -1]), case, plots.BLACK, up=up)
         ax.set(xscale="log", ylim=(-0.1, 1.05), xlim=(SHOWN[0] / 1.2, SHOWN[-1] * 12))
         ax.set(xlabel="evaluations the critic is fitted to", ylabel="median cosine of ∇ĉ to ∇f")
         ax.set_title("Smooth costs of few dimensions are learned,\nmany dimensions and fast waves are not")
@@ -378,8 +380,8 @@ def figure(records: list[Record], config: Config) -> Path:
                 ax.plot(np.median(each, 0), **line(style))
                 label_end(ax, each.shape[1] - 1, np.median(each[:, -1]), f"fitted {WORDS[every]}", plots.BLACK)
             ax.set(xlim=(0, 1.6 * STEPS), xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
-            ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth)")
-        drawing.suptitle(f"What a learned cost's gradient is worth: median and range (bands) of {config.seeds} seeds")
+            ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth, 10 seeds)")
+        drawing.suptitle(f"What a learned cost's gradient is worth: medians and ranges (bands) of {config.seeds} seeds")
     return plots.save(drawing, config.out / "critic_quality.png")
 
 
