@@ -1,6 +1,6 @@
 """Which way of getting a gradient teaches a bicycle rider in the fewest steps, and in the least time?
 
-The cost is how soon the rider falls: a count, so its own gradient is 0 almost everywhere. Three ways around that:
+The cost is how soon the rider falls: a count, so under fixed noise its gradient is 0 almost everywhere. Three ways:
 Evolution perturbs the policy's weights, Reinforce draws its actions and scores them, TD3 backpropagates through a
 learned cost. Same policy, same observation scaling, same limits; every environment step used to learn is counted, with
 warm-up, failed episodes and cut-off rollouts; evaluation is counted apart and its time is not the learner's.
@@ -205,8 +205,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     assert flat is not None
     judge(
         flat["unchanged"] >= 0.98,
-        f"(a) no gradient: {flat['unchanged']:.1%} of {flat['policies']} drawn policies keep their steps exactly "
-        f"under central differences, h = {flat['h']:g}, in every weight (needs >= 98 %)",
+        f"(a) no gradient under fixed noise: {flat['unchanged']:.1%} of {flat['policies']} drawn policies keep their "
+        f"steps exactly under central differences, h = {flat['h']:g}, in every weight (needs >= 98 %)",
     )
     judge(
         flat["significant"] >= 0.5,

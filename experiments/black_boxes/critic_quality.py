@@ -1,70 +1,105 @@
 """When is the gradient of a learned cost better than an estimate from the same evaluations, and when is it worse?
 
-A critic ĉ with the error D = E‖∇ĉ − ∇f‖²/E‖∇f‖² at points it has not seen, m antithetic pairs in d dimensions:
+A critic ĉ with the error D = E‖∇ĉ − ∇f‖²/E‖∇f‖² at points it has not seen, m antithetic pairs in d dimensions at the
+radius σ, noise of standard deviation τ in every evaluation, and B = E‖∇f_σ − ∇f‖²/E‖∇f‖² (all errors are squared):
 
-    smoothing       E‖ĝ − ∇f‖²/‖∇f‖² = (d + 1)/m        averages out, from a high start
-    critic                             D                does not average out
-    residual                           (d + 1)/m · D    averages out too; less than the critic's once m > d + 1
+    smoothing       E‖ĝ − ∇f‖²/E‖∇f‖² = B + [(d + 1) + dτ²/(2σ²E‖∇f‖²)]/m           averages out, from a high start
+    critic                              D                                           does not average out
+    residual                            B + [(d + 1)D + dτ²/(2σ²E‖∇f‖²)]/m          averages out too
 
-What decides is D: a smooth cost with noise is learned from few evaluations that smoothing would need for itself, and a
-cost that waves faster than it was sampled is not learned at all. A critic that is not fitted again goes stale: it
-is right where the parameters were.
+to leading order in σ. Without noise and for small σ the residual is better than the critic once m > d + 1. What decides
+is D: a smooth cost with noise is learned from few evaluations that smoothing would need for itself, and a cost that
+waves faster than it was sampled is not learned at all. A critic that is not fitted again goes stale: it is right where
+the parameters were.
 
-    python experiments/black_boxes/critic_quality.py             about two minutes on 2 cores
+Laws are judged at small radii. Methods are compared at the radius of least error at 16 pairs, tuned for each cost and
+method, as the critic's learning rate is for each cost, on seeds of their own.
+
+    python experiments/black_boxes/critic_quality.py             about six minutes on 2 cores
+    python experiments/black_boxes/critic_quality.py --tune      the trials from which radii and learning rates come
     python experiments/black_boxes/critic_quality.py --replot    claims and figure from disk
 """
 
+import itertools
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from experiments.common.acceptance import AtLeast, AtMost, row
-from experiments.common.drawing import REFERENCE, band, legend_below
+from experiments.common.claims import judge_paired
+from experiments.common.drawing import REFERENCE, band, label_end, line
 from experiments.common.frame import Flags, Judge, by_seed, main, select
+from experiments.common.frame import values as rows_of
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
 from rllab import Cost, Key, plots
 from rllab import estimators as est
 from rllab.critics import Critic, CriticState, Residual
+from rllab.files import write_atomically
 from rllab.runs import Job, Record
 
-SIGMA = 0.1  # of the smoothing: small beside the cost's waves
-HELD_OUT = 200  # points at which gradients are judged
-PAIRS = (1, 2, 4, 8, 16, 32, 64, 128)
-SHOWN = (64, 256, 1024, 4096)  # evaluations that the critic is fitted to
-# dimension, waves a unit, noise of one evaluation
+HELD_OUT = 128  # points at which gradients are judged: 16 pairs at each are what the critic is fitted to in all
+PAIRS, TUNED_AT = (1, 4, 16, 64), 16
+SHOWN = (64, 512, 4096)  # evaluations that the critic is fitted to
+# dimension, waves a unit, noise of one evaluation, radius at which laws are judged
 CASES = {
-    "smooth": (10, 1.0, 0.0),
-    "smooth, noisy": (10, 1.0, 0.3),
-    "smooth, wide": (40, 1.0, 0.0),
-    "fast waves": (10, 6.0, 0.0),
+    "smooth": (10, 1.0, 0.0, 0.03),
+    "smooth, noisy": (10, 1.0, 0.3, 0.2),
+    "smooth, wide": (40, 1.0, 0.0, 0.03),
+    "fast waves": (10, 6.0, 0.0, 0.03),
 }
 REFITS = (1, 10, 10_000)  # steps of an actor between two fits
-STEPS = 150
+STEPS, ACTORS = 100, range(1000, 1010)  # and the seeds on which it walks, ten for its price
+WORDS = {1: "at every step", 10: "at every 10th", 10_000: "once"}
+LAW = 1.3  # factor within which the law must hold
 METHODS = {"smoothing": "gaussian", "critic": "td3", "residual": "guided"}
+RADII = ("smoothing", "residual")  # the methods that have one
+TUNED = Path(__file__).parent / "critic_quality_tuned.json"
+TUNING_SEEDS = (100, 101, 102)
+SIGMAS, RATES = (0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4), (1e-3, 3e-3, 1e-2)  # what --tune tries
 
 
 @dataclass(frozen=True)
 class Config(Flags):
     """What is run; the flags of the script."""
 
-    seeds: int = 5
+    first_seed: ClassVar[int] = 1000
+    seeds: int = 20
     """Seeds, from the first on: repetitions of everything."""
+    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the trials: each radius and learning rate, on seeds of their own; write what came out."""
 
     def faster(self) -> Self:
         return replace(self, seeds=1, processes=1)
 
 
+@lru_cache(maxsize=1)
+def settings() -> dict[str, dict[str, Any]]:
+    """Return for each cost the critic's learning rate, and the radius of each method."""
+    return json.loads(TUNED.read_text("utf-8"))
+
+
 def jobs_of(config: Config) -> Iterator[Job]:
-    cases = ("smooth, noisy", "fast waves") if config.fast else tuple(CASES)
-    for case in cases:
-        for seed in config.all_seeds:
-            yield Job(f"{case.replace(', ', '-').replace(' ', '')}-{seed}", {"case": case, "fast": config.fast}, seed)
+    for case in ("smooth, noisy", "fast waves") if config.fast else CASES:
+        name, shared = case.replace(", ", "-").replace(" ", ""), {"case": case, "fast": config.fast}
+        if config.tune:
+            radii = {method: list(SIGMAS) for method in RADII}
+            for seed in TUNING_SEEDS:
+                for lr in RATES:
+                    yield Job(f"{name}-{lr:g}-{seed}", {**shared, "lr": lr, "radii": radii, "pairs": [TUNED_AT]}, seed)
+        else:
+            chosen = settings()[case]
+            radii = {method: sorted({CASES[case][3], chosen[method]}) for method in RADII}
+            for seed in config.all_seeds:
+                yield Job(f"{name}-{seed}", {**shared, "lr": chosen["lr"], "radii": radii, "pairs": list(PAIRS)}, seed)
 
 
 @dataclass(frozen=True)
@@ -87,43 +122,54 @@ class Waves:
     def gradient(self, x: Tensor) -> Tensor:
         return self.a * torch.cos(self.omega * x + self.b) + x / 2
 
+    def bias(self, x: Tensor, sigma: float) -> Tensor:
+        """Return ‖∇f_σ − ∇f‖² (n,): smoothing multiplies every wave by exp(−ω²σ²/2), and leaves x²/4 its slope."""
+        lost = 1 - np.exp(-((self.omega * sigma) ** 2) / 2)
+        return (lost * self.a * torch.cos(self.omega * x + self.b)).square().sum(-1)
+
     def cost(self, tau: float, key: Key) -> Cost:
         """Return the cost with independent noise of standard deviation τ in every value."""
         draws = key.generator()
         return Cost(lambda x: self.value(x) + tau * torch.randn(len(x), generator=draws, dtype=x.dtype), noisy=True)
 
 
-def learner(steps: int = 400) -> Critic:
-    return Critic(hidden=(64, 64), sigma=1.0, gradient_steps=steps, batch_size=128, lr=3e-3)
+def learner(steps: int = 300, lr: float = 3e-3) -> Critic:
+    return Critic(hidden=(64, 64), sigma=1.0, gradient_steps=steps, batch_size=128, lr=lr)
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
     """Fit a critic to more and more evaluations, compare its gradient with the truth, and correct it with m pairs."""
-    fast = job.config["fast"]
-    d, omega, tau = CASES[job.config["case"]]
-    key = Key(job.seed)
+    fast, case, radii, pairs = (job.config[name] for name in ("fast", "case", "radii", "pairs"))
+    d, omega, tau, _ = CASES[case]
+    key, critic = Key(job.seed), learner(100 if fast else 300, job.config["lr"])
     waves = Waves.drawn(d, omega, key.child("waves"))
     cost = waves.cost(tau, key.child("noise"))
     at = points(HELD_OUT, d, key.child("held out"))
     truth = waves.gradient(at)
     state: CriticState | None = None
     for n in SHOWN[: 2 if fast else None]:
-        state = fitted(learner(100 if fast else 400), cost, d, n, key.child("fresh", n), state)
+        state = fitted(critic, cost, d, n, key.child("fresh", n), state)
         angle, error = compared(state.gradient(at), truth)
         record.append({"part": "fit", "shown": n, "cosine": angle, "error": error, "held_out": state.held_out})
     assert state is not None
-    for m in PAIRS:
-        smoothing = est.GaussianSmoothing(SIGMA)
-        plain = smoothing(cost, at, evaluations=2 * m, key=key.child("smoothing", m), errors=False).gradient
-        corrected = Residual(learner(1), smoothing)(
-            cost, at, evaluations=2 * m, key=key.child("residual", m), state=state, errors=False
-        ).gradient
-        for method, g in (("smoothing", plain), ("critic", state.gradient(at)), ("residual", corrected)):
-            assert isinstance(g, Tensor)
-            record.append({"part": "pairs", "method": method, "pairs": m, "error": compared(g, truth)[1]})
-    for every in REFITS:
-        for i, gap in enumerate(actor(waves, cost, d, every, key.child("actor", every), 10 if fast else STEPS)):
-            record.append({"part": "actor", "every": every, "step": i, "value": gap})
+    square = truth.square().sum(-1).mean()
+    for method, left in (("smoothing", 1.0), ("residual", error)):  # which share of the slope is left to estimate
+        for sigma in radii[method]:
+            for m in pairs:
+                smoothing = est.GaussianSmoothing(sigma)
+                state_of = {"smoothing": None, "residual": state}[method]
+                estimator = smoothing if method == "smoothing" else Residual(learner(1), smoothing)
+                here = key.child(method, m)
+                g = estimator(cost, at, evaluations=2 * m, key=here, state=state_of, errors=False).gradient
+                assert isinstance(g, Tensor)
+                noise = d * tau**2 / (2 * sigma**2 * square)
+                predicted = float(waves.bias(at, sigma).mean() / square + ((d + 1) * left + noise) / m)
+                made = {"error": compared(g, truth)[1], "predicted": predicted}
+                record.append({"part": "pairs", "method": method, "pairs": m, "sigma": sigma, **made})
+    if case == "smooth" and job.seed in ACTORS and not fast:
+        for every in REFITS:
+            for i, value in enumerate(actor(waves, cost, d, every, key.child("actor", every), STEPS)):
+                record.append({"part": "actor", "every": every, "step": i, "value": value})
     return {"d": d, "error": error, "cosine": angle}
 
 
@@ -163,7 +209,7 @@ def fitted_cosine(seed: int, fast: bool, shown: int, labels: str = "true") -> fl
     """Return the median cosine between ∇ĉ and ∇f on held-out points after so many evaluations."""
     key, d = Key(seed), 5
     waves = Waves.drawn(d, 1.0, key.child("waves"))
-    at = points(HELD_OUT, d, key.child("held out"))
+    at = points(200, d, key.child("held out"))
     if shown == 0:
         net = learner().init().remember(at.expand(2, -1, -1), waves.value(at).expand(2, -1), 1000)
         net = replace(net, weights=net.start(1, key), scales=net.normalised()[2])
@@ -192,90 +238,150 @@ def cosine_before_training(seed: int, fast: bool) -> float:
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    if config.tune:
+        write_atomically(TUNED, (json.dumps(chosen_of(records), indent=1) + "\n").encode())
+        judge(True, f"{len(records)} trials; settings written to {TUNED.name}")
+        return
     for case in {record.config["case"]: None for record in records}:
         cosines = by_seed(select(records, case=case), "cosine", part="fit")
         said = ", ".join(f"{c:.2f} after {n:,}" for c, n in zip(np.median(cosines, 0), SHOWN, strict=False))
-        judge.note(f"{case}: cosine of ∇ĉ to ∇f {said} evaluations; D = {middle(records, case, 'critic')[0]:.3g}")
-        if CASES[case][2] == 0 and not config.fast:
+        d = np.median(errors(records, case, "critic")[:, 0])
+        judge.note(f"{case}: cosine of ∇ĉ to ∇f {said} evaluations; D = {d:.3g}")
+        if not config.fast:
             laws(records, case, judge)
-    shown = [row["shown"] for row in records[0].rows if row["part"] == "fit"][-1]
-    # as many evaluations at every point as the critic had in all, or a few more
-    k = next(i for i, m in enumerate(PAIRS) if 2 * m * HELD_OUT >= shown)
+    k = PAIRS.index(TUNED_AT)  # at every point; as many evaluations in all as the critic had
+    if config.fast:
+        judge(
+            all(record.finished for record in records), "critics and corrections are made (a fast pass judges no more)"
+        )
+        return
     for case, wins in (("smooth, noisy", True), ("fast waves", False)):
-        if config.fast and not wins:
-            continue  # so few evaluations make nobody's gradient
-        critic, fresh = middle(records, case, "critic")[k], middle(records, case, "smoothing")[k]
-        judge(
-            bool(critic < fresh) == wins,
-            f"{case}: from {shown:,} evaluations the critic's error is {critic:.2f}, that of smoothing from "
-            f"{2 * PAIRS[k] * HELD_OUT:,} {fresh:.2f} (the critic must {'win' if wins else 'lose'})",
+        critic, fresh = (errors(records, case, method)[:, k] for method in ("critic", "smoothing"))
+        said = (
+            f"{case}: from {SHOWN[-1]:,} evaluations the critic's error is {np.median(critic):.2f}, that of smoothing "
         )
-    if not config.fast:
-        ends = {every: float(np.median(values(records, "smooth", every)[:, -1])) for every in REFITS}
-        judge(
-            ends[1] < ends[REFITS[-1]] - 1,
-            f"an actor through a critic fitted at every step ends at {ends[1]:.2f}, at every 10th {ends[10]:.2f}, once "
-            f"{ends[REFITS[-1]]:.2f} (needs the first 1 below the last)",
+        said += f"{np.median(fresh):.2f}"
+        judge_paired(
+            judge,
+            *((critic, fresh) if wins else (fresh, critic)),
+            says=f"{said}; {'the critic' if wins else 'smoothing'} wins",
         )
+    for often, rarely in itertools.pairwise(REFITS):
+        first, second = (values(records, "smooth", every)[:, -1] for every in (often, rarely))
+        said = f"an actor through a critic fitted {WORDS[often]} ends at {np.median(first):.2f}"
+        judge_paired(judge, first, second, says=f"{said}, lower than {WORDS[rarely]}, {np.median(second):.2f}")
+
+
+def chosen_of(records: list[Record]) -> dict[str, dict[str, Any]]:
+    """Return for each cost the learning rate of least D, and with it the radius of least error of each method."""
+    chosen: dict[str, dict[str, Any]] = {}
+    for case in CASES:
+        mine = {lr: select(records, case=case, lr=lr) for lr in RATES}
+        lr = min(RATES, key=lambda lr: float(np.median([r.summary["error"] for r in mine[lr] if r.summary])))
+        chosen[case] = {"lr": lr}
+        for method in RADII:
+            of = {sigma: rows_of(mine[lr], "error", method=method, sigma=sigma) for sigma in SIGMAS}
+            chosen[case][method] = min(SIGMAS, key=lambda sigma: float(np.median(of[sigma])))
+    return chosen
 
 
 def laws(records: list[Record], case: str, judge: Judge) -> None:
-    """Judge smoothing's error, and where the residual crosses the critic."""
-    d = CASES[case][0]
-    off = np.abs(middle(records, case, "smoothing") * np.array(PAIRS) / (d + 1) - 1).max()
-    judge(off <= 0.25, f"{case}: smoothing's error is (d + 1)/m within {off:.0%} (needs 25 %)")
-    ahead = np.log(middle(records, case, "critic") / middle(records, case, "residual"))
-    crossing = float(np.exp(np.interp(0, ahead, np.log(PAIRS))))
+    """Judge the errors of smoothing and residual, and where the residual crosses the critic, by what is predicted."""
+    d, _, _, sigma = CASES[case]
+    for method in RADII:
+        ratio = np.median(errors(records, case, method, sigma) / errors(records, case, method, sigma, "predicted"), 0)
+        judge(
+            bool((np.abs(np.log(ratio)) <= np.log(LAW)).all()),
+            f"{case}, σ = {sigma}: {method}'s error over the predicted one is {ratio.min():.2f} to {ratio.max():.2f} "
+            f"at m = {PAIRS[0]} to {PAIRS[-1]} (needs {1 / LAW:.2f} to {LAW:.2f})",
+        )
+    found, predicted = (crossing(records, case, sigma, what) for what in ("error", "predicted"))
     judge(
-        0.5 <= crossing / (d + 1) <= 2,
-        f"{case}: the residual beats the critic from {crossing:.1f} pairs, {crossing / (d + 1):.2f} (d + 1) (needs 1/2 "
-        "to 2)",
+        bool(np.abs(np.log(found / predicted)) <= np.log(1.5)),  # never for NaN
+        f"{case}, σ = {sigma}: the residual beats the critic from {found:.1f} pairs, {found / (d + 1):.2f} (d + 1); "
+        f"predicted {predicted:.1f} (needs within a factor of 1.5)",
+    )
+    best = {method: settings()[case][method] for method in RADII}
+    said = ", ".join(
+        f"{m} pairs {e:.3f}" for m, e in zip(PAIRS, np.median(errors(records, case, "residual"), 0), strict=True)
+    )
+    judge.note(
+        f"{case}, tuned, σ = {best['residual']}: the residual beats the critic from {crossing(records, case):.1f} "
+        f"pairs; its error at {said}"
     )
 
 
-def errors(records: list[Record], case: str, method: str) -> np.ndarray:
-    """Return the errors of each seed at every number of pairs, (seeds, pairs)."""
-    return by_seed(select(records, case=case), "error", method=method)
+def crossing(records: list[Record], case: str, sigma: float | None = None, what: str = "error") -> float:
+    """Return the pairs from which the residual's error, measured or predicted, is below the critic's; NaN if never."""
+    residual = errors(records, case, "residual", sigma, what)
+    ahead = np.median(np.log(errors(records, case, "critic") / residual), 0)
+    return float(np.exp(np.interp(0, ahead, np.log(PAIRS), left=np.nan, right=np.nan)))
 
 
-def middle(records: list[Record], case: str, method: str) -> np.ndarray:
-    return np.median(errors(records, case, method), 0)
+def errors(
+    records: list[Record], case: str, method: str, sigma: float | None = None, what: str = "error"
+) -> np.ndarray:
+    """Return each seed's errors at every number of pairs, (seeds, pairs), at the tuned radius if none is given.
+
+    The critic has one error for all of them.
+    """
+    mine = select(records, case=case)
+    if method == "critic":
+        return np.repeat(by_seed(mine, "error", part="fit")[:, -1:], len(PAIRS), 1)
+    return by_seed(mine, what, method=method, sigma=settings()[case][method] if sigma is None else sigma)
 
 
 def values(records: list[Record], case: str, every: int) -> np.ndarray:
     """Return the true cost at every step of the actor, (seeds, steps)."""
-    return by_seed(select(records, case=case), "value", every=every)
+    walked = [record for record in select(records, case=case) if record.seed in ACTORS]
+    return by_seed(walked, "value", every=every)
 
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw for each case the error against pairs; how the critic's angle grows; and what a stale critic does."""
+    if config.tune:
+        return TUNED
     cases = list({record.config["case"]: None for record in records})
-    drawing, axes = plots.panels(3, 2, width=4.6, height=3.9)
+    drawing, axes = plots.panels(3, 2, width=4.6, height=3.7)
     styles = plots.method_styles(METHODS.values())
     with plots.style():
         for ax, case in zip(axes, cases, strict=False):
-            d, omega, tau = CASES[case]
+            d, omega, tau, _ = CASES[case]
             for method, name in METHODS.items():
-                band(ax, PAIRS, errors(records, case, method), styles[name], label=method)
-            ax.axvline(d + 1, **REFERENCE, label="m = d + 1")
-            title = f"{case}: d = {d}, ω = {omega:g}, noise {tau:g}"
+                each = errors(records, case, method)
+                band(ax, PAIRS, each, styles[name])
+                up = {"smoothing": 6, "residual": -6}.get(method, 0)
+                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, styles[name].color, side="left", up=up)
+            at = crossing(records, case)
+            if np.isfinite(at):
+                ax.axvline(at, **REFERENCE)
+            answer = (
+                f"residual beats the critic from {at:.0f} pairs" if np.isfinite(at) else "the critic beats the residual"
+            )
             ax.set(xscale="log", yscale="log", xlabel="antithetic pairs m at each point", ylabel="E‖ĝ − ∇f‖²/E‖∇f‖²")
-            ax.set_title(title)
-        for case, how in plots.method_styles(cases).items():
+            ax.set(xlim=(PAIRS[0] / 4, PAIRS[-1] * 1.2), ylim=(0.008, 60))
+            ax.set_title(f"{case} (d = {d}, ω = {omega:g}, τ = {tau:g}):\n{answer}")
+        ax, lines = axes[4], (plots.SOLID, plots.DASHED, plots.DOTTED, plots.DASHDOT)
+        for case, how in zip(cases, lines, strict=False):
             each = by_seed(select(records, case=case), "cosine", part="fit")
-            band(axes[4], SHOWN[: each.shape[1]], each, how, label=case)
-        axes[4].set(xscale="log", ylim=(-0.1, 1.02), xlabel="evaluations the critic is fitted to")
-        axes[4].set(ylabel="median cosine of ∇ĉ to ∇f", title="At points it has not seen")
-        for every, line, colour in zip(REFITS, plots.LINES, (plots.VERMILLION, plots.BLUE, plots.BLACK), strict=False):
-            each = values(records, cases[0], every)
-            label = {1: "at every step", 10: "at every 10th"}.get(every, "once")
-            how = plots.MethodStyle(colour, line, "")
-            band(axes[5], range(each.shape[1]), each, how, label=f"fitted {label}")
-        axes[5].set(xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
-        axes[5].set_title(f"Stale critics, {cases[0]}")
-        for ax in axes[: len(cases)] + axes[4:]:
-            legend_below(ax, down=0.17)
-        drawing.suptitle(f"Critics of 4 costs, held to the truth at {HELD_OUT} points; median and range of seeds")
+            x = SHOWN[: each.shape[1]]
+            band(ax, x, each, plots.MethodStyle(plots.BLACK, how, ""), alpha=0.1)
+            up = {"smooth": 5, "smooth, noisy": -5}.get(case, 0)
+            label_end(ax, x[-1], np.median(each[:, -1]), case, plots.BLACK, up=up)
+        ax.set(xscale="log", ylim=(-0.1, 1.05), xlim=(SHOWN[0] / 1.2, SHOWN[-1] * 12))
+        ax.set(xlabel="evaluations the critic is fitted to", ylabel="median cosine of ∇ĉ to ∇f")
+        ax.set_title("Smooth costs of few dimensions are learned,\nmany dimensions and fast waves are not")
+        if "smooth" in cases:
+            ax = axes[5]
+            for every, how in zip(REFITS, lines, strict=False):
+                each = values(records, "smooth", every)
+                style = plots.MethodStyle(plots.BLACK, how, "")
+                ax.fill_between(range(each.shape[1]), each.min(0), each.max(0), color=plots.BLACK, alpha=0.1, lw=0)
+                ax.plot(np.median(each, 0), **line(style))
+                label_end(ax, each.shape[1] - 1, np.median(each[:, -1]), f"fitted {WORDS[every]}", plots.BLACK)
+            ax.set(xlim=(0, 1.6 * STEPS), xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
+            ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth, 10 seeds)")
+        drawing.suptitle(f"What a learned cost's gradient is worth: medians and ranges (bands) of {config.seeds} seeds")
     return plots.save(drawing, config.out / "critic_quality.png")
 
 

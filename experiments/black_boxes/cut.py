@@ -8,6 +8,7 @@ sample and a small radius, with g_p the gradient at the cut, J_p the Jacobian of
     at a cut            E ‖ĝ − g‖² = 1/P² Σ_p (‖g_p‖² ‖J_p‖_F² + ‖g_p J_p‖²)
 
 so that the price is the dimension of the cut, not that of the model, divided by samples whose errors do not agree.
+Every error here is squared; its root is what the estimate is off by.
 
     python experiments/black_boxes/cut.py             about a minute on 2 cores
     python experiments/black_boxes/cut.py --replot    claims and figure from disk
@@ -227,7 +228,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         w, at_weights = by_width(records, "error", stage=stage, cut="weights")
         _, at_output = by_width(records, "error", stage=stage, cut="output")
         ratio = at_weights[:, -1] / at_output[:, -1]
-        judge(ratio.min() >= 50, f"{stage}, {w[-1]:,} weights: error at the weights over that at the output, "
+        judge(ratio.min() >= 50, f"{stage}, {w[-1]:,} weights: squared error at the weights over that at the output, "
               f"{np.median(ratio):,.0f} (needs >= 50 for every seed; least {ratio.min():,.0f})")  # fmt: skip
         cosines = [np.median(by_width(records, "cosine", stage=stage, cut=cut)[1][:, -1]) for cut in CUTS]
         said = ", ".join(f"{c:.3f} at the {cut}" for c, cut in zip(cosines, CUTS, strict=True))
@@ -271,7 +272,7 @@ def figure(records: list[Record], config: Config) -> Path:
                         predicted = np.median(by_width(records, "predicted", stage=stage, cut=cut)[1], 0)
                         ax.loglog(w, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
             ax.set(xscale="log", yscale="log", xlabel="weights of the net, d_w", ylabel=label)
-        axes[0].set_title("Error; dashes: predicted")
+        axes[0].set_title("Squared error; dashes: predicted")
         axes[1].set_title("Angle")
         d, each = by_width(records, "error", x="outputs", stage="made-up targets")
         band(axes[2], d, each, styles[CUTS["output"]], label="at the output")

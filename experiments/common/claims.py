@@ -58,3 +58,38 @@ def judge_moments(judge: Judge, records: Sequence[Record], **wanted: object) -> 
             f"samples of {len(records)} seeds: the {what} of {off.shape[1]} estimates is off by at most "
             f"{pooled.max():.1f} standard errors (needs <= 6; single seeds {np.abs(off).max():.1f})",
         )
+
+
+def sign_test(less: np.ndarray, more: np.ndarray) -> float:
+    """Return p of the one-sided sign test that `less` is below `more`: P(at least as many wins of n tosses of a coin).
+
+    Ties count for neither, two infinite numbers included.
+
+    Args:
+        less, more: a number of each seed, (seeds,), the same seeds in the same order.
+
+    Source: Dixon & Mood (1946), "The statistical sign test".
+    """
+    from scipy.stats import binom
+
+    wins, losses = int((less < more).sum()), int((less > more).sum())
+    return float(binom.sf(wins - 1, wins + losses, 0.5))
+
+
+def judge_paired(judge: Judge, less: np.ndarray, more: np.ndarray, says: str, *, level: float = 1e-3) -> None:
+    """Judge by the sign test whether one method's number is below another's, seed by seed; ten of ten pass.
+
+    Args:
+        less, more: a number of each seed, (seeds,), the same seeds in the same order.
+        says: the claim, with its numbers.
+        level: of the test.
+    """
+    p, wins = sign_test(less, more), int((less < more).sum())
+    judge(p <= level, f"{says}: on {wins} of {len(less)} seeds (sign test: p = {p:.1g}, needs <= {level:g})")
+
+
+def note_prediction(judge: Judge, text: str, *pairs: tuple[np.ndarray, np.ndarray], level: float = 1e-3) -> None:
+    """Note whether what was predicted before a run holds: each first number below its second by the sign test."""
+    p = max(sign_test(less, more) for less, more in pairs)
+    verdict = "so it was" if p <= level else "it was NOT"
+    judge.note(f"predicted beforehand: {text}: {verdict} (largest sign test: p = {p:.1g}, of level {level:g})")
