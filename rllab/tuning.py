@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from rllab.agents import load
-from rllab.agents.tuned import as_toml
+from rllab.agents.tuned_settings import as_toml
 from rllab.checks import as_count
 from rllab.files import write_atomically
 from rllab.runs import Job, Record, sweep

@@ -9,7 +9,7 @@ import pytest
 
 from rllab.agents import load, tuned
 from rllab.agents.base import known_agents
-from rllab.agents.tuned import FOLDER, as_toml, read_tuned
+from rllab.agents.tuned_settings import FOLDER, as_toml, read_tuned
 from rllab.cli import main
 from rllab.runs import load_records
 from rllab.training import agent_called, arguments_of

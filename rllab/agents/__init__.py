@@ -7,4 +7,4 @@ from rllab.agents.policy import Policy as Policy
 from rllab.agents.reinforce import Reinforce as Reinforce
 from rllab.agents.rollouts import Rollout as Rollout
 from rllab.agents.td3 import TD3 as TD3
-from rllab.agents.tuned import tuned as tuned
+from rllab.agents.tuned_settings import tuned as tuned
