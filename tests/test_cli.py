@@ -14,6 +14,8 @@ from rllab.tables import table
 from rllab.testing import exported_estimators
 from rllab.version import __version__
 
+COMMANDS = ("train", "tune", "plot", "runs", "video", "estimators")
+
 
 @pytest.fixture
 def results(tmp_path):
@@ -39,7 +41,7 @@ def run(*arguments, **options):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([command, "--help"] for command in ("plot", "runs", "estimators")), ["--version"], []],
+    [["--help"], *([command, "--help"] for command in COMMANDS), ["--version"], []],
     ids=str,
 )
 def test_help_and_version_load_nothing_heavy(arguments):
@@ -60,12 +62,12 @@ print("loaded", sorted({heavy} & set(sys.modules)))
     elif arguments == ["--version"]:
         assert done.stdout.startswith(f"{__version__}\n")
     else:
-        assert "exit 2" in done.stdout and "{plot, runs, estimators}" in done.stderr
+        assert "exit 2" in done.stdout and all(command in done.stderr for command in COMMANDS)
 
 
 def test_the_help_shows_every_command_and_flag(capsys):
     for arguments, words in (
-        (["--help"], ("plot", "runs", "estimators", "rllab --version")),
+        (["--help"], (*COMMANDS, "rllab --version")),
         (["estimators", "--help"], ("--dimension",)),
         (["plot", "--help"], ("--x", "--y", "--out", "--log", "DIR")),
     ):
