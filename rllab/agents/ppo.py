@@ -14,13 +14,13 @@ from rllab.agents.adam import Adam
 from rllab.agents.advantages import generalized_advantages
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
-from rllab.agents.environments import make_environments
 from rllab.agents.normalize import CostScale
 from rllab.agents.rounds import RoundTable, Segment
 from rllab.agents.saved import check_names, check_tensor, check_whole, take
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
 from rllab.agents.vector_collector import VectorCollector
+from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.backprop.replay import Recorded
 from rllab.checks import as_count, check_fraction, check_not_negative, check_positive
 from rllab.estimate import Estimate, Target
@@ -145,7 +145,7 @@ class PPO(Agent):
         self._clip = now(self.clip_range, self.spent)
         self.cost_scale = CostScale(self.num_envs, self.gamma) if self.normalize_costs else None
         self.table = RoundTable(self.n_steps, self.num_envs, self.policy)
-        self.collector = self._collector(self.table, self.spent, self.key.child("episode"))
+        self.collector = self._collector(self.table, self.spent, self.key.child("episode"), self.vectorization)
         self.rollouts = 0
         self._noise: np.ndarray | None = None  # of the rollout under way
         self._buffers, self._step = Buffers(), Recorded(self._descend)
@@ -155,8 +155,10 @@ class PPO(Agent):
         self._batch = Minibatch(inputs, actions, *(column.squeeze(1) for column in numbers))  # views of it
         self.sums = torch.zeros(6, dtype=torch.float32)  # of losses and the like over the minibatches of a rollout
 
-    def _collector(self, table: RoundTable, spent: Spent, key: Key) -> VectorCollector:
-        environments = make_environments(self.maker, self.num_envs)
+    def _collector(
+        self, table: RoundTable, spent: Spent, key: Key, vectorization: Vectorization = "auto"
+    ) -> VectorCollector:
+        environments = make_environments(self.maker, self.num_envs, vectorization)
         return VectorCollector(environments, self.policy, table.add, spent, key)
 
     def _iterate(self, limit: int) -> list[float]:
