@@ -220,11 +220,11 @@ EVERY = [
     (put("agent", "Oracle"), "one of the agents .* got 'Oracle'"),
 ]
 ADAM = [
-    (put("state", "optimizer", {}), "the optimizer's state must be of"),
-    (put("state", "optimizer", "state", 0, "exp_avg", torch.zeros(1)), "the optimizer's exp_avg must be a tensor"),
-    (put("state", "optimizer", "state", {5: {}}), "the optimizer's moments must be of"),
-    (put("state", "optimizer", "param_groups", 0, "lr", -1.0), "the optimizer's lr must be positive"),
-    (put("state", "optimizer", "param_groups", []), "the optimizer's lr must be positive"),
+    (put("state", "optimizer", {}), "the optimizer's must be of"),
+    (put("state", "optimizer", "m", torch.zeros(1)), "the optimizer's m must be a tensor"),
+    (put("state", "optimizer", "t", 5), "the optimizer's t must be a tensor"),
+    (put("state", "episodes", "rounds", -2), "the episodes' rounds must be an integer >= -1, got -2"),
+    (put("state", "episodes", "returns", torch.zeros(3)), "the episodes' returns must be a tensor"),
 ]
 OWN = {
     Evolution: [
