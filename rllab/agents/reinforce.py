@@ -66,8 +66,8 @@ class Reinforce(Agent):
     columns: ClassVar[tuple[str, ...]] = ("entropy", "grad_norm", "value_loss")
 
     _: KW_ONLY
-    episodes: int = 64
-    lr: float | Linear = 0.01
+    episodes: int = 8
+    lr: float | Linear = 0.02
     gamma: float = 1.0
     baseline: Baseline | Literal["value"] = "leave-one-out"
     ent_coef: float = 0.0
