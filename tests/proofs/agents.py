@@ -71,7 +71,8 @@ def flat(value):
 
 def all_of(agent):
     counts = [value for name, value in vars(agent.spent).items() if not name.endswith("seconds")]
-    return [agent.weights.tolist(), counts, *flat(agent._state())]
+    seen = None if agent.normalizer is None else agent.normalizer.state_dict()
+    return [agent.weights.tolist(), counts, *flat(seen), *flat(agent._state())]
 
 
 def timeless(rows):
