@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
+from rllab.agents.adam import Adam
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector
-from rllab.agents.saved import check_names, take_adam
+from rllab.agents.normalize import RunningMoments
+from rllab.agents.saved import check_names
+from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.vectorization import make_environments
-from rllab.checks import as_count, check_count, check_positive
+from rllab.checks import as_count, check_count
 from rllab.estimators import Estimator, GaussianSmoothing
 
 
@@ -28,7 +31,7 @@ class Evolution(Agent):
     Args:
         estimator: asks for the weights to try; anything that takes a tensor of parameters and needs values only.
         population: episodes an iteration.
-        lr: learning rate of Adam.
+        lr: learning rate of Adam; a number or `Linear`.
 
     Attributes:
         state: what the estimator wants to be given next time; None for most.
@@ -49,13 +52,15 @@ class Evolution(Agent):
         rows = agent.learn(steps=2000)
     """
 
+    columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
+
     _: KW_ONLY
     estimator: Estimator = GaussianSmoothing(sigma=0.1)  # noqa: RUF009 - frozen
     population: int = 64
-    lr: float = 0.05
+    lr: float | Linear = 0.05
 
     def _check_arguments(self) -> None:
-        check_positive(self._name, lr=self.lr)
+        check_scheduled(self._name, lr=self.lr)
         self.population = as_count(self._name, "population", self.population)
         if not isinstance(self.estimator, Estimator):
             raise ValueError(self._wrong())
@@ -75,33 +80,45 @@ class Evolution(Agent):
         check_count(self._name, least, population=self.population)
         self.state: Any = None
         evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
-        self.optimizer = torch.optim.Adam([self.weights], lr=self.lr)
+        self.optimizer = Adam(self.weights, now(self.lr, self.spent))
         self.collector = EpisodeCollector(make_environments(self.maker, evaluations, self.vectorization), self.spent)
 
     def _iterate(self, limit: int) -> list[float]:
-        key = self.key.child("generation", self.spent.iterations)
-        query = self.estimator.ask(self.weights, self.population, key, state=self.state)
-        points = torch.empty(query.evaluations, self.policy.size, dtype=self.weights.dtype)
-        seeds = torch.empty(query.evaluations, dtype=torch.int64)
-        for block in query:
-            points[block.rows], seeds[block.rows] = block.points, query.seeds(block)
-        returns = self.collector.play(_Population(self, points), seeds.tolist(), limit)
+        if not self.collector.under_way:
+            self._begin()
+        returns = self.collector.play(limit)
         if returns is None:
             return []
-        estimate = self.estimator.tell(query, torch.from_numpy(-returns), errors=False)
+        estimate = self.estimator.tell(self._query, torch.from_numpy(-returns), errors=False)
         assert isinstance(estimate.gradient, torch.Tensor)
-        self.weights.grad = estimate.gradient
-        self.optimizer.step()
+        self.optimizer.lr = now(self.lr, self.spent)
+        self.optimizer.step(estimate.gradient)
+        self.diagnostics["grad_norm"] = estimate.gradient.norm().item()
+        if self.normalizer is not None:
+            self.normalizer.merge(self._acting.seen)
         self.state = estimate.state
         self.spent.updates += 1
         return returns.tolist()
 
+    def _begin(self) -> None:
+        """Ask for the weights of a generation, and begin their episodes."""
+        key = self.key.child("generation", self.spent.updates)
+        self._query = query = self.estimator.ask(self.weights, self.population, key, state=self.state)
+        points = torch.empty(query.evaluations, self.policy.size, dtype=self.weights.dtype)
+        seeds = torch.empty(query.evaluations, dtype=torch.int64)
+        for block in query:
+            points[block.rows], seeds[block.rows] = block.points, query.seeds(block)
+        self._acting = _Population(self, points)
+        self.collector.begin(self._acting, seeds.tolist())
+
     def _state(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict(), "estimator": self.state}
+        episodes = self.collector.state_dict()
+        return {"optimizer": self.optimizer.state_dict(), "estimator": self.state, "episodes": episodes}
 
     def _restore(self, state: dict[str, Any]) -> None:
-        check_names("state", state, {"optimizer", "estimator"})
-        take_adam(self.optimizer, state["optimizer"])
+        check_names("state", state, {"optimizer", "estimator", "episodes"})
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.collector.load_state_dict(state["episodes"])
         self.state = state["estimator"]
         self.estimator.ask(self.weights, self.population, self.key, state=self.state)  # which refuses what is no state
 
@@ -110,7 +127,8 @@ class _Population:
     """Acts for n policies at once; weights of episodes that have ended are dropped when they are a quarter of all."""
 
     def __init__(self, agent: Agent, points: torch.Tensor):
-        self.policy, self.points = agent.policy, points
+        self.agent, self.policy, self.points = agent, agent.policy, points
+        self.seen = RunningMoments(len(agent.policy.scale))
         self.layers = agent.policy.layers(points)
         self.kept = np.arange(len(points))  # the episode each of `points` plays
 
@@ -118,15 +136,17 @@ class _Population:
         if 4 * len(live) <= 3 * len(self.kept):
             self.points = self.points[np.searchsorted(self.kept, live)]
             self.layers, self.kept = self.policy.layers(self.points), live
-        if len(live) == len(self.kept):
-            inputs = self.policy.inputs(observations)
-        else:
+        scaled = self.policy.scaled(observations)
+        if self.agent.normalizer is not None:
+            self.seen.update(torch.from_numpy(scaled))
+        inputs = self.agent._normalized(scaled)
+        if len(live) < len(self.kept):
             where = np.searchsorted(self.kept, live)
-            padded = np.zeros((len(self.kept), observations.shape[1]), observations.dtype)
-            padded[where] = observations
-            inputs = self.policy.inputs(padded)
+            padded = np.zeros((len(self.kept), inputs.shape[1]), inputs.dtype)
+            padded[where] = inputs
+            inputs = padded
         with torch.no_grad():
-            outputs = self.policy.population(self.layers, inputs).numpy()
+            outputs = self.policy.population(self.layers, torch.from_numpy(inputs)).numpy()
         if len(live) < len(self.kept):
             outputs = outputs[where]
         return self.policy.to_environment(outputs)

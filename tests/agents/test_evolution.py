@@ -1,5 +1,7 @@
 """Evolution: the estimator asks, episodes answer, Adam steps; checked against the same thing done by hand."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,10 +9,11 @@ import torch
 from rllab.agents import Evolution
 from rllab.agents.evolution import _Population
 from rllab.agents.making import Maker
+from rllab.agents.normalize import RunningMoments
 from rllab.agents.rollouts import rollout
 from rllab.agents.vectorization import make_environments
 from rllab.estimators import GaussianSmoothing, ScoreFunction
-from tests.proofs.agents import prove_evolution_steps_along_the_estimate
+from tests.proofs.agents import prove_evolution_steps_along_the_estimate, prove_learning_in_chunks_is_learning
 from tests.proofs.toy_environments import DRIFT, LOG
 
 
@@ -64,14 +67,25 @@ def test_dropping_the_weights_of_ended_episodes_changes_no_action(environment, k
         assert actions.shape == (len(live), k)
 
 
-def test_a_generation_that_does_not_fit_is_paid_for_and_not_used():
-    agent = Evolution(DRIFT, hidden=(), population=8)
-    LOG.clear()
-    before = agent.weights.clone()
-    rows = agent.learn(20)
-    assert torch.equal(agent.weights, before) and agent.spent.updates == 0
-    assert agent.spent.steps == LOG.steps == 16
-    assert rows[-1]["return"] is None and rows[-1]["steps"] == 16
+def test_episodes_that_do_not_fit_go_on_in_the_next_call():
+    prove_learning_in_chunks_is_learning(partial(Evolution, DRIFT, hidden=(), population=8))
+
+
+def test_observations_are_normalised_by_those_of_generations_that_are_over():
+    agent = Evolution(DRIFT, hidden=(3,), population=6, normalize_observations=True)
+    seen, update = [], RunningMoments.update
+
+    def watched(self, rows):
+        seen.append(rows)
+        update(self, rows)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunningMoments, "update", watched)
+        next(agent.train(10**6))
+    rows = torch.cat(seen).double()
+    assert agent.normalizer.count == len(rows) == agent.spent.steps
+    torch.testing.assert_close(agent.normalizer.mean, rows.mean(0), rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(agent.normalizer.variance, rows.var(0, correction=0), rtol=1e-9, atol=1e-12)
 
 
 def test_its_errors_name_it():

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rllab import critics, estimators
-from rllab.agents import TD3, Agent, Evolution, Reinforce, load, td3
+from rllab.agents import PPO, TD3, Agent, Evolution, Reinforce, load, td3
 from rllab.checkpoint import read_checkpoint, write_checkpoint
 from tests.proofs.agents import all_of, prove_it_goes_on_after_loading
 from tests.proofs.toy_environments import DRIFT, Drift
@@ -20,6 +20,7 @@ from tests.proofs.toy_environments import DRIFT, Drift
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
 SMALL = {
     Evolution: {"population": 4},
+    PPO: {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     Reinforce: {"episodes": 4},
     TD3: {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150},
 }
@@ -219,11 +220,11 @@ EVERY = [
     (put("agent", "Oracle"), "one of the agents .* got 'Oracle'"),
 ]
 ADAM = [
-    (put("state", "optimizer", {}), "the optimizer's state must be of"),
-    (put("state", "optimizer", "state", 0, "exp_avg", torch.zeros(1)), "the optimizer's exp_avg must be a tensor"),
-    (put("state", "optimizer", "state", {5: {}}), "the optimizer's moments must be of"),
-    (put("state", "optimizer", "param_groups", 0, "lr", -1.0), "the optimizer's lr must be positive"),
-    (put("state", "optimizer", "param_groups", []), "the optimizer's lr must be positive"),
+    (put("state", "optimizer", {}), "the optimizer's must be of"),
+    (put("state", "optimizer", "m", torch.zeros(1)), "the optimizer's m must be a tensor"),
+    (put("state", "optimizer", "t", 5), "the optimizer's t must be a tensor"),
+    (put("state", "episodes", "rounds", -2), "the episodes' rounds must be an integer >= -1, got -2"),
+    (put("state", "episodes", "returns", torch.zeros(3)), "the episodes' returns must be a tensor"),
 ]
 OWN = {
     Evolution: [
@@ -233,6 +234,17 @@ OWN = {
         (put("arguments", "estimator", {"rllab.class": "GaussianSmoothing", "zzz": 1}), "zzz"),
         (put("arguments", "estimator", {"rllab.class": "CriticState", "hidden": (2,)}), "estimator must be an Est"),
         (put("arguments", "population", 10.5), "population must be an integer"),
+    ],
+    PPO: [
+        (put("state", "parameters", torch.zeros(3)), "state parameters must be a tensor"),
+        (put("state", "optimizer", "v", torch.zeros(1)), "the optimizer's v must be a tensor"),
+        (put("state", "rollouts", -1), "rollouts must be an integer >= 0, got -1"),
+        (put("state", "rollout", "rewards", torch.zeros(3, 5)), "the rollout's rewards must be a tensor"),
+        (put("state", "episodes", "lengths", torch.zeros(4)), "the episodes' lengths must be a tensor"),
+        (put("arguments", "num_envs", 10**9), "batch_size must divide|the episodes' numbers must be a tensor"),
+        (put("arguments", "lr", {"rllab.class": "Linear", "start": -1.0, "end": 0.0, "steps": 1}), "lr.start must be"),
+        (put("normalizer", None), "the normalisation's must be of"),
+        (put("normalizer", "mean", torch.zeros(2)), "the normalisation's mean must be a tensor"),
     ],
     Reinforce: [
         *ADAM,

@@ -87,11 +87,12 @@ reinforce_seeds = reinforce.episode_seeds
 
 def same_draws_every_time(parent):
     def iterate(self, limit):
-        iterations, self.spent.iterations = self.spent.iterations, 0
+        before = self.spent.iterations, self.spent.updates
+        self.spent.iterations = self.spent.updates = 0
         try:
             return parent._iterate(self, limit)
         finally:
-            self.spent.iterations = iterations
+            self.spent.iterations, self.spent.updates = before[0], before[1] + self.spent.updates
 
     return mutant(parent, _iterate=iterate)
 
@@ -112,11 +113,7 @@ def unpaired(*arguments, **options):
 
 
 def same_directions_every_time(self, limit):
-    iterations, self.spent.iterations = self.spent.iterations, 0
-    try:
-        return Evolution._iterate(self, limit)
-    finally:
-        self.spent.iterations = iterations
+    return same_draws_every_time(Evolution)._iterate(self, limit)
 
 
 def rewards_for_costs(self, limit):
