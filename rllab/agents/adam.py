@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,8 @@ class Adam:
     """Step along gradients; on some thousand weights `torch.optim.Adam` takes three times as long to say what to do.
 
         m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − lr m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
+
+    A gradient that is exactly zero moves nothing and is not counted: where nothing was learned, momentum does not walk on.
 
     Args:
         weights: changed in place, (d,) or any shape.
@@ -32,10 +36,14 @@ class Adam:
         self.weights, self.lr = weights, lr
         self.m, self.v = torch.zeros_like(weights), torch.zeros_like(weights)
         self.t = torch.zeros((), dtype=torch.float32, device=weights.device)
+        self._largest = torch.zeros((), dtype=weights.dtype, device=weights.device)
+        self._still, self._moves = torch.zeros_like(self.t), torch.zeros_like(self.t)
 
     def step(self, gradient: Tensor) -> None:
         """Make one step along a gradient of the weights' shape."""
-        self.t += 1
+        torch.linalg.vector_norm(gradient, math.inf, out=self._largest)
+        torch.eq(self._largest, 0.0, out=self._still)
+        self.t.add_(torch.ne(self._largest, 0.0, out=self._moves))
         torch._fused_adam_(  # pyright: ignore[reportPrivateImportUsage] - tests hold it to torch.optim.Adam
             [self.weights],
             [gradient],
@@ -50,6 +58,7 @@ class Adam:
             eps=1e-8,
             amsgrad=False,
             maximize=False,
+            found_inf=self._still,  # where it is 1, the kernel does nothing; no branch, so that a step can be recorded
         )
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ class Spent:
         updates: optimiser steps of the policy.
         iterations: rows that `train` has yielded.
         seconds, cpu_seconds: wall and processor time.
+        first_call: environment steps that the first call of `train` was asked for, 0 before it; schedules that name
+            none end there.
     """
 
     steps: int = 0
@@ -23,3 +25,4 @@ class Spent:
     iterations: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    first_call: int = 0

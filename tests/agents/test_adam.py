@@ -39,3 +39,23 @@ def test_it_goes_on_from_its_state():
         first.step(g)
         second.step(g)
     assert torch.equal(w, again)
+
+
+def test_where_nothing_was_learned_momentum_does_not_walk_on():
+    w = torch.ones(2, 5)
+    adam = Adam(w, 0.1)
+    first, *_, last = (g.float() for g in gradients(3))
+    adam.step(first)
+    kept = w.clone(), {name: part.clone() for name, part in adam.state_dict().items()}
+    adam.step(torch.zeros(2, 5))
+    assert torch.equal(w, kept[0]) and all(torch.equal(part, kept[1][n]) for n, part in adam.state_dict().items())
+    alone = torch.ones(2, 5)
+    other = Adam(alone, 0.1)
+    for g in (first, last):
+        other.step(g)
+    adam.step(last)
+    assert torch.equal(w, alone)  # as if the zero had not been
+    tiny = torch.zeros(2, 5)
+    tiny[1, 2] = 1e-30
+    adam.step(tiny)
+    assert not torch.equal(w, alone)  # any other gradient moves

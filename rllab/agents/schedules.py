@@ -1,0 +1,59 @@
+"""Schedules: hyperparameters that change with the environment steps taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rllab.agents.spent import Spent
+from rllab.checks import check_count, check_finite, check_not_negative, check_positive
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Go from one number to another, evenly over so many environment steps, and stay there.
+
+        x(s) = start + (end − start) · min(s / steps, 1),      s = environment steps taken so far
+
+    It depends on the steps alone, so that it is the same however they are divided into calls of `train`.
+
+    Args:
+        start, end: x(0) and x(steps).
+        steps: > 0; None are the steps of the agent's first call of `train`, which are kept in its checkpoint.
+
+    Raises:
+        TypeError, ValueError: an argument is out of its range.
+
+    Example:
+        from rllab.agents import PPO, Linear
+
+        agent = PPO("CartPole-v1", seed=0, lr=Linear(1e-3, 0.0, steps=20_000), clip_range=Linear(0.2, 0.0))
+    """
+
+    start: float
+    end: float
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        check_finite("Linear", start=self.start, end=self.end)
+        if self.steps is not None:
+            check_count("Linear", steps=self.steps)
+
+    def at(self, spent: Spent) -> float:
+        """Return x for what an agent has spent."""
+        steps = spent.first_call if self.steps is None else self.steps
+        # x(s) = start + (end − start) min(s / steps, 1)
+        return self.start + (self.end - self.start) * min(spent.steps / steps, 1.0) if steps else self.start
+
+
+def now(value: float | Linear, spent: Spent) -> float:
+    """Return a hyperparameter's number at what an agent has spent."""
+    return value.at(spent) if isinstance(value, Linear) else value
+
+
+def check_scheduled(who: str, *, zero: bool = False, **values: object) -> None:
+    """Raise an error unless every value is a number > 0, or >= 0 with `zero`, or a Linear of such whose end may be 0."""
+    for name, value in values.items():
+        numbers = {f"{name}.start": value.start, f"{name}.end": value.end} if isinstance(value, Linear) else {}
+        check_not_negative(who, **numbers)
+        if not numbers:
+            (check_not_negative if zero else check_positive)(who, **{name: value})

@@ -1,0 +1,42 @@
+"""Schedules: a line in the steps taken, and nothing else."""
+
+import pytest
+
+from rllab.agents.schedules import Linear, check_scheduled, now
+from rllab.agents.spent import Spent
+
+
+def test_a_line_goes_from_start_to_end_and_stays():
+    line = Linear(0.4, 0.2, steps=100)
+    assert [line.at(Spent(steps=s)) for s in (0, 50, 100, 250)] == pytest.approx([0.4, 0.3, 0.2, 0.2], abs=1e-15)
+    assert line.at(Spent(steps=50, first_call=7)) == line.at(Spent(steps=50))
+
+
+def test_without_steps_of_its_own_it_ends_with_the_first_call():
+    line = Linear(1.0, 0.0)
+    assert [line.at(Spent(steps=s, first_call=10)) for s in (0, 5, 20)] == [1.0, 0.5, 0.0]
+    assert line.at(Spent()) == 1.0
+    assert now(line, Spent(steps=5, first_call=10)) == 0.5 and now(0.25, Spent(steps=5)) == 0.25
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (-1.0, "lr must be positive and finite, got -1.0"),
+        (0.0, "lr must be positive and finite, got 0.0"),
+        (Linear(-1.0, 0.0), "lr.start must be >= 0 and finite, got -1.0"),
+        (Linear(1.0, -0.5), "lr.end must be >= 0 and finite, got -0.5"),
+    ],
+)
+def test_what_is_no_learning_rate_is_refused(value, message):
+    with pytest.raises(ValueError, match=f"Somebody: {message}"):
+        check_scheduled("Somebody", lr=value)
+
+
+def test_its_errors_name_it():
+    with pytest.raises(ValueError, match="Linear: steps must be an integer >= 1, got 0"):
+        Linear(1.0, 0.0, steps=0)
+    with pytest.raises(TypeError, match="Linear: start must be a number, got 'a'"):
+        Linear("a", 0.0)  # type: ignore[arg-type] - that is the test
+    with pytest.raises(TypeError, match="Somebody: lr must be a number, got 'a'"):
+        check_scheduled("Somebody", lr="a")
