@@ -4,6 +4,8 @@ from rllab.agents.base import Agent as Agent
 from rllab.agents.base import load as load
 from rllab.agents.evolution import Evolution as Evolution
 from rllab.agents.policy import Policy as Policy
+from rllab.agents.ppo import PPO as PPO
 from rllab.agents.reinforce import Reinforce as Reinforce
 from rllab.agents.rollouts import Rollout as Rollout
+from rllab.agents.schedules import Linear as Linear
 from rllab.agents.td3 import TD3 as TD3

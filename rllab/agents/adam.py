@@ -15,7 +15,7 @@ class Adam:
 
         m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − lr m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
 
-    A gradient that is exactly zero moves nothing and is not counted: where nothing was learned, momentum does not walk on.
+    A gradient that is exactly zero moves nothing and is not counted: momentum does not walk on.
 
     Args:
         weights: changed in place, (d,) or any shape.

@@ -1,4 +1,4 @@
-"""Advantages: how much more an action cost than was expected where it was taken, from a rollout and a value function."""
+"""Advantages: how much more an action cost than was expected where it was taken."""
 
 from __future__ import annotations
 

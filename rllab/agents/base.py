@@ -17,6 +17,7 @@ import torch
 from rllab.agents.collectors import episode_seeds
 from rllab.agents.environments import make_environments
 from rllab.agents.making import Factory, Maker, Wrapper
+from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations, as_array
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, rollout
@@ -56,6 +57,8 @@ class Agent(ABC):
         hidden: widths of the policy's hidden layers; () is a linear policy.
         observation_scale: what observations are divided by; None takes the bounds of the observation space.
         environment_arguments: keyword arguments for the environment.
+        normalize_observations: bring each number of an observation, after `observation_scale`, to mean 0 and variance 1
+            by all that learning has seen so far, see `RunningMoments`. Evaluation and `act` leave that as it is.
         wrappers: callables env -> env, applied in order. What a wrapper learns of its own is not saved.
 
     Attributes:
@@ -76,6 +79,8 @@ class Agent(ABC):
         print(agent.spent.steps, agent.evaluate(episodes=5).returns.mean())
     """
 
+    columns: ClassVar[tuple[str, ...]] = ()  # what rows report beside what is spent, `diagnostics` by name
+    normalizes: ClassVar[bool] = True  # whether `normalize_observations` is possible
     takes_choices: ClassVar[bool] = True  # whether actions may be Discrete, MultiDiscrete and MultiBinary
 
     environment: str | Factory
@@ -85,6 +90,7 @@ class Agent(ABC):
     observation_scale: tuple[float, ...] | None = None
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
     wrappers: Sequence[Wrapper] = ()
+    normalize_observations: bool = False
 
     def __post_init__(self) -> None:
         self._check()
@@ -113,6 +119,8 @@ class Agent(ABC):
         if self.policy.discrete and not self.takes_choices:
             others = ", ".join(sorted(name for name, kind in _agents().items() if kind.takes_choices))
             raise ValueError(f"{self._name}: actions must be a Box, got {actions}; these agents learn them: {others}")
+        if self.normalize_observations and not self.normalizes:
+            raise ValueError(f"{self._name}: normalize_observations must be False, got {self.normalize_observations!r}")
         self._check_arguments()
 
     @torch.inference_mode(False)  # what is learned later must be ordinary tensors, whatever surrounds this call
@@ -121,6 +129,7 @@ class Agent(ABC):
         self.key = Key(self.seed)
         self.weights = self.policy.initial(self.key.child("weights"))
         self.spent = Spent()
+        self.normalizer = RunningMoments(len(self.policy.scale)) if self.normalize_observations else None
         self._start()
 
     def _called(self) -> str:
@@ -157,7 +166,8 @@ class Agent(ABC):
         """Learn, yielding a row after each iteration; the clock stands still between rows.
 
         Args:
-            steps: environment steps to take now; never exceeded, a rollout cut short by it is paid for and not used.
+            steps: environment steps to take now; never exceeded; what does not suffice for an update is kept for the
+                next call, and a call without any update warns.
             seconds: wall seconds; no iteration begins after them.
         Raises:
             TypeError, ValueError: `steps` is no whole number >= 1, or `seconds` is not positive.
@@ -167,10 +177,13 @@ class Agent(ABC):
         if not seconds > 0:
             raise ValueError(f"{self._name}: seconds must be positive, got {seconds}")
         spent = self.spent
+        spent.first_call = spent.first_call or steps
+        updates = spent.updates
         last_step, last_second = spent.steps + steps, spent.seconds + seconds
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
+            self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
             with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
@@ -183,9 +196,16 @@ class Agent(ABC):
                 "episodes": spent.episodes,
                 "updates": spent.updates,
                 "return": float(np.mean(returns)) if returns else None,
+                **self.diagnostics,
             }
             if spent.steps == before:  # what is left does not pay for another round
-                return
+                break
+        if spent.updates == updates:
+            warnings.warn(
+                f"{self._name}: {spent.steps - last_step + steps} environment steps did not suffice for an update; "
+                "what was collected is kept, and the next call goes on from it",
+                stacklevel=2,
+            )
 
     def learn(self, steps: int, *, seconds: float = math.inf) -> list[Row]:
         """Learn for so many more environment steps; return the rows of `train`."""
@@ -219,9 +239,14 @@ class Agent(ABC):
             raise ValueError(f"{self._name}: observations must be finite, got {rows[~np.isfinite(rows)][0]}")
         return rows
 
+    def _normalized(self, scaled: np.ndarray) -> np.ndarray:
+        """Return scaled observations (…, o) as the networks see them."""
+        return scaled if self.normalizer is None else self.normalizer.array(scaled)
+
     def _act(self, layers: Layers, observations: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            outputs = self.policy(layers, self.policy.inputs(observations)).numpy()
+            inputs = torch.from_numpy(self._normalized(self.policy.scaled(observations)))
+            outputs = self.policy(layers, inputs).numpy()
         return self.policy.to_environment(outputs)
 
     def evaluate(
@@ -280,6 +305,7 @@ class Agent(ABC):
                 "missing": missing,
                 "weights": self.weights.detach(),
                 "spent": asdict(self.spent),
+                "normalizer": None if self.normalizer is None else self.normalizer.state_dict(),
                 "state": plain(self._name, self._state()),
             },
         )
@@ -287,7 +313,7 @@ class Agent(ABC):
     @classmethod
     def _from_checkpoint(cls, content: dict[str, Any], given: dict[str, Any]) -> Self:
         """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
-        check_names("content", content, {"agent", "arguments", "missing", "weights", "spent", "state"})
+        check_names("content", content, {"agent", "arguments", "missing", "weights", "spent", "normalizer", "state"})
         agent = object.__new__(cls)  # without `__init__`: sizes are compared before anything of them is allocated
         arguments = take_again({f.name for f in fields(cls)}, content["arguments"], content["missing"], given)
         if "environment" not in given:
@@ -306,6 +332,8 @@ class Agent(ABC):
             if type(value) is not kind or not 0 <= value < math.inf:
                 raise ValueError(f"{name} must be {kind.__name__} >= 0, got {value!r:.60}")
             setattr(agent.spent, name, value)
+        if agent.normalizer is not None:
+            agent.normalizer.load_state_dict(content["normalizer"])
         agent._restore(unplain(state))
         return agent
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rllab import critics, estimators
+from rllab.agents.schedules import Linear
 from rllab.checkpoint import digest
 from rllab.critics import CriticState
 from rllab.estimators import Estimator
@@ -29,7 +30,7 @@ def plain(who: str, value: Any) -> Any:
     """
     if isinstance(value, np.generic):
         return value.item()
-    if isinstance(value, Estimator | CriticState | ControlVariateState) and is_dataclass(value):
+    if isinstance(value, Estimator | CriticState | ControlVariateState | Linear) and is_dataclass(value):
         name = _name_of(type(value))
         if _classes().get(name) is not type(value):
             raise ValueError(f"{who}: to be saved, no two estimators may be called {name}")
@@ -179,7 +180,7 @@ def _name_of(kind: type) -> str:
 
 def _lab() -> set[type]:
     found = {thing for home in (estimators, critics) for thing in vars(home).values() if isinstance(thing, type)}
-    return {kind for kind in found if issubclass(kind, Estimator)} | {CriticState, ControlVariateState}
+    return {kind for kind in found if issubclass(kind, Estimator)} | {CriticState, ControlVariateState, Linear}
 
 
 def _classes() -> dict[str, Any]:

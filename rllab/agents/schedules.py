@@ -51,7 +51,7 @@ def now(value: float | Linear, spent: Spent) -> float:
 
 
 def check_scheduled(who: str, *, zero: bool = False, **values: object) -> None:
-    """Raise an error unless every value is a number > 0, or >= 0 with `zero`, or a Linear of such whose end may be 0."""
+    """Raise an error unless every value is a number > 0, or >= 0 with `zero`, or a Linear of numbers >= 0."""
     for name, value in values.items():
         numbers = {f"{name}.start": value.start, f"{name}.end": value.end} if isinstance(value, Linear) else {}
         check_not_negative(who, **numbers)

@@ -66,6 +66,7 @@ class TD3(Agent):
     """
 
     takes_choices: ClassVar[bool] = False
+    normalizes: ClassVar[bool] = False
 
     _: KW_ONLY
     num_envs: int = 1

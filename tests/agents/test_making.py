@@ -16,6 +16,7 @@ from tests.proofs.toy_environments import CHOICE, DRIFT, LOG, Choice, Drift
 
 SMALL = {
     "Evolution": {"population": 4},
+    "PPO": {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     "Reinforce": {"episodes": 4},
     "TD3": {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,)},
 }

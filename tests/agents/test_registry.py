@@ -4,11 +4,12 @@ import gymnasium
 import pytest
 from gymnasium.error import DependencyNotInstalled
 
-from rllab.agents import TD3, Agent, Evolution, Reinforce
+from rllab.agents import PPO, TD3, Agent, Evolution, Reinforce
 
 STEPS = 300
 SMALL = {
     Evolution: {"population": 2},
+    PPO: {"num_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 1},
     Reinforce: {"episodes": 2},
     TD3: {"learning_starts": 200, "batch_size": 8, "critic_hidden": (8,), "buffer_size": 500},
 }

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rllab import critics, estimators
-from rllab.agents import TD3, Agent, Evolution, Reinforce, load, td3
+from rllab.agents import PPO, TD3, Agent, Evolution, Reinforce, load, td3
 from rllab.checkpoint import read_checkpoint, write_checkpoint
 from tests.proofs.agents import all_of, prove_it_goes_on_after_loading
 from tests.proofs.toy_environments import DRIFT, Drift
@@ -20,6 +20,7 @@ from tests.proofs.toy_environments import DRIFT, Drift
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
 SMALL = {
     Evolution: {"population": 4},
+    PPO: {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     Reinforce: {"episodes": 4},
     TD3: {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150},
 }
@@ -233,6 +234,16 @@ OWN = {
         (put("arguments", "estimator", {"rllab.class": "GaussianSmoothing", "zzz": 1}), "zzz"),
         (put("arguments", "estimator", {"rllab.class": "CriticState", "hidden": (2,)}), "estimator must be an Est"),
         (put("arguments", "population", 10.5), "population must be an integer"),
+    ],
+    PPO: [
+        (put("state", "parameters", torch.zeros(3)), "state parameters must be a tensor"),
+        (put("state", "optimizer", "v", torch.zeros(1)), "the optimizer's v must be a tensor"),
+        (put("state", "rollouts", -1), "rollouts must be an integer >= 0, got -1"),
+        (put("state", "rollout", "rewards", torch.zeros(3, 5)), "the rollout's rewards must be a tensor"),
+        (put("state", "episodes", "lengths", torch.zeros(4)), "the episodes' lengths must be a tensor"),
+        (put("arguments", "num_envs", 10**9), "batch_size must divide|the episodes' numbers must be a tensor"),
+        (put("arguments", "lr", {"rllab.class": "Linear", "start": -1.0, "end": 0.0, "steps": 1}), "lr.start must be"),
+        (put("arguments", "normalize_observations", True), "the normalisation's must be of"),
     ],
     Reinforce: [
         *ADAM,
