@@ -20,6 +20,7 @@ from tests.proofs.toy_environments import CHOICE, DRIFT, LOG
 
 KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
 SMALL = {
+    "ARS": {"n_delta": 2, "n_top": 1},
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     "Reinforce": {"episodes": 4},
@@ -182,9 +183,9 @@ def test_it_acts_on_one_observation_or_many_within_the_box(kind):
         assert one.shape == (1,)
         np.testing.assert_allclose(one, a, rtol=1e-5, atol=1e-6)
     with torch.no_grad():
-        expected = agent.policy(
-            agent.weights, torch.from_numpy(observations / np.array(agent.policy.scale, np.float32))
-        )
+        scaled = observations / np.array(agent.policy.scale, np.float32)
+        inputs = scaled if agent.normalizer is None else agent.normalizer.array(scaled)
+        expected = agent.policy(agent.weights, torch.from_numpy(inputs))
     np.testing.assert_allclose(many, agent.policy.to_environment(expected.numpy()), rtol=1e-5, atol=1e-6)
 
 

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from rllab import critics, estimators
-from rllab.agents import PPO, TD3, Agent, Evolution, Reinforce, load, td3
+from rllab.agents import ARS, PPO, TD3, Agent, Evolution, Reinforce, load, td3
 from rllab.checkpoint import read_checkpoint, write_checkpoint
 from tests.proofs.agents import all_of, prove_it_goes_on_after_loading
 from tests.proofs.toy_environments import DRIFT, Drift
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
 SMALL = {
+    ARS: {"n_delta": 2, "n_top": 1},
     Evolution: {"population": 4},
     PPO: {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     Reinforce: {"episodes": 4},
@@ -226,9 +227,21 @@ ADAM = [
     (put("state", "optimizer", "param_groups", 0, "lr", -1.0), "the optimizer's lr must be positive"),
     (put("state", "optimizer", "param_groups", []), "the optimizer's lr must be positive"),
 ]
+GENERATIONS = [
+    (put("state", "generations", {}), "the generations must be of"),
+    (put("state", "generations", "over", -1), "the generations over must be an integer >= 0"),
+    (put("state", "generations", "rounds", 2.0), "the generation's rounds must be an integer >= 0"),
+    (put("state", "generations", "returns", [1.0]), r"the generation's returns must be \d numbers, got \[1.0\]"),
+]
 OWN = {
+    ARS: [
+        *GENERATIONS,
+        (put("arguments", "n_delta", 10.5), "n_delta must be an integer"),
+        (put("normalizer", {}), "the normalisation's must be of"),
+    ],
     Evolution: [
         *ADAM,
+        *GENERATIONS,
         (put("arguments", "estimator", {"rllab.class": "Nope"}), "estimators must be known, got 'Nope'"),
         (put("arguments", "estimator", {"rllab.class": ["GaussianSmoothing"]}), "estimators must be known"),
         (put("arguments", "estimator", {"rllab.class": "GaussianSmoothing", "zzz": 1}), "zzz"),

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from rllab import Key
-from rllab.agents import TD3, Evolution, Reinforce, evolution, reinforce, td3
+from rllab.agents import TD3, Evolution, Reinforce, reinforce, td3
+from rllab.estimators import GaussianSmoothing
 from tests.proofs.agent_draws import (
     prove_reinforce_meets_other_episodes_every_time,
     prove_reinforce_scores_what_it_drew,
@@ -99,7 +100,7 @@ def same_draws_every_time(parent):
 # ---- Evolution
 
 
-class Unpaired(evolution.GaussianSmoothing):
+class Unpaired(GaussianSmoothing):
     """Every episode meets noise of its own."""
 
     def _units(self, query, block):
@@ -112,11 +113,8 @@ def unpaired(*arguments, **options):
 
 
 def same_directions_every_time(self, limit):
-    iterations, self.spent.iterations = self.spent.iterations, 0
-    try:
-        return Evolution._iterate(self, limit)
-    finally:
-        self.spent.iterations = iterations
+    self.generations.over = 0
+    return Evolution._iterate(self, limit)
 
 
 def rewards_for_costs(self, limit):
