@@ -6,6 +6,7 @@ from rllab.agents.base import load as load
 from rllab.agents.evolution import Evolution as Evolution
 from rllab.agents.policy import Policy as Policy
 from rllab.agents.ppo import PPO as PPO
+from rllab.agents.ppo import a2c as a2c
 from rllab.agents.reinforce import Reinforce as Reinforce
 from rllab.agents.rollouts import Rollout as Rollout
 from rllab.agents.schedules import Linear as Linear

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from rllab.agents.base import Agent
-from rllab.agents.environments import make_environments
 from rllab.agents.generations import Generation, Generations, mean_of_generations
 from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
+from rllab.agents.vectorization import make_environments
 from rllab.checks import as_count, check_finite, check_positive
 from rllab.estimate import Estimate
 from rllab.estimators import TopDirections
@@ -92,16 +92,16 @@ class ARS(Agent):
         self.generations = self._generations(self.key, self.spent)
 
     def _generations(self, key: Key, spent: Spent) -> Generations:
-        evaluations, keep = 2 * self.n_delta, self.normalizer is not None
-        environments = make_environments(self.maker, evaluations)
-        return Generations(self.policy, self.estimator, evaluations, environments, spent, key, keep=keep)
+        evaluations = 2 * self.n_delta
+        environments = make_environments(self.maker, evaluations, self.vectorization)
+        return Generations(self.policy, self.estimator, evaluations, environments, spent, key)
 
     def _costs(self, played: Generation) -> np.ndarray:
         """Return what is minimised, of each episode: minus its return, with the offset at each step."""
         return -(played.returns + self.alive_bonus_offset * played.lengths)
 
     def _iterate(self, limit: int) -> list[float]:
-        played = self.generations.play(self.weights, None, self._normalized, limit)
+        played = self.generations.play(self.spent.updates, self.weights, None, self.normalizer, limit)
         if played is None:
             return []
         estimate = self.estimator.tell(played.query, torch.from_numpy(self._costs(played)), errors=False)
@@ -110,7 +110,7 @@ class ARS(Agent):
         # w ← w − lr ĝ
         self.weights.sub_(estimate.gradient, alpha=now(self.lr, self.spent))
         if self.normalizer is not None:
-            self.normalizer.update(torch.from_numpy(played.observations))
+            self.normalizer.merge(played.seen)
         self.spent.updates += 1
         return played.returns.tolist()
 
@@ -133,10 +133,10 @@ class ARS(Agent):
             ValueError: `steps` do not suffice for one generation.
         """
         generations = self._generations(as_key(key), Spent())
-        return mean_of_generations(self._name, generations, self.weights, None, self._normalized, self._costs, steps)
+        return mean_of_generations(self._name, generations, self.weights, None, self.normalizer, self._costs, steps)
 
     def _state(self) -> dict[str, Any]:
-        return {"generations": self.generations.state_dict()}
+        return {"episodes": self.generations.state_dict()}
 
     def _restore(self, state: dict[str, Any]) -> None:
-        self.generations.load_state_dict(check_names("state", state, {"generations"})["generations"])
+        self.generations.load_state_dict(check_names("state", state, {"episodes"})["episodes"])

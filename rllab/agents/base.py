@@ -9,13 +9,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import torch
 
 from rllab.agents.collectors import episode_seeds
-from rllab.agents.environments import make_environments
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations, as_array
@@ -32,9 +31,10 @@ from rllab.agents.saved import (
     unplain,
 )
 from rllab.agents.spent import Spent
+from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.backprop.network import Layers
 from rllab.checkpoint import read_checkpoint, write_checkpoint
-from rllab.checks import as_count, as_widths, check_number, check_seed
+from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed
 from rllab.keys import Key
 
 Row = dict[str, float | int | None]
@@ -60,6 +60,8 @@ class Agent(ABC):
         normalize_observations: bring each number of an observation, after `observation_scale`, to mean 0 and variance 1
             by all that learning has seen so far, see `RunningMoments`. Evaluation and `act` leave that as it is.
         wrappers: callables env -> env, applied in order. What a wrapper learns of its own is not saved.
+        vectorization: "auto" steps environments here, all in one call if they have such a form; "process" in worker
+            processes, which pays where a step takes long. Nothing else differs.
 
     Attributes:
         policy: the architecture; `weights`: its weights, float32 (d,).
@@ -91,6 +93,7 @@ class Agent(ABC):
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
     wrappers: Sequence[Wrapper] = ()
     normalize_observations: bool = False
+    vectorization: Vectorization = "auto"
 
     def __post_init__(self) -> None:
         self._check()
@@ -121,6 +124,7 @@ class Agent(ABC):
             raise ValueError(f"{self._name}: actions must be a Box, got {actions}; these agents learn them: {others}")
         if self.normalize_observations and not self.normalizes:
             raise ValueError(f"{self._name}: normalize_observations must be False, got {self.normalize_observations!r}")
+        check_one_of(self._name, get_args(Vectorization), vectorization=self.vectorization)
         self._check_arguments()
 
     @torch.inference_mode(False)  # what is learned later must be ordinary tensors, whatever surrounds this call
@@ -130,6 +134,7 @@ class Agent(ABC):
         self.weights = self.policy.initial(self.key.child("weights"))
         self.spent = Spent()
         self.normalizer = RunningMoments(len(self.policy.scale)) if self.normalize_observations else None
+        self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)  # of the iteration under way
         self._start()
 
     def _called(self) -> str:
@@ -183,7 +188,7 @@ class Agent(ABC):
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
-            self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
+            self.diagnostics = dict.fromkeys(self.columns)
             with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
@@ -273,7 +278,10 @@ class Agent(ABC):
         environments = make_environments(replace(self.maker, arguments=arguments), episodes)
         layers = self.policy.layers(self.weights)
         seeds = episode_seeds(EVALUATION, 0, episodes)
-        played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
+        try:
+            played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
+        finally:
+            environments.close()
         if max_steps is None and not played.complete:
             warnings.warn(
                 f"{self._name}: an episode of {self._called()} had not ended after {LONGEST:,} steps and was cut "

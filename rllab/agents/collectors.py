@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from torch import Tensor
 from rllab.agents.environments import Environment, Environments
 from rllab.agents.policy import Policy
 from rllab.agents.replay import Replay
-from rllab.agents.rollouts import Act, rollout
-from rllab.agents.saved import check_names, check_tensor
+from rllab.agents.rollouts import Act, Episodes, Watch
+from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
 
@@ -116,35 +116,78 @@ class StepCollector:
 
 
 class EpisodeCollector:
-    """Play whole episodes side by side.
+    """Play batches of whole episodes side by side; a batch that does not fit into the steps that are left is kept.
+
+    What acts must be a function of the agent's weights and keys, so that a batch under way is saved as the number of
+    its rounds: after loading it is played again up to there, uncounted, since it was paid for.
 
     Args:
         environments: where they are played, one episode in each.
         spent: where steps and episodes are counted.
+
+    Attributes:
+        under_way: whether a batch is begun and not yet over.
     """
 
     def __init__(self, environments: Environments, spent: Spent):
         self._environments, self._spent = environments, spent
+        self._episodes: Episodes | None = None
+        self._returns: Tensor | None = None  # after loading, of the batch that was under way
+        self._rounds = 0
 
-    def play(
-        self,
-        act: Act,
-        seeds: Sequence[int],
-        limit: int,
-        watch: Callable[[np.ndarray, np.ndarray], None] | None = None,
-    ) -> np.ndarray | None:
-        """Play one episode in every environment; see `rollout` for the arguments.
+    @property
+    def under_way(self) -> bool:
+        return self._episodes is not None
+
+    def begin(self, act: Act, seeds: Sequence[int], watch: Watch | None = None) -> None:
+        """Begin a batch; see `Episodes` for the arguments."""
+        self._episodes = Episodes(self._environments, act, seeds, watch)
+        if self._returns is None:
+            self._spent.episodes += len(seeds)
+            return
+        expected, self._returns = self._returns.numpy(), None
+        played = self._episodes.play(longest=self._rounds).returns
+        if not np.array_equal(played, expected):
+            warnings.warn(
+                "the environment does not repeat episodes from their seeds and actions: those that were under way when "
+                "the agent was saved go on otherwise than they began",
+                stacklevel=2,
+            )
+
+    def play(self, limit: int) -> np.ndarray | None:
+        """Play on for at most so many steps.
 
         Returns:
-            The return of each episode, (n,); None if `limit` steps did not suffice, which are counted all the same.
+            The return of each episode, (n,); None if they are not over, and will go on with the next call.
         """
+        assert self._episodes is not None
+        episodes, self._episodes = self._episodes, None  # given up if the environment fails
         taken = self._environments.taken
         try:
-            played = rollout(self._environments, act, seeds, limit=limit, watch=watch)
-        finally:  # what was taken is paid for, even if the environment fails
+            played = episodes.play(limit=limit)
+        finally:  # what was taken is paid for, even then
             self._spent.steps += self._environments.taken - taken
-            self._spent.episodes += len(seeds)
-        return played.returns if played.complete else None
+        if played.complete:
+            return played.returns
+        self._episodes = episodes
+        return None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the batch under way, for a checkpoint: rounds, −1 if there is none, and returns so far, (n,)."""
+        if self._episodes is None:
+            rounds, returns = (-1, torch.zeros(0)) if self._returns is None else (self._rounds, self._returns)
+        else:
+            rounds = self._episodes.rounds
+            returns = torch.from_numpy(self._episodes.play(limit=0).returns)
+        return {"rounds": rounds, "returns": returns.double()}
+
+    def load_state_dict(self, state: object) -> None:
+        """Take over what `state_dict` gave; the rounds are played again when the batch is begun."""
+        given = check_names("the episodes under way", state, {"rounds", "returns"})
+        self._episodes, self._rounds = None, check_whole("the episodes' rounds", given["rounds"], -1)
+        n = self._environments.num_envs if self._rounds >= 0 else 0
+        returns = check_tensor("the episodes' returns", given["returns"], (n,), torch.float64)
+        self._returns = returns if n else None
 
 
 def episode_seeds(key: Key, first: int, n: int) -> list[int]:

@@ -9,12 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.adam import Adam
 from rllab.agents.base import Agent
-from rllab.agents.environments import make_environments
 from rllab.agents.generations import Generations, mean_of_generations
-from rllab.agents.saved import check_names, take_adam
+from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
+from rllab.agents.vectorization import make_environments
 from rllab.checks import as_count, check_not_negative
 from rllab.estimate import Estimate
 from rllab.estimators import Estimator, GaussianSmoothing, Shaped
@@ -89,17 +90,16 @@ class Evolution(Agent):
             raise ValueError(f"{self._wrong()}, which asks episodes for more than their cost: {needs}")
         self.population = as_count(self._name, "population", self.population, least)
         self.state: Any = None
-        self.optimizer = torch.optim.Adam([self.weights], lr=now(self.lr, self.spent))
+        self.optimizer = Adam(self.weights, now(self.lr, self.spent))
         self.generations = self._generations(self.key, self.spent)
 
     def _generations(self, key: Key, spent: Spent) -> Generations:
         episodes = self.estimator.ask(self.weights, self.population, key).evaluations
-        environments = make_environments(self.maker, episodes)
-        keep = self.normalizer is not None
-        return Generations(self.policy, self.estimator, self.population, environments, spent, key, keep=keep)
+        environments = make_environments(self.maker, episodes, self.vectorization)
+        return Generations(self.policy, self.estimator, self.population, environments, spent, key)
 
     def _iterate(self, limit: int) -> list[float]:
-        played = self.generations.play(self.weights, self.state, self._normalized, limit)
+        played = self.generations.play(self.spent.updates, self.weights, self.state, self.normalizer, limit)
         if played is None:
             return []
         estimate = self.estimator.tell(played.query, torch.from_numpy(-played.returns), errors=False)
@@ -107,12 +107,11 @@ class Evolution(Agent):
         # ∇(f + λ‖w‖²/2) = ∇f + λw
         gradient = estimate.gradient + self.weight_decay * self.weights
         self.diagnostics["grad_norm"] = float(gradient.norm())
-        if gradient.any():  # Adam's momentum does not walk on where nothing was learned
-            self.weights.grad, self.optimizer.param_groups[0]["lr"] = gradient, now(self.lr, self.spent)
-            self.optimizer.step()
+        self.optimizer.lr = now(self.lr, self.spent)
+        self.optimizer.step(gradient)
         self.state = estimate.state
         if self.normalizer is not None:
-            self.normalizer.update(torch.from_numpy(played.observations))
+            self.normalizer.merge(played.seen)
         self.spent.updates += 1
         return played.returns.tolist()
 
@@ -136,22 +135,22 @@ class Evolution(Agent):
         """
         generations = self._generations(as_key(key), Spent())
         return mean_of_generations(
-            self._name, generations, self.weights, self.state, self._normalized, lambda played: -played.returns, steps
+            self._name, generations, self.weights, self.state, self.normalizer, lambda played: -played.returns, steps
         )
 
     def _state(self) -> dict[str, Any]:
         return {
             "optimizer": self.optimizer.state_dict(),
             "estimator": self.state,
-            "generations": self.generations.state_dict(),
+            "episodes": self.generations.state_dict(),
         }
 
     def _restore(self, state: dict[str, Any]) -> None:
-        check_names("state", state, {"optimizer", "estimator", "generations"})
-        take_adam(self.optimizer, state["optimizer"])
+        check_names("state", state, {"optimizer", "estimator", "episodes"})
+        self.optimizer.load_state_dict(state["optimizer"])
         self.state = state["estimator"]
         self.estimator.ask(self.weights, self.population, self.key, state=self.state)  # which refuses what is no state
-        self.generations.load_state_dict(state["generations"])
+        self.generations.load_state_dict(state["episodes"])
 
 
 def _of_plain_numbers(estimator: Estimator) -> Estimator:

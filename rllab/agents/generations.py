@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,17 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.collectors import EpisodeCollector
 from rllab.agents.environments import Environments
+from rllab.agents.normalize import RunningMoments
 from rllab.agents.policy import Policy
 from rllab.agents.population import Population
-from rllab.agents.saved import check_names, check_whole
 from rllab.agents.spent import Spent
 from rllab.checks import as_count
 from rllab.estimate import Estimate
 from rllab.estimators import Estimator, Query
 from rllab.keys import Key
-
-Normalize = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -32,33 +30,28 @@ class Generation:
         query: whose points were their weights.
         returns: of their episodes, (n,).
         lengths: of their episodes, (n,).
-        observations: all that they saw, scaled and not normalised, float32 (steps, o), if asked for; else (0, o).
+        seen: moments of the scaled observations, not normalised, if there is a normaliser.
     """
 
     query: Query
     returns: np.ndarray
     lengths: np.ndarray
-    observations: np.ndarray
+    seen: RunningMoments
 
 
 class Generations:
     """Play generations: n policies, whose weights an estimator asks for, an episode each, side by side.
 
-    The policies are deterministic, so that a generation follows from its number, the weights, and the seeds of its
-    episodes. A checkpoint therefore holds of one that is under way how many rounds it has played; they are played
-    again, uncounted, when it is gone on with.
+    The policies are deterministic, so that a generation follows from its number and what it begins with: a checkpoint
+    holds of one that is under way how many rounds it has played, see `EpisodeCollector`.
 
     Args:
         policy: what the weights are of.
         estimator: asks for weights.
-        evaluations: how many a generation may ask for; it plays as many episodes as the estimator makes of them.
-        environments: one for each episode.
+        evaluations: how many a generation may ask for.
+        environments: one for each episode that the estimator makes of them.
         spent: where steps and episodes are counted.
         key: generation i draws from its child ("generation", i).
-        keep: whether observations are kept, 4 o bytes a step.
-
-    Attributes:
-        over: how many generations have ended.
     """
 
     def __init__(
@@ -69,94 +62,50 @@ class Generations:
         environments: Environments,
         spent: Spent,
         key: Key,
-        *,
-        keep: bool = False,
     ):
-        self.policy, self.estimator, self.evaluations, self.key = policy, estimator, evaluations, key
-        self.environments, self.spent, self.over = environments, spent, 0
-        self._keep = keep
-        self._under_way: _UnderWay | None = None
-        self._saved: tuple[int, np.ndarray] | None = None  # rounds and returns of one to be gone on with
+        self.estimator, self.environments, self.spent = estimator, environments, spent
+        self._policy, self._evaluations, self._key = policy, evaluations, key
+        self._collector = EpisodeCollector(environments, spent)
 
-    def play(self, weights: Tensor, state: Any, normalize: Normalize, limit: int) -> Generation | None:
-        """Go on with the generation under way, or begin one, and take at most `limit` steps, in whole rounds.
+    def play(
+        self, number: int, weights: Tensor, state: Any, normalizer: RunningMoments | None, limit: int
+    ) -> Generation | None:
+        """Begin a generation, or go on with the one under way, and take at most `limit` steps, in whole rounds.
 
         Args:
-            weights: (d,), those that the generation under way began with.
-            state: of the estimator, likewise.
-            normalize: what is done to scaled observations, likewise.
+            number: of the generation.
+            weights: (d,); these, and all after them, are the same as long as a generation is under way.
+            state: of the estimator.
+            normalizer: of scaled observations, which is left as it is.
         Returns:
             The generation, if it has ended; None if `limit` steps did not suffice, which are counted all the same.
         """
-        if self._under_way is None:
-            if self._saved is None and limit < self.environments.num_envs:
-                return None  # not even its first round
-            self._under_way = self._begun(weights, state, normalize)
-        taken = self.environments.taken
-        try:
-            ended = self._under_way.play(limit)
-        except BaseException:  # what is left of it cannot be gone on with
-            self._under_way = None
-            raise
-        finally:  # what was taken is paid for, even if the environment fails
-            self.spent.steps += self.environments.taken - taken
-        if not ended:
-            return None
-        over, self._under_way = self._under_way, None
-        self.over += 1
-        seen = np.concatenate(over.seen) if over.seen else np.zeros((0, len(self.policy.scale)), np.float32)
-        return Generation(over.query, over.returns, over.lengths, seen)
+        if not self._collector.under_way:
+            self._begin(number, weights, state, normalizer)
+        returns = self._collector.play(limit)
+        return None if returns is None else Generation(self._query, returns, self._lengths, self._acting.seen)
 
-    def _begun(self, weights: Tensor, state: Any, normalize: Normalize) -> _UnderWay:
-        """Return a generation at its beginning, or, of one that was saved, as far as it was."""
-        query = self.estimator.ask(weights, self.evaluations, self.key.child("generation", self.over), state=state)
-        points = torch.empty(query.evaluations, self.policy.size, dtype=weights.dtype)
+    def _begin(self, number: int, weights: Tensor, state: Any, normalizer: RunningMoments | None) -> None:
+        key = self._key.child("generation", number)
+        self._query = query = self.estimator.ask(weights, self._evaluations, key, state=state)
+        points = torch.empty(query.evaluations, self._policy.size, dtype=weights.dtype)
         seeds = torch.empty(query.evaluations, dtype=torch.int64)
         for block in query:
             points[block.rows], seeds[block.rows] = block.points, query.seeds(block)
+        self._acting = Population(self._policy, points, normalizer)
+        self._lengths = np.zeros(query.evaluations, np.int64)
+        self._collector.begin(self._acting, seeds.tolist(), self._count)
 
-        def start() -> _UnderWay:
-            act = Population(self.policy, points)
-            return _UnderWay(query, self.environments, act, normalize, seeds.tolist(), self._keep)
-
-        begun, saved, self._saved = start(), self._saved, None
-        if saved is not None:
-            rounds, returns = saved
-            while begun.rounds < rounds and begun.live.size:
-                begun.round()
-            if begun.rounds == rounds and np.array_equal(begun.returns, returns):
-                return begun
-            warnings.warn(
-                "the environment does not repeat an episode from its seed and actions: the generation that was under "
-                "way when the agent was saved is given up, and begins again",
-                stacklevel=2,
-            )
-            begun = start()
-        self.spent.episodes += query.evaluations
-        return begun
+    def _count(self, live: np.ndarray, rewards: np.ndarray) -> None:
+        self._lengths[live] += 1
 
     def state_dict(self) -> dict[str, Any]:
-        """Return which generation is due and how far it is, for a checkpoint."""
-        rounds, returns = self._saved or (0, np.zeros(0))
-        if self._under_way is not None:
-            rounds, returns = self._under_way.rounds, self._under_way.returns
-        return {"over": self.over, "rounds": rounds, "returns": returns.tolist()}
+        """Return how far the generation under way is, for a checkpoint."""
+        return self._collector.state_dict()
 
     def load_state_dict(self, state: object) -> None:
-        """Take over what `state_dict` gave.
-
-        Raises:
-            ValueError: it is of other kinds or shapes.
-        """
-        given = check_names("the generations", state, {"over", "rounds", "returns"})
-        over = check_whole("the generations over", given["over"])
-        rounds = check_whole("the generation's rounds", given["rounds"])
-        n = self.environments.num_envs if rounds else 0
-        returns = given["returns"]
-        if not isinstance(returns, list) or len(returns) != n or not all(type(r) is float for r in returns):
-            raise ValueError(f"the generation's returns must be {n} numbers, got {returns!r:.60}")
-        self.over, self._under_way = over, None
-        self._saved = (rounds, np.array(returns)) if rounds else None
+        """Take over what `state_dict` gave."""
+        self._collector.load_state_dict(state)
 
 
 def mean_of_generations(
@@ -164,7 +113,7 @@ def mean_of_generations(
     generations: Generations,
     weights: Tensor,
     state: Any,
-    normalize: Normalize,
+    normalizer: RunningMoments | None,
     costs: Callable[[Generation], np.ndarray],
     steps: object,
 ) -> Estimate:
@@ -174,7 +123,7 @@ def mean_of_generations(
 
     Args:
         who: the agent, for errors.
-        generations: fresh ones.
+        generations: fresh ones, whose environments are closed.
         costs: of the episodes of a generation, (n,).
     Raises:
         TypeError, ValueError: `steps` is no whole number >= 1, or they do not suffice for one.
@@ -182,53 +131,18 @@ def mean_of_generations(
     allowed, spent, n = as_count(who, "steps", steps), generations.spent, generations.environments.num_envs
     estimates: list[Estimate] = []
     try:
-        while (played := generations.play(weights, state, normalize, allowed - spent.steps)) is not None:
+        while True:
+            played = generations.play(len(estimates), weights, state, normalizer, allowed - spent.steps)
+            if played is None:
+                break
             estimates.append(generations.estimator.tell(played.query, torch.from_numpy(costs(played))))
     finally:
         generations.environments.close()
     if not estimates:
-        raise ValueError(f"{who}: steps must suffice for {n} episodes side by side, got {allowed}, which did not")
+        raise ValueError(
+            f"{who}: steps must suffice for {n} episodes, got {allowed}, of which {spent.steps} were taken"
+        )
     first, each = estimates[0], torch.stack([e.gradient for e in estimates if isinstance(e.gradient, Tensor)])
     se = first.standard_error if len(each) == 1 else each.std(0) / len(each) ** 0.5
     values = [e.value for e in estimates if e.value is not None]
     return Estimate(each.mean(0), torch.stack(values).mean() if values else None, spent.steps, first.target, se)
-
-
-class _UnderWay:
-    """A generation some of whose episodes go on."""
-
-    def __init__(
-        self,
-        query: Query,
-        environments: Environments,
-        act: Population,
-        normalize: Normalize,
-        seeds: list[int],
-        keep: bool,
-    ):
-        self.query, self.seen, self.rounds = query, [], 0
-        self.returns, self.lengths = np.zeros(len(seeds)), np.zeros(len(seeds), np.int64)
-        self.live = np.arange(len(seeds))
-        self._environments, self._act, self._normalize, self._keep = environments, act, normalize, keep
-        self._observations = environments.reset(seeds)
-
-    def play(self, limit: int) -> bool:
-        """Take at most `limit` steps, in whole rounds; return whether all episodes have ended."""
-        while self.live.size and self.live.size <= limit:
-            limit -= self.live.size
-            self.round()
-        return not self.live.size
-
-    def round(self) -> None:
-        """Take a step in every environment whose episode goes on."""
-        scaled, live = self._act.policy.scaled(self._observations), self.live
-        if self._keep:
-            self.seen.append(scaled)
-        actions = self._act(self._normalize(scaled), live)
-        self._observations, rewards, terminated, truncated = self._environments.step(actions, live)
-        self.returns[live] += rewards
-        self.lengths[live] += 1
-        self.rounds += 1
-        over = terminated | truncated
-        if over.any():
-            self.live, self._observations = live[~over], self._observations[~over]

@@ -54,10 +54,18 @@ class RunningMoments:
     def update(self, rows: Tensor) -> None:
         """Take in rows (…, *shape)."""
         rows = rows.detach().reshape(-1, *self.mean.shape).double()
-        n, mean = len(rows), rows.mean(0)
+        mean = rows.mean(0)
+        self._take(len(rows), mean, (rows - mean).square().sum(0))
+
+    def merge(self, other: RunningMoments) -> None:
+        """Take in all that another one has seen."""
+        if other.count:
+            self._take(float(other.count), other.mean, other.squares)
+
+    def _take(self, n: float, mean: Tensor, squares: Tensor) -> None:
         total = self.count + n
         # M ← M + M_new + (mean_new − mean)² · count · n / (count + n)
-        self.squares += (rows - mean).square().sum(0) + (mean - self.mean).square() * (self.count * n / total)
+        self.squares += squares + (mean - self.mean).square() * (self.count * n / total)
         self.mean += (mean - self.mean) * (n / total)
         self.count += n
         self._refresh()

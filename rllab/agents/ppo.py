@@ -14,13 +14,14 @@ from rllab.agents.adam import Adam
 from rllab.agents.advantages import generalized_advantages
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
-from rllab.agents.environments import make_environments
+from rllab.agents.making import Factory
 from rllab.agents.normalize import CostScale
 from rllab.agents.rounds import RoundTable, Segment
 from rllab.agents.saved import check_names, check_tensor, check_whole, take
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
 from rllab.agents.vector_collector import VectorCollector
+from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.backprop.replay import Recorded
 from rllab.checks import as_count, check_fraction, check_not_negative, check_positive
 from rllab.estimate import Estimate, Target
@@ -145,7 +146,7 @@ class PPO(Agent):
         self._clip = now(self.clip_range, self.spent)
         self.cost_scale = CostScale(self.num_envs, self.gamma) if self.normalize_costs else None
         self.table = RoundTable(self.n_steps, self.num_envs, self.policy)
-        self.collector = self._collector(self.table, self.spent, self.key.child("episode"))
+        self.collector = self._collector(self.table, self.spent, self.key.child("episode"), self.vectorization)
         self.rollouts = 0
         self._noise: np.ndarray | None = None  # of the rollout under way
         self._buffers, self._step = Buffers(), Recorded(self._descend)
@@ -155,8 +156,10 @@ class PPO(Agent):
         self._batch = Minibatch(inputs, actions, *(column.squeeze(1) for column in numbers))  # views of it
         self.sums = torch.zeros(6, dtype=torch.float32)  # of losses and the like over the minibatches of a rollout
 
-    def _collector(self, table: RoundTable, spent: Spent, key: Key) -> VectorCollector:
-        environments = make_environments(self.maker, self.num_envs)
+    def _collector(
+        self, table: RoundTable, spent: Spent, key: Key, vectorization: Vectorization = "auto"
+    ) -> VectorCollector:
+        environments = make_environments(self.maker, self.num_envs, vectorization)
         return VectorCollector(environments, self.policy, table.add, spent, key)
 
     def _iterate(self, limit: int) -> list[float]:
@@ -339,3 +342,36 @@ class PPO(Agent):
         self.rollouts = check_whole("rollouts", state["rollouts"])
         self.table.load_state_dict(state["rollout"])
         self.collector.load_state_dict(state["episodes"])
+
+
+def a2c(environment: str | Factory, seed: int = 0, **settings: Any) -> PPO:
+    """Return advantage actor-critic (A2C), PPO's plain case: one step of Adam along the policy gradient per rollout.
+
+        L = mean log π_w(a | o) A + c_v mean (V − R)² − c_e mean H
+
+    With one epoch and one minibatch the ratio is 1 where the gradient is taken, so that nothing is ever clipped.
+
+    Args:
+        environment, seed: as for every agent.
+        **settings: of `PPO`, in place of A2C's: `n_steps` 5, `lr` 7e-4, `gae_lambda` 1, `normalize_advantage` False.
+            `n_epochs` is 1 and `batch_size` is a rollout.
+
+    Raises:
+        TypeError, ValueError: an argument is out of its range, or `n_epochs` or `batch_size` is given.
+
+    Source: Mnih et al. (2016), "Asynchronous methods for deep reinforcement learning", algorithm S3, without the
+    threads; Huang, Kanervisto, Raffin, Wang, Ontañón & Dossa (2022), "A2C is a special case of PPO". Difference: Adam
+    for RMSProp.
+
+    Example:
+        from rllab.agents import a2c
+
+        agent = a2c("CartPole-v1", seed=0, num_envs=4)
+        rows = agent.learn(steps=400)
+    """
+    if {"n_epochs", "batch_size"} & set(settings):
+        raise ValueError(f"a2c: n_epochs and batch_size must be left out, got {sorted(settings)}")
+    plain = {"n_steps": 5, "lr": 7e-4, "gae_lambda": 1.0, "normalize_advantage": False} | settings
+    num_envs = as_count("a2c", "num_envs", plain.setdefault("num_envs", 8))
+    batch_size = num_envs * as_count("a2c", "n_steps", plain["n_steps"])
+    return PPO(environment, seed, n_epochs=1, batch_size=batch_size, **plain)

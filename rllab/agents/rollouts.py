@@ -10,6 +10,7 @@ import numpy as np
 from rllab.agents.environments import Environments
 
 Act = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Watch = Callable[[np.ndarray, np.ndarray], None]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,63 @@ class Rollout:
     complete: bool
 
 
+class Episodes:
+    """Play one episode in each of n environments, for some steps at a time.
+
+    Args:
+        environments: where they are played; they are reset here.
+        act: maps observations (m, o) and the numbers (m,) of the environments they come from to actions (m, …).
+        seeds: one for each environment; equal seeds meet equal noise.
+        watch: is given the numbers (m,) of the environments and the rewards (m,) of every round, after the step.
+
+    Attributes:
+        rounds: rounds of steps taken so far.
+    """
+
+    def __init__(
+        self,
+        environments: Environments,
+        act: Act,
+        seeds: Sequence[int],
+        watch: Watch | None = None,
+    ):
+        self._environments, self._act, self._watch = environments, act, watch
+        self._observations = environments.reset(seeds)
+        n = len(self._observations)
+        self._returns, self._lengths, self._live = np.zeros(n), np.zeros(n, np.int64), np.arange(n)
+        self.rounds = 0
+
+    def play(self, *, limit: int | None = None, longest: int | None = None) -> Rollout:
+        """Play on; say what the episodes gave from their beginning.
+
+        Args:
+            limit: environment steps that may be taken by this call; a round that would exceed it is not begun.
+            longest: steps that may be taken in one environment, from its beginning.
+        """
+        steps, returns, lengths = 0, self._returns, self._lengths
+        while self._live.size and self.rounds != longest:
+            live = self._live
+            if limit is not None and steps + live.size > limit:
+                break
+            answer = self._environments.step(self._act(self._observations, live), live)
+            self._observations, rewards, terminated, truncated = answer
+            steps += live.size
+            self.rounds += 1
+            if live.size == len(returns):
+                returns += rewards
+                lengths += 1
+            else:
+                returns[live] += rewards
+                lengths[live] += 1
+            if self._watch is not None:
+                self._watch(live, rewards)
+            over = terminated | truncated
+            if over.any():
+                going = ~over
+                self._live, self._observations = live[going], self._observations[going]
+        return Rollout(returns.copy(), lengths.copy(), int(lengths.sum()), not self._live.size)
+
+
 def rollout(
     environments: Environments,
     act: Act,
@@ -37,37 +95,7 @@ def rollout(
     *,
     limit: int | None = None,
     longest: int | None = None,
-    watch: Callable[[np.ndarray, np.ndarray], None] | None = None,
+    watch: Watch | None = None,
 ) -> Rollout:
-    """Play one episode in every environment.
-
-    Args:
-        act: maps observations (m, o) and the numbers (m,) of the environments they come from to actions (m, …).
-        seeds: one for each environment; equal seeds meet equal noise.
-        limit: environment steps that may be taken in all; a round of steps that would exceed it is not begun.
-        longest: steps that may be taken in one environment.
-        watch: is given the numbers (m,) of the environments and the rewards (m,) of every round, after the step.
-    """
-    observations = environments.reset(seeds)
-    n = len(observations)
-    returns, lengths, live = np.zeros(n), np.zeros(n, np.int64), np.arange(n)
-    steps = rounds = 0
-    while live.size:
-        if (limit is not None and steps + live.size > limit) or rounds == longest:
-            return Rollout(returns, lengths, steps, False)
-        observations, rewards, terminated, truncated = environments.step(act(observations, live), live)
-        steps += live.size
-        rounds += 1
-        if live.size == n:
-            returns += rewards
-            lengths += 1
-        else:
-            returns[live] += rewards
-            lengths[live] += 1
-        if watch is not None:
-            watch(live, rewards)
-        over = terminated | truncated
-        if over.any():
-            going = ~over
-            live, observations = live[going], observations[going]
-    return Rollout(returns, lengths, steps, True)
+    """Play one episode in every environment; see `Episodes` for the arguments."""
+    return Episodes(environments, act, seeds, watch).play(limit=limit, longest=longest)

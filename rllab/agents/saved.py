@@ -150,29 +150,6 @@ def take(what: str, kept: Mapping[str, Tensor], state: object) -> None:
             tensor.copy_(given[name])
 
 
-def take_adam(optimizer: torch.optim.Adam, state: object) -> None:
-    """Give torch's Adam the moments and learning rate of a file.
-
-    Raises:
-        ValueError: they are not of this optimizer's parameters.
-    """
-    given = check_names("the optimizer's state", state, {"state", "param_groups"})
-    own = optimizer.state_dict()
-    groups, parameters = given["param_groups"], optimizer.param_groups[0]["params"]
-    lr = groups[0].get("lr") if isinstance(groups, list) and groups and isinstance(groups[0], dict) else None
-    if not isinstance(lr, float | int) or isinstance(lr, bool) or not 0 < lr < float("inf"):
-        raise ValueError(f"the optimizer's lr must be positive and finite, got {lr!r:.60}")
-    moments = given["state"]
-    if moments != {} or not isinstance(moments, dict):  # it is empty before the first step
-        check_names("the optimizer's moments", moments, set(range(len(parameters))))  # type: ignore[arg-type] - ints
-        for i, parameter in enumerate(parameters):
-            one = check_names("the optimizer's moments", moments[i], {"step", "exp_avg", "exp_avg_sq"})
-            check_tensor("the optimizer's step", one["step"], ())
-            for name in ("exp_avg", "exp_avg_sq"):
-                check_tensor(f"the optimizer's {name}", one[name], tuple(parameter.shape), parameter.dtype)
-    optimizer.load_state_dict({"state": moments, "param_groups": [{**own["param_groups"][0], "lr": lr}]})
-
-
 def _name_of(kind: type) -> str:
     """Return a class's name if it is this lab's, "module:name" if not."""
     return kind.__name__ if kind in _lab() else f"{kind.__module__}:{kind.__qualname__}"

@@ -12,13 +12,12 @@ from torch import Tensor
 from rllab.agents.actor import Actor
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
-from rllab.agents.collectors import StepCollector
 from rllab.agents.draws import Draws
-from rllab.agents.environments import Environment, make_environments
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.twin_critics import TwinCritics
 from rllab.agents.vector_collector import VectorCollector
+from rllab.agents.vectorization import replay_collector
 from rllab.backprop.replay import Recorded
 from rllab.checks import as_count, as_widths, check_fraction, check_not_negative, check_positive
 from rllab.estimate import Estimate, Target
@@ -103,12 +102,15 @@ class TD3(Agent):
         self.critics = TwinCritics(o, k, self.critic_hidden, key=self.key.child("critics"), lr=self.lr)
         self.critic_updates = 0
         self.replay = Replay(self.buffer_size, o, k)
-        key = self.key.child("episode")
-        if self.num_envs == 1:
-            self.collector = StepCollector(Environment(self.maker), self.policy, self.replay, self.spent, key)
-        else:
-            environments = make_environments(self.maker, self.num_envs)
-            self.collector = VectorCollector(environments, self.policy, self.replay.add_round, self.spent, key)
+        self.collector = replay_collector(
+            self.maker,
+            self.num_envs,
+            self.vectorization,
+            self.policy,
+            self.replay,
+            self.spent,
+            self.key.child("episode"),
+        )
         self._buffers = Buffers()
         self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
 
@@ -116,9 +118,9 @@ class TD3(Agent):
         actions = self.policy.network.sizes[-1]
         draws = Draws(self.key.child("block", self.spent.iterations), BLOCK, actions, self.batch_size)
         returns: list[float] = []
-        n = self.num_envs
+        n, together = self.num_envs, isinstance(self.collector, VectorCollector)
         for i in range(0, min(BLOCK, limit) - n + 1, n):
-            before, at = self.spent.steps, i if n == 1 else slice(i, i + n)
+            before, at = self.spent.steps, slice(i, i + n) if together else i
             if before < self.learning_starts:
                 action = draws.uniform[at]
             else:

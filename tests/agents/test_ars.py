@@ -104,5 +104,5 @@ def test_its_errors_name_it():
         ARS(STILL, delta_std=0)
     with pytest.raises(ValueError, match="ARS: alive_bonus_offset must be finite, got inf"):
         ARS(STILL, alive_bonus_offset=float("inf"))
-    with pytest.raises(ValueError, match="ARS: steps must suffice for 4 episodes side by side, got 19"):
+    with pytest.raises(ValueError, match="ARS: steps must suffice for 4 episodes, got 19, of which 16"):
         ARS(STILL, n_delta=2, n_top=1).gradient(steps=19, key=0)

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from rllab.agents import PPO, Linear, load
+from rllab.agents import PPO, Linear, a2c, load
 from rllab.estimate import Kind
 from tests.proofs.agents import all_of
 from tests.proofs.ppo import Lights, ppo_agent, prove_ppo_updates_as_its_equations_say
@@ -182,6 +182,25 @@ def test_a_gradient_is_that_of_the_surrogate_where_the_ratio_is_one():
     ]
     torch.testing.assert_close(estimate.standard_error, torch.stack(units).std(0) / 2, rtol=1e-3, atol=1e-6)
     torch.testing.assert_close(estimate.value, -segment.rewards.mean())
+
+
+def test_a2c_follows_the_policy_gradient_of_each_rollout_once():
+    agent = a2c(DRIFT, 3, hidden=(4,), num_envs=4, n_steps=6, max_grad_norm=None, ent_coef=0.1)
+    batches, gradients, update = [], [], agent.update
+    agent.update = lambda batch: batches.append(type(batch)(*(part.clone() for part in batch))) or update(batch)
+    agent.optimizer.step = lambda gradient: gradients.append((agent.networks.parameters.clone(), gradient.clone()))
+    agent.learn(24)
+    ((batch,), ((parameters, gradient),)) = batches, gradients
+    assert agent.spent.updates == 1 and len(batch.returns) == 24
+    w = parameters.requires_grad_()
+    weights, log_std, value = w.split((agent.policy.size, 1, len(agent.networks.value_weights)))
+    law = torch.distributions.Normal(agent.policy(weights, batch.inputs), log_std.exp())
+    v = agent.networks.value_network(value, batch.inputs)[:, 0]
+    loss = (law.log_prob(batch.actions).sum(-1) * batch.advantages).mean() + 0.5 * (v - batch.returns).square().mean()
+    (expected,) = torch.autograd.grad(loss - 0.1 * law.entropy().sum(-1).mean(), w)
+    torch.testing.assert_close(gradient, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    with pytest.raises(ValueError, match=r"a2c: n_epochs and batch_size must be left out, got \['n_epochs'\]"):
+        a2c(DRIFT, n_epochs=2)
 
 
 @pytest.mark.parametrize(

@@ -221,27 +221,23 @@ EVERY = [
     (put("agent", "Oracle"), "one of the agents .* got 'Oracle'"),
 ]
 ADAM = [
-    (put("state", "optimizer", {}), "the optimizer's state must be of"),
-    (put("state", "optimizer", "state", 0, "exp_avg", torch.zeros(1)), "the optimizer's exp_avg must be a tensor"),
-    (put("state", "optimizer", "state", {5: {}}), "the optimizer's moments must be of"),
-    (put("state", "optimizer", "param_groups", 0, "lr", -1.0), "the optimizer's lr must be positive"),
-    (put("state", "optimizer", "param_groups", []), "the optimizer's lr must be positive"),
+    (put("state", "optimizer", {}), "the optimizer's must be of"),
+    (put("state", "optimizer", "m", torch.zeros(1)), "the optimizer's m must be a tensor"),
+    (put("state", "optimizer", "t", 5), "the optimizer's t must be a tensor"),
 ]
-GENERATIONS = [
-    (put("state", "generations", {}), "the generations must be of"),
-    (put("state", "generations", "over", -1), "the generations over must be an integer >= 0"),
-    (put("state", "generations", "rounds", 2.0), "the generation's rounds must be an integer >= 0"),
-    (put("state", "generations", "returns", [1.0]), r"the generation's returns must be \d numbers, got \[1.0\]"),
+EPISODES = [
+    (put("state", "episodes", "rounds", -2), "the episodes' rounds must be an integer >= -1, got -2"),
+    (put("state", "episodes", "returns", torch.zeros(3)), "the episodes' returns must be a tensor"),
 ]
 OWN = {
     ARS: [
-        *GENERATIONS,
+        *EPISODES,
         (put("arguments", "n_delta", 10.5), "n_delta must be an integer"),
         (put("normalizer", {}), "the normalisation's must be of"),
     ],
     Evolution: [
         *ADAM,
-        *GENERATIONS,
+        *EPISODES,
         (put("arguments", "estimator", {"rllab.class": "Nope"}), "estimators must be known, got 'Nope'"),
         (put("arguments", "estimator", {"rllab.class": ["GaussianSmoothing"]}), "estimators must be known"),
         (put("arguments", "estimator", {"rllab.class": "GaussianSmoothing", "zzz": 1}), "zzz"),
@@ -260,6 +256,7 @@ OWN = {
     ],
     Reinforce: [
         *ADAM,
+        *EPISODES,
         (put("state", "log_std", torch.zeros(())), "state log_std must be a tensor"),
         (put("state", "log_std", torch.zeros(1).double()), "state log_std must be a tensor"),
     ],

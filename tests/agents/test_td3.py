@@ -82,7 +82,7 @@ def test_the_actors_gradient_is_the_slope_of_its_cost():
     torch.testing.assert_close(
         cost(w), Twin(agent).critics[0](torch.cat((scaled, Twin(agent).actor(scaled)), 1)).mean()
     )
-    with pytest.raises(ValueError, match=r"TD3: observations must be \(n, 2\), got \(3, 5\)"):
+    with pytest.raises(ValueError, match=r"TD3: observations must be numbers \(2,\), one or n of them, got \(3, 5\)"):
         agent.actor_gradient(np.zeros((3, 5)))
 
 

@@ -88,11 +88,12 @@ reinforce_seeds = reinforce.episode_seeds
 
 def same_draws_every_time(parent):
     def iterate(self, limit):
-        iterations, self.spent.iterations = self.spent.iterations, 0
+        before = self.spent.iterations, self.spent.updates
+        self.spent.iterations = self.spent.updates = 0
         try:
             return parent._iterate(self, limit)
         finally:
-            self.spent.iterations = iterations
+            self.spent.iterations, self.spent.updates = before[0], before[1] + self.spent.updates
 
     return mutant(parent, _iterate=iterate)
 
@@ -113,8 +114,7 @@ def unpaired(*arguments, **options):
 
 
 def same_directions_every_time(self, limit):
-    self.generations.over = 0
-    return Evolution._iterate(self, limit)
+    return same_draws_every_time(Evolution)._iterate(self, limit)
 
 
 def rewards_for_costs(self, limit):

@@ -3,6 +3,7 @@ tests/mutants can hand it wrong ones."""
 
 import itertools
 import math
+import tempfile
 from copy import deepcopy
 from dataclasses import is_dataclass
 
@@ -31,6 +32,15 @@ class NumpyAdam:
         self.v = 0.999 * self.v + 0.001 * g * g
         m, v = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
         return w - self.lr * m / (np.sqrt(v) + 1e-8)
+
+
+class Watched:
+    """An optimiser that looks and does not move."""
+
+    lr = 0.0
+
+    def step(self, gradient):
+        self.gradient = gradient.clone()
 
 
 # ---- wrong agents
@@ -90,6 +100,28 @@ def prove_it_goes_on_after_loading(agent, path, steps):
     assert timeless(again.learn(steps)) == timeless(agent.learn(steps))
     assert all_of(again) == all_of(agent) != saved
     return again
+
+
+def prove_learning_in_chunks_is_learning(make, updates=3):
+    """Calls that do not suffice for a batch lose none of its steps: three updates are those of one long call."""
+    whole, parts = make(), make()
+    for row in whole.train(10**6):
+        if row["updates"] == updates:
+            break
+    LOG.clear()
+    calls = 0
+    while parts.spent.updates < updates:
+        before = parts.spent.steps
+        if calls % 3 == 1:  # what is under way is saved with the agent
+            with tempfile.TemporaryDirectory() as folder:
+                parts.save(f"{folder}/agent.pt")
+                parts = load(f"{folder}/agent.pt")
+                assert parts.spent.steps == before
+        rows = parts.learn(20)
+        calls += 1
+        assert 12 < parts.spent.steps - before <= 20 and rows[-1]["steps"] == parts.spent.steps
+    assert calls > 2 * updates and parts.spent.steps - whole.spent.steps < 20
+    assert torch.equal(whole.weights, parts.weights)
 
 
 # ---- Evolution
@@ -164,9 +196,9 @@ def gradient_of_outcome(agent, outcome):
         return torch.tensor([[episode[t]] for episode in outcome if len(episode) > t])
 
     agent.draw = scripted
-    agent.optimizer = torch.optim.SGD([agent.weights], lr=0.0)  # look, do not move
+    agent.optimizer = Watched()
     agent._iterate(10**6)
-    return agent.weights.grad.double()
+    return agent.optimizer.gradient[: agent.policy.size].double()
 
 
 def choice_agent(kind, **arguments):

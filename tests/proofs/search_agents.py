@@ -196,8 +196,7 @@ def prove_nothing_moves_where_costs_are_equal(kind, **arguments):
     agent = kind(STILL, hidden=(), **arguments)
     before = agent.weights.clone()
     if kind.__name__ == "Evolution":
-        agent.weights.grad = torch.ones_like(agent.weights)
-        agent.optimizer.step()
+        agent.optimizer.step(torch.ones_like(agent.weights))
         assert not torch.equal(agent.weights, before)
         before = agent.weights.clone()
     agent.learn(400)
