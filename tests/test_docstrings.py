@@ -8,7 +8,15 @@ import pytest
 
 from rllab.testing import exported_estimators
 
-PACKAGES = ("rllab", "rllab.estimators", "rllab.critics", "rllab.distributions", "rllab.problems", "rllab.testing")
+PACKAGES = (
+    "rllab",
+    "rllab.agents",
+    "rllab.estimators",
+    "rllab.critics",
+    "rllab.distributions",
+    "rllab.problems",
+    "rllab.testing",
+)
 
 
 def exported() -> dict[str, object]:

@@ -67,10 +67,10 @@ class ARS(Agent):
     _: KW_ONLY
     hidden: tuple[int, ...] = ()
     normalize_observations: bool = True
-    n_delta: int = 8
-    n_top: int | None = 4
-    lr: float | Linear = 0.02
-    delta_std: float = 0.05
+    n_delta: int = 4
+    n_top: int | None = 2
+    lr: float | Linear = 0.1
+    delta_std: float = 0.1
     zero_policy: bool = True
     alive_bonus_offset: float = 0.0
 

@@ -170,6 +170,9 @@ class Agent(ABC):
     def train(self, steps: int, *, seconds: float = math.inf) -> Iterator[Row]:
         """Learn, yielding a row after each iteration; the clock stands still between rows.
 
+        A row says what is `spent` in all, the mean "return" of the episodes that ended, and, by the names in `columns`,
+        what the iteration's update did: losses, entropy, norms; None where there was none.
+
         Args:
             steps: environment steps to take now; never exceeded; what does not suffice for an update is kept for the
                 next call, and a call without any update warns.

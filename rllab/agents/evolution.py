@@ -64,8 +64,9 @@ class Evolution(Agent):
     columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
 
     _: KW_ONLY
+    normalize_observations: bool = True
     estimator: Estimator = Shaped(GaussianSmoothing(sigma=0.1), "ranks")  # noqa: RUF009 - frozen
-    population: int = 64
+    population: int = 16
     lr: float | Linear = 0.05
     weight_decay: float = 0.0
 

@@ -70,7 +70,7 @@ class PPO(Agent):
         ent_coef, vf_coef: c_e and c_v.
         max_grad_norm: a longer gradient is shortened to it; None never.
         normalize_advantage: A of each minibatch to mean 0 and standard deviation 1.
-        normalize_costs: divide costs by the standard deviation of their discounted sums, see `CostScale`.
+        normalize_observations, normalize_costs: by what learning has seen so far, see `RunningMoments` and `CostScale`.
         target_kl: no further epoch is begun after one of mean approximate KL > 1.5 · target_kl; None never.
         std: standard deviation > 0 of the actions of a box to begin with, in units of half the box; it is learned.
 
@@ -117,7 +117,8 @@ class PPO(Agent):
     vf_coef: float = 0.5
     max_grad_norm: float | None = 0.5
     normalize_advantage: bool = True
-    normalize_costs: bool = False
+    normalize_observations: bool = True
+    normalize_costs: bool = True
     target_kl: float | None = None
     std: float = 1.0
 

@@ -153,6 +153,26 @@ def test_they_go_on_bit_for_bit_in_another_process(tmp_path):
 
 
 @every
+def test_normalisation_is_learned_in_learning_alone_and_saved(kind, tmp_path):
+    if not kind.normalizes:
+        with pytest.raises(ValueError, match=f"{kind.__name__}: normalize_observations must be False, got True"):
+            make(kind, normalize_observations=True)
+        return
+    plain, watched, off = (make(kind, normalize_observations=on) for on in (True, True, False))
+    prove_evaluation_changes_nothing_of_learning(plain, watched, STEPS)
+    off.learn(STEPS)
+    assert not torch.equal(off.weights, plain.weights)
+    again = prove_it_goes_on_after_loading(watched, tmp_path / "agent.pt", STEPS)
+    moments = again.normalizer
+    assert 2 * STEPS < moments.count <= again.spent.steps
+    o = np.random.default_rng(0).normal(size=(5, 2)).astype(np.float32)
+    seen = (o / np.array(again.policy.scale) - moments.mean.numpy()) / moments.variance.sqrt().numpy()
+    with torch.no_grad():
+        outputs = again.policy(again.weights, torch.from_numpy(seen.astype(np.float32))).numpy()
+    np.testing.assert_allclose(again.act(o), again.policy.to_environment(outputs), rtol=1e-4, atol=1e-5)
+
+
+@every
 def test_the_same_seed_learns_the_same_and_another_does_not(kind):
     agents = [make(kind, seed) for seed in (1, 1, 2)]
     rows = [timeless(agent.learn(STEPS)) for agent in agents]
@@ -184,8 +204,7 @@ def test_it_acts_on_one_observation_or_many_within_the_box(kind):
         np.testing.assert_allclose(one, a, rtol=1e-5, atol=1e-6)
     with torch.no_grad():
         scaled = observations / np.array(agent.policy.scale, np.float32)
-        inputs = scaled if agent.normalizer is None else agent.normalizer.array(scaled)
-        expected = agent.policy(agent.weights, torch.from_numpy(inputs))
+        expected = agent.policy(agent.weights, torch.from_numpy(agent._normalized(scaled)))
     np.testing.assert_allclose(many, agent.policy.to_environment(expected.numpy()), rtol=1e-5, atol=1e-6)
 
 

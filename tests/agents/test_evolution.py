@@ -192,7 +192,7 @@ def test_ranks_make_the_scale_of_rewards_irrelevant():
 )
 def test_an_estimator_it_cannot_use_is_refused_when_it_is_made(estimator, message):
     with pytest.raises(ValueError, match=f"^Evolution: .*{message}" if "got" in message else message):
-        Evolution(DRIFT, hidden=(56,), estimator=estimator)
+        Evolution(DRIFT, hidden=(56,), estimator=estimator, population=64)
 
 
 def test_its_errors_name_it():

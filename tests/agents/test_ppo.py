@@ -185,7 +185,8 @@ def test_a_gradient_is_that_of_the_surrogate_where_the_ratio_is_one():
 
 
 def test_a2c_follows_the_policy_gradient_of_each_rollout_once():
-    agent = a2c(DRIFT, 3, hidden=(4,), num_envs=4, n_steps=6, max_grad_norm=None, ent_coef=0.1)
+    plain = {"normalize_observations": False, "normalize_costs": False}
+    agent = a2c(DRIFT, 3, hidden=(4,), num_envs=4, n_steps=6, max_grad_norm=None, ent_coef=0.1, **plain)
     batches, gradients, update = [], [], agent.update
     agent.update = lambda batch: batches.append(type(batch)(*(part.clone() for part in batch))) or update(batch)
     agent.optimizer.step = lambda gradient: gradients.append((agent.networks.parameters.clone(), gradient.clone()))

@@ -252,7 +252,8 @@ OWN = {
         (put("state", "episodes", "lengths", torch.zeros(4)), "the episodes' lengths must be a tensor"),
         (put("arguments", "num_envs", 10**9), "batch_size must divide|the episodes' numbers must be a tensor"),
         (put("arguments", "lr", {"rllab.class": "Linear", "start": -1.0, "end": 0.0, "steps": 1}), "lr.start must be"),
-        (put("arguments", "normalize_observations", True), "the normalisation's must be of"),
+        (put("normalizer", None), "the normalisation's must be of"),
+        (put("normalizer", "mean", torch.zeros(2)), "the normalisation's mean must be a tensor"),
     ],
     Reinforce: [
         *ADAM,

@@ -71,7 +71,8 @@ def flat(value):
 
 def all_of(agent):
     counts = [value for name, value in vars(agent.spent).items() if not name.endswith("seconds")]
-    return [agent.weights.tolist(), counts, *flat(agent._state())]
+    seen = None if agent.normalizer is None else agent.normalizer.state_dict()
+    return [agent.weights.tolist(), counts, *flat(seen), *flat(agent._state())]
 
 
 def timeless(rows):
@@ -119,6 +120,7 @@ def prove_learning_in_chunks_is_learning(make, updates=3):
                 assert parts.spent.steps == before
         rows = parts.learn(20)
         calls += 1
+        assert calls < 100
         assert 12 < parts.spent.steps - before <= 20 and rows[-1]["steps"] == parts.spent.steps
     assert calls > 2 * updates and parts.spent.steps - whole.spent.steps < 20
     assert torch.equal(whole.weights, parts.weights)
@@ -151,6 +153,7 @@ def prove_evolution_steps_along_the_estimate(kind, form="antithetic"):
         estimator=GaussianSmoothing(sigma, form),
         population=population,
         lr=lr,
+        normalize_observations=False,
         environment_arguments=arguments,
     )
     adam, steps = NumpyAdam(lr), 0

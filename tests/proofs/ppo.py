@@ -39,7 +39,8 @@ class Lights(gymnasium.Env):
 
 def ppo_agent(kind, environment=DRIFT, **arguments):
     small = {"hidden": (4,), "num_envs": 4, "n_steps": 6, "batch_size": 12, "lr": 0.01, "seed": 2, "clip_range": 0.1}
-    return kind(environment, **small | arguments)
+    plain = {"normalize_observations": False, "normalize_costs": False}
+    return kind(environment, **small | plain | arguments)
 
 
 def minibatch(agent, key, n=12, far=0.2):

@@ -177,6 +177,7 @@ def prove_weight_decay_minimises_what_it_says(kind, decay=0.7):
         population=6,
         lr=0.07,
         weight_decay=decay,
+        normalize_observations=False,
         environment_arguments=ARGUMENTS,
     )
     adam = NumpyAdam(0.07)

@@ -128,7 +128,7 @@ def ride(seed: int, sigma: float, most: int) -> float:
     """Return the best upright time met while learning with exploration σ, over that of the first policy."""
     agent = agents.Evolution(
         ENVIRONMENT, seed, hidden=(), observation_scale=SCALE, estimator=est.GaussianSmoothing(sigma=sigma),
-        population=32, lr=0.4,
+        population=32, lr=0.4, normalize_observations=False,
     )  # fmt: skip
     start = best = float(agent.evaluate(episodes=20).returns.mean())
     while agent.spent.steps < most and best < 3 * start:
