@@ -137,7 +137,8 @@ def make_agent(job: Job) -> agents.Agent:
     common: dict[str, Any] = {"hidden": HIDDEN[job.config["policy"]], "observation_scale": SCALE}
     if job.config["method"] == "evolution":
         estimator = est.GaussianSmoothing(sigma=settings.pop("sigma"))
-        return agents.Evolution(ENVIRONMENT, job.seed, estimator=estimator, **common, **settings)
+        settings |= {"estimator": estimator, "normalize_observations": False}
+        return agents.Evolution(ENVIRONMENT, job.seed, **common, **settings)
     kinds = {"reinforce": agents.Reinforce, "td3": agents.TD3}
     return kinds[job.config["method"]](ENVIRONMENT, job.seed, **common, **settings)
 

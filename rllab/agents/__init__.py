@@ -1,5 +1,6 @@
 """Learning in environments: one policy, three ways of getting its gradient, one accounting."""
 
+from rllab.agents.ars import ARS as ARS
 from rllab.agents.base import Agent as Agent
 from rllab.agents.base import load as load
 from rllab.agents.evolution import Evolution as Evolution

@@ -7,42 +7,50 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rllab.agents.adam import Adam
 from rllab.agents.base import Agent
-from rllab.agents.collectors import EpisodeCollector
-from rllab.agents.normalize import RunningMoments
+from rllab.agents.generations import Generations, mean_of_generations
 from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
+from rllab.agents.spent import Spent
 from rllab.agents.vectorization import make_environments
-from rllab.checks import as_count, check_count
-from rllab.estimators import Estimator, GaussianSmoothing
+from rllab.checks import as_count, check_not_negative
+from rllab.estimate import Estimate
+from rllab.estimators import Estimator, GaussianSmoothing, Shaped
+from rllab.keys import Key, as_key
 
 
 @dataclass(eq=False)
 class Evolution(Agent):
     """Learn a policy from the returns of whole episodes under perturbed weights.
 
-        w ← Adam(ĝ),   ĝ = estimate of ∇_w f(w),   f(w) = E[cost of an episode],   by any estimator that perturbs w
+        w ← Adam(ĝ + λw),   ĝ = estimate of ∇_w f(w),   f(w) = E[cost of an episode],   by any estimator that perturbs w
 
-    The two episodes of a ± pair meet the same noise (common random numbers). An estimator that keeps a state, a critic
-    say, is given that of the generation before.
+    By default ĝ is a direction, from the ranks of costs; with a plain estimator it is that estimator's gradient, and
+    what is minimised is f(w) + λ‖w‖²/2, f smoothed as the estimator says. The two episodes of a ± pair meet the same
+    noise (common random numbers). An estimator that keeps a state, a critic say, is given that of the generation
+    before. A generation that the steps of a call do not pay for is gone on with in the next, in whole rounds of a step
+    in every episode that goes on: a call of fewer steps than that takes none. A gradient that is exactly zero moves
+    nothing.
 
     Args:
         estimator: asks for the weights to try; anything that takes a tensor of parameters and needs values only.
         population: episodes an iteration.
-        lr: learning rate of Adam; a number or `Linear`.
+        lr: learning rate of Adam, or a schedule of it.
+        weight_decay: λ >= 0. With ranks, λ weighs against a direction, not against costs.
 
     Attributes:
         state: what the estimator wants to be given next time; None for most.
 
     Raises:
-        TypeError, ValueError: an argument is out of its range, or the estimator perturbs no parameters.
+        TypeError, ValueError: an argument is out of its range, or the estimator perturbs no parameters, asks for more
+            than values, or for more of them than `population`.
 
     Source: Salimans et al. (2017), "Evolution strategies as a scalable alternative to reinforcement learning",
-    algorithm 1 with mirrored sampling, if the estimator is `GaussianSmoothing`. Differences: their rank shaping is left
-    out, for it makes of the gradient a direction; their weight decay is left out: the gradient with it is that of
-    f + λ‖w‖²/2, another cost.
+    algorithm 1 with mirrored sampling, ranks and weight decay. Differences: equal returns have equal ranks; no virtual
+    batch normalisation, no noise on actions.
 
     Example:
         from rllab import estimators as est
@@ -50,24 +58,25 @@ class Evolution(Agent):
 
         agent = Evolution("CartPole-v1", seed=0, hidden=(), estimator=est.GaussianSmoothing(0.2), population=16, lr=0.1)
         rows = agent.learn(steps=2000)
+        estimate = agent.gradient(steps=4000, key=1)
     """
 
     columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
 
     _: KW_ONLY
-    estimator: Estimator = GaussianSmoothing(sigma=0.1)  # noqa: RUF009 - frozen
-    population: int = 64
+    normalize_observations: bool = True
+    estimator: Estimator = Shaped(GaussianSmoothing(sigma=0.1), "ranks")  # noqa: RUF009 - frozen
+    population: int = 16
     lr: float | Linear = 0.05
+    weight_decay: float = 0.0
 
     def _check_arguments(self) -> None:
         check_scheduled(self._name, lr=self.lr)
+        check_not_negative(self._name, weight_decay=self.weight_decay)
         self.population = as_count(self._name, "population", self.population)
         if not isinstance(self.estimator, Estimator):
             raise ValueError(self._wrong())
-        if is_dataclass(self.estimator):  # numpy's numbers compute otherwise than Python's, which a file holds
-            given = {f.name: getattr(self.estimator, f.name) for f in fields(self.estimator) if f.init}
-            numbers = {name: value.item() for name, value in given.items() if isinstance(value, np.generic)}
-            self.estimator = replace(self.estimator, **numbers) if numbers else self.estimator
+        self.estimator = _of_plain_numbers(self.estimator)
 
     def _wrong(self) -> str:
         return f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
@@ -77,76 +86,83 @@ class Evolution(Agent):
             least = self.estimator.minimum(self.weights)
         except (AttributeError, TypeError) as error:
             raise ValueError(self._wrong()) from error
-        check_count(self._name, least, population=self.population)
+        if self.estimator.needs != {"value"}:
+            needs = sorted(self.estimator.needs)
+            raise ValueError(f"{self._wrong()}, which asks episodes for more than their cost: {needs}")
+        self.population = as_count(self._name, "population", self.population, least)
         self.state: Any = None
-        evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
         self.optimizer = Adam(self.weights, now(self.lr, self.spent))
-        self.collector = EpisodeCollector(make_environments(self.maker, evaluations, self.vectorization), self.spent)
+        self.generations = self._generations(self.key, self.spent)
+
+    def _generations(self, key: Key, spent: Spent) -> Generations:
+        episodes = self.estimator.ask(self.weights, self.population, key).evaluations
+        environments = make_environments(self.maker, episodes, self.vectorization)
+        return Generations(self.policy, self.estimator, self.population, environments, spent, key)
 
     def _iterate(self, limit: int) -> list[float]:
-        if not self.collector.under_way:
-            self._begin()
-        returns = self.collector.play(limit)
-        if returns is None:
+        played = self.generations.play(self.spent.updates, self.weights, self.state, self.normalizer, limit)
+        if played is None:
             return []
-        estimate = self.estimator.tell(self._query, torch.from_numpy(-returns), errors=False)
-        assert isinstance(estimate.gradient, torch.Tensor)
+        estimate = self.estimator.tell(played.query, torch.from_numpy(-played.returns), errors=False)
+        assert isinstance(estimate.gradient, Tensor)
+        # ∇(f + λ‖w‖²/2) = ∇f + λw
+        gradient = estimate.gradient + self.weight_decay * self.weights
+        self.diagnostics["grad_norm"] = float(gradient.norm())
         self.optimizer.lr = now(self.lr, self.spent)
-        self.optimizer.step(estimate.gradient)
-        self.diagnostics["grad_norm"] = estimate.gradient.norm().item()
-        if self.normalizer is not None:
-            self.normalizer.merge(self._acting.seen)
+        self.optimizer.step(gradient)
         self.state = estimate.state
+        if self.normalizer is not None:
+            self.normalizer.merge(played.seen)
         self.spent.updates += 1
-        return returns.tolist()
+        return played.returns.tolist()
 
-    def _begin(self) -> None:
-        """Ask for the weights of a generation, and begin their episodes."""
-        key = self.key.child("generation", self.spent.updates)
-        self._query = query = self.estimator.ask(self.weights, self.population, key, state=self.state)
-        points = torch.empty(query.evaluations, self.policy.size, dtype=self.weights.dtype)
-        seeds = torch.empty(query.evaluations, dtype=torch.int64)
-        for block in query:
-            points[block.rows], seeds[block.rows] = block.points, query.seeds(block)
-        self._acting = _Population(self, points)
-        self.collector.begin(self._acting, seeds.tolist())
+    def gradient(self, *, steps: int, key: Key | int) -> Estimate:
+        """Estimate the gradient at the weights as they are, from fresh environment steps; nothing is learned of them.
+
+            ĝ = 1/G Σ_i ĝ_i,    over the G generations that end within `steps`
+
+        A generation that is cut off is paid for and left out, which favours short episodes where lengths differ: a bias
+        of the order of one generation's share of `steps`. The term of weight decay is not in it.
+
+        Args:
+            steps: environment steps that may be taken.
+            key: source of all randomness, episodes included.
+        Returns:
+            An Estimate (d,) of what the estimator's target says, with the agent's state and normalisation as they are.
+            `evaluations` are the environment steps taken, which do not count in `spent`; `value` is the mean cost of an
+            episode. `standard_error` is over generations; of a single one it is the estimator's own.
+        Raises:
+            ValueError: `steps` do not suffice for one generation.
+        """
+        generations = self._generations(as_key(key), Spent())
+        return mean_of_generations(
+            self._name, generations, self.weights, self.state, self.normalizer, lambda played: -played.returns, steps
+        )
 
     def _state(self) -> dict[str, Any]:
-        episodes = self.collector.state_dict()
-        return {"optimizer": self.optimizer.state_dict(), "estimator": self.state, "episodes": episodes}
+        return {
+            "optimizer": self.optimizer.state_dict(),
+            "estimator": self.state,
+            "episodes": self.generations.state_dict(),
+        }
 
     def _restore(self, state: dict[str, Any]) -> None:
         check_names("state", state, {"optimizer", "estimator", "episodes"})
         self.optimizer.load_state_dict(state["optimizer"])
-        self.collector.load_state_dict(state["episodes"])
         self.state = state["estimator"]
         self.estimator.ask(self.weights, self.population, self.key, state=self.state)  # which refuses what is no state
+        self.generations.load_state_dict(state["episodes"])
 
 
-class _Population:
-    """Acts for n policies at once; weights of episodes that have ended are dropped when they are a quarter of all."""
-
-    def __init__(self, agent: Agent, points: torch.Tensor):
-        self.agent, self.policy, self.points = agent, agent.policy, points
-        self.seen = RunningMoments(len(agent.policy.scale))
-        self.layers = agent.policy.layers(points)
-        self.kept = np.arange(len(points))  # the episode each of `points` plays
-
-    def __call__(self, observations: np.ndarray, live: np.ndarray) -> np.ndarray:
-        if 4 * len(live) <= 3 * len(self.kept):
-            self.points = self.points[np.searchsorted(self.kept, live)]
-            self.layers, self.kept = self.policy.layers(self.points), live
-        scaled = self.policy.scaled(observations)
-        if self.agent.normalizer is not None:
-            self.seen.update(torch.from_numpy(scaled))
-        inputs = self.agent._normalized(scaled)
-        if len(live) < len(self.kept):
-            where = np.searchsorted(self.kept, live)
-            padded = np.zeros((len(self.kept), inputs.shape[1]), inputs.dtype)
-            padded[where] = inputs
-            inputs = padded
-        with torch.no_grad():
-            outputs = self.policy.population(self.layers, torch.from_numpy(inputs)).numpy()
-        if len(live) < len(self.kept):
-            outputs = outputs[where]
-        return self.policy.to_environment(outputs)
+def _of_plain_numbers(estimator: Estimator) -> Estimator:
+    """Return an estimator with Python's numbers in the place of numpy's, which compute otherwise than a file's."""
+    if not is_dataclass(estimator):
+        return estimator
+    changed: dict[str, Any] = {}
+    for f in fields(estimator):
+        value = getattr(estimator, f.name)
+        if isinstance(value, np.generic):
+            changed[f.name] = value.item()
+        elif isinstance(value, Estimator) and (plain := _of_plain_numbers(value)) is not value:
+            changed[f.name] = plain
+    return replace(estimator, **changed) if changed else estimator

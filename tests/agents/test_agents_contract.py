@@ -20,6 +20,7 @@ from tests.proofs.toy_environments import CHOICE, DRIFT, LOG
 
 KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
 SMALL = {
+    "ARS": {"n_delta": 2, "n_top": 1},
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     "Reinforce": {"episodes": 4},

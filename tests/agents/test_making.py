@@ -16,6 +16,7 @@ from tests.proofs.agents import all_of, timeless
 from tests.proofs.toy_environments import CHOICE, DRIFT, LOG, Choice, Drift
 
 SMALL = {
+    "ARS": {"n_delta": 2, "n_top": 1},
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     "Reinforce": {"episodes": 4},

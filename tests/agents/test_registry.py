@@ -4,10 +4,11 @@ import gymnasium
 import pytest
 from gymnasium.error import DependencyNotInstalled
 
-from rllab.agents import PPO, TD3, Agent, Evolution, Reinforce
+from rllab.agents import ARS, PPO, TD3, Agent, Evolution, Reinforce
 
 STEPS = 300
 SMALL = {
+    ARS: {"n_delta": 1, "n_top": 1},
     Evolution: {"population": 2},
     PPO: {"num_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 1},
     Reinforce: {"episodes": 2},

@@ -12,13 +12,14 @@ import pytest
 import torch
 
 from rllab import critics, estimators
-from rllab.agents import PPO, TD3, Agent, Evolution, Reinforce, load, td3
+from rllab.agents import ARS, PPO, TD3, Agent, Evolution, Reinforce, load, td3
 from rllab.checkpoint import read_checkpoint, write_checkpoint
 from tests.proofs.agents import all_of, prove_it_goes_on_after_loading
 from tests.proofs.toy_environments import DRIFT, Drift
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
 SMALL = {
+    ARS: {"n_delta": 2, "n_top": 1},
     Evolution: {"population": 4},
     PPO: {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     Reinforce: {"episodes": 4},
@@ -223,12 +224,20 @@ ADAM = [
     (put("state", "optimizer", {}), "the optimizer's must be of"),
     (put("state", "optimizer", "m", torch.zeros(1)), "the optimizer's m must be a tensor"),
     (put("state", "optimizer", "t", 5), "the optimizer's t must be a tensor"),
+]
+EPISODES = [
     (put("state", "episodes", "rounds", -2), "the episodes' rounds must be an integer >= -1, got -2"),
     (put("state", "episodes", "returns", torch.zeros(3)), "the episodes' returns must be a tensor"),
 ]
 OWN = {
+    ARS: [
+        *EPISODES,
+        (put("arguments", "n_delta", 10.5), "n_delta must be an integer"),
+        (put("normalizer", {}), "the normalisation's must be of"),
+    ],
     Evolution: [
         *ADAM,
+        *EPISODES,
         (put("arguments", "estimator", {"rllab.class": "Nope"}), "estimators must be known, got 'Nope'"),
         (put("arguments", "estimator", {"rllab.class": ["GaussianSmoothing"]}), "estimators must be known"),
         (put("arguments", "estimator", {"rllab.class": "GaussianSmoothing", "zzz": 1}), "zzz"),
@@ -248,6 +257,7 @@ OWN = {
     ],
     Reinforce: [
         *ADAM,
+        *EPISODES,
         (put("state", "log_std", torch.zeros(())), "state log_std must be a tensor"),
         (put("state", "log_std", torch.zeros(1).double()), "state log_std must be a tensor"),
     ],

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from rllab import Key
-from rllab.agents import TD3, Evolution, Reinforce, evolution, reinforce, td3
+from rllab.agents import TD3, Evolution, Reinforce, reinforce, td3
+from rllab.estimators import GaussianSmoothing
 from tests.proofs.agent_draws import (
     prove_reinforce_meets_other_episodes_every_time,
     prove_reinforce_scores_what_it_drew,
@@ -100,7 +101,7 @@ def same_draws_every_time(parent):
 # ---- Evolution
 
 
-class Unpaired(evolution.GaussianSmoothing):
+class Unpaired(GaussianSmoothing):
     """Every episode meets noise of its own."""
 
     def _units(self, query, block):

@@ -153,6 +153,7 @@ def prove_evolution_steps_along_the_estimate(kind, form="antithetic"):
         estimator=GaussianSmoothing(sigma, form),
         population=population,
         lr=lr,
+        normalize_observations=False,
         environment_arguments=arguments,
     )
     adam, steps = NumpyAdam(lr), 0

@@ -128,7 +128,7 @@ def ride(seed: int, sigma: float, steps: int) -> tuple[float, float]:
     """Return the mean upright time, in steps, of 20 rides before and after learning with exploration σ."""
     agent = agents.Evolution(
         ENVIRONMENT, seed, hidden=(), observation_scale=SCALE, estimator=est.GaussianSmoothing(sigma=sigma),
-        population=32, lr=0.4,
+        population=32, lr=0.4, normalize_observations=False,
     )  # fmt: skip
     start = float(agent.evaluate(episodes=20).returns.mean())
     agent.learn(steps=steps)

@@ -1,0 +1,1 @@
+"""Directions of search: costs are shaped together before they weigh what was tried; see `engine`."""
