@@ -15,6 +15,7 @@ from torch import Tensor
 
 from rllab import Cost, Key
 from rllab.agents.environments import make_environments
+from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
 from rllab.estimators import GaussianSmoothing
 from rllab.keys import seeds_for
@@ -31,7 +32,7 @@ class Rides:
     """Steps upright of linear policies, float64 all through, as a seeded cost: −steps."""
 
     def __init__(self, environment: str, scale: tuple[float, ...], n: int):
-        self.environments = make_environments("flatness", environment, n, {"dtype": np.float64})
+        self.environments = make_environments(Maker("flatness", environment, {"dtype": np.float64}), n)
         self.shrink = 1.0 / np.array(scale)
 
     def __call__(self, points: Tensor, seeds: Tensor) -> Tensor:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
-import gymnasium
 import numpy as np
 from PIL import Image
 
@@ -18,7 +18,7 @@ FILE = "ride.npz"  # in the run's folder
 
 def pictures(agent: agents.Agent, steps: int, seed: int) -> np.ndarray:
     """Play one episode and return every EVERY-th picture, (pictures, height, width, 3); after a fall its last stays."""
-    env = gymnasium.make(agent.environment, render_mode="rgb_array", **agent.environment_arguments)
+    env = replace(agent.maker, arguments={**agent.environment_arguments, "render_mode": "rgb_array"})()
     o, _ = env.reset(seed=seed)
     shown: list[np.ndarray] = []
     fallen = False

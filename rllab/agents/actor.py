@@ -33,10 +33,11 @@ class Actor:
 
     Example:
         import torch
+        from rllab.agents.actions import BoxActions
         from rllab.agents.actor import Actor
         from rllab.agents.policy import Policy
 
-        policy = Policy(scale=(1.0, 8.0), low=(-2.0,), high=(2.0,))
+        policy = Policy(scale=(1.0, 8.0), actions=BoxActions((-2.0,), (2.0,)))
         actor = Actor(policy, policy.initial(key=0), lr=1e-3)
         actions = actor.forward(actor.weights, torch.zeros(8, 2))  # (8, 1)
         actor.optimizer.step(actor.backward(torch.ones(8, 1)))

@@ -6,19 +6,30 @@ import math
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from dataclasses import KW_ONLY, asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 
 from rllab.agents.collectors import episode_seeds
-from rllab.agents.environments import make_environment, make_environments
+from rllab.agents.environments import make_environments
+from rllab.agents.making import Factory, Maker, Wrapper
+from rllab.agents.observations import Observations, as_array
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, rollout
-from rllab.agents.saved import check_environment, check_names, check_tensor, plain, take, unplain
+from rllab.agents.saved import (
+    check_environment,
+    check_names,
+    check_tensor,
+    plain,
+    plain_arguments,
+    take,
+    take_again,
+    unplain,
+)
 from rllab.agents.spent import Spent
 from rllab.backprop.network import Layers
 from rllab.checkpoint import read_checkpoint, write_checkpoint
@@ -38,11 +49,14 @@ class Agent(ABC):
     cost is minimised.
 
     Args:
-        environment: Gymnasium id, "module:id" for ids of a module that is to be imported first.
+        environment: Gymnasium id, "module:id" for ids of a module that is to be imported first; or a factory, a
+            callable that makes a new environment at every call. Observations may be of any space that
+            `Observations` encodes; actions a bounded Box, Discrete, MultiDiscrete or MultiBinary.
         seed: of everything the agent draws, environments included.
         hidden: widths of the policy's hidden layers; () is a linear policy.
         observation_scale: what observations are divided by; None takes the bounds of the observation space.
         environment_arguments: keyword arguments for the environment.
+        wrappers: callables env -> env, applied in order. What a wrapper learns of its own is not saved.
 
     Attributes:
         policy: the architecture; `weights`: its weights, float32 (d,).
@@ -50,8 +64,9 @@ class Agent(ABC):
 
     Raises:
         TypeError, ValueError: an argument is of another kind or out of its range, there is no such environment, or its
-            observations or actions are of a kind no agent learns. Learning and evaluation raise a ValueError where the
-            environment gives an observation or reward that is no finite number, or a flag that is no truth value.
+            observations or actions are of a kind that the agent does not learn. Learning and evaluation raise a
+            ValueError where the environment gives an observation that is not of its space, an observation or reward
+            that is no finite number, or a flag that is no truth value.
 
     Example:
         from rllab.agents import Evolution, load
@@ -61,12 +76,15 @@ class Agent(ABC):
         print(agent.spent.steps, agent.evaluate(episodes=5).returns.mean())
     """
 
-    environment: str
+    takes_choices: ClassVar[bool] = True  # whether actions may be Discrete, MultiDiscrete and MultiBinary
+
+    environment: str | Factory
     seed: int = 0
     _: KW_ONLY
     hidden: tuple[int, ...] = (64, 64)
     observation_scale: tuple[float, ...] | None = None
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
+    wrappers: Sequence[Wrapper] = ()
 
     def __post_init__(self) -> None:
         self._check()
@@ -86,11 +104,15 @@ class Agent(ABC):
                 self.observation_scale = tuple(float(s) for s in self.observation_scale)
             except (TypeError, ValueError):
                 raise TypeError(wrong) from None
-        env = make_environment(self._name, self.environment, self.environment_arguments)
-        self.policy = Policy.for_spaces(
-            self._name, env.observation_space, env.action_space, self.hidden, self.observation_scale
-        )
+        self.maker = Maker(self._name, self.environment, self.environment_arguments, self.wrappers)
+        env = self.maker()
+        self.maker.check_anew(env)
+        self._encoder, actions = Observations(self._name, env.observation_space), env.action_space
+        self.policy = Policy.for_spaces(self._name, env.observation_space, actions, self.hidden, self.observation_scale)
         env.close()
+        if self.policy.discrete and not self.takes_choices:
+            others = ", ".join(sorted(name for name, kind in _agents().items() if kind.takes_choices))
+            raise ValueError(f"{self._name}: actions must be a Box, got {actions}; these agents learn them: {others}")
         self._check_arguments()
 
     @torch.inference_mode(False)  # what is learned later must be ordinary tensors, whatever surrounds this call
@@ -100,6 +122,9 @@ class Agent(ABC):
         self.weights = self.policy.initial(self.key.child("weights"))
         self.spent = Spent()
         self._start()
+
+    def _called(self) -> str:
+        return repr(self.environment) if isinstance(self.environment, str) else "the environment"
 
     @property
     def _name(self) -> str:
@@ -166,20 +191,33 @@ class Agent(ABC):
         """Learn for so many more environment steps; return the rows of `train`."""
         return list(self.train(steps, seconds=seconds))
 
-    def act(self, observations: np.ndarray) -> np.ndarray:
-        """Return the policy's actions, without exploration, for observations (n, o) or one (o,).
+    def act(self, observations: Any) -> np.ndarray:
+        """Return the policy's actions, without exploration, for one observation or for n of them.
+
+        Args:
+            observations: as the environment gives one, or n in the form of `gymnasium.vector.utils.batch_space`: an
+                array (n, …), a dict or tuple of such arrays.
+        Returns:
+            One action of the environment's space, or n of them in an array (n, …).
 
         Raises:
-            ValueError: observations are of another width, or no finite numbers.
+            ValueError: they are no observations of the environment, or no finite numbers.
         """
-        given, o = np.asarray(observations), len(self.policy.scale)
-        if given.ndim not in (1, 2) or given.shape[-1] != o or given.dtype.kind not in "fiub":
-            got = f"{given.shape} {given.dtype}"
-            raise ValueError(f"{self._name}: observations must be numbers (n, {o}) or ({o},), got {got}")
-        if not np.isfinite(given).all():
-            raise ValueError(f"{self._name}: observations must be finite, got {given[~np.isfinite(given)][0]}")
-        actions = self._act(self.policy.layers(self.weights), np.atleast_2d(given))
-        return actions if given.ndim == 2 else actions[0]
+        rows = self._rows(observations)
+        actions = self._act(self.policy.layers(self.weights), np.atleast_2d(rows))
+        return actions if rows.ndim == 2 else actions[0]
+
+    def _rows(self, observations: Any) -> np.ndarray:
+        """Return observations as the policy takes them: n as (n, o), one as (o,)."""
+        lead = self._encoder.lead(observations)
+        rows = None if lead is None else self._encoder.encode(observations, lead)
+        if rows is None:
+            got, one = as_array(observations), self._encoder.wanted(())
+            shown = f"{got.shape} {got.dtype}" if got.dtype != object else f"{observations!r:.60}"
+            raise ValueError(f"{self._name}: observations must be {one}, one or n of them, got {shown}")
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{self._name}: observations must be finite, got {rows[~np.isfinite(rows)][0]}")
+        return rows
 
     def _act(self, layers: Layers, observations: np.ndarray) -> np.ndarray:
         with torch.no_grad():
@@ -207,13 +245,13 @@ class Agent(ABC):
             got = repr(environment_arguments)
             raise TypeError(f"{self._name}: environment_arguments must map names to values, got {got}")
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
-        environments = make_environments(self._name, self.environment, episodes, arguments)
+        environments = make_environments(replace(self.maker, arguments=arguments), episodes)
         layers = self.policy.layers(self.weights)
         seeds = episode_seeds(EVALUATION, 0, episodes)
         played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
         if max_steps is None and not played.complete:
             warnings.warn(
-                f"{self._name}: an episode of {self.environment!r} had not ended after {LONGEST:,} steps and was cut "
+                f"{self._name}: an episode of {self._called()} had not ended after {LONGEST:,} steps and was cut "
                 "off; say how long episodes may be: evaluate(episodes, max_steps=…)",
                 stacklevel=2,
             )
@@ -222,20 +260,24 @@ class Agent(ABC):
     def save(self, path: str | Path) -> None:
         """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here.
 
+        Arguments that are no plain values (a factory, wrappers, an object in `environment_arguments`) are not written:
+        the file says which they were, and they are given again, `load(path, environment=…, wrappers=…)`.
+
         Raises:
-            ValueError: an argument is no plain value (a class, an array), or the agent or its estimator is of a class
-                that `load` would not find, so that it would refuse the file.
+            ValueError: the agent or its estimator is of a class that `load` would not find, so that it would refuse the
+                file.
             OSError: the file cannot be written.
         """
         if _agents().get(self._name) is not type(self):
             raise ValueError(f"{self._name}: to be saved, an agent must be one of {sorted(_agents())}, not a subclass")
-        arguments = {f.name: getattr(self, f.name) for f in fields(self)}
+        arguments, missing = plain_arguments(self._name, {f.name: getattr(self, f.name) for f in fields(self)})
         write_checkpoint(
             self._name,
             Path(path),
             {
                 "agent": self._name,
-                "arguments": plain(self._name, arguments),
+                "arguments": arguments,
+                "missing": missing,
                 "weights": self.weights.detach(),
                 "spent": asdict(self.spent),
                 "state": plain(self._name, self._state()),
@@ -243,17 +285,15 @@ class Agent(ABC):
         )
 
     @classmethod
-    def _from_checkpoint(cls, content: dict[str, Any], environment: str | None) -> Self:
+    def _from_checkpoint(cls, content: dict[str, Any], given: dict[str, Any]) -> Self:
         """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
-        check_names("content", content, {"agent", "arguments", "weights", "spent", "state"})
+        check_names("content", content, {"agent", "arguments", "missing", "weights", "spent", "state"})
         agent = object.__new__(cls)  # without `__init__`: sizes are compared before anything of them is allocated
-        arguments = check_names("arguments", content["arguments"], {f.name for f in fields(cls)})
-        if environment is None:
+        arguments = take_again({f.name for f in fields(cls)}, content["arguments"], content["missing"], given)
+        if "environment" not in given:
             check_environment(arguments["environment"])
-        else:
-            arguments["environment"] = environment
         for name, value in arguments.items():
-            setattr(agent, name, unplain(value))
+            setattr(agent, name, value if name in given else unplain(value))
         agent._check()
         check_tensor("weights", content["weights"], (agent.policy.size,))
         state = content["state"]
@@ -270,7 +310,7 @@ class Agent(ABC):
         return agent
 
 
-def load(path: str | Path, *, environment: str | None = None) -> Agent:
+def load(path: str | Path, **again: Any) -> Agent:
     """Read an agent that `save` wrote.
 
     A file is checked before it is used: its digest, then every field of it. It may name an environment of a module,
@@ -278,11 +318,13 @@ def load(path: str | Path, *, environment: str | None = None) -> Agent:
 
     Args:
         path: the file.
-        environment: id of the environment in place of the file's; its module is imported, as for a new agent.
+        **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
+            file does not hold must be given: an `environment` that is a factory, `wrappers`.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it holds something else, is damaged, or names a module that is not imported.
+        ValueError: it holds something else, is damaged, names a module that is not imported, or an argument that it
+            does not hold is not given.
     """
     path = Path(path)
     content = read_checkpoint(path)
@@ -290,7 +332,7 @@ def load(path: str | Path, *, environment: str | None = None) -> Agent:
     if not isinstance(name, str) or name not in agents:
         raise ValueError(f"load: {path} must hold one of the agents {sorted(agents)}, got {name!r}")
     try:
-        return agents[name]._from_checkpoint(content, environment)
+        return agents[name]._from_checkpoint(content, again)
     except Exception as error:  # what does not fit can fail anywhere
         reason = str(error) or type(error).__name__
         raise ValueError(f"load: {path} must hold an agent {name} that can be made again: {reason}") from error

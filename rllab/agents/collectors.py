@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.agents.environments import Environment, make_environments
+from rllab.agents.environments import Environment, Environments
 from rllab.agents.policy import Policy
 from rllab.agents.replay import Replay
 from rllab.agents.rollouts import Act, rollout
@@ -119,15 +119,12 @@ class EpisodeCollector:
     """Play whole episodes side by side.
 
     Args:
-        who: the agent, for errors.
-        environment: Gymnasium id.
-        num_envs: episodes at once.
-        arguments: keyword arguments for the environment.
+        environments: where they are played, one episode in each.
         spent: where steps and episodes are counted.
     """
 
-    def __init__(self, who: str, environment: str, num_envs: int, arguments: Mapping[str, Any], spent: Spent):
-        self._environments, self._spent = make_environments(who, environment, num_envs, arguments), spent
+    def __init__(self, environments: Environments, spent: Spent):
+        self._environments, self._spent = environments, spent
 
     def play(
         self,

@@ -10,6 +10,7 @@ import torch
 
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector
+from rllab.agents.environments import make_environments
 from rllab.agents.saved import check_names, take_adam
 from rllab.checks import as_count, check_count, check_positive
 from rllab.estimators import Estimator, GaussianSmoothing
@@ -75,9 +76,7 @@ class Evolution(Agent):
         self.state: Any = None
         evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
         self.optimizer = torch.optim.Adam([self.weights], lr=self.lr)
-        self.collector = EpisodeCollector(
-            self._name, self.environment, evaluations, self.environment_arguments, self.spent
-        )
+        self.collector = EpisodeCollector(make_environments(self.maker, evaluations), self.spent)
 
     def _iterate(self, limit: int) -> list[float]:
         key = self.key.child("generation", self.spent.iterations)

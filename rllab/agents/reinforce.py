@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.actions import Choices
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector, episode_seeds
+from rllab.agents.environments import make_environments
 from rllab.agents.saved import check_names, take, take_adam
 from rllab.backprop.network import Layers
 from rllab.checks import as_count, check_fraction, check_positive
@@ -20,7 +22,7 @@ from rllab.estimators.score.baselines import Baseline, advantages, check_baselin
 
 @dataclass(eq=False)
 class Reinforce(Agent):
-    """Learn a stochastic policy: Gaussian around the policy's output, or categorical over its logits.
+    """Learn a stochastic policy: Gaussian around the policy's output, or categorical over the logits of each choice.
 
         ĝ = 1/K Σ_i Σ_t ∇ log π_w(a_it | o_it) A_it,      A_it = G_it − b_it,      G_it = Σ_{t'≥t} γ^{t'−t} c_it'
 
@@ -63,16 +65,13 @@ class Reinforce(Agent):
         check_baseline(self._name, self.baseline)
 
     def _start(self) -> None:
-        self.discrete = self.policy.choices is not None
         self.weights.requires_grad_()
         outputs = self.policy.network.sizes[-1]
         self.log_std = torch.full(
-            (0 if self.discrete else outputs,), math.log(self.std), dtype=torch.float32
+            (0 if self.policy.discrete else outputs,), math.log(self.std), dtype=torch.float32
         ).requires_grad_()
         self.optimizer = torch.optim.Adam([self.weights, self.log_std], lr=self.lr)
-        self.collector = EpisodeCollector(
-            self._name, self.environment, self.episodes, self.environment_arguments, self.spent
-        )
+        self.collector = EpisodeCollector(make_environments(self.maker, self.episodes), self.spent)
 
     def _iterate(self, limit: int) -> list[float]:
         key = self.key.child("iteration", self.spent.iterations)
@@ -93,19 +92,19 @@ class Reinforce(Agent):
         return returns.tolist()
 
     def log_probability(self, inputs: Tensor, actions: Tensor) -> Tensor:
-        """Return log π_w(a | o), (n,), up to a constant, of scaled observations (n, o) and actions (n, k) or (n,)."""
-        outputs = self.policy(self.weights, inputs)
-        if self.discrete:
-            return outputs.log_softmax(-1).gather(-1, actions.unsqueeze(-1)).squeeze(-1)
+        """Return log π_w(a | o), (n,), up to a constant, of scaled observations (n, o) and actions (n, k) as drawn."""
+        outputs, law = self.policy(self.weights, inputs), self.policy.actions
+        if isinstance(law, Choices):
+            return law.log_probability(outputs, actions)
         z = (actions - outputs) * torch.exp(-self.log_std)
         return -(0.5 * z * z + self.log_std).sum(-1)
 
     def draw(self, weights: Tensor | Layers, inputs: Tensor, generator: torch.Generator) -> Tensor:
-        """Draw actions (n, k) or (n,) at scaled observations (n, o)."""
+        """Draw actions (n, k), choices or numbers in units of half the box, at scaled observations (n, o)."""
         with torch.no_grad():
-            outputs = self.policy(weights, inputs)
-            if self.discrete:
-                return torch.multinomial(outputs.softmax(-1), 1, generator=generator).squeeze(-1)
+            outputs, law = self.policy(weights, inputs), self.policy.actions
+            if isinstance(law, Choices):
+                return law.draw(outputs, generator)
             noise = torch.empty_like(outputs).normal_(generator=generator)
             return outputs + noise * torch.exp(self.log_std)
 
@@ -134,10 +133,8 @@ class _Drawn:
         actions = self.agent.draw(self.layers, inputs, self.generator)
         self._inputs.append(inputs)
         self._actions.append(actions)
-        if self.agent.discrete:
-            return actions.numpy().copy()  # an environment may change what it is given
         # what is drawn may lie outside of the box; the score is of what was drawn, clipping is part of the environment
-        return self.agent.policy.to_environment(actions.numpy().clip(-1.0, 1.0))
+        return self.agent.policy.actions.to_environment(actions.numpy())
 
     def watch(self, live: np.ndarray, rewards: np.ndarray) -> None:
         self._live.append(live)

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.agents.rounds import Round
 from rllab.agents.saved import check_names, check_tensor, check_whole
 
 
@@ -64,6 +65,13 @@ class Replay:
         row[end + 1 : end + 1 + width] = next_observation
         row[-1] = terminated
         self.added += 1
+
+    def add_round(self, taken: Round) -> None:
+        """Store the transitions of n environments, the first of them first."""
+        for o, a, reward, terminated, following in zip(
+            taken.observations, taken.actions, taken.rewards, taken.terminated, taken.next_observations, strict=True
+        ):
+            self.add(o, a, -reward, following, terminated)
 
     def costs(self) -> Tensor:
         """Return the costs of all stored transitions, (len,)."""

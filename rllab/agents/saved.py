@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from rllab import critics, estimators
+from rllab.checkpoint import digest
 from rllab.critics import CriticState
 from rllab.estimators import Estimator
 from rllab.estimators.control_variates.state import ControlVariateState
@@ -61,6 +62,43 @@ def unplain(value: Any) -> Any:
     if type(value) in (list, tuple):
         return type(value)(unplain(part) for part in value)
     return value
+
+
+def plain_arguments(who: str, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the arguments that a file can hold, as `plain` makes them, and a text of each that it cannot, by name.
+
+    Raises:
+        ValueError: there is an estimator whose class `unplain` would not find; in the name of `who`.
+    """
+    held, missing = {}, {}
+    for name, value in arguments.items():
+        value = plain(who, value)
+        try:
+            digest(value)
+        except TypeError:  # it is no plain value
+            missing[name] = f"{arguments[name]!r:.200}"
+        else:
+            held[name] = value
+    return held, missing
+
+
+def take_again(names: set[str], held: object, missing: object, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a file, with those that are given in their places.
+
+    Raises:
+        ValueError: an argument is neither in the file nor given, or one is given that there is not.
+    """
+    if not isinstance(held, dict) or not isinstance(missing, dict):
+        raise ValueError(f"arguments must be by name, got {held!r:.60} and {missing!r:.60}")
+    if not set(given) <= names:
+        raise ValueError(f"arguments given again must be of {sorted(names)}, got {sorted(set(given) - names)}")
+    lacking = {name: said for name, said in missing.items() if name not in given}
+    if lacking:
+        were = ", ".join(f"{name} (it was {said})" for name, said in lacking.items())
+        how = ", ".join(f"{name}=…" for name in lacking)
+        raise ValueError(f"it does not hold {were}: give load(path, {how})")
+    check_names("arguments", {**held, **missing}, names)
+    return {**held, **given}
 
 
 def check_environment(environment: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -14,10 +14,11 @@ from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
 from rllab.agents.collectors import StepCollector
 from rllab.agents.draws import Draws
-from rllab.agents.environments import Environment
+from rllab.agents.environments import Environment, make_environments
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.twin_critics import TwinCritics
+from rllab.agents.vector_collector import VectorCollector
 from rllab.backprop.replay import Recorded
 from rllab.checks import as_count, as_widths, check_fraction, check_not_negative, check_positive
 from rllab.estimate import Estimate, Target
@@ -37,6 +38,7 @@ class TD3(Agent):
     nothing more; one that is cut off by a time limit goes on in Q̄ (`terminated`, never "done", is in y).
 
     Args:
+        num_envs: environments side by side, n; a round of n steps is followed by n updates.
         critic_hidden: widths of the critics' hidden layers.
         lr: learning rate of Adam, for actor and critics.
         buffer_size: transitions kept.
@@ -50,7 +52,7 @@ class TD3(Agent):
         target_policy_noise, target_noise_clip: σ and b, in the same units.
 
     Raises:
-        TypeError, ValueError: an argument is out of its range, or actions are discrete.
+        TypeError, ValueError: an argument is out of its range, or actions are no Box.
 
     Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
     algorithm 1. Differences: costs for rewards; c is scaled by 1 − γ so that Q keeps the size of one step's cost
@@ -63,7 +65,10 @@ class TD3(Agent):
         rows = agent.learn(steps=200)
     """
 
+    takes_choices: ClassVar[bool] = False
+
     _: KW_ONLY
+    num_envs: int = 1
     critic_hidden: tuple[int, ...] = (64, 64)
     lr: float = 1e-3
     buffer_size: int = 200_000
@@ -79,15 +84,13 @@ class TD3(Agent):
     def _check_arguments(self) -> None:
         who = self._name
         self.critic_hidden = as_widths(who, "critic_hidden", self.critic_hidden)
-        for name in ("buffer_size", "learning_starts", "batch_size", "policy_delay"):
+        for name in ("num_envs", "buffer_size", "learning_starts", "batch_size", "policy_delay"):
             setattr(self, name, as_count(who, name, getattr(self, name)))
         check_positive(who, lr=self.lr)
         check_fraction(who, tau=self.tau)
         check_fraction(who, below=True, gamma=self.gamma)
         check_not_negative(who, action_noise=self.action_noise)
         check_not_negative(who, target_policy_noise=self.target_policy_noise, target_noise_clip=self.target_noise_clip)
-        if self.policy.low is None:
-            raise ValueError(f"{who}: actions must be a Box, got {self.policy.choices} discrete ones")
 
     def _widths(self) -> tuple[int, int]:
         """Return the numbers in an observation and in an action."""
@@ -99,8 +102,12 @@ class TD3(Agent):
         self.critics = TwinCritics(o, k, self.critic_hidden, key=self.key.child("critics"), lr=self.lr)
         self.critic_updates = 0
         self.replay = Replay(self.buffer_size, o, k)
-        env = Environment(self._name, self.environment, self.environment_arguments)
-        self.collector = StepCollector(env, self.policy, self.replay, self.spent, self.key.child("episode"))
+        key = self.key.child("episode")
+        if self.num_envs == 1:
+            self.collector = StepCollector(Environment(self.maker), self.policy, self.replay, self.spent, key)
+        else:
+            environments = make_environments(self.maker, self.num_envs)
+            self.collector = VectorCollector(environments, self.policy, self.replay.add_round, self.spent, key)
         self._buffers = Buffers()
         self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
 
@@ -108,19 +115,22 @@ class TD3(Agent):
         actions = self.policy.network.sizes[-1]
         draws = Draws(self.key.child("block", self.spent.iterations), BLOCK, actions, self.batch_size)
         returns: list[float] = []
-        for i in range(min(BLOCK, limit)):
-            if self.spent.steps < self.learning_starts:
-                action = draws.uniform[i]
+        n = self.num_envs
+        for i in range(0, min(BLOCK, limit) - n + 1, n):
+            before, at = self.spent.steps, i if n == 1 else slice(i, i + n)
+            if before < self.learning_starts:
+                action = draws.uniform[at]
             else:
                 # a = clip(π(o) + ε)
-                action = self.actor.act(self.collector.observe()) + self.action_noise * draws.normal[i]
+                action = self.actor.act(self.collector.observe()) + self.action_noise * draws.normal[at]
                 action = np.clip(action, -1.0, 1.0)
             returns += self.collector.step(action)
-            if self.spent.steps == self.learning_starts:
+            if before < self.learning_starts <= self.spent.steps:
                 # the cost to go, times 1 − γ, of an episode without end; from 0 it would take some 1/(τ (1 − γ)) steps
                 self.critics.start_at(self.replay.costs().mean())
             if self.spent.steps > self.learning_starts:
-                self.update(self.replay.batch(draws.picks[i]), draws.noise[i])
+                for k in range(i, i + n):
+                    self.update(self.replay.batch(draws.picks[k]), draws.noise[k])
         return returns
 
     def update(self, batch: Batch, noise: Tensor) -> None:
@@ -173,19 +183,16 @@ class TD3(Agent):
         """Return the gradient the actor would follow, backpropagated through critic 1.
 
         Args:
-            observations: (n, o), as the environment gives them.
+            observations: n of them, as the environment gives them.
 
         Returns:
             Estimate of target SURROGATE: ∂/∂w of (1 − γ) times the learned cost to go, no evaluation made. How far it
             is from the true gradient is the critic's bias, which it cannot know: there is no standard error.
 
         Raises:
-            ValueError: observations have another width.
+            ValueError: they are no observations of the environment, or no finite numbers.
         """
-        observations, o = np.atleast_2d(observations), len(self.policy.scale)
-        if observations.shape[1:] != (o,):
-            raise ValueError(f"{self._name}: observations must be (n, {o}), got {observations.shape}")
-        cost, gradient = self.descent(self.policy.inputs(observations))
+        cost, gradient = self.descent(self.policy.inputs(np.atleast_2d(self._rows(observations))))
         return Estimate(gradient.clone(), cost.clone(), 0, Target.surrogate("critic 1 of TD3, cost to go times 1 − γ"))
 
     def _state(self) -> dict[str, Any]:

@@ -126,15 +126,6 @@ def test_a_checkpoint_of_no_known_agent_and_a_missing_file_are_errors(tmp_path):
         load(tmp_path / "missing.pt")
 
 
-def test_what_could_not_be_read_again_is_not_written(tmp_path):
-    agent = Evolution(
-        "rllab_envs:rllab/BicycleBalance-v0", population=2, hidden=(), environment_arguments={"dtype": np.float64}
-    )
-    with pytest.raises(ValueError, match=r"Evolution: arguments must be numbers, .* to be saved, got .*float64"):
-        agent.save(tmp_path / "agent.pt")
-    assert not os.listdir(tmp_path)
-
-
 def test_numpy_numbers_as_arguments_are_saved_as_numbers(tmp_path):
     agent = Evolution(DRIFT, np.int64(3), population=np.int32(4), lr=np.float64(0.1), hidden=())
     agent.learn(200)

@@ -7,6 +7,7 @@ import torch
 from rllab.agents import Evolution
 from rllab.agents.environments import make_environments
 from rllab.agents.evolution import _Population
+from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
 from rllab.estimators import GaussianSmoothing, ScoreFunction
 from tests.proofs.agents import prove_evolution_steps_along_the_estimate
@@ -53,7 +54,7 @@ def test_dropping_the_weights_of_ended_episodes_changes_no_action(environment, k
         sizes.add(len(dropping.points))
         return actions
 
-    assert rollout(make_environments("Test", environment, 40, arguments), act, list(range(40))).complete
+    assert rollout(make_environments(Maker("Test", environment, arguments), 40), act, list(range(40))).complete
     assert len(sizes) > 3 and max(sizes) == 40  # it did drop, several times
     for o, live, actions in seen:
         inputs = agent.policy.inputs(o)

@@ -36,6 +36,7 @@ def test_of_discrete_actions_the_one_with_the_largest_logit_is_taken():
     choice = policy(actions=spaces.Discrete(3))
     assert choice.network.sizes == (3, 6, 3)
     assert choice.to_environment(np.array([[0.1, -2.0, 5.0], [7.0, 2.0, 3.0]])).tolist() == [2, 0]
+    assert choice.to_environment(np.array([0.0, 1.0, -1.0])).shape == ()
     assert choice.to_environment(np.array([0.0, 1.0, -1.0])) == 1
     w, x = torch.randn(choice.size, generator=torch.Generator().manual_seed(0)), torch.tensor([[1.0, 2.0, -5.0]])
     torch.testing.assert_close(choice(w, x), choice.network(w, x))  # logits are not squashed
@@ -68,12 +69,16 @@ def test_the_first_policy_acts_gently_and_by_its_key():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"observations": spaces.Discrete(4)}, "observations must be a Box of one dimension, got Discrete"),
-        ({"observations": spaces.Box(0, 1, (2, 2))}, "observations must be a Box of one dimension"),
-        ({"actions": spaces.Box(-np.inf, np.inf, (1,))}, "actions must be a bounded Box or Discrete, got Box"),
-        ({"actions": spaces.Box(-1, 1, (1, 2))}, "actions must be a bounded Box or Discrete, got Box"),
-        ({"actions": spaces.MultiDiscrete([2, 2])}, "actions must be a bounded Box or Discrete, got MultiDiscrete"),
-        ({"actions": spaces.Discrete(3, start=1)}, "actions must be a bounded Box or Discrete, got Discrete"),
+        ({"observations": spaces.Text(4)}, "observations must be Box, Discrete, .* got Text"),
+        ({"observations": spaces.Dict(a=SEEN, b=spaces.Sequence(SEEN))}, "observations must be Box, .* got Sequence"),
+        (
+            {"observations": spaces.Box(0, 255, (96, 96, 3), np.uint8)},
+            r"images must be .* got \(96, 96, 3\): make",
+        ),
+        ({"observations": spaces.Discrete(10**6)}, "observations must be of 1 to 100,000 numbers, got 1,000,000 in"),
+        ({"actions": spaces.Box(-np.inf, np.inf, (1,))}, "actions must be a bounded Box, .* got Box"),
+        ({"actions": spaces.Dict(a=BOX)}, "actions must be a bounded Box, Discrete, .* got Dict"),
+        ({"actions": spaces.Text(3)}, "actions must be a bounded Box, Discrete, .* got Text"),
         ({"scale": (1.0, 2.0)}, "observation_scale must be 3 positive numbers, got"),
         ({"scale": (1.0, 0.0, 1.0)}, "observation_scale must be 3 positive numbers, got"),
         ({"scale": (1.0, float("nan"), 1.0)}, "observation_scale must be 3 positive numbers, got"),

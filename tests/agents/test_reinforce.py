@@ -38,7 +38,7 @@ def test_log_probabilities_of_discrete_actions_are_those_of_torch():
     agent = Reinforce(CHOICE, hidden=(4,), episodes=2)
     inputs, actions = torch.randn(8, 3, generator=Key(1).generator()), torch.arange(8) % 3
     expected = torch.distributions.Categorical(logits=agent.policy(agent.weights, inputs)).log_prob(actions)
-    torch.testing.assert_close(agent.log_probability(inputs, actions), expected, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(agent.log_probability(inputs, actions[:, None]), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_log_probabilities_of_a_box_are_those_of_torch_up_to_a_constant():
@@ -64,9 +64,9 @@ def test_actions_are_drawn_from_the_probabilities_that_are_scored():
     with torch.no_grad():
         agent.weights.copy_(torch.randn(agent.policy.size, generator=Key(4).generator()))
     inputs = torch.tensor([[0.0, 1.0, 0.0]])
-    p = agent.log_probability(inputs.expand(3, -1), torch.arange(3)).exp().detach()
+    p = agent.log_probability(inputs.expand(3, -1), torch.arange(3)[:, None]).exp().detach()
     drawn = agent.draw(agent.weights, inputs.expand(n, -1), Key(5).generator())
-    share = torch.bincount(drawn, minlength=3) / n
+    share = torch.bincount(drawn[:, 0], minlength=3) / n
     assert ((share - p).abs() < 6.5 * (p * (1 - p) / n).sqrt()).all()  # three two-sided tests at 8e-11
 
     agent = Reinforce(DRIFT, hidden=(4,), episodes=2, std=0.3)

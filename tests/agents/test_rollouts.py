@@ -7,9 +7,9 @@ import pytest
 from rllab.agents.environments import (
     _SingleEnvironments,
     _VectorEnvironments,
-    make_environment,
     make_environments,
 )
+from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
 from tests.proofs.toy_environments import DRIFT, LOG
 
@@ -40,8 +40,8 @@ def history(environments, seeds, act, **options):
 @pytest.mark.parametrize("variant", ("author", "ernst"))
 def test_the_bicycles_vector_form_is_single_bicycles_number_for_number(variant):
     arguments = {"variant": variant, "cap": 400}
-    native = make_environments("Test", BICYCLE, len(SEEDS), arguments)
-    single = _SingleEnvironments("Test", BICYCLE, len(SEEDS), arguments)
+    native = make_environments(Maker("Test", BICYCLE, arguments), len(SEEDS))
+    single = _SingleEnvironments(Maker("Test", BICYCLE, arguments), len(SEEDS))
     assert isinstance(native, _VectorEnvironments)
     for _ in range(2):  # the second time after all have ended
         (a, left), (b, right) = history(native, SEEDS, wobbling(2)), history(single, SEEDS, wobbling(2))
@@ -56,7 +56,7 @@ def test_the_bicycles_vector_form_is_single_bicycles_number_for_number(variant):
 
 def test_a_vector_form_that_resets_by_itself_is_not_used():
     assert gymnasium.spec("CartPole-v1").vector_entry_point is not None
-    assert isinstance(make_environments("Test", "CartPole-v1", 2, {}), _SingleEnvironments)
+    assert isinstance(make_environments(Maker("Test", "CartPole-v1"), 2), _SingleEnvironments)
 
 
 @pytest.mark.parametrize(("environment", "k"), ((BICYCLE, 2), (DRIFT, 1)))
@@ -64,7 +64,7 @@ def test_equal_seeds_meet_equal_noise_and_others_do_not(environment, k):
     def same(o, live):
         return np.tile(np.tanh(o[:, :1]), k).astype(np.float32)
 
-    played, seen = history(make_environments("Test", environment, len(SEEDS), {}), SEEDS, same)
+    played, seen = history(make_environments(Maker("Test", environment, {}), len(SEEDS)), SEEDS, same)
     twins = [i for i, seed in enumerate(SEEDS) if seed == 12]
     assert played.lengths[twins[0]] == played.lengths[twins[1]]
     assert played.returns[twins[0]] == played.returns[twins[1]]
@@ -75,9 +75,9 @@ def test_equal_seeds_meet_equal_noise_and_others_do_not(environment, k):
 @pytest.mark.parametrize(("environment", "k"), ((BICYCLE, 2), (DRIFT, 1)))
 def test_an_environment_is_what_it_would_be_alone(environment, k):
     act = wobbling(k)
-    together = rollout(make_environments("Test", environment, len(SEEDS), {}), act, SEEDS)
+    together = rollout(make_environments(Maker("Test", environment, {}), len(SEEDS)), act, SEEDS)
     assert len(set(together.lengths)) > 2
-    one = make_environments("Test", environment, 1, {})
+    one = make_environments(Maker("Test", environment, {}), 1)
     for i, seed in enumerate(SEEDS):
         alone = rollout(one, lambda o, live, i=i: act(o, live + i), [seed])
         assert (alone.returns[0], alone.lengths[0]) == (together.returns[i], together.lengths[i])
@@ -85,7 +85,7 @@ def test_an_environment_is_what_it_would_be_alone(environment, k):
 
 def test_steps_are_counted_as_taken_and_those_that_ended_are_left_alone():
     LOG.clear()  # the environment raises if it is stepped after its end
-    played, seen = history(make_environments("Test", DRIFT, len(SEEDS), {}), SEEDS, wobbling(1))
+    played, seen = history(make_environments(Maker("Test", DRIFT, {}), len(SEEDS)), SEEDS, wobbling(1))
     assert played.complete
     assert played.steps == played.lengths.sum() == LOG.steps
     assert LOG.seeds == SEEDS and len(LOG.ends) == len(SEEDS)
@@ -98,7 +98,7 @@ def test_steps_are_counted_as_taken_and_those_that_ended_are_left_alone():
 
 
 def test_the_step_limit_is_never_exceeded():
-    environments, act = make_environments("Test", DRIFT, len(SEEDS), {}), wobbling(1)
+    environments, act = make_environments(Maker("Test", DRIFT, {}), len(SEEDS)), wobbling(1)
     whole = rollout(environments, act, SEEDS)
     for limit in range(whole.steps + 2):
         LOG.clear()
@@ -115,6 +115,6 @@ def test_the_step_limit_is_never_exceeded():
 )
 def test_an_environment_that_cannot_be_made_is_named(environment, arguments):
     with pytest.raises(ValueError, match=f"Somebody: environment must be .*{environment}"):
-        make_environment("Somebody", environment, arguments)
+        Maker("Somebody", environment, arguments)()
     with pytest.raises(ValueError, match=f"Somebody: environment must be .*{environment}"):
-        make_environments("Somebody", environment, 2, arguments)
+        make_environments(Maker("Somebody", environment, arguments), 2)

@@ -3,6 +3,7 @@
 import torch
 
 from rllab import Key
+from rllab.agents.actions import BoxActions
 from rllab.agents.actor import Actor
 from rllab.agents.policy import Policy
 from rllab.agents.twin_critics import TwinCritics
@@ -65,7 +66,7 @@ def test_targets_follow_by_a_fraction_and_a_start_moves_last_biases_alone():
 
 
 def test_an_actor_backpropagates_a_slope_to_its_weights():
-    policy = Policy(scale=(1.0,) * WIDTH, hidden=(6,), low=(-1.0,) * K, high=(1.0,) * K)
+    policy = Policy(scale=(1.0,) * WIDTH, actions=BoxActions((-1.0,) * K, (1.0,) * K), hidden=(6,))
     actor, o, slope = Actor(policy, policy.initial(0), lr=0.1), normal(N, WIDTH, key=6), normal(N, K, key=7)
     w = actor.weights.clone().requires_grad_()
     expected_actions = policy(w, o)

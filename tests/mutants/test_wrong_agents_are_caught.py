@@ -72,7 +72,7 @@ def probability_for_its_logarithm(self, inputs, actions):
 
 def clipped_action(self, inputs, actions):
     """The score of the action that reached the environment."""
-    return Reinforce.log_probability(self, inputs, actions if self.discrete else actions.clip(-1.0, 1.0))
+    return Reinforce.log_probability(self, inputs, actions if self.policy.discrete else actions.clip(-1.0, 1.0))
 
 
 def same_episodes(key, first, n):

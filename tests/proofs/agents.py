@@ -161,7 +161,7 @@ def gradient_of_outcome(agent, outcome):
 
     def scripted(weights, inputs, generator):
         t = next(calls)
-        return torch.tensor([episode[t] for episode in outcome if len(episode) > t])
+        return torch.tensor([[episode[t]] for episode in outcome if len(episode) > t])
 
     agent.draw = scripted
     agent.optimizer = torch.optim.SGD([agent.weights], lr=0.0)  # look, do not move
