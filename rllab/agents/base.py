@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 import warnings
@@ -76,6 +77,7 @@ class Agent(ABC):
         print(agent.spent.steps, agent.evaluate(episodes=5).returns.mean())
     """
 
+    columns: ClassVar[tuple[str, ...]] = ()  # what rows report beside what is spent, `diagnostics` by name
     takes_choices: ClassVar[bool] = True  # whether actions may be Discrete, MultiDiscrete and MultiBinary
 
     environment: str | Factory
@@ -171,6 +173,7 @@ class Agent(ABC):
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
+            self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
             with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
@@ -183,6 +186,7 @@ class Agent(ABC):
                 "episodes": spent.episodes,
                 "updates": spent.updates,
                 "return": float(np.mean(returns)) if returns else None,
+                **self.diagnostics,
             }
             if spent.steps == before:  # what is left does not pay for another round
                 return
@@ -339,4 +343,13 @@ def load(path: str | Path, **again: Any) -> Agent:
 
 
 def _agents() -> dict[str, type[Agent]]:
-    return {kind.__name__: kind for kind in Agent.__subclasses__()}
+    return {kind.__name__: kind for kind in _final(Agent)}
+
+
+def _final(kind: type[Agent]) -> Iterator[type[Agent]]:
+    """Yield the agents below an abstract one; what is derived of those is no agent of its own."""
+    for below in kind.__subclasses__():
+        if inspect.isabstract(below):
+            yield from _final(below)
+        else:
+            yield below
