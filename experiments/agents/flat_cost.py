@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from rllab import Cost, Key
-from rllab.agents.environments import make_environments
 from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
+from rllab.agents.vectorization import make_environments
 from rllab.estimators import GaussianSmoothing
 from rllab.keys import seeds_for
 from rllab.noise import standard_normal

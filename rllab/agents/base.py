@@ -10,13 +10,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 import numpy as np
 import torch
 
 from rllab.agents.collectors import episode_seeds
-from rllab.agents.environments import make_environments
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.observations import Observations, as_array
 from rllab.agents.policy import Policy
@@ -32,9 +31,10 @@ from rllab.agents.saved import (
     unplain,
 )
 from rllab.agents.spent import Spent
+from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.backprop.network import Layers
 from rllab.checkpoint import read_checkpoint, write_checkpoint
-from rllab.checks import as_count, as_widths, check_number, check_seed
+from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed
 from rllab.keys import Key
 
 Row = dict[str, float | int | None]
@@ -58,6 +58,8 @@ class Agent(ABC):
         observation_scale: what observations are divided by; None takes the bounds of the observation space.
         environment_arguments: keyword arguments for the environment.
         wrappers: callables env -> env, applied in order. What a wrapper learns of its own is not saved.
+        vectorization: "auto" steps environments here, all in one call if they have such a form; "process" in worker
+            processes, which pays where a step takes long. Nothing else differs.
 
     Attributes:
         policy: the architecture; `weights`: its weights, float32 (d,).
@@ -87,6 +89,7 @@ class Agent(ABC):
     observation_scale: tuple[float, ...] | None = None
     environment_arguments: Mapping[str, Any] = field(default_factory=dict)
     wrappers: Sequence[Wrapper] = ()
+    vectorization: Vectorization = "auto"
 
     def __post_init__(self) -> None:
         self._check()
@@ -115,6 +118,7 @@ class Agent(ABC):
         if self.policy.discrete and not self.takes_choices:
             others = ", ".join(sorted(name for name, kind in _agents().items() if kind.takes_choices))
             raise ValueError(f"{self._name}: actions must be a Box, got {actions}; these agents learn them: {others}")
+        check_one_of(self._name, get_args(Vectorization), vectorization=self.vectorization)
         self._check_arguments()
 
     @torch.inference_mode(False)  # what is learned later must be ordinary tensors, whatever surrounds this call
@@ -252,7 +256,10 @@ class Agent(ABC):
         environments = make_environments(replace(self.maker, arguments=arguments), episodes)
         layers = self.policy.layers(self.weights)
         seeds = episode_seeds(EVALUATION, 0, episodes)
-        played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
+        try:
+            played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
+        finally:
+            environments.close()
         if max_steps is None and not played.complete:
             warnings.warn(
                 f"{self._name}: an episode of {self._called()} had not ended after {LONGEST:,} steps and was cut "

@@ -19,7 +19,7 @@ class _Seeds:
         self._modulus = 2**63
 
     def reset(
-        self, environment: Environment | _VectorEnvironments, seeds: list[int], which: np.ndarray | None = None
+        self, environment: Environment | VectorEnvironments, seeds: list[int], which: np.ndarray | None = None
     ) -> tuple[object, object]:
         seeds = [int(seed) % self._modulus for seed in seeds]
         try:
@@ -110,7 +110,7 @@ class Environments(Protocol):
         ...
 
 
-class _VectorEnvironments:
+class VectorEnvironments:
     """A vector environment of the environment's own, all of them in one call."""
 
     def __init__(self, make: Maker, vector: VectorEnv):
@@ -164,7 +164,7 @@ class _VectorEnvironments:
         self.vector.close()
 
 
-class _SingleEnvironments:
+class SingleEnvironments:
     """Single environments in a list, for all that have no vector form that takes one seed for each."""
 
     def __init__(self, make: Maker, n: int):
@@ -190,9 +190,3 @@ class _SingleEnvironments:
     def close(self) -> None:
         for env in self.single:
             env.env.close()
-
-
-def make_environments(make: Maker, n: int) -> Environments:
-    """Make n environments: in their own vector form if that leaves ended episodes alone, else n single ones."""
-    vector = make.vector(n)
-    return _SingleEnvironments(make, n) if vector is None else _VectorEnvironments(make, vector)

@@ -10,8 +10,8 @@ import torch
 
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector
-from rllab.agents.environments import make_environments
 from rllab.agents.saved import check_names, take_adam
+from rllab.agents.vectorization import make_environments
 from rllab.checks import as_count, check_count, check_positive
 from rllab.estimators import Estimator, GaussianSmoothing
 
@@ -76,7 +76,7 @@ class Evolution(Agent):
         self.state: Any = None
         evaluations = self.estimator.ask(self.weights, self.population, self.key).evaluations
         self.optimizer = torch.optim.Adam([self.weights], lr=self.lr)
-        self.collector = EpisodeCollector(make_environments(self.maker, evaluations), self.spent)
+        self.collector = EpisodeCollector(make_environments(self.maker, evaluations, self.vectorization), self.spent)
 
     def _iterate(self, limit: int) -> list[float]:
         key = self.key.child("generation", self.spent.iterations)

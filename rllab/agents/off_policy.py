@@ -13,13 +13,12 @@ from torch import Tensor
 
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
-from rllab.agents.collectors import StepCollector
 from rllab.agents.draws import Draws
-from rllab.agents.environments import Environment, make_environments
 from rllab.agents.n_step import NStep
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.vector_collector import VectorCollector
+from rllab.agents.vectorization import replay_collector
 from rllab.backprop.replay import Recorded
 from rllab.checks import as_count, as_widths, check_fraction, check_positive
 from rllab.estimate import Estimate, Target
@@ -102,12 +101,9 @@ class OffPolicy(Agent):
         self.replay = Replay(self.buffer_size, *self._widths(), discounted=self.n_steps > 1)
         self.several = NStep(self.replay, self.n_steps, self.gamma)
         store = self.several if self.n_steps > 1 else self.replay
-        key = self.key.child("episode")
-        if self.num_envs == 1:
-            self.collector = StepCollector(Environment(self.maker), self.policy, store, self.spent, key)
-        else:
-            environments = make_environments(self.maker, self.num_envs)
-            self.collector = VectorCollector(environments, self.policy, store.add_round, self.spent, key)
+        self.collector = replay_collector(
+            self.maker, self.num_envs, self.vectorization, self.policy, store, self.spent, self.key.child("episode")
+        )
         self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
 
     # ---- what a subclass writes
@@ -184,9 +180,10 @@ class OffPolicy(Agent):
             noises=k * self.noises,
         )
         returns: list[float] = []
+        together = isinstance(self.collector, VectorCollector)
         critics, actors = self.critic_updates, self.spent.updates
         for i in range(0, min(block, limit) - n + 1, n):
-            before, at = self.spent.steps - self.learning_starts, i if n == 1 else slice(i, i + n)
+            before, at = self.spent.steps - self.learning_starts, slice(i, i + n) if together else i
             if before < 0:
                 action = draws.uniform[at]
             else:
@@ -288,7 +285,7 @@ class OffPolicy(Agent):
         copy = object.__new__(type(self))
         for f in fields(self):
             setattr(copy, f.name, getattr(self, f.name))
-        copy.seed = key.integer()
+        copy.seed, copy.vectorization = key.integer(), "auto"  # workers of its own would cost more than they spare
         copy._check()
         copy._init()
         copy.weights.copy_(self.weights)

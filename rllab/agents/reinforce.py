@@ -13,8 +13,8 @@ from torch import Tensor
 from rllab.agents.actions import Choices
 from rllab.agents.base import Agent
 from rllab.agents.collectors import EpisodeCollector, episode_seeds
-from rllab.agents.environments import make_environments
 from rllab.agents.saved import check_names, take, take_adam
+from rllab.agents.vectorization import make_environments
 from rllab.backprop.network import Layers
 from rllab.checks import as_count, check_fraction, check_positive
 from rllab.estimators.score.baselines import Baseline, advantages, check_baseline
@@ -71,7 +71,7 @@ class Reinforce(Agent):
             (0 if self.policy.discrete else outputs,), math.log(self.std), dtype=torch.float32
         ).requires_grad_()
         self.optimizer = torch.optim.Adam([self.weights, self.log_std], lr=self.lr)
-        self.collector = EpisodeCollector(make_environments(self.maker, self.episodes), self.spent)
+        self.collector = EpisodeCollector(make_environments(self.maker, self.episodes, self.vectorization), self.spent)
 
     def _iterate(self, limit: int) -> list[float]:
         key = self.key.child("iteration", self.spent.iterations)

@@ -68,7 +68,7 @@ class RoundTable:
 
     Example:
         from rllab import Key
-        from rllab.agents.environments import make_environments
+        from rllab.agents.vectorization import make_environments
         from rllab.agents.making import Maker
         from rllab.agents.policy import Policy
         from rllab.agents.rounds import RoundTable

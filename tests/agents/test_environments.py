@@ -11,9 +11,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from rllab.agents import TD3, Evolution, Reinforce
-from rllab.agents.environments import Environment, make_environments
+from rllab.agents.environments import Environment
 from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
+from rllab.agents.vectorization import make_environments
 from tests.proofs.agents import kinds
 
 KINDS = kinds()

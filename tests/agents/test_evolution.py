@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from rllab.agents import Evolution
-from rllab.agents.environments import make_environments
 from rllab.agents.evolution import _Population
 from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
+from rllab.agents.vectorization import make_environments
 from rllab.estimators import GaussianSmoothing, ScoreFunction
 from tests.proofs.agents import prove_evolution_steps_along_the_estimate
 from tests.proofs.toy_environments import DRIFT, LOG

@@ -9,8 +9,9 @@ from gymnasium import spaces
 from gymnasium.wrappers import TimeAwareObservation, TimeLimit, TransformReward
 
 from rllab.agents import SAC, TD3, CrossQ, Evolution, Reinforce, load
-from rllab.agents.environments import _SingleEnvironments, make_environments
+from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
+from rllab.agents.vectorization import make_environments
 from tests.proofs.agents import all_of, kinds, timeless
 from tests.proofs.toy_environments import CHOICE, DRIFT, LOG, Choice, Drift
 
@@ -67,8 +68,8 @@ def test_wrappers_are_applied_in_order_in_learning_and_evaluation():
 
 def test_a_wrapped_id_is_not_played_in_its_vector_form():
     bicycle = "rllab_envs:rllab/BicycleBalance-v0"
-    assert not isinstance(make_environments(Maker("Test", bicycle), 2), _SingleEnvironments)
-    assert isinstance(make_environments(Maker("Test", bicycle, wrappers=(halved,)), 2), _SingleEnvironments)
+    assert not isinstance(make_environments(Maker("Test", bicycle), 2), SingleEnvironments)
+    assert isinstance(make_environments(Maker("Test", bicycle, wrappers=(halved,)), 2), SingleEnvironments)
 
 
 ONE = Drift()

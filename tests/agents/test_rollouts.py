@@ -4,13 +4,10 @@ import gymnasium
 import numpy as np
 import pytest
 
-from rllab.agents.environments import (
-    _SingleEnvironments,
-    _VectorEnvironments,
-    make_environments,
-)
+from rllab.agents.environments import SingleEnvironments, VectorEnvironments
 from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
+from rllab.agents.vectorization import make_environments
 from tests.proofs.toy_environments import DRIFT, LOG
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
@@ -41,8 +38,8 @@ def history(environments, seeds, act, **options):
 def test_the_bicycles_vector_form_is_single_bicycles_number_for_number(variant):
     arguments = {"variant": variant, "cap": 400}
     native = make_environments(Maker("Test", BICYCLE, arguments), len(SEEDS))
-    single = _SingleEnvironments(Maker("Test", BICYCLE, arguments), len(SEEDS))
-    assert isinstance(native, _VectorEnvironments)
+    single = SingleEnvironments(Maker("Test", BICYCLE, arguments), len(SEEDS))
+    assert isinstance(native, VectorEnvironments)
     for _ in range(2):  # the second time after all have ended
         (a, left), (b, right) = history(native, SEEDS, wobbling(2)), history(single, SEEDS, wobbling(2))
         np.testing.assert_array_equal(a.returns, b.returns)
@@ -56,7 +53,7 @@ def test_the_bicycles_vector_form_is_single_bicycles_number_for_number(variant):
 
 def test_a_vector_form_that_resets_by_itself_is_not_used():
     assert gymnasium.spec("CartPole-v1").vector_entry_point is not None
-    assert isinstance(make_environments(Maker("Test", "CartPole-v1"), 2), _SingleEnvironments)
+    assert isinstance(make_environments(Maker("Test", "CartPole-v1"), 2), SingleEnvironments)
 
 
 @pytest.mark.parametrize(("environment", "k"), ((BICYCLE, 2), (DRIFT, 1)))

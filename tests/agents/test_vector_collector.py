@@ -5,12 +5,13 @@ import pytest
 import torch
 
 from rllab import Key
-from rllab.agents.environments import _SingleEnvironments, _VectorEnvironments, make_environments
+from rllab.agents.environments import SingleEnvironments, VectorEnvironments
 from rllab.agents.making import Maker
 from rllab.agents.policy import Policy
 from rllab.agents.rounds import RoundTable
 from rllab.agents.spent import Spent
 from rllab.agents.vector_collector import VectorCollector
+from rllab.agents.vectorization import make_environments
 from rllab.keys import seeds_for
 from tests.proofs.marked_environments import MARKED, MARKED_VECTOR, OBSERVATIONS, SEED, Marked, length
 
@@ -58,7 +59,7 @@ def prove_no_transition_crosses_a_reset(collector, environment, steps=60):
 
 @both
 def test_no_transition_crosses_a_reset(environment):
-    kind = _SingleEnvironments if environment == MARKED else _VectorEnvironments
+    kind = SingleEnvironments if environment == MARKED else VectorEnvironments
     assert isinstance(make_environments(Maker("Test", environment), 2), kind)
     prove_no_transition_crosses_a_reset(VectorCollector, environment)
 
@@ -109,7 +110,7 @@ def test_wrong_collectors_are_caught(wrong):
 @pytest.mark.parametrize("n", (1, 4))
 def test_bicycles_side_by_side_in_one_call_are_single_ones(n):
     segments = []
-    for made in (make_environments, _SingleEnvironments):
+    for made in (make_environments, SingleEnvironments):
         make = Maker("Test", BICYCLE, {"cap": 40})
         env = make()
         rider = Policy.for_spaces("Test", env.observation_space, env.action_space, (), None)
