@@ -60,6 +60,7 @@ class OffPolicy(Agent):
     """
 
     takes_choices: ClassVar[bool] = False
+    normalizes: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ("critic_loss", "mean_q", "critic_norm", "actor_norm")
     noises: ClassVar[int] = 1  # normal numbers of an update for each transition and component of an action
     parts: ClassVar[tuple[str, ...]] = ("actor", "critics")  # attributes with a state that is learned
@@ -105,8 +106,6 @@ class OffPolicy(Agent):
             self.maker, self.num_envs, self.vectorization, self.policy, store, self.spent, self.key.child("episode")
         )
         self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
-
-    # ---- what a subclass writes
 
     @abstractmethod
     def _check_own(self) -> None:
@@ -161,8 +160,6 @@ class OffPolicy(Agent):
     @abstractmethod
     def _stands_in(self) -> str:
         """Say in words what cost the actor's gradient is of."""
-
-    # ---- learning
 
     def _iterate(self, limit: int) -> list[float]:
         return self._go_on(limit, self.update)
@@ -236,8 +233,6 @@ class OffPolicy(Agent):
                 self.spent.updates += 1
             self._follow()
 
-    # ---- the gradient that is followed
-
     @torch.inference_mode(False)  # buffers made here must be ordinary tensors
     def gradient(self, steps: int = 0, *, key: Key | int, observations: Any = None) -> Estimate:
         """Return the gradient that the actor would follow, its weights frozen, from so many fresh environment steps.
@@ -297,8 +292,6 @@ class OffPolicy(Agent):
             copy._go_on(last - copy.spent.steps, copy.update_critics)
             copy.spent.iterations += 1
         return copy
-
-    # ---- checkpoints
 
     def _state(self) -> dict[str, Any]:
         parts = {name: getattr(self, name).state_dict() for name in self.parts}
