@@ -67,10 +67,10 @@ class NStep:
         """
         waiting = self._waiting.setdefault(environment, deque())
         if begun:
-            self._store_all(waiting)
+            self._empty(waiting)
         waiting.append((np.array(o), np.array(a), np.float32(cost), np.array(next_observation), terminated))
         if terminated:
-            self._store_all(waiting)
+            self._empty(waiting)
         elif len(waiting) == self._n:
             self._store(waiting)
 
@@ -80,7 +80,12 @@ class NStep:
         for i, (o, a, reward, following, terminated) in enumerate(zip(*columns, strict=True)):
             self.add(o, a, -reward, following, bool(terminated), begun=bool(taken.begun[i]), environment=i)
 
-    def _store_all(self, waiting: deque[Step]) -> None:
+    def store_all(self) -> None:
+        """Store all steps that wait, as if their episodes were cut off here."""
+        for waiting in self._waiting.values():
+            self._empty(waiting)
+
+    def _empty(self, waiting: deque[Step]) -> None:
         while waiting:
             self._store(waiting)
 

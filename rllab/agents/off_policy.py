@@ -268,7 +268,7 @@ class OffPolicy(Agent):
             raise ValueError(f"{self._name}: steps or observations must be given before anything was learned, got none")
         noise = torch.empty(len(inputs), self._widths()[1], dtype=torch.float32)
         noise.normal_(generator=key.child("actions").generator())
-        cost, gradient = torch.zeros(()), torch.zeros_like(self.weights)
+        cost, gradient = torch.zeros((), dtype=torch.float32), torch.zeros_like(self.weights)
         for part, xi in zip(inputs.split(CHUNK), noise.split(CHUNK), strict=True):
             c, g = learner.descent(part, xi)
             cost.add_(c, alpha=len(part) / len(inputs))
@@ -291,6 +291,7 @@ class OffPolicy(Agent):
         while copy.spent.steps < last:
             copy._go_on(last - copy.spent.steps, copy.update_critics)
             copy.spent.iterations += 1
+        copy.several.store_all()
         return copy
 
     def _state(self) -> dict[str, Any]:

@@ -215,6 +215,18 @@ def test_nor_does_it_with_several_environments_and_steps():
     prove_a_gradient_changes_nothing(SAC, num_envs=3, n_steps=2, train_freq=2)
 
 
+@pytest.mark.parametrize("steps", (1, 2, 30))
+def test_a_gradient_is_averaged_over_the_fresh_steps_all_of_them_and_no_others(steps):
+    agent = make(SAC, n_steps=3)
+    agent.learn(100)
+    tuned = agent._fine_tuned(steps, Key(1))
+    assert tuned.replay.added == agent.replay.added + steps
+    noise = torch.randn(steps, 1, generator=Key(1).child("actions").generator())
+    cost, gradient = tuned.descent(tuned.replay.newest(steps), noise)
+    estimate = agent.gradient(steps, key=1)
+    torch.testing.assert_close((estimate.value, estimate.gradient), (cost, gradient), rtol=1e-5, atol=1e-7)
+
+
 @every
 def test_a_gradient_that_learns_in_place_is_caught(kind):
     def in_place(self, steps, key):

@@ -25,7 +25,7 @@ def learned(kind):
     agent.evaluate(2)
     if SMALL[kind] is OFF_POLICY:
         agent.gradient(key=0, observations=np.zeros((3, 2)))
-        agent.gradient(20, key=0)
+        assert agent.gradient(20, key=0).value.dtype is torch.float32
     return agent
 
 
