@@ -25,11 +25,12 @@ class Actor:
     Args:
         policy: of a Box of actions.
         weights: w, (d,); changed in place by `optimizer`.
-        lr: learning rate of Adam.
+        lr, max_grad_norm: of Adam.
 
     Attributes:
         weights, targets: w and w̄, (d,) each.
         optimizer: Adam on w.
+        gradient: ∂C/∂w, (d,), as `backward` left it.
 
     Example:
         import torch
@@ -43,12 +44,12 @@ class Actor:
         actor.optimizer.step(actor.backward(torch.ones(8, 1)))
     """
 
-    def __init__(self, policy: Policy, weights: Tensor, lr: float):
+    def __init__(self, policy: Policy, weights: Tensor, lr: float, max_grad_norm: float | None = None):
         self.weights, self.targets = weights, weights.clone()
-        self.optimizer = Adam(weights, lr)
+        self.optimizer = Adam(weights, lr, max_grad_norm=max_grad_norm)
         self._network, self._chain = policy.network, MLPChain(policy.network, Tanh())
         self._arrays = policy.network.on_arrays(weights)  # share memory: always the current weights
-        self._gradient = torch.zeros_like(weights)
+        self.gradient = torch.zeros_like(weights)
 
     @property
     def reads(self) -> tuple[object, ...]:
@@ -65,8 +66,8 @@ class Actor:
 
     def backward(self, slope: Tensor) -> Tensor:
         """Return Σ_p ∂C/∂a_p ∂π/∂w, (d,), after `forward`, for slopes ∂C/∂a (n, k); written over by the next call."""
-        self._chain.backward(slope, self._gradient, to_input=False)
-        return self._gradient
+        self._chain.backward(slope, self.gradient, to_input=False)
+        return self.gradient
 
     def follow(self, tau: float) -> None:
         """Move the target network: w̄ ← w̄ + τ (w − w̄)."""

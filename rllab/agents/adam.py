@@ -14,15 +14,19 @@ class Adam:
     """Step along gradients; on some thousand weights `torch.optim.Adam` takes three times as long to say what to do.
 
         m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   w ← w − lr m̂ / (√v̂ + ε),   m̂ = m/(1 − β₁ᵗ),  v̂ = v/(1 − β₂ᵗ)
+        with max_grad_norm:      g ← g min(1, max_grad_norm/‖g‖)      first
 
     A gradient that is exactly zero moves nothing and is not counted: momentum does not walk on.
 
     Args:
         weights: changed in place, (d,) or any shape.
         lr: learning rate > 0.
+        beta1: β₁ in [0, 1).
+        max_grad_norm: the greatest length of a gradient; a longer one is shortened to it. None leaves all as they are.
 
-    Source: Kingma & Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; β₁ = 0.9, β₂ = 0.999,
-    ε = 1e-8.
+    Source: Kingma & Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; β₂ = 0.999, ε = 1e-8.
+    Shortening: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks",
+    algorithm 1.
 
     Example:
         import torch
@@ -32,15 +36,23 @@ class Adam:
         Adam(weights, lr=0.1).step(gradient=2 * weights)
     """
 
-    def __init__(self, weights: Tensor, lr: float):
-        self.weights, self.lr = weights, lr
+    def __init__(self, weights: Tensor, lr: float, beta1: float = 0.9, max_grad_norm: float | None = None):
+        self.weights, self.lr, self.beta1, self.max_grad_norm = weights, lr, beta1, max_grad_norm
         self.m, self.v = torch.zeros_like(weights), torch.zeros_like(weights)
         self.t = torch.zeros((), dtype=torch.float32, device=weights.device)
         self._largest = torch.zeros((), dtype=weights.dtype, device=weights.device)
         self._still, self._moves = torch.zeros_like(self.t), torch.zeros_like(self.t)
+        if max_grad_norm is not None:
+            self._norm, self._factor = torch.zeros_like(self.t), torch.zeros_like(self.t)
+            self._shortened = torch.zeros_like(weights)
 
     def step(self, gradient: Tensor) -> None:
         """Make one step along a gradient of the weights' shape."""
+        if self.max_grad_norm is not None:
+            # g min(1, max_grad_norm/‖g‖); where g = 0 the factor is 1
+            torch.linalg.vector_norm(gradient, out=self._norm)
+            torch.reciprocal(self._norm, out=self._factor).mul_(self.max_grad_norm).clamp_(max=1.0)
+            gradient = torch.mul(gradient, self._factor, out=self._shortened)
         torch.linalg.vector_norm(gradient, math.inf, out=self._largest)
         torch.eq(self._largest, 0.0, out=self._still)
         self.t.add_(torch.ne(self._largest, 0.0, out=self._moves))
@@ -52,7 +64,7 @@ class Adam:
             [],
             [self.t],
             lr=self.lr,
-            beta1=0.9,
+            beta1=self.beta1,
             beta2=0.999,
             weight_decay=0.0,
             eps=1e-8,

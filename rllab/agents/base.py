@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import time
 import warnings
@@ -191,7 +192,7 @@ class Agent(ABC):
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
-            self.diagnostics = dict.fromkeys(self.columns)
+            self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
             with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
@@ -392,8 +393,17 @@ def load(path: str | Path, **again: Any) -> Agent:
 
 def known_agents() -> list[type[Agent]]:
     """Return every agent there is: this lab's, and those of modules that are imported."""
-    return Agent.__subclasses__()
+    return list(_final(Agent))
 
 
 def _agents() -> dict[str, type[Agent]]:
     return {kind.__name__: kind for kind in known_agents()}
+
+
+def _final(kind: type[Agent]) -> Iterator[type[Agent]]:
+    """Yield the agents below an abstract one; what is derived of those is no agent of its own."""
+    for below in kind.__subclasses__():
+        if inspect.isabstract(below):
+            yield from _final(below)
+        else:
+            yield below

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from rllab.agents.environments import Environment, Environments
+from rllab.agents.n_step import NStep
 from rllab.agents.policy import Policy
 from rllab.agents.replay import Replay
 from rllab.agents.rollouts import Act, Episodes, Watch
@@ -33,7 +34,7 @@ class StepCollector:
         key: episode i, counted in `spent`, meets the i-th seed of it.
     """
 
-    def __init__(self, environment: Environment, policy: Policy, replay: Replay, spent: Spent, key: Key):
+    def __init__(self, environment: Environment, policy: Policy, replay: Replay | NStep, spent: Spent, key: Key):
         self.environment, self._policy, self._replay, self._spent, self._key = environment, policy, replay, spent, key
         self._restart()
 
@@ -56,7 +57,7 @@ class StepCollector:
             self._restart()
             raise
         self._observation = next_observation = self._policy.scaled(observation)
-        self._replay.add(o, action, -reward, next_observation, terminated)
+        self._replay.add(o, action, -reward, next_observation, terminated, begun=not self._actions)
         self._return += reward
         if not (terminated or truncated):
             self._actions += action.tobytes()

@@ -14,32 +14,34 @@ class Draws:
     Args:
         key: of the block.
         steps: in the block, T.
+        updates: at most, U.
         actions: components of an action, k.
         batch_size: transitions a minibatch, n.
+        noises: numbers of noise for each transition of a minibatch, m.
 
     Attributes:
         uniform: U(−1, 1), (T, k), a numpy array: actions of the steps before learning starts.
         normal: N(0, 1), (T, k), a numpy array: the noise on actions.
-        picks: U[0, 1), float64 (T, n): which transitions of the replay are in each minibatch.
-        noise: N(0, 1), (T, n, k): the noise of each update, on actions at next observations.
+        picks: U[0, 1), float64 (U, n): which transitions of the replay are in each minibatch.
+        noise: N(0, 1), (U, n, m): the noise of each update, of actions that it draws.
 
     Example:
         from rllab import Key
         from rllab.agents.draws import Draws
 
-        draws = Draws(Key(0), steps=1000, actions=2, batch_size=64)
+        draws = Draws(Key(0), steps=1000, updates=1000, actions=2, batch_size=64, noises=2)
         first_action = draws.uniform[0]  # (2,)
     """
 
-    def __init__(self, key: Key, steps: int, actions: int, batch_size: int):
+    def __init__(self, key: Key, *, steps: int, updates: int, actions: int, batch_size: int, noises: int):
         def draw(stream: str, *shape: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, torch.Generator]:
-            return torch.empty(steps, *shape, dtype=dtype), key.child(stream).generator()
+            return torch.empty(shape, dtype=dtype), key.child(stream).generator()
 
-        empty, generator = draw("warmup", actions)
+        empty, generator = draw("warmup", steps, actions)
         self.uniform = empty.uniform_(-1.0, 1.0, generator=generator).numpy()
-        empty, generator = draw("exploration", actions)
+        empty, generator = draw("exploration", steps, actions)
         self.normal = empty.normal_(generator=generator).numpy()
-        empty, generator = draw("minibatch", batch_size, dtype=torch.float64)
+        empty, generator = draw("minibatch", updates, batch_size, dtype=torch.float64)
         self.picks = empty.uniform_(generator=generator)
-        empty, generator = draw("smoothing", batch_size, actions)
+        empty, generator = draw("smoothing", updates, batch_size, noises)
         self.noise = empty.normal_(generator=generator)

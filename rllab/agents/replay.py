@@ -18,9 +18,10 @@ class Batch(NamedTuple):
     Attributes:
         observations: scaled, (n, o).
         actions: in [−1, 1], (n, k).
-        costs: (n,).
+        costs: (n,); of several steps in one, see `NStep`, their discounted average.
         next_observations: scaled, (n, o).
         terminated: 1 where the episode ended there, else 0, (n,); 0 where it was merely cut off.
+        discounts: γ^m, (n,), for transitions of m steps each; None where all are of one.
     """
 
     observations: Tensor
@@ -28,6 +29,21 @@ class Batch(NamedTuple):
     costs: Tensor
     next_observations: Tensor
     terminated: Tensor
+    discounts: Tensor | None = None
+
+    def target(self, ahead: Tensor, gamma: float) -> Tensor:
+        """Turn the learned cost after each transition into what it should be before, in place; return it.
+
+            y = (1 − γ^m) c + γ^m (1 − terminated) Q(o', a')
+
+        Args:
+            ahead: Q(o', a'), (n,), of the scale of one step's cost: 1 − γ times the cost to go.
+            gamma: γ, where all transitions are of one step.
+        """
+        torch.addcmul(ahead, ahead, self.terminated, value=-1.0, out=ahead)
+        if self.discounts is None:
+            return ahead.mul_(gamma).add_(self.costs, alpha=1 - gamma)
+        return torch.lerp(self.costs, ahead, self.discounts, out=ahead)
 
 
 class Replay:
@@ -36,6 +52,7 @@ class Replay:
     Args:
         buffer_size: how many.
         observations, actions: their widths o and k.
+        discounted: whether each transition comes with a discount of its own.
 
     Example:
         import numpy as np, torch
@@ -46,8 +63,8 @@ class Replay:
         batch = replay.batch(torch.rand(16))
     """
 
-    def __init__(self, buffer_size: int, observations: int, actions: int):
-        self.widths = (observations, actions, 1, observations, 1)
+    def __init__(self, buffer_size: int, observations: int, actions: int, *, discounted: bool = False):
+        self.widths = (observations, actions, 1, observations, 1, *([1] * discounted))
         self.table = torch.zeros(buffer_size, sum(self.widths), dtype=torch.float32)
         self.added = 0
         self._array = self.table.numpy()
@@ -56,14 +73,31 @@ class Replay:
     def __len__(self) -> int:
         return min(self.added, len(self.table))
 
-    def add(self, o: np.ndarray, a: np.ndarray, cost: float, next_observation: np.ndarray, terminated: bool) -> None:
-        """Store one transition; `terminated` is never true for an episode that was merely cut off."""
+    def add(
+        self,
+        o: np.ndarray,
+        a: np.ndarray,
+        cost: float,
+        next_observation: np.ndarray,
+        terminated: bool,
+        discount: float | None = None,
+        begun: bool = False,
+    ) -> None:
+        """Store one transition.
+
+        Args:
+            terminated: never true for an episode that was merely cut off.
+            discount: where the replay is `discounted`.
+            begun: whether it is the first of its episode, as `NStep` wants to know; here it changes nothing.
+        """
         row = self._array[self.added % len(self._array)]
         width, end = len(o), len(o) + len(a)
         row[:width], row[width:end] = o, a
         row[end] = cost
         row[end + 1 : end + 1 + width] = next_observation
-        row[-1] = terminated
+        row[end + 1 + width] = terminated
+        if discount is not None:
+            row[-1] = discount
         self.added += 1
 
     def add_round(self, taken: Round) -> None:
@@ -77,6 +111,11 @@ class Replay:
         """Return the costs of all stored transitions, (len,)."""
         return self.table[: len(self), self.widths[0] + self.widths[1]]
 
+    def newest(self, n: int) -> Tensor:
+        """Return the observations of the last n transitions, scaled, (n, o), a copy; of all there are, if fewer."""
+        which = torch.arange(self.added - min(n, len(self)), self.added) % len(self.table)
+        return self.table[which, : self.widths[0]]
+
     def batch(self, uniform: Tensor) -> Batch:
         """Return the transitions at uniform numbers (n,) in [0, 1), scaled to what is stored.
 
@@ -85,8 +124,8 @@ class Replay:
         if self._scaled.shape != uniform.shape or self._scaled.dtype != uniform.dtype:
             self._scaled, self._indices = torch.empty_like(uniform), torch.empty(len(uniform), dtype=torch.int64)
             self._rows = torch.empty(len(uniform), sum(self.widths), dtype=torch.float32)
-            o, a, c, following, terminated = self._rows.split(self.widths, 1)
-            self._batch = Batch(o, a, c.squeeze(1), following, terminated.squeeze(1))
+            o, a, c, following, *flags = self._rows.split(self.widths, 1)
+            self._batch = Batch(o, a, c.squeeze(1), following, *(flag.squeeze(1) for flag in flags))
         self._indices.copy_(torch.mul(uniform, len(self), out=self._scaled))  # rounds towards 0
         torch.index_select(self.table, 0, self._indices, out=self._rows)
         return self._batch

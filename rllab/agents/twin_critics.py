@@ -28,11 +28,12 @@ class TwinCritics:
         observations, actions: widths o and k.
         hidden: widths of the ReLU layers.
         key: the first weights are drawn from it.
-        lr: learning rate of Adam.
+        lr, max_grad_norm: of Adam.
 
     Attributes:
         network: the shape of both; `weights` and `targets`, (2, d) each, are the weights of Q_i and of Q̄_i.
         optimizer: Adam on both.
+        gradient: ∂/∂w, (2, d), of the last step.
 
     Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
     section 4.2: of returns, the smaller.
@@ -48,12 +49,22 @@ class TwinCritics:
         cost, slope = critics.through(o, a)  # (), (8, 1)
     """
 
-    def __init__(self, observations: int, actions: int, hidden: tuple[int, ...], *, key: Key, lr: float):
+    def __init__(
+        self,
+        observations: int,
+        actions: int,
+        hidden: tuple[int, ...],
+        *,
+        key: Key,
+        lr: float,
+        max_grad_norm: float | None = None,
+    ):
         self.network = self.shape(observations, actions, hidden)
         self.weights = self.network.initial_without_biases(key, copies=2)
         self.targets = self.weights.clone()
-        self.optimizer = Adam(self.weights, lr)
-        self._gradient = torch.zeros_like(self.weights)
+        self.optimizer = Adam(self.weights, lr, max_grad_norm=max_grad_norm)
+        self.gradient = torch.zeros_like(self.weights)
+        self._slopes = torch.zeros(2, 0, 1)
         self._chain = MLPChain(self.network)  # both critics take turns: buffers that are warm
         self._buffers = Buffers()
 
@@ -75,12 +86,18 @@ class TwinCritics:
 
     def regress(self, observations: Tensor, actions: Tensor, y: Tensor) -> None:
         """Make one step of Adam along ∂/∂w Σ_i mean (Q_i(o, a) − y)², y (n,)."""
-        pairs, v = self._paired(observations, actions), self._buffers("v", len(y), 1)
-        for w, gradient in zip(self.weights, self._gradient, strict=True):
+        pairs = self._paired(observations, actions)
+        self._slopes = self._buffers("slopes", 2, len(y), 1)
+        for w, v, gradient in zip(self.weights, self._slopes, self.gradient, strict=True):
             # ∂/∂Q_i = 2 (Q_i − y)/n
             torch.sub(self._chain.forward(w, pairs), y.unsqueeze(1), out=v).mul_(2 / len(y))
             self._chain.backward(v, gradient, to_input=False)
-        self.optimizer.step(self._gradient)
+        self.optimizer.step(self.gradient)
+
+    @property
+    def errors(self) -> Tensor:
+        """Q_i(o, a) − y, (2, n), of the last step."""
+        return self._slopes[:, :, 0] * (self._slopes.shape[1] / 2)
 
     def through(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean Q_1(o, a), (), and its gradient with respect to a, (n, k); written over by the next call."""

@@ -7,6 +7,7 @@ from typing import Literal
 from rllab.agents.collectors import StepCollector
 from rllab.agents.environments import Environment, Environments, SingleEnvironments, VectorEnvironments
 from rllab.agents.making import Maker
+from rllab.agents.n_step import NStep
 from rllab.agents.policy import Policy
 from rllab.agents.processes import ProcessEnvironments
 from rllab.agents.replay import Replay
@@ -33,7 +34,13 @@ def make_environments(make: Maker, n: int, vectorization: Vectorization = "auto"
 
 
 def replay_collector(
-    make: Maker, num_envs: int, vectorization: Vectorization, policy: Policy, replay: Replay, spent: Spent, key: Key
+    make: Maker,
+    num_envs: int,
+    vectorization: Vectorization,
+    policy: Policy,
+    replay: Replay | NStep,
+    spent: Spent,
+    key: Key,
 ) -> StepCollector | VectorCollector:
     """Return what steps environments for an off-policy learner and stores the transitions.
 

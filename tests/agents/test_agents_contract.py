@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from rllab.agents import Agent, load, td3
+from rllab.agents import load, off_policy
 from tests.proofs.agents import (
     all_of,
+    kinds,
     prove_evaluation_changes_nothing_of_learning,
     prove_it_goes_on_after_loading,
     timeless,
@@ -18,18 +19,17 @@ from tests.proofs.agents import (
 from tests.proofs.checks import fresh_state
 from tests.proofs.toy_environments import CHOICE, DRIFT, LOG
 
-KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
+KINDS = kinds()
+# the ring is full before the end
+OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150}
 SMALL = {
     "ARS": {"n_delta": 2, "n_top": 1},
+    "CrossQ": OFF_POLICY,
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     "Reinforce": {"episodes": 4},
-    "TD3": {
-        "learning_starts": 40,
-        "batch_size": 16,
-        "critic_hidden": (8,),
-        "buffer_size": 150,
-    },  # the ring is full before the end
+    "SAC": OFF_POLICY,
+    "TD3": OFF_POLICY,
 }
 STEPS = 400
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -37,7 +37,7 @@ every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(td3, "BLOCK", 70)  # several rows a test, and blocks that end within episodes
+    monkeypatch.setattr(off_policy, "BLOCK", 70)  # several rows a test, and blocks that end within episodes
 
 
 def make(kind, seed=0, **arguments):
@@ -130,9 +130,9 @@ GO_ON = """
 import sys, torch
 sys.path.insert(0, sys.argv[1])
 torch.set_num_threads(1)
-from rllab.agents import load, td3
+from rllab.agents import load, off_policy
 import tests.proofs.toy_environments  # a file imports no module
-td3.BLOCK = 70
+off_policy.BLOCK = 70
 for path in sys.argv[3:]:
     agent = load(path)
     agent.learn(int(sys.argv[2]))

@@ -10,18 +10,22 @@ from gymnasium import spaces
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rllab.agents import TD3, Agent, Evolution, Reinforce
+from rllab.agents import TD3, Evolution, Reinforce
 from rllab.agents.environments import Environment
 from rllab.agents.making import Maker
 from rllab.agents.rollouts import rollout
 from rllab.agents.vectorization import make_environments
+from tests.proofs.agents import kinds
 
-KINDS = sorted(Agent.__subclasses__(), key=lambda kind: kind.__name__)
+KINDS = kinds()
+OFF_POLICY = {"learning_starts": 20, "batch_size": 8, "critic_hidden": (4,)}
 SMALL = {
+    "CrossQ": OFF_POLICY,
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 4, "batch_size": 8, "n_epochs": 2},
     "Reinforce": {"episodes": 4},
-    "TD3": {"learning_starts": 20, "batch_size": 8},
+    "SAC": OFF_POLICY,
+    "TD3": OFF_POLICY,
 }
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:gymnasium")  # Gymnasium says some of it too
@@ -99,8 +103,7 @@ ODD, CHECKED, VECTOR = "rllab-tests/Odd-v0", "rllab-tests/Checked-v0", "rllab-te
 
 
 def make(kind, environment=ODD, **arguments):
-    small = SMALL[kind.__name__] | ({"critic_hidden": (4,)} if kind is TD3 else {})
-    return kind(environment, hidden=(), environment_arguments=arguments, **small)
+    return kind(environment, hidden=(), environment_arguments=arguments, **SMALL[kind.__name__])
 
 
 REFUSED = [
@@ -129,7 +132,7 @@ def test_what_cannot_be_learned_from_is_refused_by_name_and_the_steps_are_paid_f
     with pytest.raises(ValueError, match=expected):
         agent.learn(200)
     assert torch.isfinite(agent.weights).all()
-    assert agent.spent.steps == (3 if kind is TD3 else 9)  # the first of four environments fails in its third step
+    assert agent.spent.steps == (3 if SMALL[kind.__name__] is OFF_POLICY else 9)
     with pytest.raises(ValueError, match=expected):
         agent.evaluate(2)
 

@@ -8,11 +8,11 @@ import pytest
 from gymnasium import spaces
 from gymnasium.wrappers import TimeAwareObservation, TimeLimit, TransformReward
 
-from rllab.agents import TD3, Agent, Evolution, Reinforce, load
+from rllab.agents import SAC, TD3, CrossQ, Evolution, Reinforce, load
 from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
 from rllab.agents.vectorization import make_environments
-from tests.proofs.agents import all_of, timeless
+from tests.proofs.agents import all_of, kinds, timeless
 from tests.proofs.toy_environments import CHOICE, DRIFT, LOG, Choice, Drift
 
 SMALL = {
@@ -20,9 +20,11 @@ SMALL = {
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     "Reinforce": {"episodes": 4},
+    "CrossQ": {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,)},
+    "SAC": {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,)},
     "TD3": {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,)},
 }
-KINDS = sorted((k for k in Agent.__subclasses__() if k.__name__ in SMALL), key=lambda kind: kind.__name__)
+KINDS = [kind for kind in kinds() if kind.__name__ in SMALL]
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
@@ -230,12 +232,12 @@ def prove_every_transition_is_of_one_environment(agent):
     assert noise.abs().max() <= 0.3 + 1e-5 and noise.abs().max() > 0.29
 
 
-@pytest.mark.parametrize("num_envs", (1, 3, 4))
-def test_td3_learns_from_environments_side_by_side(num_envs, tmp_path):
-    agent = make(TD3, num_envs=num_envs, buffer_size=500)
+@pytest.mark.parametrize(("kind", "num_envs"), ((TD3, 1), (TD3, 3), (TD3, 4), (SAC, 3), (CrossQ, 3)))
+def test_off_policy_agents_learn_from_environments_side_by_side(kind, num_envs, tmp_path):
+    agent = make(kind, num_envs=num_envs, buffer_size=500)
     prove_every_transition_is_of_one_environment(agent)
     assert agent.spent.steps == 400 // num_envs * num_envs == len(agent.replay)
-    assert agent.critic_updates == 360  # as many as steps, from the round on in which learning starts
+    assert agent.critic_updates == agent.spent.steps - 40  # one for each step after the start, however many at a time
     agent.save(tmp_path / "agent.pt")
     again = load(tmp_path / "agent.pt")
     assert all_of(again) == all_of(agent)

@@ -12,18 +12,21 @@ import pytest
 import torch
 
 from rllab import critics, estimators
-from rllab.agents import ARS, PPO, TD3, Agent, Evolution, Reinforce, load, td3
+from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce, load, off_policy
 from rllab.checkpoint import read_checkpoint, write_checkpoint
-from tests.proofs.agents import all_of, prove_it_goes_on_after_loading
+from tests.proofs.agents import all_of, kinds, prove_it_goes_on_after_loading
 from tests.proofs.toy_environments import DRIFT, Drift
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
+OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150}
 SMALL = {
     ARS: {"n_delta": 2, "n_top": 1},
+    CrossQ: OFF_POLICY,
     Evolution: {"population": 4},
     PPO: {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
     Reinforce: {"episodes": 4},
-    TD3: {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150},
+    SAC: OFF_POLICY,
+    TD3: OFF_POLICY,
 }
 every = pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
 
@@ -122,7 +125,7 @@ def test_what_load_would_refuse_is_not_written(tmp_path):
 
 @pytest.mark.parametrize("at", range(1, 7))
 def test_td3_goes_on_within_the_episode_from_every_row(at, tmp_path, monkeypatch):
-    monkeypatch.setattr(td3, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 70)
     whole, cut = (TD3(DRIFT, 3, hidden=(6,), **SMALL[TD3]) for _ in range(2))
     whole.learn(420)
     for i, _ in enumerate(cut.train(420), start=1):
@@ -261,6 +264,20 @@ OWN = {
         (put("state", "log_std", torch.zeros(())), "state log_std must be a tensor"),
         (put("state", "log_std", torch.zeros(1).double()), "state log_std must be a tensor"),
     ],
+    CrossQ: [
+        (put("state", "critics", "weights", torch.zeros(2, 1)), "the critics' weights must be a tensor"),
+        (put("state", "critics", "running", torch.zeros(2, 2, 1)), "the critics' running must be a tensor"),
+        (put("state", "normalized_actor", "running", torch.zeros(2, 1)), "the normalised network's running must be"),
+        (put("arguments", "renorm_warmup", -1), "renorm_warmup must be an integer >= 0"),
+    ],
+    SAC: [
+        (put("state", "critics", None), "the critics' weights must be a tensor"),
+        (put("state", "actor", "weights", torch.zeros(1)), "the actor's weights must be a tensor"),
+        (put("state", "temperature", "log_alpha", torch.zeros(1)), "the temperature's log_alpha must be a tensor"),
+        (put("state", "several", "waiting", torch.zeros(1, 3)), r"the steps that wait must be a tensor \(None, 7\)"),
+        (put("state", "several", "waiting", torch.zeros(1, 7)), "the steps that wait must be fewer than 1 in each"),
+        (put("arguments", "ent_coef", "auto_"), "ent_coef must be a number > 0"),
+    ],
     TD3: [
         (put("state", "critics", "weights", torch.zeros(2, 1)), "the critics' weights must be a tensor"),
         (put("state", "critics", "targets", torch.zeros(1)), "the critics' targets must be a tensor"),
@@ -313,4 +330,4 @@ def test_a_file_imports_no_module_but_who_loads_it_may(tmp_path):
 
 
 def test_every_agent_is_tried_here():
-    assert set(SMALL) == {kind for kind in Agent.__subclasses__() if kind.__module__.startswith("rllab.")}
+    assert set(SMALL) == set(kinds())

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from rllab.agents import TD3, td3
+from rllab.agents import TD3, off_policy
 from rllab.agents.replay import Batch, Replay
 from rllab.estimate import Kind
 from tests.proofs.agents import (
@@ -64,7 +64,7 @@ def test_the_actors_gradient_is_the_slope_of_its_cost():
     o = np.random.default_rng(0).normal(size=(9, 2)).astype(np.float32)
     weights, critics = agent.weights.tolist(), agent.critics.weights.tolist()
     steps = agent.spent.steps
-    estimate = agent.actor_gradient(o)
+    estimate = agent.gradient(key=0, observations=o)
     assert (agent.weights.tolist(), agent.critics.weights.tolist(), agent.spent.steps) == (weights, critics, steps)
     assert (estimate.target.kind, estimate.evaluations, estimate.standard_error) == (Kind.SURROGATE, 0, None)
     assert not estimate.gradient.requires_grad and not estimate.value.requires_grad
@@ -83,7 +83,7 @@ def test_the_actors_gradient_is_the_slope_of_its_cost():
         cost(w), Twin(agent).critics[0](torch.cat((scaled, Twin(agent).actor(scaled)), 1)).mean()
     )
     with pytest.raises(ValueError, match=r"TD3: observations must be numbers \(2,\), one or n of them, got \(3, 5\)"):
-        agent.actor_gradient(np.zeros((3, 5)))
+        agent.gradient(key=0, observations=np.zeros((3, 5)))
 
 
 def test_steps_before_learning_starts_are_uniform_and_count():
@@ -138,7 +138,7 @@ def test_once_learning_has_started_it_acts_by_its_policy_with_noise_around():
 
 
 def test_stored_transitions_are_those_that_were_played(monkeypatch):
-    monkeypatch.setattr(td3, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 70)
     agent = td3_agent(TD3, observation_scale=(2.0, 0.5), environment_arguments={"cap": 7})
     played, step = [], agent.collector.environment.env.step
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from rllab import Key
-from rllab.agents import TD3, Evolution, Reinforce, reinforce, td3
+from rllab.agents import TD3, Evolution, Reinforce, off_policy, reinforce
 from rllab.estimators import GaussianSmoothing
 from tests.proofs.agent_draws import (
     prove_reinforce_meets_other_episodes_every_time,
@@ -172,7 +172,7 @@ def test_meeting_the_same_episodes_or_noise_in_every_iteration_is_caught():
 
 
 def test_drawing_the_same_in_every_block_is_caught(monkeypatch):
-    monkeypatch.setattr(td3, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 70)
     with pytest.raises(AssertionError):
         prove_td3_draws_anew_in_every_block(same_draws_every_time(TD3), 70)
     prove_td3_draws_anew_in_every_block(TD3, 70)

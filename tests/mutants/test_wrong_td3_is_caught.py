@@ -6,7 +6,7 @@ The proofs are those of tests/agents. Every mutant is a finished agent with one 
 import pytest
 import torch
 
-from rllab.agents import TD3, td3
+from rllab.agents import TD3, off_policy
 from rllab.agents.adam import Adam
 from rllab.backprop import Tanh
 from tests.proofs.agents import (
@@ -121,30 +121,30 @@ def targets_jump(self, batch, noise):
     self.tau = tau
 
 
-def actor_climbs(self, observations):
-    cost, slope = TD3.descent(self, observations)
+def actor_climbs(self, observations, noise):
+    cost, slope = TD3.descent(self, observations, noise)
     return cost, -slope
 
 
-def actor_of_both_critics(self, observations):
+def actor_of_both_critics(self, observations, noise):
     w = self.weights.clone().requires_grad_()
     pairs = torch.cat((observations, self.policy(w, observations)), 1).expand(2, -1, -1)
     cost = self.critics.network(self.critics.weights, pairs).amax(0).mean()
     return cost, torch.autograd.grad(cost, w)[0]
 
 
-def actor_through_the_second_critic(self, observations):
+def actor_through_the_second_critic(self, observations, noise):
     self.critics.weights.copy_(self.critics.weights.flip(0))
-    answer = TD3.descent(self, observations)
+    answer = TD3.descent(self, observations, noise)
     self.critics.weights.copy_(self.critics.weights.flip(0))
     return answer
 
 
-def actor_past_the_tanh(self, observations):
+def actor_past_the_tanh(self, observations, noise):
     """∂Ĉ/∂a taken for the slope at what tanh squashes."""
     slope, Tanh._vjp_state = Tanh._vjp_state, lambda module, v, z, w, y, out=None: v
     try:
-        return TD3.descent(self, observations)
+        return TD3.descent(self, observations, noise)
     finally:
         Tanh._vjp_state = slope
 
@@ -256,7 +256,7 @@ def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
     ),
 )
 def test_an_evaluation_that_disturbs_learning_is_caught(wrong, monkeypatch):
-    monkeypatch.setattr(td3, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 70)
     with pytest.raises(AssertionError):
         prove_evaluation_changes_nothing_of_learning(small(wrong), small(wrong), 400)
 
@@ -270,5 +270,5 @@ def test_a_mutant_that_changes_nothing_passes_too(tmp_path, monkeypatch):
     prove_td3_updates_as_its_equations_say(mutant(TD3, target=lambda self, *given: TD3.target(Swapped(self), *given)))
     prove_only_termination_stops_the_bootstrap(mutant(TD3))
     prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 331)
-    monkeypatch.setattr(td3, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 70)
     prove_evaluation_changes_nothing_of_learning(small(mutant(TD3)), small(mutant(TD3)), 400)

@@ -14,10 +14,16 @@ import torch
 from torch import nn
 
 from rllab import Key
-from rllab.agents import load
+from rllab.agents import base, load
 from rllab.agents.replay import Batch
 from rllab.estimators import GaussianSmoothing
 from tests.proofs.toy_environments import CHOICE, DRIFT, HIGH, LOG, LOW, Choice
+
+
+def kinds():
+    """The agents of the lab, by name: final classes, whatever abstract ones stand between them and Agent."""
+    found = [kind for kind in base._agents().values() if kind.__module__.startswith("rllab.")]
+    return sorted(found, key=lambda kind: kind.__name__)
 
 
 class NumpyAdam:
@@ -356,11 +362,11 @@ def prove_td3_updates_as_its_equations_say(kind, updates=13):
         if i == 3:
             held = batch
         elif i > 3:
-            for kept, part in zip(held, batch, strict=True):
+            for kept, part in zip(held[:5], batch[:5], strict=True):
                 kept.copy_(part)
             batch = held
         y = agent.target(batch, noise)
-        expected = twin.update(*(part.double() for part in batch), noise.double())
+        expected = twin.update(*(part.double() for part in batch[:5]), noise.double())
         torch.testing.assert_close(y.double(), expected, rtol=1e-4, atol=1e-5)
         agent.update(batch, noise)
         assert (agent.critic_updates, agent.spent.updates) == (i + 1, (i + 1) // 3)
