@@ -15,6 +15,8 @@ from gymnasium.envs.registration import register, registry
 # id: where "...Env" and "...VectorEnv" are found
 ENVIRONMENTS = {
     "rllab/BicycleBalance-v0": "rllab_envs.bicycle:BicycleBalance",
+    "rllab/BicycleGoal-v0": "rllab_envs.bicycle_goal:BicycleGoal",
+    "rllab/WhippleBicycle-v0": "rllab_envs.whipple:WhippleBicycle",
 }
 
 for _id, _found in ENVIRONMENTS.items():

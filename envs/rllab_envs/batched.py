@@ -1,8 +1,10 @@
 """Many environments of one task at once: one numpy call a step for all of them, and Gymnasium's vector form."""
 
+from __future__ import annotations
+
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
@@ -11,6 +13,9 @@ from gymnasium.vector.utils import batch_space
 
 from .noise import UniformNoise
 from .task import Picture, State, Task
+
+if TYPE_CHECKING:
+    from .arrays import Array
 
 NONE = np.arange(0)  # indices of no environment
 
@@ -75,6 +80,8 @@ class TaskBatch:
 
     def start(self, which: np.ndarray, given: np.ndarray | None = None) -> None:
         """Start an episode in the environments of an index array, at given states (size, n) or where the task does."""
+        if not which.size:
+            return
         columns = self.task.start(self.noise.streams(which)) if given is None else given[:, which]
         for variable, value in zip(self._state, columns, strict=True):
             variable[which] = value
@@ -244,6 +251,10 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
                 rewards[idle], terminated[idle], truncated[idle] = 0.0, False, False
         info = self._end(terminated, truncated)
         return batch.observe(), rewards, terminated, truncated, info
+
+    def dynamics(self, state: Array, action: Array, noise: Array | None = None) -> Array:
+        """Return the state one step later without taking the step: `Task.dynamics`, numpy or torch."""
+        return self.task.dynamics(state, action, noise)
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """Return one picture per environment; None if no render mode was chosen."""

@@ -1,12 +1,17 @@
 """Gymnasium's form of a task with one environment: a batch of one."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import gymnasium
 import numpy as np
 
 from .batched import NONE, TaskBatch
 from .task import Task
+
+if TYPE_CHECKING:
+    from .arrays import Array
 
 _FIRST = np.arange(1)
 
@@ -61,6 +66,10 @@ class TaskEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         rewards, terminated, truncated = self._batch.advance(np.asarray(action)[None], NONE)
         self._over = bool(terminated[0] or truncated[0])
         return self._batch.observe()[0], rewards.item(), terminated.item(), truncated.item(), {}
+
+    def dynamics(self, state: Array, action: Array, noise: Array | None = None) -> Array:
+        """Return the state one step later without taking the step: `Task.dynamics`, numpy or torch."""
+        return self.task.dynamics(state, action, noise)
 
     def render(self) -> np.ndarray | None:
         """Return the picture of the state reached; None if no render mode was chosen."""

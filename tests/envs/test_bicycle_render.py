@@ -63,9 +63,9 @@ def test_lean_and_handlebar_are_drawn_to_the_side_they_go():
 
 
 def test_the_words_beside_the_picture_name_the_side():
-    assert render._sided(0.12, 1, " cm") == "0.1 cm left"
-    assert render._sided(-1.5, 2, "°") == "1.50° right"
-    assert render._sided(-0.04, 1, "°") == "0.0°"
+    assert render.sided(0.12, 1, " cm") == "0.1 cm left"
+    assert render.sided(-1.5, 2, "°") == "1.50° right"
+    assert render.sided(-0.04, 1, "°") == "0.0°"
 
 
 def test_the_picture_says_when_the_rider_has_fallen():

@@ -17,6 +17,7 @@ from tests.proofs import second_environment
 from tests.proofs.environments import (
     assert_same,
     prove_docstring,
+    prove_dynamics,
     prove_seeding,
     prove_vector_form,
     unlisted,
@@ -129,6 +130,11 @@ def test_a_start_may_be_given_and_draws_nothing(name):
 
 
 @every
+def test_dynamics_is_the_step_without_the_environment(name):
+    prove_dynamics(gymnasium.make_vec(name, num_envs=3, cap=None, autoreset_mode="DISABLED"), 4, seed=2)
+
+
+@every
 def test_the_docstring_is_the_specification(name):
     env = make(name).unwrapped
     env.reset(seed=0)
@@ -185,7 +191,26 @@ class ForgetfulCart(CartEnv):
         return super().reset(seed=None, options=options)
 
 
+class CalmCart(CartVectorEnv):
+    """Carts whose dynamics forget the noise."""
+
+    def dynamics(self, state, action, noise=None):
+        return super().dynamics(state, action, None)
+
+
+class StiffCart(Cart):
+    """A cart whose motion in torch has a derivative of its own."""
+
+    def step(self, state, inputs):
+        x, v = super().step(state, inputs)
+        return (x, v) if isinstance(x, np.ndarray) else (x, v.detach())
+
+
 def test_wrong_environments_are_caught():
+    for wrong in (CalmCart(3, autoreset_mode="DISABLED"), TaskVectorEnv(StiffCart(), 3, np.float64, None, "DISABLED")):
+        with pytest.raises((AssertionError, RuntimeError)):
+            prove_dynamics(wrong, 6, seed=2)
+    prove_dynamics(CartVectorEnv(3, autoreset_mode="DISABLED"), 4, seed=2)
     changed = TaskVectorEnv(ChangedCart(), 4, np.float64, None, "NEXT_STEP")
     for vector in (changed, RestlessCart(4, dtype=np.float64)):
         with pytest.raises(AssertionError):

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 
 import gymnasium
 import numpy as np
+import pytest
+import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 SECTIONS = ("State", "Action", "Observation", "Reward", "Start and end", "Arguments", "Version history")
@@ -81,6 +83,46 @@ def prove_seeding(make, actions) -> None:
     fresh.unwrapped.np_random = np.random.Generator(np.random.PCG64(11))
     assert_same(episode(fresh, actions, None), first)
     assert (np.random.get_state()[1] == before).all()  # noqa: NPY002
+
+
+def prove_dynamics(vector, steps: int, seed: int) -> None:
+    """`dynamics` is the environment's step bit for bit, of one and of many; torch agrees, its derivatives too.
+
+    The environments are made with autoreset_mode="DISABLED".
+    """
+    vector.reset(seed=seed)
+    vector.action_space.seed(seed)
+    take, taken = vector._batch.noise.take, []
+
+    def take_and_tell():
+        taken.append(take().copy())
+        return taken[-1]
+
+    vector._batch.noise.take = take_and_tell
+    for _ in range(steps):
+        before, actions = vector.state, vector.action_space.sample()
+        _, _, terminated, truncated, _ = vector.step(actions)
+        kept = before.copy(), np.array(actions), taken[-1].copy()
+        after = vector.dynamics(before, actions, taken[-1])
+        assert_same(after, vector.state)
+        assert_same((before, np.array(actions), taken[-1]), kept)
+        assert_same(vector.dynamics(before[0], actions[0], taken[-1][0]), after[0])
+        assert_same(vector.dynamics(before, actions), vector.dynamics(before, actions, np.zeros(len(before))))
+        vector.reset(options={"reset_mask": terminated | truncated})
+    assert np.ptp(taken) > 0 or not vector.task.noise_amplitude
+    in_torch = [torch.tensor(part, dtype=torch.float64) for part in (before, actions, taken[-1])]
+    # a few dozen operations on numbers of order one, each within a rounding or two of the other library's
+    np.testing.assert_allclose(vector.dynamics(*in_torch).numpy(), after, rtol=1e-12, atol=1e-13)
+    assert vector.dynamics(*(part.float() for part in in_torch)).dtype == torch.float32
+    assert vector.dynamics(before.astype(np.float32), actions).dtype == np.float32
+    for part in in_torch[: 1 if vector.single_action_space.shape == () else 3]:
+        part.requires_grad_()
+    assert torch.autograd.gradcheck(vector.dynamics, in_torch)
+    for bad in ((before[:, 1:], actions), (before, actions[:-1]), (before, actions, taken[-1][:-1])):
+        with pytest.raises(ValueError, match=r"\.dynamics: (state|action|noise) must be \("):
+            vector.dynamics(*bad)
+    with pytest.raises(TypeError, match="must be numpy arrays"):
+        vector.dynamics(before, in_torch[1].detach())
 
 
 def prove_docstring(env) -> None:

@@ -1,12 +1,12 @@
 """The motion of the bicycle of Randløv & Alstrøm: pure, batched functions for numpy arrays and torch tensors alike."""
 
 import math
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ..arrays import columns_of, in_one_kind
 from .parameters import DEFAULT, Parameters, check_variant
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def step(
     check_variant("bicycle.step", variant)
     p = DEFAULT if parameters is None else parameters
     xp, state, action, noise = _check(state, action, noise, variant)
-    columns = _columns(xp, state)
-    torque, displacement = _columns(xp, action)
+    columns = columns_of(state)
+    torque, displacement = columns_of(action)
     if noise is not None:
         displacement = displacement + noise
     after = balance_step(xp, columns[:4], torque, displacement, p, variant)
@@ -201,24 +201,8 @@ def _arcsin(xp: Any, x: Any) -> Any:
     return xp.where(beyond, xp.sign(x) * (0.5 * math.pi), xp.arcsin(xp.where(beyond, 0.0, x)))
 
 
-def _columns(xp: Any, table: Any) -> tuple[Any, ...]:
-    # contiguous columns: numpy may take another code path, with other bits, for strided input
-    return tuple(np.ascontiguousarray(table.T)) if xp is np else table.unbind(1)
-
-
 def _check(state: Any, action: Any, noise: Any, variant: str) -> tuple[Any, Any, Any, Any]:
-    torch = sys.modules.get("torch")  # who holds a tensor has loaded torch; numpy users need not
-    if torch is not None and isinstance(state, torch.Tensor):
-        xp: Any = torch
-        action = torch.as_tensor(action, dtype=state.dtype, device=state.device)
-        noise = None if noise is None else torch.as_tensor(noise, dtype=state.dtype, device=state.device)
-    else:
-        if torch is not None and (isinstance(action, torch.Tensor) or isinstance(noise, torch.Tensor)):
-            raise TypeError("bicycle.step: action and noise must be numpy arrays as state is one, got a torch tensor")
-        xp, state = np, np.asarray(state)
-        dtype = state.dtype if state.dtype.kind == "f" else np.dtype(np.float64)
-        state, action = state.astype(dtype, copy=False), np.asarray(action, dtype)
-        noise = None if noise is None else np.asarray(noise, dtype)
+    xp, state, action, noise = in_one_kind("bicycle.step", state, action, noise)
     widths = WIDTHS[variant]
     if state.ndim != 2 or state.shape[1] not in widths:
         need = f"(n, {widths[0]}) or (n, {widths[1]})"

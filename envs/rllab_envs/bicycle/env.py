@@ -6,7 +6,7 @@ import numpy as np
 
 from ..single import TaskEnv
 from .parameters import DEFAULT, Parameters
-from .task import BicycleBalance
+from .task import METADATA, balance_task
 
 
 class BicycleBalanceEnv(TaskEnv):
@@ -42,7 +42,7 @@ class BicycleBalanceEnv(TaskEnv):
     | 2 | θ      | rad   | ±1.3963: the handlebar's stop; 80° for `ernst`      |
     | 3 | θ̇      | rad/s | ± float32's largest number: it has no limit         |
 
-    The state, unscaled.
+    The state, unscaled. `rates=False`: ω and θ alone, (2,), from which one observation does not tell the state.
 
     ## Reward
     `reward="survival"`: +1 for every step taken, the fatal one included: the return is the number of steps.
@@ -61,8 +61,12 @@ class BicycleBalanceEnv(TaskEnv):
     | cap         | 1000       | steps after which an episode is truncated; None: never                               |
     | reward      | "survival" | see above                                                                            |
     | parameters  | None       | `Parameters`; None: the published constants, those named above                       |
+    | rates       | True       | False: ω̇ and θ̇ are not observed                                                      |
+    | delay       | 0          | k: an action acts k steps late, the first k steps have action 0                      |
     | dtype       | float32    | of observations: float32 or float64                                                  |
     | render_mode | None       | "rgb_array": a picture of lean, handlebar and track                                  |
+
+    With a delay the k pending actions, the oldest first, end the state, (4 + 2 k,); they are not observed.
 
     `reset(seed=s)` seeds the noise; `reset()` goes on in the same stream, with a fresh block of `noise.BLOCK` numbers.
     `reset(options={"state": (ω, ω̇, θ, θ̇)})` starts elsewhere. Environment i of `BicycleBalanceVectorEnv`, seeded with
@@ -72,7 +76,7 @@ class BicycleBalanceEnv(TaskEnv):
     v0: first version.
     """
 
-    metadata = BicycleBalance.metadata
+    metadata = METADATA
 
     def __init__(
         self,
@@ -81,7 +85,10 @@ class BicycleBalanceEnv(TaskEnv):
         cap: int | None = 1000,
         reward: str = "survival",
         parameters: Parameters | None = None,
+        rates: bool = True,
+        delay: int = 0,
         dtype: Any = np.float32,
         render_mode: str | None = None,
     ) -> None:
-        super().__init__(BicycleBalance(variant, noise, cap, reward, parameters or DEFAULT), dtype, render_mode)
+        task = balance_task(rates, delay, variant, noise, cap, reward, parameters or DEFAULT)
+        super().__init__(task, dtype, render_mode)

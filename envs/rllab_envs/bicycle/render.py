@@ -47,19 +47,19 @@ class Trail:
     def draw(self, state: np.ndarray) -> np.ndarray:
         """Return the picture of the ride, (360, 960, 3) uint8; state is (ω, ω̇, θ, θ̇)."""
         image = Image.new("RGB", (WIDTH * OVER, HEIGHT * OVER), PAPER)
-        pen = _Pen(ImageDraw.Draw(image))
+        pen = Pen(ImageDraw.Draw(image))
         lean, steer = float(state[0]), float(state[2])
         _track(pen, self, steer)
         pen.box(0, 0, 600, HEIGHT, PAPER)
-        _rear_view(pen, lean, self.parameters.fall_angle, float(self.action[1]))
-        _handlebar(pen, steer)
+        rear_view(pen, lean, self.parameters.fall_angle, float(self.action[1]))
+        handlebar(pen, steer)
         _gauges(pen, self)
         for x in (300, 600):
             pen.line([(x, 14), (x, HEIGHT - 14)], FAINT, 2)
         return np.array(image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS))
 
 
-class _Pen:
+class Pen:
     """Draws in picture pixels on an image `OVER` times larger."""
 
     def __init__(self, to: ImageDraw.ImageDraw) -> None:
@@ -93,31 +93,31 @@ class _Pen:
         self.to.text((at[0] * OVER, at[1] * OVER), text, colour, font, anchor=anchor)
 
 
-def _turned(points: list[Point], at: Point, angle: float, scale: float = 1.0) -> list[Point]:
+def turned(points: list[Point], at: Point, angle: float, scale: float = 1.0) -> list[Point]:
     """Points (right, up) turned counter-clockwise by `angle` and placed at `at` in the picture, where y points down."""
     c, s = math.cos(angle), math.sin(angle)
     return [(at[0] + scale * (c * x - s * y), at[1] - scale * (s * x + c * y)) for x, y in points]
 
 
-def _sided(value: float, digits: int, unit: str) -> str:
+def sided(value: float, digits: int, unit: str) -> str:
     """The size of a value with its side in words: positive is left."""
     size = f"{abs(value):.{digits}f}"
     return size + unit + ("" if float(size) == 0.0 else " left" if value > 0 else " right")
 
 
-def _rear_view(pen: _Pen, lean: float, limit: float, shift: float) -> None:
+def rear_view(pen: Pen, lean: float, limit: float, shift: float) -> None:
     foot, metre = (150.0, 300.0), 125.0  # where the tyre touches, pixels per metre
     fallen = abs(lean) > limit
     body = DANGER if fallen else RIDER
     for angle in (-limit, limit):
-        ((x, y),) = _turned([(0.0, 1.92)], foot, angle, metre)
+        ((x, y),) = turned([(0.0, 1.92)], foot, angle, metre)
         pen.dashes(foot, (x, y), DANGER, 1.6)
         pen.text((x, y - 9), f"{math.degrees(limit):.0f}°", 12, DANGER)
     pen.dashes(foot, (foot[0], foot[1] - 1.92 * metre), SOFT, 1.2)
     pen.line([(24, foot[1] + 2), (276, foot[1] + 2)], INK, 3)
 
     def part(points: list[Point], colour: str, width: float) -> None:
-        pen.line(_turned(points, foot, lean, metre), colour, width)
+        pen.line(turned(points, foot, lean, metre), colour, width)
 
     part([(0, 0.04), (0, 0.66)], INK, 9)  # tyre
     part([(0, 0.60), (0, 0.98)], FRAME, 5)  # seat post
@@ -127,29 +127,29 @@ def _rear_view(pen: _Pen, lean: float, limit: float, shift: float) -> None:
         part([(0.17 * side + shift, 1.44), (0.31 * side, 1.26), (0.28 * side, 1.07)], body, 6)  # arm
         part([(0.07 * side, 0.29), (0.19 * side, 0.29)], FRAME, 5)  # pedal
     trunk = [(-0.12, 0.94), (0.12, 0.94), (0.19, 1.47), (-0.19, 1.47)]
-    pen.shape(_turned([(x + shift, y) for x, y in trunk], foot, lean, metre), body)
-    (head,) = _turned([(shift, 1.66)], foot, lean, metre)
+    pen.shape(turned([(x + shift, y) for x, y in trunk], foot, lean, metre), body)
+    (head,) = turned([(shift, 1.66)], foot, lean, metre)
     pen.disc(head, 0.125 * metre, body)
     pen.text((150, 20), "from behind", 13, SOFT)
     pen.text(
-        (150, 331), "fallen: " * fallen + "lean " + _sided(math.degrees(lean), 1, "°"), 17, DANGER if fallen else INK
+        (150, 331), "fallen: " * fallen + "lean " + sided(math.degrees(lean), 1, "°"), 17, DANGER if fallen else INK
     )
 
 
-def _handlebar(pen: _Pen, steer: float) -> None:
+def handlebar(pen: Pen, steer: float) -> None:
     hub, metre = (450.0, 112.0), 92.0  # steering axis, pixels per metre
-    pen.line(_turned([(0, -1.0), (0, -0.42)], hub, 0, metre), BACK, 9)  # back tyre
-    pen.line(_turned([(0, -0.86), (0, 0)], hub, 0, metre), FRAME, 5)
-    pen.shape(_turned([(-0.04, -0.52), (0.04, -0.52), (0.11, -0.78), (-0.11, -0.78)], hub, 0, metre), RIDER)  # saddle
+    pen.line(turned([(0, -1.0), (0, -0.42)], hub, 0, metre), BACK, 9)  # back tyre
+    pen.line(turned([(0, -0.86), (0, 0)], hub, 0, metre), FRAME, 5)
+    pen.shape(turned([(-0.04, -0.52), (0.04, -0.52), (0.11, -0.78), (-0.11, -0.78)], hub, 0, metre), RIDER)  # saddle
     pen.dashes(hub, (hub[0], hub[1] - 0.72 * metre), SOFT, 1.2)
-    pen.line(_turned([(0, -0.1), (0, 0.48)], hub, steer, metre), FRONT, 9)  # front tyre
+    pen.line(turned([(0, -0.1), (0, 0.48)], hub, steer, metre), FRONT, 9)  # front tyre
     bar = [(-0.40, -0.22), (-0.36, -0.08), (-0.12, 0.0), (0.12, 0.0), (0.36, -0.08), (0.40, -0.22)]
-    pen.line(_turned(bar, hub, steer, metre), INK, 6)
+    pen.line(turned(bar, hub, steer, metre), INK, 6)
     pen.text((450, 20), "from above", 13, SOFT)
-    pen.text((450, 226), "handlebar " + _sided(math.degrees(steer), 1, "°"), 15)
+    pen.text((450, 226), "handlebar " + sided(math.degrees(steer), 1, "°"), 15)
 
 
-def _track(pen: _Pen, trail: Trail, steer: float) -> None:
+def _track(pen: Pen, trail: Trail, steer: float) -> None:
     x_f, y_f, x_b, y_b, psi = (float(v) for v in trail.pose)
 
     # the window goes with the bicycle and shows more of what lies behind it
@@ -168,20 +168,20 @@ def _track(pen: _Pen, trail: Trail, steer: float) -> None:
             pen.line([place(*contact) for contact in past[:, columns]], colour, width)
     pen.line([place(x_b, y_b), place(x_f, y_f)], FRAME, 3)
     wheel = [(0.0, -0.34), (0.0, 0.34)]
-    pen.line(_turned(wheel, place(x_b, y_b), psi, METRE), BACK, 7)
-    pen.line(_turned(wheel, place(x_f, y_f), psi + steer, METRE), FRONT, 7)
+    pen.line(turned(wheel, place(x_b, y_b), psi, METRE), BACK, 7)
+    pen.line(turned(wheel, place(x_f, y_f), psi + steer, METRE), FRONT, 7)
     pen.box(602, 0, WIDTH, 34, PAPER)
     pen.text((780, 20), "track of the tyres, 1 m grid", 13, SOFT)
     pen.text((948, HEIGHT - 36), "front", 13, FRONT, "rm")
     pen.text((948, HEIGHT - 18), "back", 13, BACK, "rm")
 
 
-def _gauges(pen: _Pen, trail: Trail) -> None:
+def _gauges(pen: Pen, trail: Trail) -> None:
     p = trail.parameters
     torque, shift = (float(value) for value in trail.action)
     gauges = (
-        (264.0, torque, p.max_torque, "torque " + _sided(torque, 2, " N·m")),
-        (304.0, shift, p.max_displacement + p.noise, "rider and noise " + _sided(100.0 * shift, 1, " cm")),
+        (264.0, torque, p.max_torque, "torque " + sided(torque, 2, " N·m")),
+        (304.0, shift, p.max_displacement + p.noise, "rider and noise " + sided(100.0 * shift, 1, " cm")),
     )
     for y, value, most, label in gauges:
         pen.box(330, y, 570, y + 8, FAINT)

@@ -1,17 +1,31 @@
 """The balance task on the bicycle: scaled actions, rewards and ends, over batches."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
 
+from ..arrays import namespace
+from ..delay import Delayed
 from ..task import State, Task
 from .dynamics import balance_step
 from .parameters import DEFAULT, Parameters, check_variant
 from .render import Trail
 
+METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 100}
 REWARDS = ("survival", "fall")
+
+
+def torque_and_displacement(actions: np.ndarray, noise: np.ndarray, p: Parameters) -> np.ndarray:
+    """Return torque in N·m and displacement with noise in m, (2, n), from actions (2, n), clipped to [−1, 1]."""
+    xp = namespace(actions)
+    if xp is np:
+        scaled = np.empty(actions.shape, noise.dtype)
+        np.clip(actions, -1.0, 1.0, out=scaled)  # in the float64 of environments, whatever actions come in
+    else:
+        scaled = xp.clip(actions, -1.0, 1.0)
+    return xp.stack((scaled[0] * p.max_torque, scaled[1] * p.max_displacement + noise))
 
 
 @dataclass(frozen=True)
@@ -27,15 +41,23 @@ class BicycleBalance(Task):
     cap: int | None = 1000
     reward: str = "survival"
     parameters: Parameters = DEFAULT
-
-    size: ClassVar[int] = 4  # ω, ω̇, θ, θ̇
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": 100}
+    rates: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_variant("BicycleBalance", self.variant)
         if self.reward not in REWARDS:
             raise ValueError(f"BicycleBalance: reward must be 'survival' or 'fall', got {self.reward!r}")
+
+    @property
+    def size(self) -> int:
+        """Four: ω, ω̇, θ, θ̇."""
+        return 4
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Pictures, 100 a second."""
+        return METADATA
 
     @property
     def action_space(self) -> spaces.Box:
@@ -46,6 +68,7 @@ class BicycleBalance(Task):
         """Return the space: lean to twice the fall angle, handlebar to its stop, rates to float32's largest number."""
         most = float(np.finfo(np.float32).max)
         high = np.array([2.0 * self.parameters.fall_angle, most, self.parameters.stop(self.variant), most], dtype)
+        high = high if self.rates else high[::2]
         return spaces.Box(-high, high, dtype=dtype)
 
     @property
@@ -54,23 +77,28 @@ class BicycleBalance(Task):
         return self.parameters.noise if self.noise else 0.0
 
     def inputs(self, actions: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return torque in N·m and displacement with noise in m, (2, n), from actions (2, n), clipped to [−1, 1]."""
-        scaled = np.empty(actions.shape)
-        np.clip(actions, -1.0, 1.0, out=scaled)
-        scaled[0] *= self.parameters.max_torque
-        scaled[1] *= self.parameters.max_displacement
-        scaled[1] += noise
-        return scaled
+        """Return torque in N·m and displacement with noise in m, (2, n)."""
+        return torque_and_displacement(actions, noise, self.parameters)
 
     def step(self, state: State, inputs: np.ndarray) -> State:
         """Return (ω, ω̇, θ, θ̇) 0.01 s later."""
-        return balance_step(np, state, inputs[0], inputs[1], self.parameters, self.variant)
+        return balance_step(namespace(inputs), state, inputs[0], inputs[1], self.parameters, self.variant)
 
     def judge(self, before: State, inputs: np.ndarray, after: State) -> tuple[np.ndarray, np.ndarray]:
         """Return rewards and falls."""
         fallen = ~(np.abs(after[0]) <= self.parameters.fall_angle)  # a lean that is not a number is a fall
         return np.ones(fallen.shape) if self.reward == "survival" else 0.0 - fallen, fallen
 
+    def observe(self, state: State) -> State:
+        """Return the state, or its angles only."""
+        return state if self.rates else state[::2]
+
     def picture(self) -> Trail:
         """Return the drawing of a ride from its start on."""
         return Trail(self.variant, self.parameters)
+
+
+def balance_task(rates: bool, delay: int, *arguments: Any) -> Task:
+    """Return the task with actions that act `delay` steps late; `arguments` are the others of `BicycleBalance`."""
+    task = BicycleBalance(*arguments, rates=rates)
+    return task if delay == 0 else Delayed(task, delay)

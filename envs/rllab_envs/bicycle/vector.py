@@ -7,7 +7,7 @@ from gymnasium.vector import AutoresetMode
 
 from ..batched import TaskVectorEnv
 from .parameters import DEFAULT, Parameters
-from .task import BicycleBalance
+from .task import METADATA, balance_task
 
 
 class BicycleBalanceVectorEnv(TaskVectorEnv):
@@ -16,7 +16,7 @@ class BicycleBalanceVectorEnv(TaskVectorEnv):
     Seeds, ends of episodes and `reset` are those of `TaskVectorEnv`, which also explains num_envs and autoreset_mode.
     """
 
-    metadata = BicycleBalance.metadata
+    metadata = METADATA
 
     def __init__(
         self,
@@ -26,9 +26,11 @@ class BicycleBalanceVectorEnv(TaskVectorEnv):
         cap: int | None = 1000,
         reward: str = "survival",
         parameters: Parameters | None = None,
+        rates: bool = True,
+        delay: int = 0,
         dtype: Any = np.float32,
         render_mode: str | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
     ) -> None:
-        task = BicycleBalance(variant, noise, cap, reward, parameters or DEFAULT)
+        task = balance_task(rates, delay, variant, noise, cap, reward, parameters or DEFAULT)
         super().__init__(task, num_envs, dtype, render_mode, autoreset_mode)
