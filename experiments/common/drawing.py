@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,6 +47,22 @@ def band(
     """Draw the middle of all seeds, and a band from the least to the largest; `each` is (seeds, points)."""
     ax.fill_between(np.asarray(x), each.min(0), each.max(0), color=how.color, alpha=alpha, lw=0)
     ax.plot(x, middle(each, 0), **look(how, **more))
+
+
+def label_end(
+    ax: Axes, x: float, y: float, text: str, color: str, *, side: Literal["left", "right"] = "right", up: float = 0
+) -> None:
+    """Write what a curve is beside its end at (x, y), or its start, `up` points higher."""
+    ax.annotate(
+        text,
+        (x, y),
+        xytext=(5 if side == "right" else -5, up),
+        textcoords="offset points",
+        ha="left" if side == "right" else "right",
+        va="center",
+        color=color,
+        fontsize=8,
+    )
 
 
 def legend_below(ax: Axes, columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
