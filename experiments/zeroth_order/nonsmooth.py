@@ -329,8 +329,8 @@ def figure(records: list[Record], config: Config) -> Path:
         draw_needle(axes[3], records, config)
         drawing.suptitle(
             "Descent finds a way down if the smoothing radius reaches an edge: too small a radius sees nothing at all\n"
-            "Gaussian smoothing of costs that are flat but for their jumps. Black: all seeds, or a cosine of 1; bars: 95 % "
-            "intervals of Student's t"
+            "Gaussian smoothing of costs that are flat but for their jumps. Black: all seeds, or a cosine of 1; bars: "
+            "95 % intervals of Student's t"
         )
     return plots.save(drawing, config.out / "nonsmooth.png")
 
