@@ -370,8 +370,8 @@ def draw_needle(ax: Axes, records: list[Record], config: Config) -> None:
         pairs = values(records, "pairs", what="needle", sigma=sigma, d=1).sum()
         ax.loglog(grid, [chance(d, sigma) for d in grid], color=how.color, linestyle=how.linestyle)
         ax.plot(grid[seen > 0], seen[seen > 0] / pairs, how.marker, color=how.color)
-        k = np.flatnonzero(seen > 0)[-1] - 1
-        label_end(ax, grid[k], chance(grid[k], sigma), f"σ = {sigma:g}", how.color, up=-9 if sigma == 2 else 4,
+        d = int(grid[np.flatnonzero(seen > 0)[-1] - 1])
+        label_end(ax, d, chance(d, sigma), f"σ = {sigma:g}", how.color, up=-9 if sigma == 2 else 4,
                   side="left" if sigma == 2 else "right")  # fmt: skip
     ax.axhline(1 / pairs, **REFERENCE)
     ax.annotate(f"one of {pairs:,.0f} pairs", (1, 1 / pairs), xytext=(0, 5), textcoords="offset points", fontsize=8)
