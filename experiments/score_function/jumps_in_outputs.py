@@ -210,7 +210,9 @@ def figure(records: list[Record], config: Config) -> Path:
                     title="Variance per evaluation; black: exact")  # fmt: skip
         axes[2].set(xlabel=plots.AXES["evaluations"], ylabel="μ", title="Descent of (x + 1)²/8 − 1[x > 0]; black: best")
         shared_legend(drawing, axes[0], 4)
-        drawing.suptitle(f"Where f jumps, the pathwise gradient is wrong and says ± 0; bands: all {len(records)} seeds")
+        drawing.suptitle(
+            f"Where f jumps, the pathwise gradient is wrong and says ± 0; bands: ranges of {len(records)} seeds"
+        )
     return plots.save(drawing, config.out / "jumps_in_outputs.png")
 
 

@@ -30,11 +30,12 @@ from pathlib import Path
 from typing import Any, Self
 
 from experiments.common.claims import judge_moments, judge_printed
-from experiments.common.drawing import GREY, look
+from experiments.common.drawing import GREY, REFERENCE, label_end, line, look
 from experiments.common.frame import Flags, Judge, main, slopes, values
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from scipy.special import expit
 
 from rllab import Bernoulli, Key, plots
@@ -50,7 +51,6 @@ INNER = 10  # of Gumbel-Rao
 # The mean of Gumbel-softmax at logit 0 and 1, times 10⁴, and its variance at logit 0, computed apart
 SOFT_MEANS = {0.1: ("4.96", "93"), 0.5: ("4.29", "302"), 1.0: ("3.33", "299"), 2.0: ("2.15", "175")}
 SOFT_VARIANCES = {0.1: ".083", 0.5: ".0139", 1.0: ".0048", 2.0: ".0010"}
-NONE_HERE = "; none straight through"  # at p = ½, by chance
 TARGETS = (0.2, 0.35, 0.45, 0.499)  # of the costs that are descended
 WAY, SAMPLES = 12.0, 64  # steps times rate of the descent; evaluations a step
 METHODS = ("soft", "hard", "rao", "straight")
@@ -309,57 +309,80 @@ def _slope(records: list[Record], logit: float, quantity: str) -> float:
 
 
 def figure(records: list[Record], config: Config) -> Path:
-    """Draw bias and variance against temperature, one against the other, and where descent ends."""
-    drawing, axes = plots.panels(3, 2, width=4.6, height=3.8)
+    """Draw bias and variance against temperature, and where descent ends, by exact means and by the estimators."""
+    seeds = len(records) - 1
+    drawing, axes = plots.panels(2, 2, width=5.6, height=4.0)
     with plots.style():
-        for row, logit in enumerate(LOGITS):
-            right = truth(logit, TARGET)
-            for method in METHODS:
-                how = STYLES[method]
-                style = look(how, markevery=3)
-                wanted = {"part": "integral", "method": method, "logit": logit}
-                t, mean, variance = (values(records, name, **wanted) for name in ("temperature", "mean", "variance"))
-                axes[3 * row].loglog(t, np.abs(mean - right) / right, **style, label=NAMES[method])
-                axes[3 * row + 1].loglog(t, variance, **style)
-                wanted["part"] = "sample"
-                t, variance = (values(records, name, **wanted) for name in ("temperature", "variance"))
-                axes[3 * row + 1].plot(t, variance, "_", color=how.color, markersize=9)
-            p = float(expit(logit))
-            axes[3 * row + 1].axhline(_score_variance(p), color="#000000", linewidth=0.9, linestyle=(0, (1, 1)))
-            axes[3 * row].set(
-                xlabel="temperature λ",
-                ylabel="|bias|/|gradient|",
-                title=f"Bias, logit {logit:g}{NONE_HERE if logit == 0 else ''}",
-            )
-            axes[3 * row + 1].set(xlabel="temperature λ", ylabel="variance, one sample",
-                                  title=f"Variance, logit {logit:g}; black: score function")  # fmt: skip
-        for target, fill in zip((0.2, 0.45), ("full", "none"), strict=True):
-            for method in ("soft", "hard", "straight"):
-                how = STYLES[method]
-                t, p = (
-                    values(records, name, part="end", method=method, target=target) for name in ("temperature", "p")
-                )
-                axes[2].semilogx(t, p, **look(how, markevery=3, fillstyle=fill))
-            axes[2].axhline(target, color=GREY, linewidth=0.8)
-        axes[2].set(xlabel="temperature λ", ylabel="p where it ends; best is 0",
-                    title="Ends of exact descent, t = 0.2 (full), 0.45")  # fmt: skip
-        axes[5].plot((0, 0.5), (0, 0.5), color=GREY, linewidth=0.8)
-        for method in ("soft", "hard", "straight", "score"):
-            how = STYLES[method]
-            for i, target in enumerate(TARGETS):
-                p = values(records, "p", part="descent", method=method, target=target)
-                axes[5].plot(np.full(len(p), target), p, linestyle="", color=how.color, marker=how.marker, alpha=0.6,
-                             label=NAMES[method] if method == "score" and i == 0 else None)  # fmt: skip
-        axes[5].set(xlabel="target t; line: p = t", ylabel="p, mean of the last steps; best is 0",
-                    title=f"Ends of descent, {SAMPLES} evaluations a step, λ = ½")  # fmt: skip
-        handles, labels = axes[0].get_legend_handles_labels()
-        more, names = axes[5].get_legend_handles_labels()
-        drawing.legend(handles + more, labels + names, loc="outside lower center", ncols=5)
+        _draw_trade(axes[0], axes[1], records)
+        _draw_exact_ends(axes[2], records)
+        _draw_ends(axes[3], records)
         drawing.suptitle(
-            f"One bit, cost (b − t)², t = {TARGET} by default: lines are integrals, dashes and points "
-            f"{len(records) - 1} seeds"
+            "To treat a bit as continuous trades noise for bias, and the bias leads descent to the wrong end\n"
+            f"One bit, P(b = 1) = p, cost (b − t)², best p = 0. Lines are exact; dashes and small markers: each of "
+            f"{seeds} seeds"
         )
     return plots.save(drawing, config.out / "relaxations.png")
+
+
+def _draw_trade(bias: Axes, noise: Axes, records: list[Record]) -> None:
+    """Draw relative bias and variance at the second logit, where every method has a bias."""
+    logit = LOGITS[1]
+    right, p, found = truth(logit, TARGET), float(expit(logit)), []
+    for method in METHODS:
+        how = STYLES[method]
+        wanted = {"part": "integral", "method": method, "logit": logit}
+        t, mean, variance = (values(records, name, **wanted) for name in ("temperature", "mean", "variance"))
+        found.append(np.abs(mean - right) / right)
+        if method != "rao":  # its mean is that of "hard"
+            bias.loglog(t, found[-1], **look(how, markevery=3))
+            both = f"{NAMES[method]},\nGumbel-Rao" if method == "hard" else NAMES[method]
+            label_end(bias, t[-1], found[-1][-1], both, how.color)
+        noise.loglog(t, variance, **look(how, markevery=3))
+        k = 1 if method == "hard" else -1  # where it is apart from the others
+        label_end(noise, t[k], variance[k], NAMES[method], how.color, up=6 if method in ("hard", "straight") else 0)
+        t, variance = (
+            values(records, name, part="sample", method=method, logit=logit) for name in ("temperature", "variance")
+        )
+        noise.plot(t, variance, "_", color=how.color, markersize=9)
+    how = STYLES["score"]
+    noise.plot(TEMPERATURES[[0, -1]], [_score_variance(p)] * 2, **line(how))
+    label_end(noise, TEMPERATURES[-1], _score_variance(p), "score function", how.color)
+    bias.axhline(1, **REFERENCE)
+    label_end(bias, TEMPERATURES[0], 1, "as large as the gradient", GREY, up=6)
+    least, most = np.min(found), np.max(found)
+    bias.set(ylabel="|bias|/|gradient|", title=f"Biased by {least:.0f} to {most:.0f} times the gradient")
+    noise.set(ylabel="variance of one sample", title="Less noise than the score function for large λ only")
+    for ax in (bias, noise):
+        ax.set(xlabel=f"temperature λ; p = {p:.2f}, t = {TARGET}", xlim=(0.04, 120))
+
+
+def _draw_exact_ends(ax: Axes, records: list[Record]) -> None:
+    target = TARGETS[2]
+    for method in ("straight", "hard", "soft"):
+        how, wanted = STYLES[method], {"part": "end", "method": method, "target": target}
+        t, p = (values(records, name, **wanted) for name in ("temperature", "p"))
+        ax.semilogx(t, p, **look(how, markevery=3))
+        label_end(ax, t[-1], p[-1], NAMES[method], how.color, up={"straight": 5, "hard": -6}.get(method, 0))
+    ax.set(xlabel=f"temperature λ; t = {target}", ylabel="p where descent ends; best is 0", xlim=(0.04, 120),
+           ylim=(-0.02, 0.55), title="Even without noise, descent ends wrong but for small λ")  # fmt: skip
+
+
+def _draw_ends(ax: Axes, records: list[Record]) -> None:
+    for method, up in {"straight": 11, "hard": 1, "soft": -9, "score": 0}.items():
+        how = STYLES[method]
+        each = [values(records, "p", part="descent", method=method, target=target) for target in TARGETS]
+        for target, p in zip(TARGETS, each, strict=True):
+            ax.plot(np.full(len(p), target), p, how.marker, color=how.color, alpha=0.5, markersize=4)
+        ax.plot(TARGETS, [p.mean() for p in each], **line(how))
+        label_end(ax, TARGETS[-1], each[-1].mean(), NAMES[method], how.color, up=up)
+    ax.set(
+        xlabel=f"target t of the cost; λ = ½, {SAMPLES} evaluations a step",
+        ylabel="p, mean of the last steps; best is 0",
+        xlim=(0.18, 0.69),
+        ylim=(-0.02, 0.55),
+        title="The score function alone arrives whatever t is",
+    )
+    ax.set_xticks(TARGETS, [f"{t:g}" for t in TARGETS])
 
 
 def _score_variance(p: float) -> float:

@@ -31,6 +31,7 @@ from experiments.common.frame import Flags, Judge, main
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from torch import Tensor
 
 from rllab import Gaussian, Key, plots
@@ -64,7 +65,7 @@ NAMES = {
     "mean": "…, baseline E f",
     "optimal": "…, best baseline",
     "pathwise": "pathwise",
-    "measure-valued": "measure-valued, per sample",
+    "measure-valued": "measure-valued",
 }
 STYLES = {
     "none": plots.MethodStyle(plots.ORANGE, plots.DOTTED, "^"),
@@ -248,6 +249,15 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         exact.variance(*at, "optimal") / min(exact.variance(*at, m) for m in ("none", "mean")) for at in everywhere
     )
     judge(worst <= 1 + 1e-9, f"the best baseline never does: at most {worst:.9f} times the better of the others")
+    for cost in ("exp", "cos"):
+        slow, fast = float(GRIDS[cost][0]), float(GRIDS[cost][-1])
+        first, last = ({exact.best(cost, k, p, "evaluation") for p in PARAMETERS} for k in (slow, fast))
+        judge(
+            first <= {"pathwise", "measure-valued"} and last == {"optimal"},
+            f"{cost}: least variance per evaluation at k = {slow:g} is that of {' and '.join(sorted(first))} (needs "
+            f"pathwise or measure-valued), at k = {fast:g} of {' and '.join(sorted(last))} (needs the score function, "
+            "best baseline)",
+        )
     spends = exact("square", 0.0, "mean", "measure-valued")["evaluations"]
     judge(spends == 4, f"measure-valued gradients spend {spends} evaluations a sample (needs 4), all others 1")
     for per, least, most in (("sample", 0.5, 1.0), ("evaluation", 0.0, 0.5)):
@@ -260,21 +270,17 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 
 def figure(records: list[Record], config: Config) -> Path:
-    """Draw variance against k: three costs, two parameters."""
+    """Draw variance at equal evaluations against k: three costs, two parameters; thick where it is the least."""
     exact = Integrals(records)
-    drawing, axes = plots.panels(3, 2, width=4.4, height=3.5)
+    drawing, axes = plots.panels(3, 2, width=4.4, height=3.4)
     with plots.style():
         for ax, (parameter, cost) in zip(axes, ((p, c) for p in PARAMETERS for c in COSTS), strict=True):
-            for method, how in STYLES.items():
-                k, variance, evaluations = exact.curve(cost, parameter, method)
-                ax.semilogy(k, variance, **look(how, markevery=4, label=NAMES[method]))
-                if evaluations > 1:
-                    ax.semilogy(k, variance * evaluations, color=how.color, label="measure-valued, per evaluation")
+            _draw_variances(ax, exact, cost, parameter)
             for record in records:
                 for row in record.rows if record.config["samples"] else ():
                     if (row["cost"], row["parameter"]) == (cost, parameter):
-                        ax.plot(row["k"], row["variance"], "_", color=STYLES[row["method"]].color, markersize=9)
-            ax.set(ylabel=f"variance by {PARAMETERS[parameter]}, one sample", xlabel="k", title=f"f = {TITLES[cost]}")
+                        each = estimator_of(row["method"]).minimum(distribution())
+                        ax.plot(row["k"], row["variance"] * each, "_", color=STYLES[row["method"]].color, markersize=9)
             if (cost, parameter) == ("square", "mean"):
                 ax.set_ylim(0.3, 1000)  # at k = μ the measure-valued variance is 0
             if cost != "square":
@@ -283,10 +289,24 @@ def figure(records: list[Record], config: Config) -> Path:
                 ax.minorticks_off()
         shared_legend(drawing, axes[0], 3)
         drawing.suptitle(
-            f"Variance of ∇E f, x ~ N(1, 1): lines are integrals, dashes samples of {len(records) - 1} seeds; "
-            "per sample and per evaluation are one thing but for measure-valued"
+            "Least variance at equal evaluations: pathwise or measure-valued while f changes slowly, a score function "
+            "where it changes within the noise\n∇E f, x ~ N(1, 1). Lines: exact, thick where least; dashes: samples of "
+            f"{len(records) - 1} seeds"
         )
     return plots.save(drawing, config.out / "variances.png")
+
+
+def _draw_variances(ax: Axes, exact: Integrals, cost: str, parameter: str) -> None:
+    curves = {method: exact.curve(cost, parameter, method) for method in STYLES}
+    least = np.min([variance * evaluations for _, variance, evaluations in curves.values()], 0)
+    for method, how in STYLES.items():
+        k, variance, evaluations = curves[method]
+        each = variance * evaluations
+        ax.semilogy(k, each, **look(how, markevery=4, label=NAMES[method], linewidth=1.3))
+        ax.semilogy(k, np.where(each <= least, each, np.nan), color=how.color, linewidth=6, alpha=0.4)
+        if evaluations > 1:
+            ax.semilogy(k, variance, color=how.color, linewidth=0.8, label=f"{NAMES[method]}, per sample")
+    ax.set(ylabel="variance × evaluations", xlabel="k", title=f"f = {TITLES[cost]}, by {PARAMETERS[parameter]}")
 
 
 if __name__ == "__main__":

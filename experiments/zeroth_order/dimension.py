@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Self
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import legend_below
-from experiments.common.frame import Flags, Judge, main, slopes, values
+from experiments.common.frame import Flags, Judge, half_width, main, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
 import numpy as np
@@ -332,7 +332,7 @@ def _draw_cosines(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
             cells = [values(records, "square", part="cosine", law=law, d=d, m=k) for k in m]
             # of √(mean cos²), by the delta method
             root = np.array([math.sqrt(c.mean()) for c in cells])
-            error = [1.96 * c.std(ddof=1) / math.sqrt(len(c)) / (2 * r) for c, r in zip(cells, root, strict=True)]
+            error = half_width(np.array(cells).T) / (2 * root)
             ax.errorbar(
                 np.array(m) / d, root, error, color=how.color, marker=marker, linestyle="none", capsize=2,
                 markerfacecolor="white" if law == "orthonormal" else how.color,
@@ -344,7 +344,7 @@ def _draw_cosines(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
         xlabel="directions per parameter, m/d",
         ylabel="root mean square cosine with the gradient",
     )
-    ax.set_title("Quality of an estimate; lines: laws, bars: 95 % over seeds")
+    ax.set_title("Quality of an estimate; lines: laws, bars: 95 %, Student's t")
 
 
 def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None:

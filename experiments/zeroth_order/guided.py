@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 
 from experiments.common.frame import Flags, Judge, column, main, select
 
@@ -57,6 +57,7 @@ ESTIMATOR = est.GuidedSmoothing(sigma=0.1, alpha=0.5, beta=1.0, memory=1)
 
 @dataclass(frozen=True)
 class Config(Flags):
+    first_seed: ClassVar[int] = 200  # thresholds were moved after a look at seeds 0 to 2, see `claims`
     parameters: int = 1000
     """Number of parameters n; there are 2n rows, and 10 n steps."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -182,18 +183,22 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         _judge_trials(records, judge)
         return
     value, gradient = (column(records, name).max() for name in ("value_error", "gradient_error"))
+    rounding = config.parameters * np.finfo(float).eps  # of a sum of n terms
     judge(
-        value < 1e-10 and gradient < 1e-10,
-        f"(a) f in turned coordinates is |Ax − b|²/2m to {value:.0e}, its gradient to {gradient:.0e} (needs 1e-10)",
+        value < rounding and gradient < rounding,
+        f"(a) f in turned coordinates is |Ax − b|²/2m to {value:.0e}, its gradient to {gradient:.0e} (needs "
+        f"{rounding:.0e}, n times the rounding of one number)",
     )
     stalled = end(records, "surrogate") / at(records, "surrogate", 0.8)
     falls = end(records, "guided") / at(records, "guided", 0.8)
     # Seed 100 had 1.03 and 0.71 in a trial, and the thresholds were set between; after a first pass of --fast, with
-    # fewer steps and on seeds 0 to 2, which are among those reported, they were moved apart to what they are.
+    # fewer steps and on seeds 0 to 2, they were moved apart to what they are. Hence they are judged on seeds from 200
+    # on, which had not been looked at when the thresholds were last moved.
     judge(
         stalled.min() > 0.9 and falls.max() < 0.85,
         f"(b) descent on the surrogate stalls: in the last fifth its excess is multiplied by {stalled.min():.2f} or "
-        f"more (needs > 0.9), guided smoothing's by {falls.max():.2f} or less (needs < 0.85)",
+        f"more (needs > 0.9), guided smoothing's by {falls.max():.2f} or less (needs < 0.85; both moved after a look "
+        "at seeds 0 to 2)",
     )
     towards = column(select(records, method="surrogate", rates="published"), "towards_bias")
     judge(

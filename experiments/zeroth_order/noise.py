@@ -349,7 +349,7 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.legend(*zip(*entries, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
         drawing.suptitle(
             "How large should a difference's step be? Slope of eˣ; in the last two panels of other costs\n"
-            f"Root mean square errors over {len(records)} seeds; bands and bars: all of them"
+            f"Root mean square errors over {len(records)} seeds; bands and bars: ranges of all seeds"
         )
     return plots.save(drawing, config.out / "noise.png")
 
