@@ -16,6 +16,7 @@ from rllab.problems.lqr import Trajectories
 
 POLICIES = 10
 RIDGE = 1e-3
+NET_FROM = 20_000  # steps: its fit takes most of the time
 HELD_OUT = 5  # every n-th episode tells the net when to stop
 MOST, CHECKED, PATIENCE = 3_000, 100, 4  # minibatches at most; between two looks; looks without a better one
 
@@ -62,7 +63,8 @@ def estimates(problem: LQR, gains: Tensor, steps: int, key: Key, settings: Setti
     for method, estimator in UNBIASED.items():
         yield method, estimator(problem, gains, runs, to_go)
     yield "critic, right", through_quadratic(problem, runs, to_go)
-    yield "critic, net", fitted_net(problem, runs, to_go, key.child("net"), settings).gradient
+    if steps >= NET_FROM:
+        yield "critic, net", fitted_net(problem, runs, to_go, key.child("net"), settings).gradient
 
 
 def smoothed(problem: LQR, gains: Tensor, episodes: int, key: Key, sigma: float) -> Tensor:
