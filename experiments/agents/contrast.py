@@ -68,7 +68,7 @@ STYLES = {
     "exact critic": plots.METHODS["backprop"],
 }
 BLOCKS = {"score": 420, "score, baseline": 60, "exact critic": 60}  # of 20,000 steps, in each of ten runs
-ANSWER = "A value of the right kind, as baseline or critic, makes the best gradient"
+ANSWER = "From many steps a value of the right kind, as baseline or critic, makes the best gradient"
 TUNED = Path(__file__).parent / "contrast_tuned.json"
 TUNING_SEEDS, TUNING_STEPS = (100,), 20_000
 SIGMAS = (0.03, 0.1, 0.3, 1.0)  # what --tune tries
