@@ -8,7 +8,8 @@ A net in front of it must compose wines that the forest takes for a given grower
 The forest is a staircase in 13 dimensions: its derivative is 0 almost everywhere. The net only ever sees costs; each
 way of getting a gradient pays for what it evaluates, forward passes and fits of a critic included.
 
-Written down before the run on seeds 1000 to 1019, to be found wrong, each by a sign test over seeds (p <= 0.001):
+Written down before the run on seeds 1000 to 1009, to be found wrong, each by a sign test over seeds (p <= 0.001,
+so that all ten must agree):
 
     1. critic and residual reaches the goal in fewer calls than smoothing at the output;
     2. and in fewer than the critic alone;
@@ -65,6 +66,8 @@ METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # s
 class Config(TunedFlags):
     """What is run; the flags of the script."""
 
+    seeds: int = 10
+    """Seeds, from the first on: repetitions of everything."""
     budget: int = 15_000
     """Calls of the forest a run may make."""
     methods: tuple[str, ...] = tuple(METHODS)
