@@ -7,10 +7,11 @@ fewest calls, the median over the seeds, or if none did, that came nearest.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from experiments.common.frame import Flags, column
 
@@ -28,7 +29,8 @@ TUNED = ("lr", "sigma")  # what a setting consists of
 class TunedFlags(Flags):
     """Flags of a script whose methods are tuned; a subclass lists them as the default of `methods`."""
 
-    seeds: int = 5
+    first_seed: ClassVar[int] = 1000
+    seeds: int = 20
     """Seeds, from the first on: repetitions of everything."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials: each method the same grid, on seeds of their own; write what came out."""
@@ -58,6 +60,17 @@ def settings_of(path: Path) -> dict[str, dict[str, float]]:
         FileNotFoundError: if nothing was tuned yet.
     """
     return {name: chosen["settings"] for name, chosen in json.loads(path.read_text("utf-8")).items()}
+
+
+def best_tried(path: Path, methods: Sequence[str]) -> str:
+    """Return the method that reached the goal in the fewest calls in its trials, on seeds that are not reported."""
+    chosen = json.loads(path.read_text("utf-8"))
+
+    def calls(method: str) -> float:
+        tried = [trial["calls"] for trial in chosen[method]["trials"] if trial["calls"] is not None]
+        return min(tried, default=math.inf)
+
+    return min(methods, key=calls)
 
 
 def calls_to_goal(records: Sequence[Record]) -> np.ndarray:

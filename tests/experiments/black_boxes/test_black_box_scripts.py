@@ -1,13 +1,13 @@
 """Scripts on black boxes and critics: what they count, predict and choose."""
 
 import json
-import math
+from types import SimpleNamespace
 
-from experiments.agents import contrast
-from experiments.black_boxes import cut, learned_simulator, revealed
+from experiments.black_boxes import critic_quality, cut, learned_simulator, revealed
 from experiments.common.frame import main
-from experiments.common.tuning import choose
+from experiments.common.tuning import best_tried, choose
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -39,7 +39,10 @@ def test_the_forest_is_flat_and_reads_its_wines():
     assert learned_simulator.flatness(Key(3)) >= 0.95
     data = learned_simulator.wine().standardised()
     growers = nn.functional.one_hot(data.y, 3).double()
-    assert learned_simulator.cost_of(data.x, growers).mean() < 0.1
+    costs = learned_simulator.cost_of(data.x, growers)
+    assert costs.mean() < 0.1
+    sure = torch.as_tensor(learned_simulator.forest().predict_proba(data.x.numpy()))
+    torch.testing.assert_close(costs, 1 - (sure * growers).sum(1), rtol=0, atol=1e-12)
 
 
 class Run:
@@ -60,6 +63,7 @@ def test_the_setting_of_fewest_calls_is_chosen_and_else_the_nearest_miss(tmp_pat
     chosen = json.loads(path.read_text())
     assert chosen["reaches"]["settings"] == chosen["misses"]["settings"] == {"lr": 0.2, "sigma": 1.0}
     assert [t["calls"] for t in chosen["reaches"]["trials"]] == [60, 25, None]
+    assert best_tried(path, ["misses", "reaches"]) == "reaches"
 
 
 def script(monkeypatch, module, *arguments):
@@ -86,33 +90,28 @@ def test_the_forest_is_not_fitted_again_to_replot(monkeypatch, tmp_path):
     assert script(monkeypatch, learned_simulator, *flags, "--replot") == 0
 
 
-def test_costs_to_go_add_up_to_the_cost_of_a_run():
-    problem = contrast.task()
-    runs = contrast.simulated(problem, contrast.policies()[4], 7, Key(0))
-    to_go = contrast.costs_to_go(problem, runs)
-    torch.testing.assert_close(to_go[:, 0], runs.cost, rtol=1e-12, atol=1e-12)
+def test_what_a_radius_takes_away_from_waves_is_known():
+    waves = critic_quality.Waves.drawn(3, 2.0, Key(0))
+    x = critic_quality.points(4, 3, Key(1))
+    # E f'(x + σu) by Gauss–Hermite quadrature, exact to rounding for so slow a wave
+    nodes, weights = (torch.as_tensor(t) for t in np.polynomial.hermite_e.hermegauss(40))
+    smoothed = sum(w * waves.gradient(x + 0.5 * u) for u, w in zip(nodes, weights / weights.sum(), strict=True))
+    torch.testing.assert_close(waves.bias(x, 0.5), (smoothed - waves.gradient(x)).square().sum(1), rtol=1e-10, atol=0)
 
 
-def test_the_exact_critic_gives_the_exact_policy_gradient():
-    problem, gains, n = contrast.task(), contrast.policies()[3], 4000
-    runs, true = contrast.simulated(problem, gains, n, Key(0)), problem.critic(gains)
+def test_the_critics_settings_are_those_of_least_error_in_the_trials():
+    radii = {"smoothing": 0.5, "residual": 0.2}
 
-    def slope(x, u):
-        return torch.stack([true.action_gradient(t, x[:, t], u[:, t]) for t in range(problem.horizon)], 1)
+    def trial(case, lr, error):
+        rows = [
+            {"method": method, "pairs": 16, "sigma": sigma, "error": abs(sigma - best) + (0 if lr == 3e-3 else sigma)}
+            for method, best in radii.items()
+            for sigma in critic_quality.SIGMAS
+        ]
+        return SimpleNamespace(config={"case": case, "lr": lr}, summary={"error": error}, rows=rows)
 
-    pieces = [contrast.Trajectories(*(t[i : i + 40] for t in runs)) for i in range(0, n, 40)]
-    g = torch.stack([contrast.backpropagated(problem, piece, slope) for piece in pieces])
-    z = (g.mean(0) - problem.gradient(gains[None])[0]) / (g.std(0) / math.sqrt(len(g)))
-    assert z.abs().max() < 8  # Student's t with 99 degrees: a false alarm in 10¹¹
-
-
-def test_a_baseline_of_the_other_half_never_sees_its_own_costs():
-    states = torch.randn(10, 20, 4, generator=Key(0).generator(), dtype=torch.float64)
-    to_go = torch.randn(10, 20, generator=Key(1).generator(), dtype=torch.float64)
-    before = contrast.crossed(states, to_go)
-    to_go[:5] += 100
-    after = contrast.crossed(states, to_go)
-    assert torch.equal(before[:5], after[:5]) and not torch.equal(before[5:], after[5:])
+    records = [trial(case, lr, abs(lr - 3e-3)) for case in critic_quality.CASES for lr in critic_quality.RATES]
+    assert critic_quality.chosen_of(records) == {case: {"lr": 3e-3, **radii} for case in critic_quality.CASES}
 
 
 def test_the_predicted_error_of_a_cut_is_that_of_a_linear_cost():
