@@ -186,11 +186,12 @@ class Dispatcher:
         if not self._flying:
             self._heard = time.monotonic()
         packed = [pack(None if x is None else x[chunk.start : chunk.stop]) for x in job.inputs]
+        executor = self._made()
         try:
-            if isinstance(self._executor, Workers):
-                future = self._executor.submit(job.call, *packed, timeout=self._limit(chunk))
+            if isinstance(executor, Workers):
+                future = executor.submit(job.call, *packed, timeout=self._limit(chunk))
             else:
-                future = self._made().submit(job.call, *packed)
+                future = executor.submit(job.call, *packed)
         except BrokenExecutor as error:
             self._broken([chunk], error)
         except (pickle.PicklingError, AttributeError, TypeError) as error:

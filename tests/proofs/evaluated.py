@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-MATRIX = torch.linspace(-1, 1, 49, dtype=torch.float64).reshape(7, 7).sin()
+MATRIX = torch.linspace(-1, 1, 49).reshape(7, 7).sin()
 
 
 def curved(point):
@@ -17,7 +17,7 @@ def curved(point):
 
 def products(points):
     """A function of points (n, 7) whose rounding may depend on n."""
-    return (points @ MATRIX).square().sum(-1)
+    return (points @ MATRIX.to(points)).square().sum(-1)
 
 
 def drawn(point, seed):
@@ -57,11 +57,6 @@ def where(point):
     return torch.tensor([os.getpid(), torch.get_num_threads()], dtype=torch.float64)
 
 
-def process(point):
-    """The process that evaluates."""
-    return float(os.getpid())
-
-
 def in_session(point):
     """Sleep for long; the process leaves its number in a file of the folder that the environment names."""
     folder = Path(os.environ["RLLAB_TEST_FOLDER"])
@@ -95,3 +90,13 @@ class Once:
         except FileExistsError:
             return False
         return True
+
+
+class Scaled:
+    """The sum of a point, times a factor."""
+
+    def __init__(self, factor):
+        self.factor = factor
+
+    def __call__(self, point):
+        return self.factor * point.sum()
