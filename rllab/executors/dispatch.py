@@ -222,10 +222,10 @@ class Dispatcher:
         while True:
             left = max(end - time.monotonic(), 0.0)
             if ours:
-                done = [*wait(self._flying, None if left == math.inf else left, FIRST_COMPLETED).done]
-            else:
-                done = [future for future in self._flying if future.done()]
-                time.sleep(0 if done else POLL)
+                wait(self._flying, None if left == math.inf else left, FIRST_COMPLETED)
+            done = [future for future in self._flying if future.done()]
+            if not ours and not done:
+                time.sleep(POLL)
             if done or not left:
                 return done
 

@@ -11,7 +11,7 @@ from rllab import estimators as est
 from rllab.estimators.base import AHEAD
 from rllab.executors import EvaluationLost, ExecutorError
 from tests.proofs import evaluated
-from tests.proofs.executors import Backwards, Losing, Pools, Timed
+from tests.proofs.executors import Backwards, Fading, Losing, Pools, Timed
 
 ROWS = torch.arange(10.0, dtype=torch.float64)[:, None].repeat(1, 3)
 SUMS = ROWS.sum(-1)
@@ -119,13 +119,14 @@ def test_at_most_so_many_blocks_are_under_way():
 
 
 def test_an_error_in_one_block_forgets_those_under_way():
-    cost = Cost(evaluated.failing, batched=False, executor=Pools((), 0), chunk=1)
+    pool = Fading(10)
+    cost = Cost(evaluated.failing, batched=False, executor=pool, chunk=1)
     first, second = cost.begin("value", ROWS), cost.begin("value", ROWS[4:])
     with pytest.raises(ZeroDivisionError):
         first()
     with pytest.raises(ExecutorError, match="another evaluation failed"):
         second()
-    assert torch.equal(cost(ROWS[4:]), SUMS[4:])
+    assert [future.cancelled() for future in pool.futures[10:]] == [True] * 6
 
 
 def test_rows_that_depend_on_each_other_are_refused():
@@ -236,14 +237,20 @@ class Hanging:
             self.go.wait(30)
         return point.sum()
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.go.set()
+
 
 @pytest.mark.parametrize("made", [False, True])
 def test_where_nobody_can_be_stopped_a_late_result_is_discarded_and_the_worker_reported(made):
     hanging = Hanging({4})
-    with ThreadPoolExecutor(3) as pool:
+    with ThreadPoolExecutor(3) as pool, hanging:
         factory = (lambda: ThreadPoolExecutor(3)) if made else pool
-        cost = Cost(hanging, batched=False, executor=factory, timeout=0.2, on_failure=0.5, chunk=1)
-        with pytest.warns(RuntimeWarning, match=r"nothing came within 0.2 s; .* its worker is lost"):
+        cost = Cost(hanging, batched=False, executor=factory, timeout=0.5, on_failure=0.5, chunk=1)
+        with pytest.warns(RuntimeWarning, match=r"nothing came within 0.5 s; .* its worker is lost"):
             assert torch.equal(cost(ROWS), torch.where(SUMS == 12, 0.5, SUMS))
         hanging.go.set()
         assert cost.lost == 1 and cost.spent == spent(11)
@@ -253,14 +260,13 @@ def test_where_nobody_can_be_stopped_a_late_result_is_discarded_and_the_worker_r
 
 def test_an_executor_all_of_whose_workers_hang_is_named_and_nothing_is_scored():
     hanging = Hanging({0, 1, 2, 3})
-    with ThreadPoolExecutor(2) as pool:
-        cost = Cost(hanging, batched=False, executor=pool, timeout=0.1, on_failure=0.5, chunk=1)
+    with ThreadPoolExecutor(2) as pool, hanging:
+        cost = Cost(hanging, batched=False, executor=pool, timeout=0.2, on_failure=0.5, chunk=1)
         with (
             pytest.warns(RuntimeWarning, match="its worker is lost"),
             pytest.raises(ExecutorError, match="no worker of executor answers"),
         ):
             cost(ROWS)
-        hanging.go.set()
     assert cost.lost == 0
 
 
