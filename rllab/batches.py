@@ -1,12 +1,17 @@
-"""Batches: what is demanded of a user's function of many points, and what to say of one that takes a single point."""
+"""Batches: what is demanded of a user's function of many points and of its answers, and what to say if it fails."""
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from rllab.arrays import wider
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # what single precision may make of one row in a batch and alone
 
@@ -68,3 +73,62 @@ def cure_for(function: Callable[..., object], points: Tensor, seeds: Tensor | No
         if answer.numel() == 1 and not answer.is_complex():
             return tried, cure
     return len(cures), ""
+
+
+def checked_costs(y: Tensor, points: Tensor, first: int, nonfinite: Literal["raise"] | float) -> Tensor:
+    """Return costs (n,) of points (n, d), on their device and at least as wide, detached.
+
+    Args:
+        first: the number of the first of these evaluations, for errors.
+        nonfinite: "raise", or the number that stands for a NaN or infinite cost.
+
+    Raises:
+        ValueError: there are not n of them.
+        TypeError: they are real at complex points, or the reverse.
+        FloatingPointError: one is not finite, under "raise".
+    """
+    n, d = points.shape
+    if y.requires_grad:  # a parameter returned as it is
+        y = y.detach()
+    if y.shape != (n,):
+        raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
+    if y.dtype != points.dtype or y.device != points.device or not y.dtype.is_floating_point:
+        if y.is_complex() != points.is_complex():
+            given, got = ("complex", "real") if points.is_complex() else ("real", "complex")
+            raise TypeError(f"Cost: function must return {given} costs for {given} points, got {got} ones")
+        y = y.to(points.device, wider(y.dtype, points.dtype))
+    # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
+    if not cmath.isfinite(y.sum().item()) and not torch.isfinite(y).all():
+        finite = torch.isfinite(y)
+        if nonfinite == "raise":
+            i = int((~finite).nonzero()[0])
+            raise FloatingPointError(
+                f"Cost: evaluation {first + i} is {y[i].item()} at point {brief(points[i])}; "
+                "pass nonfinite=<number> to score such points instead"
+            )
+        return torch.where(finite, y, torch.full_like(y, float(nonfinite)))
+    return y
+
+
+def checked_derivative(what: str, dy: Tensor, shape: torch.Size, points: Tensor, first: int) -> Tensor:
+    """Return derivatives of `shape` with the dtype and device of the points, detached.
+
+    Raises:
+        ValueError: they have another shape.
+        FloatingPointError: one is not finite, naming evaluation and point.
+    """
+    dy = dy.to(points)
+    if dy.shape != shape:
+        raise ValueError(f"Cost: {what} must return {tuple(shape)}, got {tuple(dy.shape)}")
+    if not math.isfinite(dy.sum().item()):
+        bad = ~torch.isfinite(dy).reshape(len(dy), -1).all(-1)
+        if bad.any():
+            i = int(bad.nonzero()[0])
+            raise FloatingPointError(f"Cost: {what} {first + i} is not finite at point {brief(points[i])}")
+    return dy.detach()
+
+
+def brief(point: Tensor) -> str:
+    """Return the first numbers of a point, for errors."""
+    shown = ", ".join(f"{v:.6g}" for v in point[:6].tolist())
+    return f"[{shown}{', …' if point.numel() > 6 else ''}]"

@@ -12,19 +12,21 @@ failed evaluations included. Five things may be asked at a point x, each counted
 
 from __future__ import annotations
 
-import cmath
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd import forward_ad
 
-from rllab.arrays import wider
-from rllab.batches import as_numbers, check_rows_apart, cure_for
+from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for
 from rllab.checks import as_count
+from rllab.executors.dispatch import Dispatcher
+from rllab.executors.elsewhere import Elsewhere
+from rllab.executors.errors import ExecutorError
+from rllab.executors.function import Function, What
+from rllab.executors.jobs import Executor
 
 Request = Literal["value", "gradient", "value_and_gradient", "jvp", "complex"]  # what may be asked at a point
 Spending = Literal["value", "gradient", "jvp", "complex"]  # under what name it is counted
@@ -62,15 +64,33 @@ class Cost:
         noisy: whether the function draws noise that no seed fixes; the same point may then cost something else next
             time, and rows are not checked.
         check_rows: whether the last row of the first batch is evaluated once more, alone, so that a function whose rows
-            depend on each other (a mean over the batch, `c @ w`) is refused.
+            depend on each other (a mean over the batch, `c @ w`) is refused. With an executor, the last two rows are
+            evaluated together once more, too.
+        executor: where points are evaluated. None for this process; a number of own workers, processes of one thread
+            each, which are killed and replaced when they die or take too long (see `executors.Workers`); anything with
+            the `submit` of `concurrent.futures`; or a function without arguments that makes one, so that a pool that
+            broke can be made anew. What is sent is the function, once or with each chunk, and its points, on the CPU.
+        chunk: how many points are sent at a time; "auto" for at least 20 ms of work, measured on the first ones. For a
+            function of one point (`batched=False`) costs are the same bits whatever the executor, the order and the
+            retries. One of many points may round otherwise in a batch of another size: its costs are the same bits
+            everywhere, executor=None included, for a `chunk` that is a number.
+        timeout: seconds that an evaluation may take, or all those of an "auto" chunk; whoever is not done is lost. Own
+            workers are killed then. Another executor cannot be stopped: it is given up when nothing has come from it
+            for so long; the late result is discarded, and a RuntimeWarning says that its worker is lost.
+        retries: how often an evaluation is made again that was lost with its worker or by its time-out; what the
+            function itself raises is an error at once. After a pool broke, or an "auto" chunk was lost, it is not known
+            who was the cause; an evaluation is given up only at a loss that it alone can be the cause of.
+        on_failure: "raise", or the number that stands for a cost that was given up. Derivatives always raise.
 
     Attributes:
-        spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex".
+        spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex"; every attempt counts, also that of
+            whoever was lost with a pool.
         checks: evaluations of the look at its rows, and of tries at one point; counted apart, and not in the budget.
 
     Raises:
-        TypeError: `function` is not callable, or `budget` no number.
-        ValueError: `budget` is not whole or below 1, or `nonfinite` is neither "raise" nor a finite number.
+        TypeError: `function` is not callable, `executor` nothing of the kind above, or `budget` no number.
+        ValueError: `budget` is not whole or below 1, or another number is not in its range; or there is a `timeout`
+            without an executor.
 
     Example:
         import torch
@@ -93,6 +113,11 @@ class Cost:
         nonfinite: Literal["raise"] | float = "raise",
         noisy: bool = False,
         check_rows: bool = True,
+        executor: Executor | None = None,
+        chunk: int | Literal["auto"] = "auto",
+        timeout: float | None = None,
+        retries: int = 1,
+        on_failure: Literal["raise"] | float = "raise",
     ):
         if not callable(function):
             raise TypeError(f"Cost: function must be callable, got {function!r}")
@@ -101,10 +126,13 @@ class Cost:
         if nonfinite != "raise" and not (isinstance(nonfinite, (int, float)) and math.isfinite(nonfinite)):
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
-        self.relaxed, self.nonfinite = relaxed, nonfinite
+        self.relaxed = relaxed
+        self.nonfinite: Literal["raise"] | float = nonfinite
         self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0}
         self._gradient, self._jvp = gradient, jvp
         self.checks = 0
+        elsewhere = Elsewhere(Dispatcher(executor, chunk, timeout, retries), on_failure)
+        self._elsewhere = None if executor is None and chunk == "auto" else elsewhere
         self._is_new = batched  # until the first batch has been looked at
         self._check_rows = check_rows and not noisy
 
@@ -123,8 +151,21 @@ class Cost:
         """How many evaluations of all kinds were made so far."""
         return sum(self.spent.values())
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether evaluations are given to an executor, and may be under way while the next ones are prepared."""
+        return self._elsewhere is not None
+
+    @property
+    def lost(self) -> int:
+        """How many evaluations were given up, for which `on_failure` stands."""
+        return 0 if self._elsewhere is None else self._elsewhere.lost
+
     def over(self, function: Callable[..., object], *, seeded: bool | None = None) -> Cost:
-        """Return a batched cost of another function that is counted in, and limited by, the same ledger as this one."""
+        """Return a batched cost of another function that is counted in, and limited by, the same ledger as this one.
+
+        It is evaluated in this process.
+        """
         seeded = self.seeded if seeded is None else seeded
         other = Cost(function, self.budget, seeded=seeded, check_rows=False)
         other.spent, other.nonfinite = self.spent, self.nonfinite
@@ -161,12 +202,14 @@ class Cost:
         """
         if isinstance(points, Tensor) and points.is_complex():
             raise TypeError("Cost: points must be real; ask Cost.complex for values at complex points")
+        if self._elsewhere is not None:
+            return self.begin("value", points, seeds=seeds)()
         first = self._charge("value", points, seeds)
         with torch.set_grad_enabled(False):  # no_grad at half its price, which shows in small estimates
             if self._is_new:
-                return self._first_values(points, seeds, first)
+                return self._first_values(lambda: self._evaluate(points, seeds), points.clone(), seeds, first)
             y = self._evaluate(points, seeds)
-        return self._checked(y, points, first)
+        return checked_costs(y, points, first, self.nonfinite)
 
     def complex(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
         """Evaluate complex points (n, d); return complex costs (n,), detached. Costs n complex evaluations.
@@ -178,10 +221,7 @@ class Cost:
         """
         if isinstance(points, Tensor) and not points.is_complex():
             raise TypeError(f"Cost.complex: points must be complex, got {points.dtype}")
-        first = self._charge("complex", points, seeds)
-        with torch.no_grad(), _hint("evaluating a complex point: function must be analytic in complex arithmetic"):
-            y = self._evaluate(points, seeds)
-        return self._checked(y, points, first)
+        return self.begin("complex", points, seeds=seeds)()
 
     def gradient(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
         """Evaluate ∇C at points (n, d); return (n, d), detached. Costs n gradient evaluations.
@@ -190,23 +230,14 @@ class Cost:
             TypeError: if no gradient is given and autograd cannot follow the function.
             FloatingPointError: if a gradient is not finite, naming evaluation and point.
         """
-        first = self._charge("gradient", points, seeds)
-        if self._gradient is None:
-            return self._backward(points, seeds, first)[1]
-        with torch.no_grad():
-            g = self._run(self._gradient, seeds, points) if len(points) else points.clone()
-        return _checked_derivative("gradient", g.to(points), points.shape, points, first)
+        return self.begin("gradient", points, seeds=seeds)()
 
     def value_and_gradient(self, points: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Evaluate C and ∇C at points (n, d); return (n,) and (n, d). Costs n gradient evaluations.
 
         With a given gradient function it costs n values too; by autograd the value is the forward half of a gradient.
         """
-        self.reserve("value_and_gradient", points.shape[0])
-        if self.value_is_extra:
-            return self(points.clone(), seeds), self.gradient(points, seeds)  # a function may write into its points
-        first = self._charge("gradient", points, seeds)
-        return self._backward(points, seeds, first)
+        return self.begin("value_and_gradient", points, seeds=seeds)()
 
     def jvp(self, points: Tensor, tangents: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Evaluate C and ∇C·v at points and tangents v, (n, d) both; return (n,) and (n,). Costs n jvp evaluations.
@@ -217,19 +248,73 @@ class Cost:
         """
         if tangents.shape != points.shape:
             raise ValueError(f"Cost: tangents must be {tuple(points.shape)} like points, got {tuple(tangents.shape)}")
-        first = self._charge("jvp", points, seeds)
-        if self._jvp is not None and len(points):
+        return self.begin("jvp", points, tangents, seeds)()
+
+    def begin(
+        self, kind: Request, points: Tensor, tangents: Tensor | None = None, seeds: Tensor | None = None
+    ) -> Callable[[], Any]:
+        """Begin to evaluate points (n, d); return a function that waits for what is asked, and returns it.
+
+        They are counted now. With an executor several may be under way at a time, to be waited for in their order; in
+        this process they are evaluated at once.
+
+        Args:
+            kind: "value" for what calling the cost returns, or the name of another of its methods.
+            tangents: for "jvp".
+
+        Raises:
+            BudgetExceeded: before anything is evaluated.
+        """
+        what: What = "backward"
+        if kind == "value_and_gradient":
+            self.reserve(kind, points.shape[0])
+            if self.value_is_extra:  # a function may write into its points
+                value = self.begin("value", points.clone(), seeds=seeds)
+                gradient = self.begin("gradient", points, seeds=seeds)
+                return lambda: (value(), gradient())
+        elif kind != "gradient":
+            what = "values" if kind == "value" else "complex" if kind == "complex" else "forward"
+        elif self._gradient is not None:
+            what = "gradients"
+        spending: Spending = "gradient" if kind == "value_and_gradient" else kind
+        first = self._charge(spending, points, seeds)
+        kept = points.clone() if self._is_new else points  # a function may write into its points
+        if self._elsewhere is None or not len(points):
+            parts = self._function().answer(what, points, tangents, seeds)
+            return lambda: self._finished(kind, parts, kept, seeds, first)
+        wait = self._elsewhere.begin(
+            self._function(), what, points, tangents, seeds, first, partial(self._charge_again, spending)
+        )
+        if kind == "value" and self._is_new:
+            return lambda: self._first_values(lambda: wait()[0], kept, seeds, first)
+        return lambda: self._finished(kind, wait(), kept, seeds, first)
+
+    def abandon(self) -> None:
+        """Forget evaluations that were begun and are not waited for; those that have not begun are cancelled."""
+        if self._elsewhere is not None:
+            self._elsewhere.abandon()
+
+    def close(self) -> None:
+        """End own workers, or the executor that was made by a function; without it they end with this object."""
+        if self._elsewhere is not None:
+            self._elsewhere.close()
+
+    def _finished(
+        self, kind: Request, parts: tuple[Tensor, ...], points: Tensor, seeds: Tensor | None, first: int
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Check what came back, and return what was asked."""
+        if kind == "gradient" and self._gradient is not None:
+            return checked_derivative("gradient", parts[0], points.shape, points, first)
+        y = checked_costs(parts[0], points, first, self.nonfinite)
+        if kind in ("value", "complex"):
+            return y
+        if kind == "jvp":
+            return y, checked_derivative("jvp", parts[1], y.shape, points, first)
+        if self._is_new:
             with torch.no_grad():
-                y, dy = self._run(self._jvp, seeds, points, tangents)
-        else:
-            doing = "differentiating function; pass jvp= if torch cannot"
-            with torch.inference_mode(False), torch.no_grad(), forward_ad.dual_level(), _hint(doing):
-                dual = forward_ad.make_dual(points.clone(), tangents.clone())  # a function may write into both
-                y, dy = forward_ad.unpack_dual(self._evaluate(dual, seeds))
-            if dy is None:
-                raise TypeError("Cost: function is not differentiable in forward mode; pass jvp=")
-        y = self._checked(y, points, first)
-        return y, _checked_derivative("jvp", dy.to(points), y.shape, points, first)
+                self._look_at_rows(points, seeds, y)
+        g = checked_derivative("gradient", parts[1], points.shape, points, first)
+        return g if kind == "gradient" else (y, g)
 
     def _charge(self, what: Spending, points: Tensor, seeds: Tensor | None) -> int:
         if not isinstance(points, Tensor) or points.ndim != 2:
@@ -246,25 +331,31 @@ class Cost:
         self.spent[what] = first + n  # before the call: an evaluation that crashes was still made
         return first
 
+    def _charge_again(self, what: Spending, n: int) -> None:
+        self.reserve(what, n)
+        self.spent[what] += n
+
     def _evaluate(self, points: Tensor, seeds: Tensor | None) -> Tensor:
+        if self._elsewhere is not None and points.shape[0]:
+            return self._elsewhere.begin(self._function(), "values", points, None, seeds, 0, None)()[0]
         if self.batched and points.shape[0]:  # the one call that is made thousands of times a second
             return as_numbers(self.function(points, seeds) if self.seeded else self.function(points), "Cost")
-        return self._run(self.function, seeds, points)
+        return self._function().values(points, seeds)
 
-    def _first_values(self, points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
+    def _first_values(self, evaluate: Callable[[], Tensor], points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
         """Evaluate the first batch, and look whether the function takes many points and keeps them apart."""
-        kept = points.clone()  # a function may write into its points
         try:
-            y = self._checked(self._evaluate(points, seeds), points, first)
-        except FloatingPointError:
+            y = checked_costs(evaluate(), points, first, self.nonfinite)
+        except (FloatingPointError, BudgetExceeded, ExecutorError):
             raise
         except Exception as error:
-            tried, cure = cure_for(self.function, kept, seeds)
+            function = self.function if self._elsewhere is None else partial(self._elsewhere.one, self.function)
+            tried, cure = cure_for(function, points, seeds)
             self.checks += tried
             if not cure:
                 raise
-            raise TypeError(f"Cost: function must map {tuple(kept.shape)} points to costs: {cure}") from error
-        self._look_at_rows(kept, seeds, y)
+            raise TypeError(f"Cost: function must map {tuple(points.shape)} points to costs: {cure}") from error
+        self._look_at_rows(points, seeds, y)
         return y
 
     def _look_at_rows(self, points: Tensor, seeds: Tensor | None, y: Tensor) -> None:
@@ -273,88 +364,11 @@ class Cost:
             self._is_new = False
             if self._check_rows:
                 self.checks += 1
-                seed = None if seeds is None else seeds[-1:]
-                check_rows_apart("Cost", y[-1:], lambda: self._evaluate(points[-1:], seed))
+                among, seed = y[-1:], None if seeds is None else seeds[-1:]
+                if self._elsewhere is not None:  # where it may have been alone in its chunk
+                    self.checks += 2
+                    among = self._evaluate(points[-2:], None if seeds is None else seeds[-2:])[-1:]
+                check_rows_apart("Cost", among, lambda: self._evaluate(points[-1:], seed))
 
-    def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
-        """Call a batched function once, any other point by point; return a tensor, or a tuple of them.
-
-        Where there are no points, nothing is called.
-        """
-        if not len(inputs[0]):
-            return inputs[0].sum(-1)  # no costs, which autograd can follow
-        if self.batched:
-            y = function(*inputs, seeds) if self.seeded else function(*inputs)
-            return tuple(as_numbers(part, "Cost") for part in y) if isinstance(y, tuple) else as_numbers(y, "Cost")
-        rows = zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True)
-        answers = [function(*row) for row in rows]
-        if answers and isinstance(answers[0], tuple):
-            columns = zip(*answers, strict=True)
-            return tuple(torch.stack([as_numbers(a, "Cost") for a in column]) for column in columns)
-        return torch.stack([as_numbers(a, "Cost") for a in answers])
-
-    def _backward(self, points: Tensor, seeds: Tensor | None, first: int) -> tuple[Tensor, Tensor]:
-        doing = "differentiating function by autograd; pass gradient= if torch cannot"
-        with torch.inference_mode(False), torch.enable_grad(), _hint(doing):
-            x = (points.clone() if points.is_inference() else points.detach()).requires_grad_()
-            y = self._evaluate(x, seeds)
-            g = torch.autograd.grad(y.sum(), x, allow_unused=True)[0] if y.requires_grad else None
-        if g is None:
-            raise TypeError("Cost: function is not differentiable by autograd; pass gradient=")
-        y = self._checked(y.detach(), points, first)
-        if self._is_new:
-            with torch.no_grad():
-                self._look_at_rows(points, seeds, y)
-        return y, _checked_derivative("gradient", g, points.shape, points, first)
-
-    def _checked(self, y: Tensor, points: Tensor, first: int) -> Tensor:
-        n, d = points.shape
-        if y.requires_grad:  # a parameter returned as it is
-            y = y.detach()
-        if y.shape != (n,):
-            raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
-        if y.dtype != points.dtype or y.device != points.device or not y.dtype.is_floating_point:
-            if y.is_complex() != points.is_complex():
-                given, got = ("complex", "real") if points.is_complex() else ("real", "complex")
-                raise TypeError(f"Cost: function must return {given} costs for {given} points, got {got} ones")
-            y = y.to(points.device, wider(y.dtype, points.dtype))
-        # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
-        if not cmath.isfinite(y.sum().item()) and not torch.isfinite(y).all():
-            y = self._replace_nonfinite(y, points, first)
-        return y
-
-    def _replace_nonfinite(self, y: Tensor, points: Tensor, first: int) -> Tensor:
-        finite = torch.isfinite(y)
-        if self.nonfinite == "raise":
-            i = int((~finite).nonzero()[0])
-            raise FloatingPointError(
-                f"Cost: evaluation {first + i} is {y[i].item()} at point {_brief(points[i])}; "
-                "pass nonfinite=<number> to score such points instead"
-            )
-        return torch.where(finite, y, torch.full_like(y, float(self.nonfinite)))
-
-
-def _checked_derivative(what: str, dy: Tensor, shape: torch.Size, points: Tensor, first: int) -> Tensor:
-    if dy.shape != shape:
-        raise ValueError(f"Cost: {what} must return {tuple(shape)}, got {tuple(dy.shape)}")
-    if not math.isfinite(dy.sum().item()):
-        bad = ~torch.isfinite(dy).reshape(len(dy), -1).all(-1)
-        if bad.any():
-            i = int(bad.nonzero()[0])
-            raise FloatingPointError(f"Cost: {what} {first + i} is not finite at point {_brief(points[i])}")
-    return dy.detach()
-
-
-@contextmanager
-def _hint(doing: str) -> Iterator[None]:
-    """Say in an error of the user's function what the lab was doing with it."""
-    try:
-        yield
-    except Exception as error:
-        error.add_note(f"Cost: this came up while {doing}")
-        raise
-
-
-def _brief(point: Tensor) -> str:
-    shown = ", ".join(f"{v:.6g}" for v in point[:6].tolist())
-    return f"[{shown}{', …' if point.numel() > 6 else ''}]"
+    def _function(self) -> Function:
+        return Function(self.function, self.batched, self.seeded, self._gradient, self._jvp)

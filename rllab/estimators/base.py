@@ -5,7 +5,8 @@
     estimate = estimator.tell(query, values)
 
 `estimator(cost, at, …)` does the three in one stream: each block is evaluated and folded while its noise is in hand,
-so memory is O(block + d) however many evaluations there are. Both ways use the same fold and give the same bits.
+so memory is O(block + d) however many evaluations there are; an executor is given AHEAD blocks at a time. Both ways use
+the same fold and give the same bits.
 
 Two things are part of the result and therefore constants: a block holds BLOCK numbers of noise, and block i draws from
 the child key (stream, i). torch's generators are not prefix-stable, so another block size would mean other noise.
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, SupportsIndex
@@ -33,6 +35,7 @@ from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
+AHEAD = 32  # blocks under way at a time, where an executor evaluates them
 
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
@@ -291,23 +294,48 @@ class Estimator(ABC):
         return estimate
 
     def _answers(self, cost: Cost, query: Query) -> Iterator[tuple[PointBlock, Any]]:
-        bare = query.kind != self.kind
+        if cost.is_elsewhere:
+            yield from self._answers_ahead(cost, query)
+            return
         for i in range(len(query)):
             block = self._block(query, i)
-            # a cost may write into its argument
-            points = block.points.clone() if self._rereads(query, block) else block.points
-            seeds = query.seeds(block) if cost.seeded else None
-            if points.ndim == 2:
-                y = _ask(cost, query.kind, points, block.tangents, seeds)
-            else:
-                n, b, d = points.shape
-                v = None if block.tangents is None else block.tangents.reshape(n * b, d)
-                seeds = None if seeds is None else seeds.reshape(-1)
-                y = _ask(cost, query.kind, points.reshape(n * b, d), v, seeds)
-                y = _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
-            y = single_at_least(y) if isinstance(y, Tensor) else (single_at_least(y[0]), single_at_least(y[1]))
-            yield block, (None, y) if bare else y
-            del block, points, y  # see `_fold`: one block at a time is alive
+            y = self._told(query, block, _ask(cost, query.kind, *self._asked(cost, query, block)))
+            yield block, y
+            del block, y  # see `_fold`: one block at a time is alive
+
+    def _answers_ahead(self, cost: Cost, query: Query) -> Iterator[tuple[PointBlock, Any]]:
+        """Have AHEAD blocks evaluated while the first of them is waited for."""
+        begun: deque[tuple[PointBlock, Callable[[], Answer]]] = deque()
+        try:
+            for i in range(len(query) + AHEAD):
+                if i < len(query):
+                    block = self._block(query, i)
+                    begun.append((block, cost.begin(query.kind, *self._asked(cost, query, block))))
+                if begun and i >= AHEAD - 1:
+                    block, wait = begun.popleft()
+                    yield block, self._told(query, block, wait())
+        finally:
+            if begun:
+                cost.abandon()
+
+    def _asked(self, cost: Cost, query: Query, block: PointBlock) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """Return points (n, d), tangents and seeds of a block; those of a batch of B in one, (n B, d)."""
+        # a cost may write into its argument
+        points = block.points.clone() if self._rereads(query, block) else block.points
+        seeds = query.seeds(block) if cost.seeded else None
+        if points.ndim == 2:
+            return points, block.tangents, seeds
+        n, b, d = points.shape
+        v = None if block.tangents is None else block.tangents.reshape(n * b, d)
+        return points.reshape(n * b, d), v, None if seeds is None else seeds.reshape(-1)
+
+    def _told(self, query: Query, block: PointBlock, y: Answer) -> Any:
+        """Return the answer to a block as `_fold` has it: (n,) costs, or (n, B) of a batch, in single at least."""
+        if block.points.ndim == 3:
+            n, b, _ = block.points.shape
+            y = _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
+        y = single_at_least(y) if isinstance(y, Tensor) else (single_at_least(y[0]), single_at_least(y[1]))
+        return y if query.kind == self.kind else (None, y)
 
     def _answer_shapes(self, query: Query) -> list[tuple[int, ...]]:
         one, vector = (query.evaluations, *self._batch_shape(query.at)), (query.evaluations, *query.at.shape)

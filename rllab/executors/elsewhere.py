@@ -1,0 +1,99 @@
+"""Elsewhere: how a cost has its function evaluated by an executor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab.batches import brief
+from rllab.checks import check_finite
+from rllab.executors.calls import Call
+from rllab.executors.dispatch import Dispatcher
+from rllab.executors.function import Function, What
+from rllab.executors.jobs import Job
+
+
+class Elsewhere:
+    """Make jobs of a cost's points, and tensors of what comes back.
+
+    Args:
+        dispatcher: who has them evaluated.
+        on_failure: "raise", or the number that stands for a cost that is lost.
+
+    Attributes:
+        lost: for how many evaluations that number stands so far.
+
+    Raises:
+        TypeError, ValueError: `on_failure` is neither "raise" nor a finite number.
+
+    Example:
+        import torch
+        from rllab.executors.dispatch import Dispatcher
+        from rllab.executors.elsewhere import Elsewhere
+        from rllab.executors.function import Function
+
+        elsewhere = Elsewhere(Dispatcher(None, chunk=2), "raise")
+        wait = elsewhere.begin(Function(lambda x: x.sum(-1)), "values", torch.ones(5, 3), None, None, 0, print)
+        wait()  # a tuple of costs (5,)
+    """
+
+    def __init__(self, dispatcher: Dispatcher, on_failure: Literal["raise"] | float):
+        if on_failure != "raise":
+            check_finite("Cost", on_failure=on_failure)
+        self._dispatcher, self._on_failure = dispatcher, on_failure
+        self.lost = 0
+        self.abandon, self.close = dispatcher.abandon, dispatcher.close
+
+    def begin(
+        self,
+        function: Function,
+        what: What,
+        points: Tensor,
+        tangents: Tensor | None,
+        seeds: Tensor | None,
+        first: int,
+        charge: Callable[[int], None] | None,
+    ) -> Callable[[], tuple[Tensor, ...]]:
+        """Have points evaluated; return a function that waits for `function.answer(what, points, tangents, seeds)`.
+
+        Args:
+            first: the number of the first of these evaluations, for errors.
+            charge: is told how many are made again, before they are; None for a look at the function: all points are
+                one chunk then, and what is lost is an error.
+        """
+        job = Job(
+            Call(partial(function.answer, what), apart=not function.batched),
+            (points, tangents, seeds if function.seeded else None),
+            name=lambda i: f"evaluation {first + i} at point {brief(points[i])}",
+            charge=charge or _free,
+            whole=charge is None,
+        )
+        if charge is not None and what in ("values", "complex") and self._on_failure != "raise":
+            job.scored = torch.tensor([self._on_failure], dtype=points.dtype)
+        self._dispatcher.begin(job)
+        return partial(self._wait, job)
+
+    def one(self, function: Callable[..., object], point: Tensor | np.ndarray, *seed: int) -> object:
+        """Evaluate a function of one point, a tensor or an array, and of a seed if there is one."""
+        value = function if isinstance(point, Tensor) else partial(_of_array, function)
+        seeds = torch.tensor(seed) if seed else None
+        alone = Function(value, batched=False, seeded=bool(seed))
+        return self.begin(alone, "values", torch.as_tensor(point)[None], None, seeds, 0, None)()[0][0]
+
+    def _wait(self, job: Job) -> tuple[Tensor, ...]:
+        answers = self._dispatcher.wait(job)
+        self.lost += job.lost
+        return answers
+
+
+def _of_array(function: Callable[..., object], point: Tensor, *seed: int) -> object:
+    return function(point.numpy(), *seed)
+
+
+def _free(n: int) -> None:
+    """Count nothing: a look at the function is counted as a check."""
