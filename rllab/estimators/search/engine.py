@@ -13,7 +13,7 @@ from torch import Tensor
 
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Block, Plan, Query
+from rllab.estimators.query import Plan, PointBlock, Query
 
 
 class Search(Estimator):
@@ -45,19 +45,21 @@ class Search(Estimator):
     def _prepared(self, query: Query) -> Query:
         return replace(self._inner._prepared(self._as_inner(query)), estimator=self)
 
-    def _block(self, query: Query, i: int) -> Block:
+    def _block(self, query: Query, i: int) -> PointBlock:
         return self._inner._block(self._as_inner(query), i)
 
-    def _units(self, query: Query, block: Block) -> np.ndarray:
+    def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return self._inner._units(self._as_inner(query), block)
 
     def _batch_shape(self, at: Any) -> tuple[int, ...]:
         return self._inner._batch_shape(at)
 
-    def _rereads(self, query: Query, block: Block) -> bool:
+    def _rereads(self, query: Query, block: PointBlock) -> bool:
         return self._inner._rereads(self._as_inner(query), block)
 
-    def _fold(self, query: Query, answered: Iterable[tuple[Block, Tensor]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(
+        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
+    ) -> Estimate:
         parts, blocks = [], self._as_inner(query)
         for block, f in answered:
             parts.append(f)
