@@ -21,33 +21,35 @@ from torch import nn
 from rllab.agents import PPO
 from rllab.agents.advantages import generalized_advantages
 
-ID, N, T, BATCH, EPOCHS, WIDTH = "CartPole-v1", 8, 256, 64, 10, 64
+ID, N, BATCH, EPOCHS, WIDTH = "CartPole-v1", 8, 64, 10, 64
+ROLLOUT, SHORT = 256, 16  # steps in each environment, and of those with --fast
 GOALS = [("plain torch", 2.0), ("SB3", 2.0)]  # times of these, in multiples of ours, at least
 
 
-def rllab(collects: bool = True) -> Step:
+def rllab(t: int, collects: bool) -> Step:
     """Return a step that collects a rollout and learns from it, or learns from the same one again."""
-    agent = PPO(ID, num_envs=N, n_steps=T, batch_size=BATCH, n_epochs=EPOCHS, hidden=(WIDTH, WIDTH))
+    agent = PPO(ID, num_envs=N, n_steps=t, batch_size=BATCH, n_epochs=EPOCHS, hidden=(WIDTH, WIDTH))
     if collects:
-        return lambda: agent.learn(N * T)
+        return lambda: agent.learn(N * t)
     kept, learn_from = [], agent.learn_from
     agent.learn_from = lambda segment: (kept.append(segment), learn_from(segment))[1]
-    agent.learn(N * T)
+    agent.learn(N * t)
     return lambda: learn_from(kept[0])
 
 
-def stable_baselines3(collects: bool = True) -> Step:
+def stable_baselines3(t: int, collects: bool) -> Step:
     library = importlib.import_module("stable_baselines3")
     env = importlib.import_module("stable_baselines3.common.env_util").make_vec_env(ID, n_envs=N, seed=0)
-    model = library.PPO("MlpPolicy", env, n_steps=T, batch_size=BATCH, n_epochs=EPOCHS, seed=0)
-    model.learn(N * T)
-    return (lambda: model.learn(N * T, reset_num_timesteps=False)) if collects else model.train
+    model = library.PPO("MlpPolicy", env, n_steps=t, batch_size=BATCH, n_epochs=EPOCHS, seed=0)
+    model.learn(N * t)
+    return (lambda: model.learn(N * t, reset_num_timesteps=False)) if collects else model.train
 
 
 class PlainTorch:
     """PPO with nothing of this lab in it but the recursion of advantages."""
 
-    def __init__(self) -> None:
+    def __init__(self, t: int) -> None:
+        self.t = t
         self.env = gymnasium.make_vec(ID, N, vectorization_mode="sync")
 
         def network(outputs: int) -> nn.Module:
@@ -62,7 +64,7 @@ class PlainTorch:
 
     def collect(self) -> dict[str, torch.Tensor]:
         rows: dict[str, list[np.ndarray]] = {name: [] for name in ("o", "a", "log_p", "v", "r", "end", "cut")}
-        for _ in range(T):
+        for _ in range(self.t):
             with torch.no_grad():
                 o = torch.as_tensor(self.seen)
                 law = torch.distributions.Categorical(logits=self.actor(o))
@@ -83,7 +85,7 @@ class PlainTorch:
         )
         flat = [x.flatten(0, 1) for x in (rows["o"], rows["a"], rows["log_p"], a, a + rows["v"])]
         for _ in range(EPOCHS):
-            for i in torch.randperm(N * T).split(BATCH):
+            for i in torch.randperm(N * self.t).split(BATCH):
                 self.descend(*(x[i] for x in flat))
 
     def descend(
@@ -100,8 +102,8 @@ class PlainTorch:
         self.adam.step()
 
 
-def plain_torch(collects: bool = True) -> Step:
-    learner = PlainTorch()
+def plain_torch(t: int, collects: bool) -> Step:
+    learner = PlainTorch(t)
     rows = learner.collect()
     return lambda: learner.learn(learner.collect() if collects else rows)
 
@@ -111,15 +113,16 @@ CANDIDATES = {"rllab": rllab, "plain torch": plain_torch, "SB3": stable_baseline
 
 def measure(flags: Flags) -> Page:
     page, names = Page(packages=("stable-baselines3", "gymnasium")), flags.chosen(CANDIDATES)
+    t = SHORT if flags.fast else ROLLOUT
     page.head("what", "rllab", *(f"{name} / rllab" for name in CANDIDATES if name != "rllab"))
     for what, collects in (("rollout and update", True), ("update", False)):
-        steps, skipped = make({name: partial(CANDIDATES[name], collects) for name in names})
+        steps, skipped = make({name: partial(CANDIDATES[name], t, collects) for name in names})
         page.skip(skipped, what)
         times = take_turns(steps, flags)
         cells = [
             f"{ratio(times, name, 'rllab'):.2f}" if name in times else "" for name in CANDIDATES if name != "rllab"
         ]
-        page.row(what, f"{microseconds(times, 'rllab') / (N * T):.0f} µs a step", *cells)
+        page.row(what, f"{microseconds(times, 'rllab') / (N * t):.0f} µs a step", *cells)
         for name, least in GOALS:
             if collects and name in times:
                 got = ratio(times, name, "rllab")
