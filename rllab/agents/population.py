@@ -9,6 +9,8 @@ from torch import Tensor
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.policy import Policy
 
+FLUSH = 1 << 14  # observations kept until their moments are taken, which costs more than a round of few policies
+
 
 class Population:
     """Act for n policies at once; weights of episodes that have ended are dropped when they are a quarter of all.
@@ -17,16 +19,27 @@ class Population:
         policy: the architecture.
         points: the weights, (n, d).
         normalizer: of scaled observations, which is left as it is; None leaves them as they are.
-
-    Attributes:
-        seen: moments of the scaled observations, if there is a normaliser.
     """
 
     def __init__(self, policy: Policy, points: Tensor, normalizer: RunningMoments | None = None):
         self.policy, self.points, self.normalizer = policy, points, normalizer
-        self.seen = RunningMoments(len(policy.scale))
+        self._seen, self._rows, self._kept_rows = RunningMoments(len(policy.scale)), list[np.ndarray](), 0
         self.layers = policy.layers(points)
         self.kept = np.arange(len(points))  # the episode each of `points` plays
+
+    @property
+    def seen(self) -> RunningMoments:
+        """Moments of the scaled observations so far, if there is a normaliser."""
+        if self._rows:
+            self._seen.update(torch.from_numpy(np.concatenate(self._rows)))
+            self._rows, self._kept_rows = [], 0
+        return self._seen
+
+    def _keep(self, rows: np.ndarray) -> None:
+        self._rows.append(rows)
+        self._kept_rows += len(rows)
+        if self._kept_rows >= FLUSH:
+            self._seen = self.seen
 
     def __call__(self, observations: np.ndarray, live: np.ndarray) -> np.ndarray:
         """Return actions at observations (m, o) of the episodes `live`, (m,)."""
@@ -35,7 +48,7 @@ class Population:
             self.layers, self.kept = self.policy.layers(self.points), live
         inputs = self.policy.scaled(observations)
         if self.normalizer is not None:
-            self.seen.update(torch.from_numpy(inputs))
+            self._keep(inputs)
             inputs = self.normalizer.array(inputs)
         where = None if len(live) == len(self.kept) else np.searchsorted(self.kept, live)
         if where is not None:
