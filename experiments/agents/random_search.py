@@ -76,7 +76,9 @@ def search_weights(
         ValueError: if `scale` or `steps` is out of range.
 
     Example:
-        found = search_weights("rllab_envs:rllab/BicycleBalance-v0", goal=1000, scale=1.0, key=0, steps=100_000)
+        from experiments.agents.random_search import search_weights
+
+        found = search_weights("rllab_envs:rllab/BicycleBalance-v0", goal=1000, scale=1.0, key=0, steps=9_000)
 
     Source: J. Bergstra and Y. Bengio (2012), "Random search for hyper-parameter optimization", JMLR 13, for weights:
     the baseline that H. Mania, A. Guy and B. Recht (2018), "Simple random search provides a competitive approach to

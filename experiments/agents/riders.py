@@ -77,6 +77,8 @@ def ride(
     """Ride a number of episodes, each under noise of its own, and return what they gave.
 
     Example:
+        from experiments.agents.riders import balance_rider, ride
+
         lasted = ride(balance_rider(), "rllab_envs:rllab/BicycleBalance-v0", rides=20, key=0).lengths
     """
     environments = make_environments(Maker("ride", environment, dict(environment_arguments or {})), rides)
