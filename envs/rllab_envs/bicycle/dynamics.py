@@ -54,10 +54,10 @@ def step(
         TypeError: `state` is a numpy array while `action` or `noise` is a tensor.
 
     Example:
-        >>> import numpy as np
-        >>> from rllab_envs.bicycle import start, step
-        >>> step(start(3), np.zeros((3, 2))).shape
-        (3, 9)
+        import numpy as np
+        from rllab_envs.bicycle import start, step
+
+        after = step(start(3), np.zeros((3, 2)))  # (3, 9)
 
     Source: J. Randløv and P. Alstrøm, ICML 1998, and their published C simulator (variant `author`); the form used
     after D. Ernst, P. Geurts and L. Wehenkel, JMLR 6 (2005) (variant `ernst`). Differences: the authors write the

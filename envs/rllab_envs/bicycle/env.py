@@ -42,7 +42,8 @@ class BicycleBalanceEnv(TaskEnv):
     | 2 | θ      | rad   | ±1.3963: the handlebar's stop; 80° for `ernst`      |
     | 3 | θ̇      | rad/s | ± float32's largest number: it has no limit         |
 
-    The state, unscaled. `rates=False`: ω and θ alone, (2,), from which one observation does not tell the state.
+    The state, unscaled. `rates=False`: ω and θ alone, (2,); one observation does not tell the state then, two do: an
+    `author` rate is the difference of the last two angles over 0.01 s.
 
     ## Reward
     `reward="survival"`: +1 for every step taken, the fatal one included: the return is the number of steps.

@@ -29,9 +29,9 @@ def matrices(p: Parameters | None = None) -> Matrices:
         p: constants; None is the benchmark bicycle.
 
     Example:
-        >>> from rllab_envs.whipple import matrices
-        >>> print(round(matrices().mass[0, 0], 5))
-        80.81722
+        from rllab_envs.whipple import matrices
+
+        mass = matrices().mass  # ((80.81722, 2.31941), (2.31941, 0.29784)) kg m²
 
     Source: Meijaard, Papadopoulos, Ruina & Schwab (2007), Proc. R. Soc. A 463, appendix A.
     """
@@ -94,6 +94,11 @@ def eigenvalues(speed: float, p: Parameters | None = None) -> np.ndarray:
     Args:
         speed: v in m/s.
         p: constants; None is the benchmark bicycle.
+
+    Example:
+        from rllab_envs.whipple import eigenvalues
+
+        stable = (eigenvalues(speed=5.0).real < 0).all()  # True: at 5 m/s it rides by itself
     """
     return np.sort_complex(np.linalg.eigvals(rates(speed, p)[0]))
 
@@ -108,6 +113,11 @@ def critical_speeds(p: Parameters | None = None) -> tuple[float, float]:
 
     Raises:
         ValueError: if these constants give no such speeds.
+
+    Example:
+        from rllab_envs.whipple import critical_speeds
+
+        weave, capsize = critical_speeds()  # 4.29238, 6.02426 m/s
     """
     p = p or BENCHMARK
     m = matrices(p)

@@ -57,9 +57,9 @@ def optimum(speed: float, parameters: Parameters | None = None, *, noise: bool =
         ValueError: if gamma is out of range.
 
     Example:
-        >>> from rllab_envs.whipple import optimum
-        >>> optimum(2.78).gain.shape
-        (4,)
+        from rllab_envs.whipple import optimum
+
+        gain = optimum(speed=2.78).gain  # (4,); the action is -gain @ observation
 
     Source: the discrete-time Riccati recursion, as in D. P. Bertsekas (2017), "Dynamic Programming and Optimal
     Control", section 3.1.

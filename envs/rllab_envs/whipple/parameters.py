@@ -46,9 +46,7 @@ class Parameters:
     i_fyy: float = 0.28  # kg m²
     time_step: float = 0.01  # s
     max_torque: float = 2.0  # N·m, largest steer torque, as in the bicycle of Randløv & Alstrøm
-    noise: float = (
-        15.0  # N·m, half-width of the roll torque: about 75 kg · 9.82 m/s² · 0.02 m, the noise of that bicycle
-    )
+    noise: float = 15.0  # N·m, half-width of the roll torque: about 75 kg · 9.82 m/s² · 0.02 m, that of the same
     fall_angle: float = math.pi / 15.0  # rad, 12°: leaning more is a fall
     stop: float = math.radians(80.0)  # rad: steering more is a fall
     effort: float = 0.1  # price of the largest steer torque, in that of the lean at which it falls
