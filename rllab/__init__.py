@@ -46,6 +46,7 @@ _MODULES = (
     "diagrams",
     "distributions",
     "estimators",
+    "executors",
     "plots",
     "problems",
     "quality",

@@ -22,6 +22,7 @@ PACKAGES = [
         ".diagrams",
         ".distributions",
         ".estimators",
+        ".executors",
         ".plots",
         ".problems",
         ".quality",
