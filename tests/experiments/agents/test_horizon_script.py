@@ -1,6 +1,7 @@
 """Horizon: costs to go add up, the start is stationary, slopes and crossings are those of known curves."""
 
 import math
+from dataclasses import replace
 
 from experiments.agents import horizon
 
@@ -49,6 +50,23 @@ def test_both_scores_have_the_exact_gradient_as_their_mean():
     for g in horizon.scores(problem, at, 20_000, Key(11)).values():
         off = (g.mean(0) - truth) / (g.std(0) / math.sqrt(len(g)))
         assert off.abs().max() < 6.5  # 4 checks of a normal deviate: a false alarm in 3e9
+
+
+def test_the_noise_of_a_step_is_that_of_runs_whose_end_is_worth_what_a_step_is():
+    problem, at = horizon.problem_of(1, 60)
+    p = problem.critic(at).p[0].numpy()
+    n, steps = 20_000, 8
+    short = replace(problem, horizon=steps, q_final=tuple(map(tuple, ((p + p.T) / 2).tolist())))
+    g = torch.Generator().manual_seed(2)
+    start, process, action = (
+        torch.randn(shape, generator=g, dtype=torch.float64) for shape in ((n, 2), (n, steps, 2), (n, steps, 1))
+    )
+    runs = short.simulate(at.expand(n, -1), start, process, action)
+    squares = (runs.cost - short.critic(at).value(0, runs.states[:, 0])).square() / steps
+    exact = horizon.noise_of_a_step(short, at, p)
+    error = (squares.std() / math.sqrt(n)).item()
+    assert abs(squares.mean().item() - exact) < 6.5 * error < 0.15 * exact  # a false alarm in 1e10
+    assert abs(squares.mean().item() - 1.2 * exact) > 6.5 * error
 
 
 def test_slope_and_crossing_of_power_laws():
