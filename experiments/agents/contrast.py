@@ -114,10 +114,10 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     """Estimate the gradient of every policy by every method, and compare it with the exact one."""
-    {"trials": trials, "contrast": contrast, "unbiased": unbiased}[job.config["part"]](job, record)
+    {"trials": trials, "contrast": compared, "unbiased": unbiased}[job.config["part"]](job, record)
 
 
-def contrast(job: Job, record: Record) -> None:
+def compared(job: Job, record: Record) -> None:
     problem, key, fast = task(), Key(job.seed), job.config["fast"]
     chosen = Settings(job.config["sigma"], job.config["lr"], tuple(job.config["hidden"]))
     for p in SHOWN:
