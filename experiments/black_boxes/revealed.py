@@ -51,7 +51,7 @@ TUNED = Path(__file__).parent / "revealed_tuned.json"
 RATES, RADII, RADII_OF_WEIGHTS = (0.003, 0.01, 0.03, 0.1), (0.3, 1.0, 3.0), (0.01, 0.03, 0.1)  # what --tune tries
 TUNING_BUDGET = 60_000
 PAIRED = ("backprop", "smoothing at the output", "score at the output", "critic", "critic and residual")  # all seeds
-KNOWN = ("revealed", "a number", "right or wrong")
+KNOWN: tuple[str, ...] = ("revealed", "a number", "right or wrong")
 AT_WEIGHTS, WITHOUT_RADIUS = "smoothing at the weights", ("backprop", "right/wrong, score of a class")
 
 
