@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 import torch
 
-from rllab import BudgetExceeded, Cost, Gaussian
+from rllab import BudgetExceeded, Cost, Gaussian, minimize
 from rllab import estimators as est
 from rllab.estimators.base import AHEAD
 from rllab.executors import EvaluationLost, ExecutorError
@@ -313,3 +313,12 @@ def test_wrong_arguments_are_refused(options, error, match):
 def test_a_function_that_makes_no_executor_is_refused():
     with pytest.raises(TypeError, match="executor must make something with submit, got 3"):
         Cost(total, batched=False, executor=lambda: 3)(ROWS)
+
+
+def test_a_minimisation_is_the_same_bits_as_without_an_executor():
+    start, estimator = torch.linspace(-1, 1, 5), est.SphereSmoothing(0.1)
+    here, there = (
+        minimize(Cost(total, batched=False, **on), start, estimator, evaluations=8, budget=40, lr=0.1, key=5)
+        for on in ({}, {"executor": Backwards()})
+    )
+    assert torch.equal(here.at, there.at) and here.values == there.values and here.evaluations == there.evaluations
