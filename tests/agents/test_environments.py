@@ -20,6 +20,7 @@ from tests.proofs.agents import kinds
 KINDS = kinds()
 OFF_POLICY = {"learning_starts": 20, "batch_size": 8, "critic_hidden": (4,)}
 SMALL = {
+    "ARS": {"n_delta": 2, "n_top": 1},
     "CrossQ": OFF_POLICY,
     "Evolution": {"population": 4},
     "PPO": {"num_envs": 4, "n_steps": 4, "batch_size": 8, "n_epochs": 2},
