@@ -146,8 +146,11 @@ def figure(records: list[Record], config: Config) -> Path:
             for name, (colour, marker) in looks.items():
                 got, error = mean(records, name, part="place", t=t)
                 ax.errorbar(POINTS, got, 2 * error, color=colour, marker=marker, linestyle="")
-                k = 18 if name == "to cost" else 14  # beside the curve, or at the jump
-                label_end(ax, POINTS[k], got[k], WORDS[name], colour, side="right" if name == "to cost" else "left")
+                if name == "to cost":  # where no mark is: beside the curve, or above its top
+                    k, side, up = (18, "right", 0) if t == TARGETS[0] else (14, "left", 10)
+                else:
+                    k, side, up = 12, "left", -12
+                label_end(ax, POINTS[k], got[k], WORDS[name], colour, side=side, up=up)
             ax.plot(fine, exact(fine, t, 0.5), color="#000000")
             ax.axhline(0, color=GREY, linewidth=0.8)
             ax.set(xlabel="x; the step is at 0", ylabel="slope of the cost (line: exact)")
@@ -161,8 +164,10 @@ def figure(records: list[Record], config: Config) -> Path:
                 axes[2].errorbar(sigmas, got / truth, 2 * error / np.abs(truth), color=colour, marker=marker,
                                  linestyle=plots.SOLID if fill else plots.DASHED,
                                  markerfacecolor=colour if fill else "white")  # fmt: skip
-                below = 12 if name == "to cost" else -14
-                label_end(axes[2], sigmas[1], (got / truth)[1], f"{SAID[block]}, {WORDS[name]}", colour, up=below)
+                if name == "local":
+                    label_end(axes[2], sigmas[0], (got / truth)[0], f"{SAID[block]}, {WORDS[name]}", colour, up=-14)
+                elif block == "step":
+                    label_end(axes[2], sigmas[0], (got / truth)[0], f"{WORDS[name]}: both", colour, up=12)
         axes[2].axhline(1, color="#000000", linewidth=0.9)
         axes[2].axhline(0, color=GREY, linewidth=0.8)
         axes[2].set(xscale="log", xlabel="smoothing radius σ", ylabel="estimate/exact slope", ylim=(-2, 1.5))
