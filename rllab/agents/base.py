@@ -18,7 +18,7 @@ import torch
 from rllab.agents.collectors import episode_seeds
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
-from rllab.agents.observations import Observations, as_array
+from rllab.agents.observations import Observations
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.saved import (
@@ -232,21 +232,9 @@ class Agent(ABC):
         Raises:
             ValueError: they are no observations of the environment, or no finite numbers.
         """
-        rows = self._rows(observations)
+        rows = self._encoder.rows(observations)
         actions = self._act(self.policy.layers(self.weights), np.atleast_2d(rows))
         return actions if rows.ndim == 2 else actions[0]
-
-    def _rows(self, observations: Any) -> np.ndarray:
-        """Return observations as the policy takes them: n as (n, o), one as (o,)."""
-        lead = self._encoder.lead(observations)
-        rows = None if lead is None else self._encoder.encode(observations, lead)
-        if rows is None:
-            got, one = as_array(observations), self._encoder.wanted(())
-            shown = f"{got.shape} {got.dtype}" if got.dtype != object else f"{observations!r:.60}"
-            raise ValueError(f"{self._name}: observations must be {one}, one or n of them, got {shown}")
-        if not np.isfinite(rows).all():
-            raise ValueError(f"{self._name}: observations must be finite, got {rows[~np.isfinite(rows)][0]}")
-        return rows
 
     def _normalized(self, scaled: np.ndarray) -> np.ndarray:
         """Return scaled observations (…, o) as the networks see them."""

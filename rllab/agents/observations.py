@@ -40,7 +40,7 @@ class Observations:
     """
 
     def __init__(self, who: str, space: Space):
-        self.space, self.parts = space, list(_parts(space))
+        self.who, self.space, self.parts = who, space, list(_parts(space))
         for _, part in self.parts:
             if not isinstance(part, spaces.Box | spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
                 raise ValueError(
@@ -69,6 +69,22 @@ class Observations:
                 for _, part in self.parts
             ]
         )
+
+    def rows(self, given: object) -> np.ndarray:
+        """Return observations that a user gives, as a policy takes them: n as (n, o), one as (o,).
+
+        Raises:
+            ValueError: they are no observations of the space, or no finite numbers; in the name of `who`.
+        """
+        lead = self.lead(given)
+        rows = None if lead is None else self.encode(given, lead)
+        if rows is None:
+            got = as_array(given)
+            shown = f"{got.shape} {got.dtype}" if got.dtype != object else f"{given!r:.60}"
+            raise ValueError(f"{self.who}: observations must be {self.wanted(())}, one or n of them, got {shown}")
+        if not np.isfinite(rows).all():
+            raise ValueError(f"{self.who}: observations must be finite, got {rows[~np.isfinite(rows)][0]}")
+        return rows
 
     def lead(self, answer: object) -> tuple[int, ...] | None:
         """Return () for one observation and (n,) for n side by side; None if it is neither."""

@@ -263,7 +263,7 @@ class OffPolicy(Agent):
         learner = self if steps == 0 else self._fine_tuned(steps, key)
         inputs = learner.replay.newest(steps or len(self.replay))
         if observations is not None:
-            inputs = self.policy.inputs(np.atleast_2d(self._rows(observations)))
+            inputs = self.policy.inputs(np.atleast_2d(self._encoder.rows(observations)))
         if not len(inputs):
             raise ValueError(f"{self._name}: steps or observations must be given before anything was learned, got none")
         noise = torch.empty(len(inputs), self._widths()[1], dtype=torch.float32)

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from rllab.agents.adam import Adam
-from tests.proofs.agents import NumpyAdam
+from tests.proofs.numpy_adam import NumpyAdam
 
 
 def gradients(n):

@@ -17,6 +17,7 @@ from rllab import Key
 from rllab.agents import base, load
 from rllab.agents.replay import Batch
 from rllab.estimators import GaussianSmoothing
+from tests.proofs.numpy_adam import NumpyAdam
 from tests.proofs.toy_environments import CHOICE, DRIFT, HIGH, LOG, LOW, Choice
 
 
@@ -24,20 +25,6 @@ def kinds():
     """The agents of the lab, by name: final classes, whatever abstract ones stand between them and Agent."""
     found = [kind for kind in base._agents().values() if kind.__module__.startswith("rllab.")]
     return sorted(found, key=lambda kind: kind.__name__)
-
-
-class NumpyAdam:
-    """Kingma & Ba (2015), algorithm 1, in float64."""
-
-    def __init__(self, lr):
-        self.lr, self.m, self.v, self.t = lr, 0.0, 0.0, 0
-
-    def step(self, w, g):
-        self.t += 1
-        self.m = 0.9 * self.m + 0.1 * g
-        self.v = 0.999 * self.v + 0.001 * g * g
-        m, v = self.m / (1 - 0.9**self.t), self.v / (1 - 0.999**self.t)
-        return w - self.lr * m / (np.sqrt(v) + 1e-8)
 
 
 class Watched:

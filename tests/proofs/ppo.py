@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from rllab import Key
 from rllab.agents.ppo import Minibatch
-from tests.proofs.agents import NumpyAdam
+from tests.proofs.numpy_adam import NumpyAdam
 from tests.proofs.toy_environments import DRIFT
 
 COUNTS = (2, 3)

@@ -11,7 +11,8 @@ from gymnasium import spaces
 from rllab import Key
 from rllab.agents import load
 from rllab.estimators import GaussianSmoothing
-from tests.proofs.agents import NumpyAdam, all_of
+from tests.proofs.agents import all_of
+from tests.proofs.numpy_adam import NumpyAdam
 from tests.proofs.toy_environments import DRIFT, HIGH, LOG, LOW, Drift
 
 SCALE = np.array([4.0, 1.0])  # the bounds of Drift's observations: 4, none
