@@ -271,7 +271,7 @@ def agent_called(name: str) -> type[Agent]:
 
 
 def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as arguments of an agent: "estimator.sigma" is the default estimator with another sigma.
+    """Return settings as arguments of an agent: "estimator.by" is the default estimator with another `by`.
 
     Raises:
         ValueError: the agent, or the default of its argument, has no such setting.
@@ -286,13 +286,18 @@ def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, An
         if not dot:
             arguments[name] = value
             continue
-        whole: Any = arguments.get(outer, defaults[outer])
-        if not is_dataclass(whole) or inner not in {f.name for f in fields(whole)}:
-            raise ValueError(
-                f"train: {kind.__name__}'s {outer} has no setting {inner!r}, got {name!r}: it is {whole!r}"
-            )
-        arguments[outer] = replace(whole, **{inner: value})  # type: ignore[type-var] - an instance, not a class
+        arguments[outer] = _with(arguments.get(outer, defaults[outer]), inner, value, f"{kind.__name__}'s {outer}")
     return arguments
+
+
+def _with(whole: Any, name: str, value: Any, what: str) -> Any:
+    """Return a dataclass with another value of a field, or of a field's field."""
+    outer, dot, inner = name.partition(".")
+    if not is_dataclass(whole) or isinstance(whole, type) or outer not in {f.name for f in fields(whole)}:
+        raise ValueError(f"train: {what} has no setting {outer!r}: by default it is {whole!r}")
+    if dot:
+        value = _with(getattr(whole, outer), inner, value, f"{what}.{outer}")
+    return replace(whole, **{outer: value})
 
 
 def _result(record: Record) -> str:

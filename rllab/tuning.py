@@ -72,7 +72,7 @@ RANGES: dict[str, dict[str, Range]] = {
     "evolution": {
         "lr": Range(3e-3, 0.5, "log"),
         "population": Range(8, 128, "log", whole=True),
-        "estimator.sigma": Range(0.01, 1.0, "log"),
+        "estimator.estimator.sigma": Range(0.01, 1.0, "log"),
     },
     "ars": {
         "lr": Range(3e-3, 0.3, "log"),

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from rllab import plots
+from rllab.agents.base import known_agents
 from rllab.plots.styles import _known
 from rllab.runs import Record
 from rllab.runs.statistics import bootstrap_interval, median
@@ -173,7 +174,7 @@ def test_a_method_has_its_look_by_the_name_of_its_class_too():
     neither = plots.method_styles(["GaussianSmoothing(sigma=0.2)", "GaussianSmoothing(sigma=0.4)"])
     assert len({how.color for how in neither.values()}) == 2
     estimators = {_known(cls.__name__) for cls in exported_estimators()}
-    agents = {"evolution", "reinforce", "td3", "sac"}
+    agents = {kind.__name__.lower() for kind in known_agents()}
     of_scripts = {"surrogate", "forward", "one-point"}  # no classes: a baseline, and two forms of one
     assert set(plots.METHODS) <= estimators | agents | of_scripts
 

@@ -162,6 +162,6 @@ def test_a_pair_without_settings_is_named_with_those_there_are(tmp_path):
 def test_the_command_searches_and_says_what_it_found(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = "--method evolution --trials 2 --steps 90 --seeds 1 --processes 1 --set hidden=() population=2"
-    main(["tune", "CartPole-v1", *flags.split(), "--range", "lr=1e-3:1e-1:log", "estimator.sigma=0.05:0.5"])
+    main(["tune", "CartPole-v1", *flags.split(), "--range", "lr=1e-3:1e-1:log", "estimator.estimator.sigma=0.05:0.5"])
     out = capsys.readouterr().out
     assert "estimator.sigma" in out and "written: results/tune-CartPole-v1-evolution/tuned.toml" in out

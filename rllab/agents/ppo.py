@@ -357,6 +357,9 @@ def a2c(environment: str | Factory, seed: int = 0, **settings: Any) -> PPO:
         **settings: of `PPO`, in place of A2C's: `n_steps` 5, `lr` 7e-4, `gae_lambda` 1, `normalize_advantage` False.
             `n_epochs` is 1 and `batch_size` is a rollout.
 
+    Returns:
+        A PPO with these settings.
+
     Raises:
         TypeError, ValueError: an argument is out of its range, or `n_epochs` or `batch_size` is given.
 

@@ -83,7 +83,7 @@ METHODS = {
     "reinforce": MethodStyle(ORANGE, DASHED, "s"),
     "td3": MethodStyle(VERMILLION, DASHDOT, "^"),
     "sac": MethodStyle(GREEN, DASHED, "P"),
-    "ppo": MethodStyle(PURPLE, SOLID, "D"),
+    "ppo": MethodStyle(PURPLE, SOLID, "^"),
     "crossq": MethodStyle(SKY, DASHED, "X"),
     "ars": MethodStyle(BLACK, DOTTED, "v"),
     "backprop": MethodStyle(BLACK, SOLID, "X"),

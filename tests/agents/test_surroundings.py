@@ -4,14 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from rllab.agents import SAC, TD3, CrossQ, Evolution, Reinforce
+from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
 from tests.proofs.agents import all_of, kinds
 from tests.proofs.toy_environments import DRIFT
 
 OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,)}
 SMALL = {
+    ARS: {"n_delta": 2, "n_top": 1},
     CrossQ: OFF_POLICY,
     Evolution: {"population": 4},
+    PPO: {"num_envs": 2, "n_steps": 10, "batch_size": 10, "n_epochs": 2},
     Reinforce: {"episodes": 4},
     SAC: OFF_POLICY,
     TD3: OFF_POLICY,

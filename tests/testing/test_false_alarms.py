@@ -24,6 +24,9 @@ LIMIT = re.compile(
 NO_LIMITS = {  # what looks like one, and why it is none
     "proofs/checks.py::assert_unbiased": "its calls are counted",
     "envs/test_bicycle_render.py::marked": "colours",
+    "envs/test_bicycle_goal.py::middle": "colours",
+    "envs/test_bicycle_goal.py::test_the_goal_is_drawn_where_it_is_and_watching_changes_nothing": "colours",
+    "envs/test_whipple_env.py::middle_of": "colours",
     "estimators/score/test_measure_valued.py::test_the_ends_of_the_uniform_numbers_are_finite": "no draw",
     "estimators/smoothing/test_directions.py::test_sobol_directions_are_finite_and_bounded": "a bound of all draws",
     "experiments/zeroth_order/test_snr_map_script.py::test_the_mean_square_on_stairs_is_its_integral": "an integral",

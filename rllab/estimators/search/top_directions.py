@@ -37,6 +37,9 @@ class TopDirections(Search):
         gradient's. Its `value` is the mean of all 2m costs. Its `standard_error` takes the choice of directions and σ_f
         as given. A pair shares its seed.
 
+    Raises:
+        TypeError, ValueError: `sigma` is no positive number, or `top` no whole number >= 1.
+
     Memory: O(m) for the costs of a query; where it has several blocks, each is drawn twice.
 
     Source:
