@@ -213,9 +213,7 @@ def test_gradients_scatter_around_the_exact_one_as_their_standard_error_says():
     assert z.abs().max() < 8.0  # some 170 batches each: 12 · 30 numbers beyond 8 deviations by less than 1e-12
     assert 0.2 < z.square().mean() < 3.0  # 12 draws of 1, each of several directions
     values = torch.stack([e.value for e in estimates]).double()
-    assert (
-        abs(values.mean() - expected_cost(agent, w)) < 22.0 * values.std() / 12**0.5
-    )  # t, 11 degrees: 2e-10
+    assert abs(values.mean() - expected_cost(agent, w)) < 22.0 * values.std() / 12**0.5  # t, 11 degrees: 2e-10
 
 
 @pytest.mark.parametrize(
