@@ -215,20 +215,13 @@ def _advance(job: Job, record: Record) -> dict[str, Any]:
         if steps > 0:
             every = max(1, (config["to"] - config["from"]) // EVALUATIONS)
             schedule = Schedule(every, config["episodes"], keep_best=False)
-            done = follow(agent, steps, schedule, record)
-            evaluations = [row["evaluation"] for row in done.rows if "evaluation" in row] + [
-                sum(done.returns) / len(done.returns)
-            ]
+            rows = follow(agent, steps, schedule, record).rows
+            evaluations = [value for row in rows if (value := row.get("evaluation")) is not None]
         else:  # an iteration of the rung before went beyond the end of this one
             agent.save(record.folder / LATEST)
             evaluations = []
         evaluations = evaluations or [float(agent.evaluate(config["episodes"]).returns.mean())]
-    except (
-        ValueError,
-        ArithmeticError,
-        RuntimeError,
-        FileNotFoundError,
-    ) as error:  # weights that are no numbers, say: the worst score
+    except (ValueError, ArithmeticError, RuntimeError, FileNotFoundError) as error:  # weights that are no numbers, say
         return {"score": None, "error": f"{type(error).__name__}: {error}"}
     return {"score": sum(evaluations) / len(evaluations)}
 
