@@ -19,6 +19,7 @@ GROUND = {
     "batches",
     "checkpoint",
     "checks",
+    "children",
     "executors",
     "files",
     "keys",
@@ -36,7 +37,7 @@ MAY_IMPORT = {
     **{part: GROUND for part in GROUND},  # one another without a circle
     "cost": {"executors", "keys", "checks", "batches", "arrays"},
     "estimate": {"cost", "keys"},
-    "runs": {"executors", "checkpoint", "checks", "files", "keys", "text", "version"},
+    "runs": {"executors", "checkpoint", "checks", "children", "files", "keys", "text", "version"},
     "distributions": VALUES,
     "problems": MODELS,
     "estimators": MODELS,

@@ -16,6 +16,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
+from rllab.children import begin_as_child, one_thread
 
 PATIENCE = 5.0  # seconds for a worker to leave by itself
 
@@ -54,7 +55,8 @@ class ProcessEnvironments:
             ours, theirs = context.Pipe()
             arguments = theirs, CloudpickleWrapper(make), int((self._worker == k).sum())
             process = context.Process(target=_serve, args=arguments, daemon=True)
-            process.start()
+            with one_thread():
+                process.start()
             theirs.close()
             self._workers.append((process, ours))
         self._taken = [0] * count
@@ -121,6 +123,7 @@ class ProcessEnvironments:
 
 def _serve(pipe: Connection, make: CloudpickleWrapper, n: int) -> None:
     """Answer "reset" and "step" until the other end is closed: (arrays, error, steps taken so far)."""
+    begin_as_child()
     environments, failed = None, None
     try:
         environments = SingleEnvironments(make.fn, n)  # pyright: ignore[reportArgumentType] - the wrapper holds a Maker

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import pickle
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from multiprocessing import get_context, parent_process
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
-from threading import Thread
 
+from rllab.children import begin_as_child, how_it_ended, start_child
 from rllab.runs.job import Job, Worker, do_job, note_failure
 
 
@@ -37,7 +35,7 @@ def run_in_processes(
     try:
         while waiting or busy:
             while waiting and len(busy) < processes:
-                connection, child = idle.pop() if idle else _start(worker, folder)
+                connection, child = idle.pop() if idle else start_child(partial(_serve, worker, folder))
                 job = waiting.popleft()
                 busy[connection] = child, job
                 with suppress(ConnectionError):  # it died while idle; that is seen below
@@ -60,7 +58,7 @@ def run_in_processes(
                 if alive:
                     idle.append((connection, child))
                 else:
-                    error = _death(child)
+                    error = f"the process ended with {how_it_ended(child)}"
                     connection.close()
                     note_failure(folder / job.name, error + "\n")
                 ended(job, error)
@@ -86,29 +84,11 @@ def check_sendable(worker: Worker) -> None:
         )
 
 
-def _start(worker: Worker, folder: Path) -> tuple[Connection, SpawnProcess]:
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    # Not a daemon: those may have no children of their own, and a worker may step its environments in some.
-    child = context.Process(target=_serve, args=(worker, folder, theirs), daemon=False)
-    child.start()
-    theirs.close()  # so that the child's death is the end of the pipe
-    return ours, child
-
-
 def _serve(worker: Worker, folder: Path, connection: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what it means
-    Thread(target=_end_with_parent, daemon=True).start()
+    begin_as_child()
     with suppress(EOFError, ConnectionError):  # the parent has gone
         while True:
             connection.send(do_job(worker, connection.recv(), folder))
-
-
-def _end_with_parent() -> None:
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)  # whatever the other threads do; the rows are with the operating system
 
 
 def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:
@@ -121,13 +101,3 @@ def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:
             child.kill()
             child.join()
         child.close()
-
-
-def _death(child: SpawnProcess) -> str:
-    """Return how a child ended; nothing of it remains."""
-    child.join()
-    code = child.exitcode or 0
-    child.close()
-    names = {int(known): known.name for known in signal.Signals}  # real-time signals have none
-    how = f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
-    return f"the process ended with {how}"

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch  # noqa: F401 - whose threads a run notes if it is loaded, whichever test came before
 
 from rllab.runs import Job, Record, ResultsConflict, SweepFailed, sweep
 from rllab.runs.progress import Progress

@@ -21,7 +21,7 @@ def start_child(serve: Callable[[Connection], None]) -> tuple[Connection, SpawnP
     ours, theirs = context.Pipe()
     # Not a daemon: those may have no children of their own, and a simulator may be one.
     child = context.Process(target=serve, args=(theirs,), daemon=False)
-    with _one_thread():
+    with one_thread():
         child.start()
     theirs.close()  # so that the child's death is the end of the pipe
     return ours, child
@@ -50,8 +50,8 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Let a child find one thread in its environment, which is afterwards as it was."""
+def one_thread() -> Iterator[None]:
+    """Let children that start meanwhile find one thread in their environment, which is afterwards as it was."""
     with _ENVIRONMENT:
         before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
         os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
