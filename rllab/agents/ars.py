@@ -53,8 +53,7 @@ class ARS(Agent):
     learning", algorithms 1 and 2. Names are those of stable-baselines3-contrib. Differences: the policy has a constant
     term, and tanh in the place of a box that clips; normalised observations are cut at ±10; where all costs are equal,
     σ_f = 0, the weights stay. stable-baselines3-contrib divides by the standard deviation with 2b − 1, and begins with
-    n_delta = 8, all of which count, lr = 0.02 and delta_std = 0.05; these steps are longer, for short budgets: with
-    them Swimmer-v5 is above 300 within 300,000 steps.
+    n_delta = 8, all of which count, lr = 0.02 and delta_std = 0.05; these steps are longer, for short budgets.
 
     Example:
         from rllab.agents import ARS
