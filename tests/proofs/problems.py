@@ -58,7 +58,7 @@ SETTINGS: list[problems.Problem] = [
     problems.CategoricalPayoffs(((0.3, -1.2, 0.9), (2.0, 0.1, 0.4))),
     problems.LQR(),
     problems.LQR(horizon=3, stationary=False),
-    problems.RandomWalk(size=8, start=3),  # episodes of some 15 steps; of 91 at the default
+    problems.RandomWalk(size=4, start=1),  # short episodes; of 91 steps at the default
     problems.FallChain(),
     problems.LinearSurvival(),
     problems.PushingCarts(horizon=5),
