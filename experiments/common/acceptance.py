@@ -282,7 +282,7 @@ def row(
         says, measures, note = _described(measure)
         new = Row(several, says, measures, criterion, measure, versions, seeds, note, fresh, first, fails, identity)
         for old in REGISTRY:
-            if old.where == new.where and set(old.ids) & set(new.ids):
+            if set(old.ids) & set(new.ids) and old.where == new.where:
                 raise ValueError(f"row {'/'.join(new.ids)}: {new.where} is registered for it already")
         REGISTRY.append(new)
         return measure

@@ -51,6 +51,12 @@ STYLES = {
     "alternating": plots.MethodStyle(plots.BLUE, plots.DOTTED, "^"),
     "extragradient": plots.MethodStyle(plots.BLACK, plots.SOLID, "s"),
 }
+# on the curved game: the distance beside which a method's name stands, its offset in points, the side it is bound to
+BESIDE = {
+    "simultaneous": (1e-10, (6, -2), "left"),
+    "alternating": (1e-7, (-7, -4), "right"),
+    "extragradient": (1e-4, (6, 3), "left"),
+}
 
 
 @dataclass(frozen=True)
@@ -170,10 +176,15 @@ def figure(records: list[Record], config: Config) -> Path:
                 ways = [way(record, game, method) for record in records]
                 every_seed(ax, [(asked, np.hypot(x, y)) for asked, x, y in ways], "", **line(how))
                 asked, x, y = ways[0]
-                shown = int(np.argmax(asked >= {"curved": 40}.get(game, 0.6 * config.fields)))
-                beside = (-20, -13) if method == "alternating" else (5, 5)
-                at = (asked[shown], np.hypot(x, y)[shown])
-                ax.annotate(method, at, beside, textcoords="offset points", color=how.color, fontsize=9)
+                distance = np.hypot(x, y)
+                if game == "curved":  # all fall: a name stands where no other line is
+                    reached, beside, align = BESIDE[method]
+                    shown = int(np.argmax(distance <= reached))
+                else:
+                    shown = int(np.argmax(asked >= 0.6 * config.fields))
+                    beside, align = (-20, -13) if method == "alternating" else (5, 5), "left"
+                at = (asked[shown], distance[shown])
+                ax.annotate(method, at, beside, textcoords="offset points", color=how.color, fontsize=9, ha=align)
             ax.set(xlabel="fields F asked for", ylabel="distance from the equilibrium", yscale="log", title=title)
         for method in ("simultaneous", "extragradient"):
             x = np.linspace(0, config.fields, 9)

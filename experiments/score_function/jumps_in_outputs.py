@@ -205,13 +205,15 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[1].plot(tau, [pathwise_variance(t) for t in tau], color="#000000", linewidth=0.9)
         axes[2].axhline(best_mean(), color="#000000", linewidth=0.9)
         axes[0].set(xscale="log", xlabel="width τ of the ramp; points at the left: τ = 0", ylabel="∂E f/∂μ",
-                    title=f"{config.evaluations:,} evaluations, μ = {MEAN:g}")  # fmt: skip
+                    title="At a jump (τ = 0) the pathwise gradient is 0")  # fmt: skip
         axes[1].set(xscale="log", yscale="log", xlabel="width τ of the ramp", ylabel="variance × evaluations",
-                    title="Variance per evaluation; black: exact")  # fmt: skip
-        axes[2].set(xlabel=plots.AXES["evaluations"], ylabel="μ", title="Descent of (x + 1)²/8 − 1[x > 0]; black: best")
+                    title="On steep ramps its variance grows as 1/τ")  # fmt: skip
+        axes[2].set(xlabel=plots.AXES["evaluations"], ylabel="μ")
+        axes[2].set_title("and descent by it ends at the wrong place (best: black)")
         shared_legend(drawing, axes[0], 4)
         drawing.suptitle(
-            f"Where f jumps, the pathwise gradient is wrong and says ± 0; bands: ranges of {len(records)} seeds"
+            f"A ramp of width τ at μ = {MEAN:g}, {config.evaluations:,} evaluations; at the right, descent of "
+            f"(x + 1)²/8 − 1[x > 0]; bands: ranges of {len(records)} seeds"
         )
     return plots.save(drawing, config.out / "jumps_in_outputs.png")
 

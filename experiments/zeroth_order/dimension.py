@@ -315,6 +315,10 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         for ax in (left, middle, right):
             legend_below(ax, 1, alignment="left", fontsize=None)
+        said = (
+            f"Lines: laws. Left, bars: 95 % intervals (Student's t) over {config.seeds} seeds; else faint: every seed"
+        )
+        drawing.suptitle(said, fontsize=10)
     return plots.save(drawing, config.out / "dimension.png")
 
 
@@ -344,7 +348,7 @@ def _draw_cosines(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
         xlabel="directions per parameter, m/d",
         ylabel="root mean square cosine with the gradient",
     )
-    ax.set_title("Quality of an estimate; lines: laws, bars: 95 %, Student's t")
+    ax.set_title("Few directions a parameter: a poor direction")
 
 
 def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None:
@@ -366,7 +370,7 @@ def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None
     ax.set(
         xscale="log", yscale="log", ylim=(1, None), xlabel="number of parameters, d", ylabel="evaluations of the cost"
     )
-    ax.set_title("For one gradient; lines: laws")
+    ax.set_title("A gradient's price grows with d; backprop's does not")
 
 
 def _draw_descent(ax: Axes, records: list[Record], dimensions: list[int]) -> None:
@@ -375,7 +379,7 @@ def _draw_descent(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
     ax.plot(dimensions, [descent_law(d) for d in dimensions], color="black", label="2 ln ε / ln(1 − 1/(d + 2))")
     _points(ax, dimensions, counts, how, "pairs of normal directions, each seed")
     ax.set(xscale="log", yscale="log", xlabel="number of parameters, d", ylabel="evaluations of the cost")
-    ax.set_title(f"To bring |x|²/2 to ε = {END:g} of its start")
+    ax.set_title(f"So does that of descent (|x|²/2, to {END:g} of its start)")
 
 
 def _points(ax: Axes, x: list[int], counts: list[np.ndarray], how: plots.MethodStyle, label: str) -> None:

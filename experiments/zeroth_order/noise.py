@@ -302,7 +302,8 @@ def figure(records: list[Record], config: Config) -> Path:
                 h, errors = curve(records, part="rounding", setting=setting, method=method)
                 draw(ax, h, errors, how[method], method)
                 mark(ax, h, errors, predictions("rounding", setting).get(method))
-            ax.set(xlabel="step h, unit of θ", ylabel="relative error of the slope", title=f"Rounding, {setting}")
+            ax.set(xlabel="step h, unit of θ", ylabel="relative error of the slope")
+            ax.set_title(f"{setting}: only the complex step has no rounding error")
         for tau, line in zip(NOISES, plots.LINES, strict=False):
             for method in ("forward", "central"):
                 h, errors = curve(records, part="noise", setting=repr(tau), method=method)
@@ -312,7 +313,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[2].set(
             xlabel="step h, unit of θ",
             ylabel="error of the slope, which is 1",
-            title="Independent noise of deviation τ",
+            title="The noisier the cost, the larger the best step",
         )
         for tau, line in zip(SMOOTHED_NOISES, plots.LINES, strict=False):
             sigma, errors = curve(records, part="smoothing", setting=repr(tau))
@@ -323,14 +324,16 @@ def figure(records: list[Record], config: Config) -> Path:
             )
             mark(axes[3], sigma, errors, predictions("smoothing", repr(tau)).get("smoothing"))
         axes[3].set(xlabel="smoothing radius σ, unit of θ", ylabel="error of the slope, which is 1",
-                    title=f"Smoothing, {PAIRS} pairs", ylim=(0.1, 30))  # fmt: skip
+                    title=f"Smoothing ({PAIRS} pairs): so is the best radius", ylim=(0.1, 30))  # fmt: skip
         looks = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
         for (setting, label), look in zip((("smooth", "LQR"), ("jumps", "walk until it falls")), looks, strict=True):
             for method, fill in (("independent", "none"), ("common", look.color)):
                 h, errors = curve(records, part="simulated", setting=setting, method=method)
                 draw(axes[4], h, errors, look, f"{label}, {method} noise", every=1, markerfacecolor=fill)
         axes[4].set(
-            xlabel="step h, unit of θ", ylabel="standard deviation/|gradient|", title="Simulated runs, one a side"
+            xlabel="step h, unit of θ",
+            ylabel="standard deviation/|gradient|",
+            title="Common noise helps, less where runs jump",
         )
         for i, (setting, method) in enumerate((s, m) for s in TYPES for m in ("forward", "central")):
             ratios = np.array([automatic(records, setting, method, cost) for cost in COSTS])
@@ -341,14 +344,15 @@ def figure(records: list[Record], config: Config) -> Path:
                              markerfacecolor=fill, label=f"{method}, {setting}")  # fmt: skip
         axes[5].axhline(1, color="#000000", linewidth=0.9)
         axes[5].axhline(AUTOMATIC, **REFERENCE)
-        axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps, no noise")
+        axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps miss a fast cost")
         axes[5].set_xticks(range(len(COSTS)), list(COSTS), fontsize=8)
         for ax in axes:
             ax.minorticks_off()
             entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == RING)
             ax.legend(*zip(*entries, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
         drawing.suptitle(
-            "How large should a difference's step be? Slope of eˣ; in the last two panels of other costs\n"
+            "Too small a step magnifies rounding and noise, too large a one sees curvature: the best lies between. "
+            "Slope of eˣ; in the last two panels of other costs\n"
             f"Root mean square errors over {len(records)} seeds; bands and bars: ranges of all seeds"
         )
     return plots.save(drawing, config.out / "noise.png")

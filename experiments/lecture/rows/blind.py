@@ -105,7 +105,7 @@ def _flatness(seed: int, fast: bool) -> dict[str, float]:
 
 @row("L35", AtLeast(0.95))
 def upright_time_is_flat(seed: int, fast: bool) -> float:
-    """How long a bicycle stays upright has no gradient with respect to the rider's weights.
+    """Under fixed noise, how long a bicycle stays upright has no gradient with respect to the rider's weights.
 
     Measures: share of random linear policies at which every difference with h = 1e-6 is exactly 0.
     """
