@@ -168,8 +168,9 @@ class RandomWalk(Survival):
         return tau[self.start], slope[self.start, :, None]
 
     def _step(self, theta: np.ndarray, state: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        right = noise < expit(theta)
-        return state + np.where(right[:, 0], 1, -1), np.where(right, expit(-theta), -expit(theta))
+        p = expit(theta)
+        right = noise < p
+        return state + np.where(right[:, 0], 1, -1), np.where(right, expit(-theta), -p)
 
     def _fallen(self, state: np.ndarray) -> np.ndarray:
         return (state <= 0) | (state >= self.size)

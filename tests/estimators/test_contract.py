@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -237,18 +238,27 @@ def places(case, problem):
     return place if isinstance(place, fits) else None
 
 
+def places_to_ask(case):
+    """Yield every problem that offers what a case needs at such a place within 20,000 evaluations, and that place."""
+    for problem in PROBLEMS:
+        at = places(case, problem)
+        if at is not None and case.estimator.needs <= problem.offers and case.estimator.minimum(at) <= 20_000:
+            yield problem, at
+
+
 def pairs():
-    """Every estimator on every problem that offers what it needs at such a place, within 20,000 evaluations."""
-    for case in CASES:
-        for i, problem in enumerate(PROBLEMS):
-            at = places(case, problem)
-            if at is None or not case.estimator.needs <= problem.offers:
-                continue
-            if case.estimator.minimum(at) <= 20_000:
-                yield pytest.param(case, problem, at, id=f"{case}-{type(problem).__name__}-{i}")
+    """Return every case with every problem it is asked on."""
+    return [(case, problem) for case in CASES for problem, _ in places_to_ask(case)]
 
 
-PAIRS = list(pairs())
+@contextmanager
+def on(problem):
+    """Name the problem in an error: a test of many goes through all of them."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"on {problem}")
+        raise
 
 
 JUMPS = (Steps, Staircase, Cliff, BoxHole, BallHole, RadialStaircase, Orthant, Pivot, BallWithWall)
@@ -268,32 +278,32 @@ def has_truth(case, problem, at):
     return True
 
 
-KNOWN = [pair for pair in PAIRS if has_truth(*pair.values)]
-CLAIMED = [p for p in KNOWN if p.values[0].estimator.unbiased and not is_pathwise_through_a_jump(*p.values[:2])]
+ELSEWHERE = (Kind.DIRECTION, Kind.RELAXED, Kind.SURROGATE)  # targets whose means are integrated in tests of their own
 
 
-def test_every_case_meets_some_problem_and_if_unbiased_its_truth_there():
-    assert {pair.values[0] for pair in PAIRS} == set(CASES)
-    # no truth here; what is not a direction is integrated in tests of its own
-    elsewhere = (Kind.DIRECTION, Kind.RELAXED, Kind.SURROGATE)
-    known = {c for c in CASES if c.estimator.target.kind not in elsewhere and c.place not in WITHOUT_TRUTH}
-    assert {pair.values[0] for pair in KNOWN} == known
-    assert {pair.values[0] for pair in CLAIMED} == {c for c in known if c.estimator.unbiased}
+@every
+def test_what_it_claims_holds_on_every_problem_that_knows_the_truth(case):
+    known = [(problem, at) for problem, at in places_to_ask(case) if has_truth(case, problem, at)]
+    assert bool(known) is (case.estimator.target.kind not in ELSEWHERE and case.place not in WITHOUT_TRUTH)
+    claimed = [(p, at) for p, at in known if case.estimator.unbiased and not is_pathwise_through_a_jump(case, p)]
+    assert claimed or not known or not case.estimator.unbiased
+    for problem, at in claimed:
+        with on(problem):
+            case.check("unbiased", problem=problem, at=at)
 
 
-@pytest.mark.parametrize(("case", "problem", "at"), CLAIMED)
-def test_what_it_claims_holds_on_the_problem(case, problem, at):
-    case.check("unbiased", problem=problem, at=at)
-
-
-@pytest.mark.parametrize(("case", "problem", "at"), PAIRS)
-def test_it_answers_wherever_a_problem_offers_what_it_needs(case, problem, at):
-    cost = problem.cost()
-    e = case.estimator(cost, at, evaluations=max(2, case.estimator.minimum(at, cost)), key=5)
-    wanted = at.parameters if isinstance(at, Distribution) else {"at": at}
-    got = e.gradient if isinstance(e.gradient, dict) else {"at": e.gradient}
-    assert {name: g.shape for name, g in got.items()} == {name: p.shape for name, p in wanted.items()}
-    assert all(torch.isfinite(g).all() for g in got.values())
+@every
+def test_it_answers_wherever_a_problem_offers_what_it_needs(case):
+    asked = list(places_to_ask(case))
+    assert asked
+    for problem, at in asked:
+        with on(problem):
+            cost = problem.cost()
+            e = case.estimator(cost, at, evaluations=max(2, case.estimator.minimum(at, cost)), key=5)
+            wanted = at.parameters if isinstance(at, Distribution) else {"at": at}
+            got = e.gradient if isinstance(e.gradient, dict) else {"at": e.gradient}
+            assert {name: g.shape for name, g in got.items()} == {name: p.shape for name, p in wanted.items()}
+            assert all(torch.isfinite(g).all() for g in got.values())
 
 
 WRONG = [
