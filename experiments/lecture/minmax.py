@@ -182,7 +182,7 @@ def figure(records: list[Record], config: Config) -> Path:
                     shown = int(np.argmax(distance <= reached))
                 else:
                     shown = int(np.argmax(asked >= 0.6 * config.fields))
-                    beside, align = (-20, -13) if method == "alternating" else (5, 5), "left"
+                    beside, align = {"alternating": (-20, -13), "simultaneous": (8, -13)}.get(method, (5, 5)), "left"
                 at = (asked[shown], distance[shown])
                 ax.annotate(method, at, beside, textcoords="offset points", color=how.color, fontsize=9, ha=align)
             ax.set(xlabel="fields F asked for", ylabel="distance from the equilibrium", yscale="log", title=title)
