@@ -277,7 +277,7 @@ def figure(records: list[Record], config: Config) -> Path:
             picked = 100 * accuracy[(zeros.sum(1) > 0) == hit]
             every_seed(axes[2], [(np.array(SLOPES), y) for y in picked], "", color=color, marker="o", linewidth=1.8)
             said = f"{len(picked)} seeds {'hit it' if hit else 'never hit it'}"
-            at = (0.5, 0.03 + 0.07 * hit)
+            at = (0.5, 0.1 + 0.07 * hit)
             axes[2].annotate(said, at, xycoords="axes fraction", color=color, ha="center", fontsize=9)
         axes[2].set(xlabel="slope at the kink, h′(0)", ylabel="right on test images, %", xticks=SLOPES)
         axes[2].set_title("4 + 4 units: where it is hit, the slope matters")
