@@ -84,9 +84,9 @@ class Noise:
     def __init__(self, seeds: Tensor):
         self._start = seeds_for(seeds.cpu().numpy(), _START).numpy()
 
-    def uniform(self, first: int, count: int) -> np.ndarray:
-        """Return numbers first … first + count − 1 of each seed, uniform in (0, 1), as (n, count)."""
-        bits = seeds_for(self._start[:, None] + np.arange(first, first + count), _STREAM).numpy() >> 10
+    def uniform(self, first: int, count: int, of: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return numbers first … first + count − 1 of each seed, or of some, uniform in (0, 1), as (n, count)."""
+        bits = seeds_for(self._start[of, None] + np.arange(first, first + count), _STREAM).numpy() >> 10
         return (bits + 0.5) * 2.0**-53
 
     def normal(self, first: int, count: int) -> np.ndarray:

@@ -62,16 +62,17 @@ class Survival(Stochastic):
 
     def _run(self, x: Tensor, noise: Noise) -> SimulatedRuns:
         theta = x.numpy()
-        state, alive = np.full(len(theta), self.start), np.ones(len(theta), bool)
         steps, score = np.zeros(len(theta), np.int64), np.zeros_like(theta)
+        alive, state = np.arange(len(theta)), np.full(len(theta), self.start)  # runs that go on, and where they are
         for t in itertools.count():
-            if t >= self.cap or not alive.any():
+            if t >= self.cap or not len(alive):
                 break
-            following, score_t = self._step(theta, state, noise.uniform(t * self._numbers_a_step, self._numbers_a_step))
-            score += np.where(alive[:, None], score_t, 0.0)
-            steps += alive
-            state = np.where(alive, following, state)
-            alive &= ~self._fallen(state)
+            drawn = noise.uniform(t * self._numbers_a_step, self._numbers_a_step, of=alive)
+            following, score_t = self._step(theta[alive], state, drawn)
+            score[alive] += score_t
+            steps[alive] += 1
+            on = ~self._fallen(following)
+            alive, state = alive[on], following[on]
         taken = torch.from_numpy(steps)
         return SimulatedRuns(-taken.double(), torch.from_numpy(score), taken)
 
@@ -247,7 +248,7 @@ class FallChain(Survival):
         return v[self.cap, :, self.start], slope
 
     def _step(self, theta: np.ndarray, state: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        at = np.clip(state - 1, 0, self.dimension - 1)  # dead runs are stepped too, and ignored
+        at = state - 1
         logit = np.take_along_axis(theta, at[:, None], axis=1)[:, 0]
         chosen = noise[:, 1] < expit(logit)
         right = np.where(noise[:, 0] < self.slip, noise[:, 2] < self._push[at], chosen)
