@@ -7,8 +7,8 @@ from gymnasium.error import DependencyNotInstalled
 from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
 from tests.proofs.agents import kinds
 
-STEPS = 300
-OFF_POLICY = {"learning_starts": 200, "batch_size": 8, "critic_hidden": (8,), "buffer_size": 500}
+STEPS = 120
+OFF_POLICY = {"learning_starts": 80, "batch_size": 8, "critic_hidden": (8,), "buffer_size": 500}
 SMALL = {
     ARS: {"n_delta": 1, "n_top": 1},
     CrossQ: OFF_POLICY,

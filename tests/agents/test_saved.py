@@ -3,7 +3,10 @@
 import re
 import subprocess
 import sys
+import tempfile
+from copy import deepcopy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import gymnasium
@@ -171,13 +174,21 @@ def test_an_episode_that_does_not_repeat_itself_is_given_up_and_that_is_said(tmp
 # ---- what does not fit is refused
 
 
+@lru_cache(maxsize=len(SMALL))
+def saved_content(kind):
+    """Return what the file of an agent that has learned a little holds."""
+    agent = kind(DRIFT, hidden=(6,), **SMALL[kind])
+    agent.learn(200)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "agent.pt"
+        agent.save(path)
+        return read_checkpoint(path)
+
+
 def changed(kind, change, tmp_path):
     """Let a change be made to a saved agent's content, with a right digest; return what `load` says to it."""
     path = tmp_path / "agent.pt"
-    agent = kind(DRIFT, hidden=(6,), **SMALL[kind])
-    agent.learn(200)
-    agent.save(path)
-    content = read_checkpoint(path)
+    content = deepcopy(saved_content(kind))
     change(content)
     write_checkpoint("Test", path, {"arguments": None, **content})
     with pytest.raises(ValueError, match=r"^load: .*agent\.pt must hold") as caught:

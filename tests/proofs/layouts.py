@@ -16,14 +16,10 @@ def placed(layout, name):
 
 
 def points(route, each=12):
-    """Return points along an edge, `each` a curve."""
-    found = []
-    for p in route.curves:
-        for k in range(each + 1):
-            t = k / each
-            b = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3)
-            found.append(tuple(sum(w * q[i] for w, q in zip(b, p, strict=True)) for i in (0, 1)))
-    return found
+    """Return points along an edge, `each` a curve, (n, 2)."""
+    t = np.linspace(0, 1, each + 1)
+    weights = np.stack(((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t * t * (1 - t), t**3), 1)
+    return np.concatenate([weights @ np.array(curve) for curve in route.curves])
 
 
 def faults(layout):
@@ -41,7 +37,7 @@ def faults(layout):
     held = [(p.node.name, box is p.label, box) for p in layout.nodes for box in (p.box, p.label) if box]
     left, bottom, right, top = (np.array([getattr(box, side) for *_, box in held]) for side in SIDES)
     for route in layout.routes:
-        ends, (x, y) = (route.edge.tail, route.edge.head), np.array(points(route)).T[..., None]
+        ends, (x, y) = (route.edge.tail, route.edge.head), points(route).T[..., None]
         inside = ((left < x) & (x < right) & (bottom < y) & (y < top)).any(0)
         for k in inside.nonzero()[0]:
             name, is_label, _ = held[k]
