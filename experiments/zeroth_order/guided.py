@@ -248,7 +248,14 @@ def _judge_trials(records: list[Record], judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw the excess over steps: at the published learning rates, and at the best ones."""
-    titles = {"trial": "Trials"} if config.tune else {"published": "Published rates", "best": "Each at its best rate"}
+    titles = (
+        {"trial": "Trials"}
+        if config.tune
+        else {
+            "published": "At published rates the guide wins",
+            "best": "each at its best rate, it leads early and loses late",
+        }
+    )
     drawing, axes = plots.panels(len(titles), 1, width=6.4, height=5.0)
     for ax, (rates, title) in zip(axes, titles.items(), strict=True):
         plots.curves(ax, select(records, rates=rates), "step", "excess", label="f − least f", names=NAMES)
