@@ -241,11 +241,10 @@ def train_seeds(
         processes: how many at a time.
 
     Raises:
-        TypeError, ValueError: there is no such agent, or it does not take these settings or this environment; before
-            any work.
+        ValueError: there is no such agent, or it does not take these settings or this environment; before any work.
     """
     kind, steps = agent_called(method), as_count("train", "steps", steps)
-    first = kind(environment, 0, **arguments_of(kind, settings))
+    first = made(kind, environment, settings)
     config = {**described(first), "steps": steps, **asdict(schedule)}
     jobs = [
         Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
@@ -273,6 +272,18 @@ def agent_called(name: str) -> type[Agent]:
     if not isinstance(name, str) or name.lower() not in agents:
         raise ValueError(f"train: method must be one of {', '.join(sorted(agents))}, got {name!r}")
     return agents[name.lower()]
+
+
+def made(kind: type[Agent], environment: str, settings: Mapping[str, Any]) -> Agent:
+    """Return the agent of a text's settings, whose kinds are not known before: what does not fit is a ValueError.
+
+    Raises:
+        ValueError: the agent does not take these settings or this environment.
+    """
+    try:
+        return kind(environment, 0, **arguments_of(kind, settings))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, Any]:
