@@ -98,7 +98,9 @@ class Reinforce(Agent):
             if self.baseline == "value"
             else None
         )
-        self.collector = EpisodeCollector(DeferredEnvironments(self.maker, self.episodes, self.vectorization), self.spent)
+        self.collector = EpisodeCollector(
+            DeferredEnvironments(self.maker, self.episodes, self.vectorization), self.spent
+        )
 
     def _iterate(self, limit: int) -> list[float]:
         if not self.collector.under_way:

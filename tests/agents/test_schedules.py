@@ -37,7 +37,7 @@ def test_what_is_no_learning_rate_is_refused(value, message):
 def test_its_errors_name_it():
     with pytest.raises(ValueError, match="Linear: steps must be an integer >= 1, got 0"):
         Linear(1.0, 0.0, steps=0)
-    with pytest.raises(ValueError, match="Linear: steps must be an integer >= 1, got 0.5"):
+    with pytest.raises(ValueError, match=r"Linear: steps must be an integer >= 1, got 0\.5"):
         Linear(1.0, 0.0, steps=0.5)  # type: ignore[arg-type] - that is the test
     with pytest.raises(TypeError, match="Linear: start must be a number, got 'a'"):
         Linear("a", 0.0)  # type: ignore[arg-type] - that is the test
