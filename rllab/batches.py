@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.arrays import wider
+from rllab.arrays import single_at_least, wider
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # what single precision may make of one row in a batch and alone
 
@@ -106,6 +106,7 @@ def checked_costs(y: Tensor, points: Tensor, first: int, nonfinite: Literal["rai
                 f"Cost: evaluation {first + i} is {y[i].item()} at point {brief(points[i])}; "
                 "pass nonfinite=<number> to score such points instead"
             )
+        y = single_at_least(y)  # half precision has no large numbers
         return torch.where(finite, y, torch.full_like(y, float(nonfinite)))
     return y
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from rllab.checks import as_count
 from rllab.runs import Record, limit_threads, load_records, one_line_errors
 from rllab.runs.rows import last_row
 from rllab.tables import table
@@ -58,13 +59,13 @@ class Train:
         from rllab.training import Schedule, train_seeds
 
         settings = dict(map(_setting, self.set))
-        steps = _number("steps", self.steps)
+        steps = as_count("rllab train", "steps", _number("steps", self.steps))
         name = self.environment.rpartition(":")[2].replace("/", "-")
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
-        schedule = Schedule(self.evaluate_every or max(1, int(steps) // 20), self.episodes, stop_at=self.stop_at)
+        schedule = Schedule(self.evaluate_every or max(1, steps // 20), self.episodes, stop_at=self.stop_at)
         on = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes}
-        records = train_seeds(self.method, self.environment, int(steps), folder, **on)
+        records = train_seeds(self.method, self.environment, steps, folder, **on)
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
         figure, (ax,) = plots.panels()
         plots.curves(ax, records, label=f"mean return of {self.episodes} episodes, {name}")
@@ -111,7 +112,7 @@ class Tune:
             self.method,
             self.environment,
             folder,
-            steps=int(_number("steps", self.steps)),
+            steps=as_count("rllab tune", "steps", _number("steps", self.steps)),
             trials=self.trials,
             seeds=self.seeds,
             ranges=ranges or None,

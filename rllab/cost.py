@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from numbers import Real
 from typing import Any, Literal
 
 import torch
@@ -123,7 +124,7 @@ class Cost:
             raise TypeError(f"Cost: function must be callable, got {function!r}")
         if budget is not None:
             budget = as_count("Cost", "budget", budget)
-        if nonfinite != "raise" and not (isinstance(nonfinite, (int, float)) and math.isfinite(nonfinite)):
+        if nonfinite != "raise" and not (isinstance(nonfinite, Real) and math.isfinite(nonfinite)):
             raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
         self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
         self.relaxed = relaxed
@@ -364,11 +365,15 @@ class Cost:
             self._is_new = False
             if self._check_rows:
                 self.checks += 1
-                among, seed = y[-1:], None if seeds is None else seeds[-1:]
+                among = y[-1:]
                 if self._elsewhere is not None:  # where it may have been alone in its chunk
                     self.checks += 2
-                    among = self._evaluate(points[-2:], None if seeds is None else seeds[-2:])[-1:]
-                check_rows_apart("Cost", among, lambda: self._evaluate(points[-1:], seed))
+                    among = self._last_values(2, points, seeds)[-1:]
+                check_rows_apart("Cost", among, lambda: self._last_values(1, points, seeds))
+
+    def _last_values(self, n: int, points: Tensor, seeds: Tensor | None) -> Tensor:
+        y = self._evaluate(points[-n:], None if seeds is None else seeds[-n:])
+        return checked_costs(y, points[-n:], 0, self.nonfinite)
 
     def _function(self) -> Function:
         return Function(self.function, self.batched, self.seeded, self._gradient, self._jvp)

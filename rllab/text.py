@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
-from typing import TextIO
+from contextlib import suppress
+from typing import TextIO, cast
 
 
 def printable(text: object) -> str:
@@ -19,8 +20,32 @@ def as_bytes(text: str) -> bytes:
 
 
 def error_stream() -> TextIO:
-    """Return standard error, or where there is none (a daemon, a closed descriptor) a stream that forgets."""
-    return sys.stderr if sys.stderr is not None else open(os.devnull, "w", encoding="utf-8")
+    """Return standard error, as long as somebody reads it; what is said to nobody is no reason to end a training.
+
+    Where there is none (a daemon, a closed descriptor), or its reader has gone, a stream that forgets.
+    """
+    if sys.stderr is None or sys.stderr.closed:
+        return open(os.devnull, "w", encoding="utf-8")
+    return cast(TextIO, _Heard(sys.stderr))
+
+
+class _Heard:
+    """A stream that drops what it cannot write."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError, ValueError):  # a broken pipe, a terminal that was closed, a stream closed meanwhile
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._stream, name)
 
 
 def degrade_output() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from rllab.agents import Agent
 from rllab.agents.base import Row, known_agents
-from rllab.checks import as_count, check_number
+from rllab.checks import as_count, check_finite
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
 from rllab.runs.storage import storable
@@ -33,7 +33,8 @@ class Schedule:
         stop_at: mean return at which training ends early; None never does.
 
     Raises:
-        TypeError, ValueError: a count is no whole number >= 1, or `stop_at` no number.
+        TypeError, ValueError: a count is no whole number >= 1, `stop_at` is no finite number, or nothing is evaluated
+            that could end training.
     """
 
     evaluate_every: int | None = None
@@ -48,7 +49,9 @@ class Schedule:
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, as_count("fit", name, value))
         if self.stop_at is not None:
-            check_number("fit", stop_at=self.stop_at)
+            check_finite("fit", stop_at=self.stop_at)
+            if self.evaluate_every is None:
+                raise ValueError(f"fit: evaluate_every must be given for stop_at={self.stop_at}, which it is judged by")
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def fit(
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
         keep_best: keep a second checkpoint, of the highest mean return evaluated.
-        stop_at: mean return at which training ends early; None never does.
+        stop_at: mean return, evaluated on the way, at which training ends early; None never does.
         seconds: wall seconds of training; no iteration begins after them.
         progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
 
@@ -118,6 +121,8 @@ def fit(
         done = rllab.fit(agent, 300, evaluate_every=100, episodes=2, progress=False)
         print(done.best, "after", done.best_steps, "steps")
     """
+    if not isinstance(agent, Agent):
+        raise TypeError(f"fit: agent must be an agent, as PPO('CartPole-v1') is, got {agent!r:.80}")
     steps = as_count("fit", "steps", steps)
     schedule = Schedule(evaluate_every, episodes, max_steps, checkpoint_every, keep_best, stop_at)
     if folder is None:
@@ -236,11 +241,10 @@ def train_seeds(
         processes: how many at a time.
 
     Raises:
-        TypeError, ValueError: there is no such agent, or it does not take these settings or this environment; before
-            any work.
+        ValueError: there is no such agent, or it does not take these settings or this environment; before any work.
     """
     kind, steps = agent_called(method), as_count("train", "steps", steps)
-    first = kind(environment, 0, **arguments_of(kind, settings))
+    first = made(kind, environment, settings)
     config = {**described(first), "steps": steps, **asdict(schedule)}
     jobs = [
         Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
@@ -268,6 +272,18 @@ def agent_called(name: str) -> type[Agent]:
     if not isinstance(name, str) or name.lower() not in agents:
         raise ValueError(f"train: method must be one of {', '.join(sorted(agents))}, got {name!r}")
     return agents[name.lower()]
+
+
+def made(kind: type[Agent], environment: str, settings: Mapping[str, Any]) -> Agent:
+    """Return the agent of a text's settings, whose kinds are not known before: what does not fit is a ValueError.
+
+    Raises:
+        ValueError: the agent does not take these settings or this environment.
+    """
+    try:
+        return kind(environment, 0, **arguments_of(kind, settings))
+    except TypeError as error:
+        raise ValueError(str(error)) from error
 
 
 def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,10 +12,10 @@ import torch
 
 from rllab.agents import load
 from rllab.agents.tuned_settings import as_toml
-from rllab.checks import as_count
+from rllab.checks import as_count, check_number
 from rllab.files import write_atomically
 from rllab.runs import Job, Record, sweep
-from rllab.training import LATEST, Schedule, agent_called, arguments_of, follow
+from rllab.training import LATEST, Schedule, agent_called, arguments_of, follow, made
 from rllab.version import __version__
 
 FIRST_SEED = 1_000  # seeds of trials: never those that results are reported of
@@ -34,7 +34,7 @@ class Range:
         whole: whether it is a whole number.
 
     Raises:
-        ValueError: the ends are not in order, or not where the scale is defined.
+        TypeError, ValueError: the ends are no numbers, not in order, or not where the scale is defined.
 
     Example:
         from rllab.tuning import Range
@@ -48,6 +48,7 @@ class Range:
     whole: bool = False
 
     def __post_init__(self) -> None:
+        check_number("Range", low=self.low, high=self.high)
         if self.scale not in ("linear", "log", "below-one"):
             raise ValueError(f"Range: scale must be 'linear', 'log' or 'below-one', got {self.scale!r}")
         fits = {"linear": True, "log": self.low > 0, "below-one": self.high < 1}[self.scale]
@@ -161,11 +162,12 @@ def tune(
     """
     kind, folder = agent_called(method), Path(folder)
     name, fixed = kind.__name__.lower(), dict(fixed or {})
-    steps, trials, seeds = (as_count("tune", n, v) for n, v in (("steps", steps), ("trials", trials), ("seeds", seeds)))
+    counts = {"steps": steps, "trials": trials, "seeds": seeds, "episodes": episodes}
+    steps, trials, seeds, episodes = (as_count("tune", what, value) for what, value in counts.items())
     if not (ranges := dict(ranges or RANGES.get(name, {}))):
         raise ValueError(f"tune: ranges must be given for {kind.__name__}, which has none of its own")
     todo = [Trial(i, {**fixed, **settings}) for i, settings in enumerate(points(ranges, trials))]
-    kind(environment, 0, **arguments_of(kind, todo[0].settings))  # what cannot be made is named before any work
+    made(kind, environment, todo[0].settings)  # what cannot be made is named before any work
     rungs = sorted({max(1, steps // KEPT**k) for k in (2, 1, 0)})
     config = {"method": name, "environment": environment, "steps": steps, "trials": trials, "seeds": seeds}
     config |= {"episodes": episodes, "fixed": fixed, "ranges": {k: str(v) for k, v in ranges.items()}}

@@ -8,6 +8,7 @@ import torch
 
 from rllab import BudgetExceeded, Cost
 from rllab.problems import BooleanQuadratic, Square
+from tests.proofs.executors import Backwards
 
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0], [-1.0, 0.5]], dtype=torch.float64)
 
@@ -70,6 +71,17 @@ def test_a_value_that_is_not_finite_names_evaluation_and_point(bad):
     assert cost.evaluations == 4  # it was evaluated, so it counts
     penalised = Cost(cost.function, nonfinite=99.0)
     assert penalised(X).tolist() == [5.0, 99.0, 1.25]
+
+
+@pytest.mark.parametrize("executor", (None, Backwards))
+@pytest.mark.parametrize("dtype", (torch.float16, torch.float32, torch.float64))
+@pytest.mark.parametrize("number", (1e6, np.float32(1e6), np.int64(10**6)))
+def test_a_number_stands_for_costs_that_are_not_finite_whichever_row_they_are_in(dtype, number, executor):
+    for i in range(3):
+        cost = Cost(lambda x: torch.where(x[:, 0] < 0, math.nan, x[:, 0]), nonfinite=number, executor=executor)
+        points = torch.ones(3, 2, dtype=dtype)
+        points[i] = -1
+        assert cost(points).tolist() == [1e6 if k == i else 1.0 for k in range(3)]
 
 
 def test_finite_values_whose_sum_overflows_are_fine():

@@ -96,6 +96,8 @@ def test_a_folder_with_a_run_is_not_written_over(tmp_path):
         ({"checkpoint_every": 2.5}, "fit: checkpoint_every must be an integer >= 1, got 2.5"),
         ({"episodes": -1}, "fit: episodes must be an integer >= 1, got -1"),
         ({"stop_at": "high"}, "fit: stop_at must be a number, got 'high'"),
+        ({"stop_at": float("nan"), "evaluate_every": 50}, "fit: stop_at must be finite, got nan"),
+        ({"stop_at": 9.0}, "fit: evaluate_every must be given for stop_at=9.0"),
     ],
 )
 def test_wrong_arguments_are_named_before_any_step(options, says):
@@ -103,6 +105,11 @@ def test_wrong_arguments_are_named_before_any_step(options, says):
     with pytest.raises((TypeError, ValueError), match=says):
         quiet(a, 100, **options)
     assert a.spent.steps == 0
+
+
+def test_what_is_no_agent_is_named():
+    with pytest.raises(TypeError, match=r"fit: agent must be an agent, .* got <class '.*Evolution'>"):
+        quiet(Evolution, 100)
 
 
 def seeds(folder, n, **options):
@@ -154,7 +161,14 @@ def test_the_command_trains_draws_and_says_what_came_out(tmp_path, monkeypatch, 
     [
         (["--set", "population"], "--set takes NAME=VALUE"),
         (["--steps", "many"], "--steps must be a number"),
+        (["--steps", "20.5"], "steps must be an integer >= 1, got 20.5"),
+        (["--steps", "nan"], "steps must be an integer >= 1, got nan"),
+        (["--steps", "inf"], "steps must be an integer >= 1, got inf"),
+        (["--stop-at", "nan"], "stop_at must be finite, got nan"),
         (["--method", "none"], "method must be one of"),
+        (["--method", "evolution", "--set", "population=many"], "population must be an integer >= 1, got 'many'"),
+        (["--method", "evolution", "--set", "hidden=3"], "hidden must be widths"),
+        (["--processes", "0", "--method", "evolution"], "processes must be an integer >= 1, got 0"),
     ],
 )
 def test_the_command_answers_a_wrong_flag_in_a_line(tmp_path, monkeypatch, capsys, flags, says):

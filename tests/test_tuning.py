@@ -133,6 +133,23 @@ def test_a_winner_on_an_edge_is_said(tmp_path):
     assert isinstance(search(tmp_path / "t", seeds=1, trials=1, steps=90).best, Trial)
 
 
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"trials": 2.5}, r"tune: trials must be an integer >= 1, got 2\.5"),
+        ({"episodes": 0}, "tune: episodes must be an integer >= 1, got 0"),
+        ({"fixed": {"hidden": "many"}}, "Evolution: hidden must be widths"),
+        ({"ranges": {"zzz": Range(0, 1)}}, "Evolution has no setting 'zzz'"),
+    ],
+)
+def test_what_cannot_be_searched_is_named_before_any_work(tmp_path, options, says):
+    with pytest.raises(ValueError, match=says):
+        search(tmp_path / "t", **options)
+    assert not (tmp_path / "t").exists()
+    with pytest.raises(TypeError, match="Range: low must be a number, got '1'"):
+        Range("1", 2)  # type: ignore[arg-type] - that is the test
+
+
 def test_what_is_written_is_read_back():
     settings = {"lr": 1e-3, "hidden": (64, 64), "estimator.sigma": 0.1, "name": 'a "b" \\', "flag": True}
     text = as_toml("rllab_envs:rllab/BicycleBalance-v0", settings, {"source": "trials"})

@@ -14,7 +14,7 @@ from rllab.agents.generations import Generation, Generations, mean_of_generation
 from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
-from rllab.agents.vectorization import make_environments
+from rllab.agents.vectorization import DeferredEnvironments
 from rllab.checks import as_count, check_finite, check_positive
 from rllab.estimate import Estimate
 from rllab.estimators import TopDirections
@@ -94,7 +94,7 @@ class ARS(Agent):
 
     def _generations(self, key: Key, spent: Spent) -> Generations:
         evaluations = 2 * self.n_delta
-        environments = make_environments(self.maker, evaluations, self.vectorization)
+        environments = DeferredEnvironments(self.maker, evaluations, self.vectorization)
         return Generations(self.policy, self.estimator, evaluations, environments, spent, key)
 
     def _costs(self, played: Generation) -> np.ndarray:

@@ -15,7 +15,7 @@ from rllab.agents.generations import Generations, mean_of_generations
 from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
-from rllab.agents.vectorization import make_environments
+from rllab.agents.vectorization import DeferredEnvironments
 from rllab.checks import as_count, check_not_negative
 from rllab.estimate import Estimate
 from rllab.estimators import Estimator, GaussianSmoothing, Shaped
@@ -96,7 +96,7 @@ class Evolution(Agent):
 
     def _generations(self, key: Key, spent: Spent) -> Generations:
         episodes = self.estimator.ask(self.weights, self.population, key).evaluations
-        environments = make_environments(self.maker, episodes, self.vectorization)
+        environments = DeferredEnvironments(self.maker, episodes, self.vectorization)
         return Generations(self.policy, self.estimator, self.population, environments, spent, key)
 
     def _iterate(self, limit: int) -> list[float]:

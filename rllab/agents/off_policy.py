@@ -308,6 +308,9 @@ class OffPolicy(Agent):
         critics = state["critics"]
         weights = critics.get("weights") if isinstance(critics, dict) else critics
         check_tensor("the critics' weights", weights, (2, self._critic_size()))
+        if self.num_envs > 1:
+            episodes = state["episode"].get("episodes") if isinstance(state["episode"], dict) else None
+            check_tensor("the episodes' numbers", episodes, (self.num_envs,), torch.int64)
 
     def _restore(self, state: dict[str, Any]) -> None:
         for name in self.parts:

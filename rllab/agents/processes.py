@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import pickle
 import weakref
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
-from rllab.children import begin_as_child, one_thread
+from rllab.children import begin_as_child, cores, one_thread
 
 PATIENCE = 5.0  # seconds for a worker to leave by itself
 
@@ -47,7 +46,7 @@ class ProcessEnvironments:
     """
 
     def __init__(self, make: Maker, n: int, workers: int | None = None):
-        count = min(n, workers or len(os.sched_getaffinity(0)))
+        count = min(n, workers or cores())
         self._who, self._worker = make.who, np.sort(np.arange(n) % count)  # which worker has environment i
         self._first = np.searchsorted(self._worker, np.arange(count))  # the first environment of each
         context, self._workers = multiprocessing.get_context("spawn"), []

@@ -18,7 +18,7 @@ from rllab.agents.saved import check_names, take
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
 from rllab.agents.value_baseline import ValueBaseline
-from rllab.agents.vectorization import make_environments
+from rllab.agents.vectorization import DeferredEnvironments
 from rllab.backprop.network import Layers
 from rllab.checks import as_count, check_fraction, check_not_negative, check_positive
 from rllab.estimate import Estimate, Target
@@ -98,7 +98,9 @@ class Reinforce(Agent):
             if self.baseline == "value"
             else None
         )
-        self.collector = EpisodeCollector(make_environments(self.maker, self.episodes, self.vectorization), self.spent)
+        self.collector = EpisodeCollector(
+            DeferredEnvironments(self.maker, self.episodes, self.vectorization), self.spent
+        )
 
     def _iterate(self, limit: int) -> list[float]:
         if not self.collector.under_way:
@@ -164,7 +166,7 @@ class Reinforce(Agent):
         """
         steps, key = as_count(self._name, "steps", steps), as_key(key)
         spent, batches, costs = Spent(), [], []
-        collector = EpisodeCollector(make_environments(self.maker, self.episodes), spent)
+        collector = EpisodeCollector(DeferredEnvironments(self.maker, self.episodes), spent)
         while spent.steps < steps:
             drawn = self._begin(collector, key.child("batch", len(batches)))
             returns = collector.play(steps - spent.steps)

@@ -65,9 +65,10 @@ class Replay:
 
     def __init__(self, buffer_size: int, observations: int, actions: int, *, discounted: bool = False):
         self.widths = (observations, actions, 1, observations, 1, *([1] * discounted))
-        self.table = torch.zeros(buffer_size, sum(self.widths), dtype=torch.float32)
+        # numpy's zeros, unlike torch's, take no memory before they are written to
+        self._array = np.zeros((buffer_size, sum(self.widths)), np.float32)
+        self.table = torch.from_numpy(self._array)
         self.added = 0
-        self._array = self.table.numpy()
         self._scaled = torch.empty(0)
 
     def __len__(self) -> int:

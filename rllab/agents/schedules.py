@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rllab.agents.spent import Spent
-from rllab.checks import check_count, check_finite, check_not_negative, check_positive
+from rllab.checks import as_count, check_finite, check_not_negative, check_positive
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Linear:
     def __post_init__(self) -> None:
         check_finite("Linear", start=self.start, end=self.end)
         if self.steps is not None:
-            check_count("Linear", steps=self.steps)
+            object.__setattr__(self, "steps", as_count("Linear", "steps", self.steps))
 
     def at(self, spent: Spent) -> float:
         """Return x for what an agent has spent."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
+
+import numpy as np
 
 from rllab.agents.collectors import StepCollector
 from rllab.agents.environments import Environment, Environments, SingleEnvironments, VectorEnvironments
@@ -31,6 +34,37 @@ def make_environments(make: Maker, n: int, vectorization: Vectorization = "auto"
         return ProcessEnvironments(make, n)
     vector = make.vector(n)
     return SingleEnvironments(make, n) if vector is None else VectorEnvironments(make, vector)
+
+
+class DeferredEnvironments:
+    """n environments as `make_environments` makes them, when they are first reset: who only acts needs none.
+
+    So a file that says a number beyond all memory can be read; learning then fails.
+
+    Args:
+        make, n, vectorization: as for `make_environments`.
+    """
+
+    def __init__(self, make: Maker, n: int, vectorization: Vectorization = "auto"):
+        self._arguments, self.num_envs = (make, n, vectorization), n
+        self._made: Environments | None = None
+
+    @property
+    def taken(self) -> int:
+        return 0 if self._made is None else self._made.taken
+
+    def reset(self, seeds: Sequence[int], which: np.ndarray | None = None) -> np.ndarray:
+        if self._made is None:
+            self._made = make_environments(*self._arguments)
+        return self._made.reset(seeds, which)
+
+    def step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        assert self._made is not None  # a step follows a reset
+        return self._made.step(actions, live)
+
+    def close(self) -> None:
+        if self._made is not None:
+            self._made.close()
 
 
 def replay_collector(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import functional_call, vmap
 
+from rllab.batches import as_numbers
 from rllab.cost import Cost, Request
 
 Parameters = torch.nn.Module | Tensor | Iterable[Tensor]
@@ -131,10 +132,9 @@ class FlatParameters:
         return lambda *inputs, **named: functional_call(module, values, inputs, named)
 
     def _scalar(self, y: object) -> Tensor:
-        if isinstance(y, Tensor) and y.numel() == 1:
-            return y.reshape(())
-        if isinstance(y, int | float):
-            return torch.tensor(y, dtype=torch.float64)
+        with suppress(TypeError):  # what is not made of numbers
+            if (number := as_numbers(y)).numel() == 1:
+                return number.reshape(())
         got = f"a tensor {tuple(y.shape)}" if isinstance(y, Tensor) else f"{y!r:.60}"
         raise TypeError(f"{self._who}: cost must return a scalar, got {got}")
 

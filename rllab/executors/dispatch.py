@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Literal
 
 from torch import Tensor
@@ -67,11 +68,11 @@ class Dispatcher:
         self._timeout = timeout
         self._factory: Callable[[], Any] | None = None
         self._executor: Any = None
-        self._is_own = isinstance(executor, int)
+        self._is_own = isinstance(executor, Real) and not isinstance(executor, bool)
         if executor is None:
             self._executor = Here()
-        elif isinstance(executor, int) and not isinstance(executor, bool):
-            self._executor = Workers(executor)
+        elif self._is_own:
+            self._executor = Workers(as_count("Cost", "executor", executor))
         elif isinstance(executor, Submits) and not isinstance(executor, type):
             self._executor = executor
         elif callable(executor):

@@ -74,7 +74,7 @@ class Elsewhere:
             whole=charge is None,
         )
         if charge is not None and what in ("values", "complex") and self._on_failure != "raise":
-            job.scored = torch.tensor([self._on_failure], dtype=points.dtype)
+            job.scored = torch.tensor([self._on_failure], dtype=torch.float64)  # no cost is narrower than it came
         self._dispatcher.begin(job)
         return partial(self._wait, job)
 

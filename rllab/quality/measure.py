@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, SupportsIndex
 
@@ -20,6 +19,7 @@ from rllab.quality.estimates import Begin, Estimates, leaves, name_of
 from rllab.quality.report import Report, Row
 from rllab.quality.summary import not_measured, summarise
 from rllab.quality.truth import Truth, flat, truth_for
+from rllab.text import error_stream
 
 _WHO = "measure_quality"
 SECONDS_PER_LINE = 10.0  # of progress, where there is no terminal
@@ -176,10 +176,10 @@ def _misfits(estimators: Sequence[Estimator], at: Any, cost: Cost) -> dict[Estim
 def _shown(cells: list[Any], progress: bool | None) -> Iterable[Any]:
     from tqdm import tqdm
 
-    if sys.stderr is None:
-        return cells
-    interval = 0.5 if sys.stderr.isatty() else SECONDS_PER_LINE
-    return tqdm(cells, unit="row", disable=None if progress is None else not progress, mininterval=interval)
+    stream = error_stream()
+    interval = 0.5 if stream.isatty() else SECONDS_PER_LINE
+    quiet = None if progress is None else not progress
+    return tqdm(cells, unit="row", disable=quiet, mininterval=interval, file=stream)
 
 
 def _check(

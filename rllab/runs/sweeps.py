@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rllab.checks import as_count
 from rllab.runs.errors import SweepFailed
 from rllab.runs.job import Job, Worker, do_job
 from rllab.runs.locks import locked
@@ -63,7 +64,8 @@ def sweep(
             sweep(work, jobs, f"{folder}/sweep", config={"lr": 0.1}, processes=1)
     """
     jobs, folder = list(jobs), Path(folder)
-    _check(jobs, processes, config)
+    processes = as_count("sweep", "processes", processes)
+    _check(jobs, config)
     if processes > 1:
         check_sendable(worker)
     failed: dict[str, str] = {}
@@ -93,14 +95,12 @@ def sweep(
     return [Record.open(folder / job.name) for job in jobs]
 
 
-def _check(jobs: Sequence[Job], processes: int, config: object) -> None:
+def _check(jobs: Sequence[Job], config: object) -> None:
     if not isinstance(config, Mapping):
         raise TypeError(f"sweep: config must be a mapping (dataclasses.asdict of a dataclass), got {config!r:.60}")
     storable(config, "sweep: config")
     for job in jobs:
         storable(job.config, f"Job {job.name}.config")
-    if processes < 1:
-        raise ValueError(f"sweep: processes must be >= 1, got {processes}")
     if not jobs:
         raise ValueError("sweep: there must be at least one job, got none")
     name, count = Counter(job.name for job in jobs).most_common(1)[0]

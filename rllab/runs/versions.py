@@ -19,10 +19,10 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+from rllab.children import THREAD_VARIABLES, cores
 from rllab.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "gymnasium")
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 def package_versions() -> dict[str, str]:
@@ -57,7 +57,7 @@ def machine() -> str:
         print(machine())
     """
     shown = package_versions()
-    parts = [_processor(), f"{_cores()} cores", f"Python {shown['python']}"]
+    parts = [_processor(), f"{cores()} cores", f"Python {shown['python']}"]
     return ", ".join(parts + [f"{name} {shown[name]}" for name in ("torch", "numpy") if name in shown])
 
 
@@ -113,9 +113,3 @@ def _processor() -> str:
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def _cores() -> int:
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -1,5 +1,6 @@
 """What an agent writes it reads again, and what does not fit it is refused before anything is made of it."""
 
+import os
 import re
 import subprocess
 import sys
@@ -185,6 +186,11 @@ def saved_content(kind):
         return read_checkpoint(path)
 
 
+def resident():
+    """Return the bytes of memory that this process holds."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def changed(kind, change, tmp_path):
     """Let a change be made to a saved agent's content, with a right digest; return what `load` says to it."""
     path = tmp_path / "agent.pt"
@@ -301,6 +307,8 @@ OWN = {
         (put("state", "episode", "actions", torch.zeros(2, 5)), "the episode's actions must be a tensor"),
         (put("state", "episode", "observation", torch.zeros(1)), "the episode's observation must be a tensor"),
         (put("arguments", "critic_hidden", (10**6, 10**6)), "the critics' weights must be a tensor"),
+        (put("arguments", "num_envs", 10**9), r"the episodes' numbers must be a tensor \(1000000000,\)"),
+        (put("arguments", "buffer_size", 10**13), r"TD3 that can be made again: Unable to allocate"),
     ],
 }
 ALL = [(kind, *case) for kind in SMALL for case in EVERY + OWN[kind]]
@@ -310,6 +318,32 @@ ALL = [(kind, *case) for kind in SMALL for case in EVERY + OWN[kind]]
 def test_every_field_is_checked_before_it_is_used(kind, change, message, tmp_path):
     said = changed(kind, change, tmp_path)
     assert re.search(message, said), said
+
+
+HUGE = {
+    ARS: {"n_delta": 10**9, "n_top": None},
+    CrossQ: {"buffer_size": 2 * 10**7},
+    Evolution: {"population": 10**9},
+    PPO: {"n_steps": 16 * 10**5},
+    Reinforce: {"episodes": 10**9},
+    SAC: {"buffer_size": 2 * 10**7},
+    TD3: {"buffer_size": 2 * 10**7},
+}
+
+
+@every
+def test_no_number_in_a_file_takes_memory_before_it_is_needed(kind, tmp_path):
+    path = tmp_path / "agent.pt"
+    agent = kind(DRIFT, hidden=(6,), **SMALL[kind])
+    agent.save(path)
+    content = read_checkpoint(path)
+    content["arguments"].update(HUGE[kind])
+    write_checkpoint("Test", path, content)
+    before = resident()
+    again = load(path)
+    taken = resident() - before
+    assert np.array_equal(again.act(np.ones(2)), agent.act(np.ones(2)))
+    assert taken < 100 * 2**20  # of 150 MB or more that these numbers are for
 
 
 RIDER = """

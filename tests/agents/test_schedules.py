@@ -10,6 +10,7 @@ def test_a_line_goes_from_start_to_end_and_stays():
     line = Linear(0.4, 0.2, steps=100)
     assert [line.at(Spent(steps=s)) for s in (0, 50, 100, 250)] == pytest.approx([0.4, 0.3, 0.2, 0.2], abs=1e-15)
     assert line.at(Spent(steps=50, first_call=7)) == line.at(Spent(steps=50))
+    assert Linear(0.4, 0.2, steps=1e2) == line and type(Linear(0.4, 0.2, steps=1e2).steps) is int
 
 
 def test_without_steps_of_its_own_it_ends_with_the_first_call():
@@ -36,6 +37,8 @@ def test_what_is_no_learning_rate_is_refused(value, message):
 def test_its_errors_name_it():
     with pytest.raises(ValueError, match="Linear: steps must be an integer >= 1, got 0"):
         Linear(1.0, 0.0, steps=0)
+    with pytest.raises(ValueError, match=r"Linear: steps must be an integer >= 1, got 0\.5"):
+        Linear(1.0, 0.0, steps=0.5)  # type: ignore[arg-type] - that is the test
     with pytest.raises(TypeError, match="Linear: start must be a number, got 'a'"):
         Linear("a", 0.0)  # type: ignore[arg-type] - that is the test
     with pytest.raises(TypeError, match="Somebody: lr must be a number, got 'a'"):

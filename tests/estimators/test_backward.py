@@ -1,5 +1,6 @@
 """backward: torch parameters in, `.grad` out: the estimate at the flat vector, whatever the parameters look like."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -152,6 +153,13 @@ def test_an_optimiser_goes_down():
         est.GaussianSmoothing(0.05).backward(loss_of(module), module, evaluations=40, key=step)
         optimizer.step()
     assert loss_of(module)().item() < 0.2 * first
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, float, torch.tensor, lambda y: [y]])
+def test_a_scalar_of_any_kind_is_a_cost(kind):
+    w = torch.ones(2, dtype=torch.float64, requires_grad=True)
+    e = est.CentralDifference(0.5).backward(lambda: kind(float(w.detach().sum())), w, evaluations=4, key=0)
+    assert torch.equal(e.gradient["0"], torch.ones(2).double())
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import pytest
 import torch
 
@@ -297,7 +298,8 @@ def test_an_interrupt_cancels_what_is_pending():
         ({"timeout": 0.0, "executor": Backwards}, ValueError, "timeout must be positive"),
         ({"executor": "ray"}, TypeError, r"executor must be .* submit\(function, \*arguments\).* got 'ray'"),
         ({"executor": True}, TypeError, "executor must be"),
-        ({"executor": 0}, ValueError, "count must be an integer >= 1, got 0"),
+        ({"executor": 0}, ValueError, "executor must be an integer >= 1, got 0"),
+        ({"executor": 2.5}, ValueError, "executor must be an integer >= 1, got 2.5"),
         ({"executor": 2, "chunk": 0}, ValueError, "chunk must be an integer >= 1, got 0"),
         ({"executor": 2, "chunk": "large"}, TypeError, "chunk must be"),
         ({"executor": 2, "retries": -1}, ValueError, "retries must be an integer >= 0, got -1"),
@@ -308,6 +310,20 @@ def test_an_interrupt_cancels_what_is_pending():
 def test_wrong_arguments_are_refused(options, error, match):
     with pytest.raises(error, match=match):
         Cost(total, **options)
+
+
+@pytest.mark.parametrize("number", [np.int64(2), 2.0])
+def test_workers_are_counted_by_whole_numbers_of_any_type(number):
+    cost = Cost(total, executor=number)
+    assert cost._elsewhere._dispatcher._executor.count == 2
+    cost.close()
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.float16, torch.float32])
+def test_what_stands_for_a_lost_cost_is_not_rounded_to_the_points(dtype):
+    cost = Cost(total, batched=False, executor=Losing({7}, times=99), chunk=1, retries=0, on_failure=1e5 + 0.7)
+    costs = cost(ROWS.to(dtype))
+    assert costs[7] == 1e5 + 0.7 and torch.equal(costs[:7], SUMS[:7])
 
 
 def test_a_function_that_makes_no_executor_is_refused():

@@ -209,9 +209,10 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     [
         ([], {}, "at least one job"),
         (jobs(2) + jobs(1), {}, "names of jobs must differ, got 'walk-0' 2 times"),
-        (jobs(1), {"processes": 0}, "processes must be >= 1, got 0"),
+        (jobs(1), {"processes": 0}, "processes must be an integer >= 1, got 0"),
+        (jobs(1), {"processes": 1.5}, r"processes must be an integer >= 1, got 1\.5"),
     ],
-    ids=["none", "twice", "processes"],
+    ids=["none", "twice", "processes", "half"],
 )
 def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path, todo, options, why):
     with pytest.raises(ValueError, match=why):
