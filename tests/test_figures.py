@@ -36,7 +36,7 @@ def test_a_figure_comes_in_one_format():
 
 def test_every_figure_is_shown_or_linked_and_every_link_leads_to_one():
     linked = set()
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#]*figures/[^)]+)\)", page.read_text()):
             linked.add((page.parent / link).resolve())
     assert linked == {figure.resolve() for figure in FIGURES}

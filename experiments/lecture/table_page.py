@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -83,11 +84,17 @@ def checked(verdict: Verdict) -> str:
     return shown(number) if first == FRESH else f"{shown(number)} (seeds {first}–{first + FRESH - 1})"
 
 
+def question(stem: str) -> str:
+    """Return what the experiment of that name asks: the first sentence of its file."""
+    (script,) = HERE.parent.glob(f"*/{stem}.py")
+    return " ".join((ast.get_docstring(ast.parse(script.read_text("utf-8"))) or "").split("\n\n")[0].split())
+
+
 def _figures(files: Sequence[str]) -> str:
     """Return the figures of the experiments that measured a section's rows, and links to their pages."""
     stems = dict.fromkeys(stem for file in files for stem in (Path(file).stem, *RELATED.get(Path(file).stem, ())))
     figures = [
-        f"![{figure.stem}](figures/{figure.name})"
+        f"![Figure of the experiment that asks: {question(stem)}](figures/{figure.name})"
         for stem in stems
         for figure in sorted(file for file in FIGURES.glob(f"{stem}*") if file.is_file())
     ]

@@ -54,6 +54,7 @@ def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float]
     differences are concerned: they resolve no less. It is infinite where shapes differ or an entry is not a number.
 
     Args:
+        graph: what is checked, at its own weights.
         observed: the graph's inputs.
         tolerances: the largest relative errors allowed, against autograd and against differences.
 

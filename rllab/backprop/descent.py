@@ -140,6 +140,9 @@ def fit(
     batch of B costs B of them.
 
     Args:
+        graph: what is fitted; its weights are the start.
+        x, y: the samples, first dimension first, as the graph takes them.
+        key: of how samples are drawn.
         sample_gradients: what may be spent; the fit ends before a gradient that would exceed it.
         batch: samples a step, None for all of them.
         eta: step size of `step`; or instead

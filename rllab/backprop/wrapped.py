@@ -22,6 +22,7 @@ class Wrapped(Module):
 
     Args:
         module: called with `inputs` tensors, it returns one, or a tuple of `outputs` tensors.
+        inputs, outputs: how many of each.
 
     Raises:
         ValueError: if it draws, or holds a dropout, a batch normalisation or the like in training mode, which draws,

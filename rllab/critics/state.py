@@ -37,6 +37,7 @@ class CriticState:
         calibration: slope of the regression of those costs on its predictions: 1 if they are right on average, below
             1 if it exaggerates. NaN likewise.
         optimizer: state of torch's Adam.
+        scales: the means and standard deviations above; None before the first fit.
 
     Example:
         import torch

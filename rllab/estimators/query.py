@@ -98,6 +98,10 @@ class Query:
     each with B after N for a batch of B.
 
     Args:
+        estimator: who asks, and is told the answers.
+        at: parameters (d,) or (B, d), or a distribution, detached.
+        key: of all randomness of the query.
+        state: what the estimator was given.
         units: what the estimator averages over, m.
         evaluations: answers expected for each of a batch; at (B, d) the cost is charged B times as many.
         plan: how units make blocks; there are `len(query)`.

@@ -265,7 +265,9 @@ class LinearSurvival(Survival):
     """x′ = a x + b u + w, u = −k x + e, dead once |x| > 1; the one parameter is the gain k.
 
     The mean is a function on [−1, 1]; beyond |x| = r, where the next step is fatal, it is 1. In excess of that 1,
+
         v(x) = P(|x′| <= 1) + ∫_{−r}^{r} N(x′; (a − bk) x, b²σ_u² + σ_w²) v(x′) dx′
+
     with one step less on the right, on Gauss–Legendre nodes.
 
     Args:

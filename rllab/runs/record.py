@@ -244,6 +244,7 @@ def load_records(
     """Read every run in the given folders and below, each once, evolution-2 before evolution-10.
 
     Args:
+        paths: a folder, or several; each is a run, or has runs somewhere below.
         skipped: told the folder of a damaged run, and what is wrong with it; by default that is a warning.
 
     Returns:

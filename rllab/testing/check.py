@@ -34,6 +34,8 @@ def check_estimator(
     """Check that an estimator keeps the contract of `rllab.estimators.base`.
 
     Args:
+        estimator: the one under test, with its hyperparameters.
+        key: of all draws; the same key gives the same verdict.
         problem: on which it is tested to be unbiased, if it says so; None for one of the lab.
         at: where on that problem; None for some asymmetric one.
         make_at: for an estimator at what the lab has not: what makes an `at` of a tensor (…, d).
@@ -48,8 +50,6 @@ def check_estimator(
     Returns:
         For each rule that is a test of samples, "unbiased" if the truth is known, what it would have seen: see `Power`,
         which prints as a sentence.
-        estimator: the one under test, with its hyperparameters.
-        key: of all draws; the same key gives the same verdict.
 
     Raises:
         TypeError: `estimator` is none.

@@ -43,6 +43,8 @@ def exact_moments(
     and affordable only while the numbers are few (units × d <= 4 or so).
 
     Args:
+        estimator: one that draws normal numbers or signs only.
+        state: what a stateful estimator is given.
         cost: without noise of its own; it is charged for every evaluation, nodes^(normal numbers) 2^(signs) estimates.
         at: parameters (d,), or a distribution over vectors (d,).
         evaluations: for one estimate.

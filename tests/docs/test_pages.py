@@ -1,0 +1,75 @@
+"""The pages are true: their Python runs, their links lead somewhere, their figures say what they show."""
+
+import re
+
+import pytest
+import torch
+
+from tests.docs.pages import DOCS, PAGES, ROOT, blocks, name_of, run
+
+WITH_CODE = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
+EVERY = [*PAGES, ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
+def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    monkeypatch.chdir(tmp_path)
+    with torch.random.fork_rng():
+        run(page)
+    plt.close("all")
+    shown = {name.split("/")[-1] for name in re.findall(r"\]\([./]*figures/start/([\w.]+)\)", page.read_text("utf-8"))}
+    assert shown <= {path.name for path in tmp_path.glob("*.png")}  # a picture of a step is what the step draws
+
+
+def anchors(page):
+    """Return the anchors of a page's headings, as GitHub and MyST make them."""
+    heads = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", head.lower()).strip().replace(" ", "-") for head in heads}
+
+
+def links(page):
+    """Return the targets of a page's links to files; code has none."""
+    text = re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text("utf-8"), flags=re.S)
+    return [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:", target)]
+
+
+@pytest.mark.parametrize("page", EVERY, ids=name_of)
+def test_every_link_leads_to_a_file_and_to_a_heading(page):
+    for target in links(page):
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        assert file.exists(), f"{name_of(page)}: {target}"
+        if anchor:
+            assert anchor in anchors(file), f"{name_of(page)}: {target}"
+
+
+@pytest.mark.parametrize("page", EVERY, ids=name_of)
+def test_every_figure_says_in_words_what_it_shows(page):
+    for alt, target in re.findall(r"!\[([^\]]*)\]\(([^)]+)\)", page.read_text("utf-8")):
+        assert len(alt.split()) >= 1 and alt.strip(), f"{name_of(page)}: {target} has no text"
+
+
+def test_every_page_is_reached_from_the_first():
+    reached, new = set(), [DOCS / "index.md"]
+    while new:
+        page = new.pop()
+        reached.add(page.resolve())
+        listed = re.findall(r"```\{toctree\}(.*?)```", page.read_text("utf-8"), flags=re.S)
+        names = [line.strip() for part in listed for line in part.splitlines() if line.strip() and line[0] != ":"]
+        new += [page.parent / f"{name}.md" for name in names]
+    assert {name_of(page) for page in PAGES} - {name_of(page) for page in reached} == set()
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how").glob("*.md")), ids=name_of)
+def test_a_how_to_is_short(page):
+    if page.stem != "index":
+        assert len(page.read_text("utf-8").splitlines()) <= 40
+
+
+def test_a_broken_link_and_an_unknown_heading_are_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One head\n[a](missing.md) [b](#one-head) [c](#other) `[d](in-code.md)` [e](https://x.org)\n")
+    assert links(page) == ["missing.md", "#one-head", "#other"]
+    assert anchors(page) == {"one-head"}
