@@ -18,7 +18,7 @@ Written down before the run on seeds 1000 to 1019, to be found wrong, each by a 
     2. than the score at the output;
     3. and than the critic alone.
 
-    python experiments/black_boxes/revealed.py           about two minutes on 2 cores
+    python experiments/black_boxes/revealed.py           about ten minutes on 2 cores
     python experiments/black_boxes/revealed.py --tune    the trials from which each method's settings come
 """
 
@@ -319,9 +319,9 @@ def figure(records: list[Record], config: Config) -> Path:
             middle = np.median(each)
             if np.isfinite(middle):
                 ax.plot([middle, middle], [i - 0.4, i + 0.4], color=colour, linewidth=2)
-            text = f"{middle:,.0f}" if np.isfinite(middle) else f"never: {there.sum()} of {len(each)} within the budget"
+            text = f"{middle:,.0f}" if np.isfinite(middle) else f"{there.sum()} of {len(each)} within the budget"
             ax.annotate(text, (1.4 * config.budget, i), va="center", color=colour, fontsize=9)
-        ax.set(xscale="log", xlim=(BATCH, 12 * config.budget), ylim=(len(names) - 0.4, -0.6))
+        ax.set(xscale="log", xlim=(10 * BATCH, 12 * config.budget), ylim=(len(names) - 0.4, -0.6))
         ax.set_yticks(range(len(names)), [f"{name}\n({METHODS[name].knows})" for name in names], fontsize=8)
         ax.set_xlabel(f"calls of the cost until {GOAL:.0%} of test images are right, all counted")
         for knows, label in zip(ax.get_yticklabels(), names, strict=True):
