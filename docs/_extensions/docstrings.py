@@ -43,7 +43,9 @@ def rendered(lines: list[str], of_class: bool) -> list[str]:
             text = [f"{indent}{escaped(line.strip())}" for line in block]
             out += [head, *[""] * of_class, *text, ""] if first else ["", *text, ""]
         elif block[0].startswith("## "):
-            out += [f".. rubric:: {block[0][3:]}", "", *(text_block(block[1:], "") if block[1:] else []), ""]
+            body = block[1:]
+            is_table = bool(body) and TABLE.match(body[0]) is not None
+            out += [f".. rubric:: {block[0][3:]}", "", *(text_block(body, "") if is_table else map(escaped, body)), ""]
         elif is_set(block, base, first is not None):
             out += [*text_block(block, base), ""]
         else:

@@ -27,6 +27,9 @@ a second line indented.
 |---|--------|
 | 0 | |x|    |
 
+## Reward
+Minus x_, every step.
+
 Example:
     a = 1
 
@@ -44,6 +47,7 @@ def test_no_character_of_the_text_is_markup_but_code_and_bold_are():
 
 def test_equations_and_tables_are_set_as_they_stand():
     text = rendered(True)
+    assert ".. rubric:: Reward\n\nMinus x\\_, every step.\n" in text
     assert ".. code-block:: text\n\n        y = |x|\n" in text
     assert (
         ".. rubric:: State\n\n.. code-block:: text\n\n    | # | symbol |\n    |---|--------|\n    | 0 | |x|    |"
