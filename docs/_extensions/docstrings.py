@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from sphinx.application import Sphinx
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
 
 SECTION = re.compile(r"(Args|Attributes|Returns|Raises|Example|Source|Cost|Yields):\s*(.*)$")
 CODE = re.compile(r"(`[^`]+`|\*\*[^*\s][^*]*\*\*)")
+TABLE = re.compile(r"\|.*\|.*\|$")  # a row of a table
 MARKUP = re.compile(r"([*|\\]|_(?=\W|$))")  # |x|, a*b and x_ mean nothing here
 
 
@@ -24,7 +27,10 @@ def rendered(lines: list[str], of_class: bool) -> list[str]:
         first = SECTION.match(block[0])
         if first:
             section = first[1]
-            block = [*([f"    {first[2]}"] if first[2] else []), *block[1:]]
+            if first[2]:  # `Source: text`, which goes on without an indentation
+                block = [f"    {line.strip()}" for line in (first[2], *block[1:])]
+            else:
+                block = block[1:]
             out += [f"{section}:"] if section not in ("Returns", "Yields", "Example") else []
         elif block[0][:1].strip():
             section = ""
@@ -37,7 +43,9 @@ def rendered(lines: list[str], of_class: bool) -> list[str]:
             text = [f"{indent}{escaped(line.strip())}" for line in block]
             out += [head, *[""] * of_class, *text, ""] if first else ["", *text, ""]
         elif block[0].startswith("## "):
-            out += [f".. rubric:: {block[0][3:]}", "", *(text_block(block[1:], "") if block[1:] else []), ""]
+            body = block[1:]
+            is_table = bool(body) and TABLE.match(body[0]) is not None
+            out += [f".. rubric:: {block[0][3:]}", "", *(text_block(body, "") if is_table else map(escaped, body)), ""]
         elif is_set(block, base, first is not None):
             out += [*text_block(block, base), ""]
         else:
@@ -50,7 +58,7 @@ def blocks(lines: list[str]) -> Iterator[list[str]]:
     block: list[str] = []
     for line in [*lines, ""]:
         starts = SECTION.match(line) or line.startswith("## ")
-        if block and (not line.strip() or starts or line.startswith("| ") != block[-1].startswith("| ")):
+        if block and (not line.strip() or starts or bool(TABLE.match(line)) != bool(TABLE.match(block[-1]))):
             if not (block[0].startswith("## ") and len(block) == 1 and line.strip() and not starts):
                 yield block
                 block = []
@@ -60,7 +68,7 @@ def blocks(lines: list[str]) -> Iterator[list[str]]:
 
 def is_set(block: list[str], base: str, heads: bool) -> bool:
     """Return whether a block is an equation or a table, which keeps its lines: it is indented more than its text."""
-    return not heads and (all(line.startswith(f"{base}    ") for line in block) or block[0].startswith("| "))
+    return not heads and (all(line.startswith(f"{base}    ") for line in block) or TABLE.match(block[0]) is not None)
 
 
 def text_block(block: list[str], base: str) -> list[str]:
