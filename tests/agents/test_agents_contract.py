@@ -31,7 +31,7 @@ SMALL = {
     "SAC": OFF_POLICY,
     "TD3": OFF_POLICY,
 }
-STEPS = 240
+STEPS = 320
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
