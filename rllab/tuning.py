@@ -233,8 +233,9 @@ def _scored(trials: Sequence[Trial], records: Sequence[Record], seeds: int) -> l
     for i, trial in enumerate(trials):
         scores = [(record.summary or {})["score"] for record in records[i * seeds : (i + 1) * seeds]]
         here = -math.inf if None in scores else sum(scores) / seeds
-        mean = (sum(trial.scores) + here) / (len(trial.scores) + 1)  # over all rungs so far
-        found.append(Trial(trial.number, trial.settings, (*trial.scores, mean)))
+        before = len(trial.scores)
+        total = trial.scores[-1] * before + here if before else here  # a score is the mean over all rungs so far
+        found.append(Trial(trial.number, trial.settings, (*trial.scores, total / (before + 1))))
     return found
 
 

@@ -44,7 +44,7 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
     episode, max_steps = as_count(who, "episode", episode, 0), as_count(who, "max_steps", max_steps)
     arguments = {**agent.environment_arguments, "render_mode": "rgb_array"}
     env = replace(agent.maker, arguments=arguments)()
-    frames, fps = [], env.metadata.get("render_fps", 1 / SECONDS)
+    frames, fps = [], env.metadata.get("render_fps") or 1 / SECONDS
     try:
         (observation, _), ended = env.reset(seed=episode), False
         while not ended and len(frames) < max_steps:

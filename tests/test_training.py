@@ -1,5 +1,7 @@
 """fit and `rllab train`: what is evaluated, saved, kept and stopped, and what is on disk afterwards."""
 
+from dataclasses import fields, replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ from rllab.agents.collectors import episode_seeds
 from rllab.cli import main
 from rllab.progress import Meter
 from rllab.runs import Record, ResultsConflict
-from rllab.training import UNSEEN, Schedule, train_seeds
+from rllab.training import UNSEEN, Schedule, _Every, arguments_of, train_seeds
 
 
 def agent(seed=0):
@@ -74,6 +76,23 @@ def test_a_checkpoint_on_the_way_goes_on_to_the_same_end(tmp_path, monkeypatch):
     assert torch.equal(again.weights, a.weights)
 
 
+def test_periods_are_counted_from_where_training_begins_and_a_long_row_makes_up_for_all_it_spans():
+    every = _Every(100, 50)
+    assert [every.due(steps) for steps in (149, 150, 249, 450, 460, 549, 550)] == [0, 1, 0, 1, 0, 0, 1]
+    assert not _Every(None, 0).due(10**9)
+
+
+def test_of_equal_evaluations_the_first_is_the_best_and_a_return_that_is_reached_ends_it(tmp_path, monkeypatch):
+    played = agent().evaluate(3)
+    monkeypatch.setattr(Evolution, "evaluate", lambda *_, **__: played)
+    done = quiet(agent(), 600, folder=tmp_path / "run", evaluate_every=100)
+    at = [row["steps"] for row in done.rows if "evaluation" in row]
+    assert len(at) > 2 and done.best_steps == at[0] == load(tmp_path / "run" / "best.pt").spent.steps
+    assert not done.stopped
+    reached = quiet(agent(), 600, evaluate_every=100, stop_at=float(played.returns.mean()))
+    assert reached.stopped and reached.rows[-1]["steps"] == at[0]
+
+
 def test_it_stops_at_a_return():
     done = quiet(agent(), 100_000, evaluate_every=100, stop_at=9.0)
     assert done.stopped and done.rows[-1]["evaluation"] >= 9.0
@@ -123,12 +142,20 @@ def test_seeds_can_be_added_and_those_that_finished_stay(tmp_path):
         seeds(tmp_path / "r", 2)
     both = seeds(tmp_path / "r", 2, resume=True)
     assert [record.seed for record in both] == [0, 1]
+    assert [load(record.folder / "agent.pt").seed for record in both] == [0, 1]
     assert both[0].about["started"] == first[0].about["started"]
     assert both[0].summary["return"] == np.mean(
         load(tmp_path / "r" / "evolution-0" / "agent.pt").evaluate(2, first=UNSEEN).returns
     )
     with pytest.raises(ResultsConflict, match="population"):
         seeds(tmp_path / "r", 2, resume=True, settings={"hidden": (), "population": 6})
+
+
+def test_a_dotted_setting_changes_a_part_of_the_default_alone():
+    default = next(f.default for f in fields(Evolution) if f.name == "estimator")
+    inner = replace(default.estimator, sigma=0.7)
+    given = arguments_of(Evolution, {"estimator.estimator.sigma": 0.7, "estimator.by": "z-scores", "lr": 0.1})
+    assert given == {"estimator": replace(default, estimator=inner, by="z-scores"), "lr": 0.1}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from types import SimpleNamespace
 
 import gymnasium
 import numpy as np
@@ -13,7 +14,7 @@ from rllab.agents.tuned_settings import FOLDER, as_toml, read_tuned
 from rllab.cli import main
 from rllab.runs import load_records
 from rllab.training import agent_called, arguments_of
-from rllab.tuning import FIRST_SEED, RANGES, Range, Trial, points, tune
+from rllab.tuning import FIRST_SEED, RANGES, Range, Trial, _scored, points, tune
 
 SMALL = {"hidden": (), "population": 4}
 LR = {"lr": Range(1e-3, 1.0, "log")}
@@ -80,6 +81,12 @@ def test_the_better_third_goes_on_from_where_it_was(tmp_path):
     middle = load(tmp_path / "t" / f"rung1-trial{found.best.number}-{FIRST_SEED}" / "agent.pt")
     assert last.rows[0]["steps"] > middle.spent.steps  # it did not begin anew
     assert last.rows[-1]["steps"] <= 1800
+    for rung, steps in enumerate((200, 600, 1800)):
+        ends = {r.config["to"] for name, r in records.items() if name.startswith(f"rung{rung}-")}
+        assert ends == {steps}
+    runs = [[f"rung{rung}-trial{found.best.number}-{FIRST_SEED + s}" for s in (0, 1)] for rung in range(3)]
+    each = [np.mean([records[name].summary["score"] for name in names]) for names in runs]
+    assert found.best.scores == pytest.approx([np.mean(each[:k]) for k in (1, 2, 3)])
     scores = found.best.scores
     assert scores == max((t.scores for t in found.trials if len(t.scores) == 3), key=lambda s: s[-1])
     assert tuned("Evolution", "CartPole-v1", path=found.path) == found.best.settings | {"hidden": []}
@@ -124,6 +131,12 @@ def test_a_trial_that_fails_is_the_worst_and_ends_nothing(tmp_path, monkeypatch)
     monkeypatch.setattr(kind, "_iterate", lambda self, limit: 1 / 0)
     with pytest.raises(ValueError, match="no trial could be finished"):
         search(tmp_path / "u", seeds=1, trials=2)
+
+
+def test_a_trial_of_which_one_seed_fails_has_failed():
+    records = [SimpleNamespace(summary={"score": score}) for score in (5.0, None, 1.0, 2.0)]
+    first, second = _scored([Trial(0, {}, (4.0,)), Trial(1, {}, (4.0, 3.0))], records, seeds=2)
+    assert first.scores == (4.0, -math.inf) and second.scores == (4.0, 3.0, 2.5)  # of 4, 2 and 1.5
 
 
 def test_a_winner_on_an_edge_is_said(tmp_path):

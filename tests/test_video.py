@@ -1,7 +1,11 @@
 """The GIF of an episode: one frame a step, thinned where there are many, written whole."""
 
+from typing import ClassVar
+
+import gymnasium
+import numpy as np
 import pytest
-from gymnasium import Wrapper
+from gymnasium import Wrapper, spaces
 from PIL import Image
 
 from rllab import video
@@ -15,6 +19,49 @@ FRAMES = 12  # instead of 300
 class Blind(Wrapper):
     def render(self):
         return None
+
+
+class Counting(gymnasium.Env):
+    """Pictures in a grey that says seed and step, of episodes that are cut off after five steps."""
+
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": 10}
+    observation_space = action_space = spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def reset(self, *, seed=None, options=None):
+        self.seed, self.t = seed, 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        return np.zeros(1, np.float32), 0.0, False, self.t == 5, {}
+
+    def render(self):
+        return np.full((8, 8, 3), 20 * (self.seed % 10) + self.t, np.uint8)
+
+
+class Untimed(Counting):
+    metadata: ClassVar = {"render_modes": ["rgb_array"], "render_fps": None}
+
+
+def greys(gif):
+    shown = []
+    for i in range(gif.n_frames):
+        gif.seek(i)
+        shown.append(gif.convert("L").getpixel((4, 4)))
+    return shown
+
+
+@pytest.mark.parametrize("kind", [Counting, Untimed])
+def test_the_episode_that_is_asked_for_is_shown_to_its_end_at_its_speed(tmp_path, monkeypatch, kind):
+    agent, frame = Evolution(kind, hidden=(), population=2), 100 if kind is Counting else 50
+    with Image.open(record_episode(agent, tmp_path / "a.gif", episode=3)) as gif:
+        assert greys(gif) == [60, 61, 62, 63, 64, 65] and gif.info["duration"] == frame
+    monkeypatch.setattr(video, "FRAMES", 2)
+    with Image.open(record_episode(agent, tmp_path / "a.gif", episode=3)) as gif:
+        assert greys(gif) == [60, 63] and gif.info["duration"] == 3 * frame
 
 
 def test_every_step_is_a_frame_until_there_are_too_many(tmp_path, monkeypatch):

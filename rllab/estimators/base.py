@@ -241,6 +241,10 @@ class Estimator(ABC):
                 e = est.GaussianSmoothing(0.1).backward(lambda: net(x).abs().mean(), net, evaluations=16, key=step)
                 optimizer.step()
         """
+        if torch.is_inference_mode_enabled():  # of which `.grad` must not become a tensor
+            with torch.inference_mode(False), torch.no_grad():
+                arguments = {"evaluations": evaluations, "key": key, "vectorize": vectorize}
+                return self.backward(cost, parameters, **arguments, state=state, errors=errors)
         flat = FlatParameters(type(self).__name__, parameters)
         black_box = flat.cost(cost, self.kind, vectorize)
         with flat.kept():

@@ -1,11 +1,13 @@
 """What every distribution promises: torch's log p, its gradient as score, sums of that, and draws of that law."""
 
 import functools
+import itertools
 import math
 import pickle
 import pkgutil
 from importlib import import_module
 
+import mpmath
 import pytest
 import torch
 from scipy import stats
@@ -297,8 +299,8 @@ def test_replacing_and_detaching_keep_the_rest(at):
 
 def test_extreme_shapes_have_finite_scores_of_the_right_mean_and_variance():
     # E s = 0 and Var s = ψ'(α) for Gamma, ψ'(α) − ψ'(α + β) for Beta, 1/λ for Poisson, by z-tests at 1e-9 each: of Beta
-    # in the smaller parameter, as in the larger a few draws make all of the mean, and a z-test has no rate; x itself
-    # underflows to 0 for most of the draws at α = 1e-4
+    # in the smaller parameter, as in the larger a few draws make all of the mean, and a z-test has no rate: what its
+    # score is at a draw is tested below; x itself underflows to 0 for most of the draws at α = 1e-4
     n, small = 40_000, torch.tensor([1e-4, 0.02, 50.0, 1e8], dtype=torch.float64)
     trigamma = functools.partial(torch.polygamma, 1)
     few, many = small[:2], small.flip(0)[:2]
@@ -317,6 +319,30 @@ def test_extreme_shapes_have_finite_scores_of_the_right_mean_and_variance():
         spread = (s * s).std(0) / math.sqrt(n)
         assert (((s * s).mean(0) - variance).abs() < 7.5 * spread).all()
     assert (Gamma(small).draw(n, Key(4))[0][:, 0] == 0).double().mean() > 0.5
+
+
+def test_scores_of_extreme_betas_are_exact_at_what_was_drawn():
+    small = torch.tensor([1e-4, 0.02, 50.0, 1e8], dtype=torch.float64)
+    at = Beta(small, small.flip(0))
+    x, noise = at.draw(25, Key(4))
+    scores = at.scores(x, noise)
+    with mpmath.workdps(60):
+        for k, i in itertools.product(range(25), range(4)):
+            a, b = mpmath.mpf(float(small[i])), mpmath.mpf(float(small[3 - i]))
+            log_x, log_1mx = (mpmath.mpf(float(part[k, i])) for part in noise)
+            # of both, the one that is farther from 0 is what was drawn, and the other follows from it
+            if log_x < log_1mx:
+                log_1mx = mpmath.log(1 - mpmath.exp(log_x))
+            else:
+                log_x = mpmath.log(1 - mpmath.exp(log_1mx))
+            both = mpmath.digamma(a + b)
+            exact = {
+                "concentration1": log_x - mpmath.digamma(a) + both,
+                "concentration0": log_1mx - mpmath.digamma(b) + both,
+            }
+            for name, value in exact.items():
+                got = float(scores[name][k, i])
+                assert got == pytest.approx(float(value), rel=1e-12, abs=1e-15 * float(both))
 
 
 @pytest.mark.parametrize(

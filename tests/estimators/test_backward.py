@@ -144,6 +144,18 @@ def test_parameters_and_buffers_come_back_to_the_bit_also_after_an_error(fails_a
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
 
 
+@pytest.mark.parametrize("vectorize", [False, True])
+def test_gradients_that_come_in_inference_mode_are_ordinary_ones(vectorize):
+    module = net()
+    cost = (lambda f: f(X).square().mean()) if vectorize else (lambda: module(X).square().mean())
+    arguments = {"evaluations": 8, "key": 0, "vectorize": vectorize}
+    with torch.inference_mode():
+        inside = est.GaussianSmoothing(0.1).backward(cost, module, **arguments)
+    torch.nn.utils.clip_grad_norm_(module.parameters(), 1e-3)  # writes into them
+    outside = est.GaussianSmoothing(0.1).backward(cost, module, **arguments)
+    assert all(torch.equal(inside.gradient[name], g) for name, g in outside.gradient.items())
+
+
 def test_an_optimiser_goes_down():
     module = net()
     optimizer = torch.optim.Adam(module.parameters(), lr=0.05)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from rllab.runs import Record, load_records
+from rllab.runs.columns import Columns
 from rllab.runs.rows import ROWS, TAIL, last_row
 
 CONFIG = {"method": "evolution", "sizes": (32, 32), "lr": 0.05, "cap": math.inf, "note": None}
@@ -241,6 +242,20 @@ def test_runs_are_found_below_a_folder_once_and_in_natural_order(tmp_path):
     found = [record.folder.name for record in load_records([tmp_path, tmp_path / "deep" / "td3-0"])]
     assert found == ["evolution-2", "evolution-10", "td3-0"]
     assert [record.folder.name for record in load_records(tmp_path / "deep" / "td3-0")] == ["td3-0"]
+
+
+def test_a_run_is_read_once_by_whatever_path_it_is_reached(tmp_path):
+    make(tmp_path / "deep" / "td3-0")
+    (tmp_path / "linked").symlink_to(tmp_path / "deep")
+    paths = [tmp_path / "linked", tmp_path / "deep" / ".." / "deep", tmp_path / "deep"]
+    assert len(load_records(paths)) == 1
+
+
+def test_a_column_is_there_in_the_rows_that_have_a_value_of_it():
+    columns = Columns([{"x": 1}, {"y": 2}, {"x": None}, {"x": 3, "y": None}])
+    assert columns.there("x").tolist() == [True, False, False, True]
+    assert columns.there("y").tolist() == [False, True, False, False]
+    assert columns.there("z").tolist() == [False] * 4
 
 
 def test_a_folder_without_runs_is_a_clear_error(tmp_path):
