@@ -1,11 +1,13 @@
 """The site builds without a warning, offline; its pages ask nothing of other hosts, and no link is broken."""
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -115,6 +117,28 @@ def test_signatures_link_to_torch_and_python(site):
     text = (site / "reference" / "estimators.html").read_text("utf-8")
     assert "docs.pytorch.org/docs/stable/tensors.html#torch.Tensor" in text
     assert "docs.python.org/3/library" in text
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs the browser chromium")
+def test_no_page_is_wider_than_a_phone(site, tmp_path):
+    # what is wide, code and tables, scrolls by itself; a page that is too wide is put among them, and must be found
+    (site / "wide.html").write_text('<!doctype html><body><div style="width: 900px">wide</div>')
+    names = sorted(str(path.relative_to(site)) for path in site.rglob("*.html"))
+    look = (Path(__file__).parent / "phone.html").read_text("utf-8").replace("PAGES", json.dumps(names))
+    (site / "phone.html").write_text(look, "utf-8")
+    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files"]
+    command += [
+        f"--user-data-dir={tmp_path}",
+        "--virtual-time-budget=600000",
+        "--dump-dom",
+        (site / "phone.html").as_uri(),
+    ]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    finally:
+        for name in ("wide.html", "phone.html"):  # other tests look at every page
+            (site / name).unlink()
+    assert "wider than a phone: wide.html<" in done.stdout
 
 
 def test_faults_are_noticed():
