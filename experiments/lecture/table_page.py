@@ -14,7 +14,7 @@ TEMPLATE = HERE / "page.md"  # the page around its tables
 
 # figures of experiments that ask more than the rows of a theme do
 RELATED = {
-    "blind": ("nonsmooth", "snr_map", "bicycle"),
+    "blind": ("nonsmooth", "snr_map", "landscape", "bicycle"),
     "hidden_costs": ("revealed",),
     "matrices": ("matrix_step",),
     "prices": ("dimension",),

@@ -1,0 +1,169 @@
+"""Times to a first success of which some did not come: censored, never left out and never set to the limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from rllab.keys import Key, as_key
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """Say when each run first succeeded.
+
+    Args:
+        first: of each run, (runs,); NaN where it did not come.
+        limit: how long each run went on, (runs,) or one number for all: what a missing time is censored at.
+
+    Raises:
+        ValueError: there is no run, or a time is after its limit.
+
+    Example:
+        from experiments.common.survival import Times
+
+        times = Times([900.0, float("nan"), 1200.0], 5000.0)
+        times.share(1000.0)  # 1/3
+    """
+
+    first: ArrayLike
+    limit: ArrayLike
+
+    def __post_init__(self) -> None:
+        first = np.asarray(self.first, float)
+        limit = np.broadcast_to(np.asarray(self.limit, float), first.shape)
+        if first.ndim != 1 or len(first) == 0:
+            raise ValueError(f"Times: first must be (runs,), of one run or more, got {first.shape}")
+        if (first > limit).any() or not (limit > 0).all():
+            raise ValueError("Times: limits must be positive and no time after its limit")
+        object.__setattr__(self, "first", first)
+        object.__setattr__(self, "limit", limit)
+
+    @property
+    def came(self) -> np.ndarray:
+        """Whether each run succeeded, (runs,)."""
+        return ~np.isnan(self.first)
+
+    @property
+    def seen(self) -> np.ndarray:
+        """Return the time of each run, or its limit, (runs,)."""
+        return np.where(self.came, self.first, self.limit)
+
+    def share(self, at: float, *, level: float | None = None) -> float | tuple[float, float, float]:
+        """Return the share of runs that succeed by a time; with `level` also the ends of its interval.
+
+            1 − S(t),   S(t) = Π_{t_i <= t} (1 − d_i/n_i)        of d_i successes at t_i among n_i still under way
+            Var log(−log S) = Σ d_i/(n_i (n_i − d_i)) / log² S                           (Greenwood, log-log)
+
+        Where all runs have succeeded, or none, that variance says nothing, and the interval is Wilson's for a share.
+
+        Source: E. L. Kaplan and P. Meier (1958), "Nonparametric estimation from incomplete observations"; M. Greenwood
+        (1926); the log-log form: J. D. Kalbfleisch and R. L. Prentice (1980), section 1.3; E. B. Wilson (1927).
+        """
+        from scipy.stats import norm
+
+        survival, variance = 1.0, 0.0
+        for t in np.unique(self.seen[self.came]):
+            if t > at:
+                break
+            under_way, now = int((self.seen >= t).sum()), int((self.seen[self.came] == t).sum())
+            survival *= 1.0 - now / under_way
+            variance += now / (under_way * (under_way - now)) if under_way > now else np.inf
+        if level is None:
+            return 1.0 - survival
+        z = float(norm.ppf((1 + level) / 2))
+        if 0.0 < survival < 1.0:
+            spread = z * variance**0.5 / abs(np.log(survival))
+            return 1.0 - survival, 1.0 - survival ** np.exp(-spread), 1.0 - survival ** np.exp(spread)
+        n, p = len(self.seen), 1.0 - survival
+        middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n) * (z * z / (4 * n * n)) ** 0.5
+        return p, max(0.0, middle - half), min(1.0, middle + half)
+
+    def curve(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the times and shares of the steps of 1 − S, from (0, 0) to the longest limit, each (points,)."""
+        at = np.concatenate(([0.0], np.unique(self.seen[self.came]), [self.limit.max()]))
+        return at, np.array([self.share(t) for t in at])
+
+    def median(self) -> float:
+        """Return the first time by which half the runs have succeeded; infinite if it did not come."""
+        at, share = self.curve()
+        return float(at[share >= 0.5][0]) if (share >= 0.5).any() else np.inf
+
+
+def earlier(a: Times, b: Times) -> float:
+    """Return p of the one-sided log-rank test that a succeeds earlier than b.
+
+    Source: N. Mantel (1966), "Evaluation of survival data and two new rank order statistics arising in its
+    consideration".
+    """
+    from scipy.stats import CensoredData, logrank
+
+    x, y = (CensoredData(t.seen[t.came], right=t.seen[~t.came]) for t in (a, b))
+    if not (a.came.any() or b.came.any()):
+        return 1.0
+    return float(logrank(x, y, alternative="greater").pvalue)  # of scipy: greater is the rate of x's events
+
+
+@dataclass(frozen=True)
+class Line:
+    """log t = a + b log d + s ε, ε ~ N(0, 1).
+
+    Attributes:
+        intercept: a.
+        exponent: b.
+        scale: s.
+    """
+
+    intercept: float
+    exponent: float
+    scale: float
+
+
+def lognormal_line(d: ArrayLike, times: Times) -> Line:
+    """Fit how times grow with a size d, by maximum likelihood; a run that did not succeed counts as P(t > limit).
+
+        ℓ = Σ_came log φ(z)/s + Σ_censored log Φ(−z),    z = (log t − a − b log d)/s
+
+    Args:
+        d: size of each run, (runs,), of two values or more.
+        times: of each run.
+    Returns:
+        The estimates; consistent where the times are log-normal, biased towards small scales with few runs.
+    Raises:
+        ValueError: fewer than two sizes have a success, so that there is no exponent.
+    """
+    from scipy.optimize import minimize
+    from scipy.stats import norm
+
+    x, y, came = np.log(np.asarray(d, float)), np.log(times.seen), times.came
+    if len(np.unique(x[came])) < 2:
+        raise ValueError("lognormal_line: d must have two values or more at which a run succeeded")
+    slope, start = np.polyfit(x[came], y[came], 1)
+
+    def minus(parameters: np.ndarray) -> float:
+        a, b, log_s = parameters
+        z = (y - a - b * x) / np.exp(log_s)
+        return float(-(norm.logpdf(z[came]) - log_s).sum() - norm.logsf(z[~came]).sum())
+
+    scale = max(float((y[came] - start - slope * x[came]).std()), 0.05)
+    found = minimize(minus, (start, slope, np.log(scale)), method="Nelder-Mead", options={"maxiter": 2000})
+    a, b, log_s = found.x
+    return Line(float(a), float(b), float(np.exp(log_s)))
+
+
+def exponents(d: ArrayLike, times: Times, *, key: Key | int, resamples: int = 500) -> np.ndarray:
+    """Return bootstrap exponents, (resamples,): runs are drawn again within each size.
+
+    A resample of which fewer than two sizes have a success has none, NaN.
+    """
+    d, draw = np.asarray(d, float), np.random.default_rng(as_key(key).integer())
+    groups = [np.flatnonzero(d == size) for size in np.unique(d)]
+    found = np.full(resamples, np.nan)
+    for i in range(resamples):
+        chosen = np.concatenate([draw.choice(group, len(group)) for group in groups])
+        again = Times(np.asarray(times.first)[chosen], np.asarray(times.limit)[chosen])
+        if len(np.unique(d[chosen][again.came])) >= 2:
+            found[i] = lognormal_line(d[chosen], again).exponent
+    return found
