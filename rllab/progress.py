@@ -12,7 +12,7 @@ SECONDS_PER_LINE = 10.0
 
 
 class Meter:
-    """Show the steps taken, the last return and the time that is left.
+    """Show the steps taken, the last return and the time that is left; the last that was shown is always said.
 
     Args:
         steps: all that are to be taken.
@@ -29,7 +29,7 @@ class Meter:
     def __init__(self, steps: int, *, stream: TextIO | None = None, seconds_per_line: float = SECONDS_PER_LINE):
         self._steps, self._stream, self._period = steps, stream or error_stream(), seconds_per_line
         self._start = self._last = time.monotonic()
-        self._shown = ""
+        self._shown, self._taken, self._said = "", 0, True
         self._bar = None
         if self._stream.isatty():
             from tqdm import tqdm
@@ -42,6 +42,8 @@ class Meter:
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
+        elif not self._said:
+            self._say()
 
     def show(self, taken: int, evaluation: float | None, latest: float | None) -> None:
         """Say that so many steps are taken; `evaluation` and `latest` are mean returns, evaluated and in training."""
@@ -53,10 +55,13 @@ class Meter:
             self._bar.n = taken
             self._bar.set_postfix_str(self._shown)
             return
-        now = time.monotonic()
-        if now - self._last >= self._period or taken >= self._steps:
-            self._last = now
-            print(printable(self.line(taken, now - self._start)), file=self._stream, flush=True)
+        self._taken, self._said = taken, False
+        if time.monotonic() - self._last >= self._period:
+            self._say()
+
+    def _say(self) -> None:
+        self._last, self._said = time.monotonic(), True
+        print(printable(self.line(self._taken, self._last - self._start)), file=self._stream, flush=True)
 
     def line(self, taken: int, elapsed: float) -> str:
         """Return the plain line after so many steps and wall seconds."""

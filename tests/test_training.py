@@ -210,3 +210,12 @@ def test_the_command_answers_a_wrong_flag_in_a_line(tmp_path, monkeypatch, capsy
 def test_the_meter_says_how_much_is_left():
     meter = Meter(1000)
     assert meter.line(250, 10.0) == "250 of 1,000 steps; 0:00:10 elapsed; 0:00:30 left"
+
+
+def test_learning_itself_shows_how_far_it_is_where_it_is_asked_to(capsys):
+    quiet, loud = (Evolution("CartPole-v1", seed=0, population=4) for _ in range(2))
+    rows = quiet.learn(400)
+    assert capsys.readouterr().err == ""
+    shown = loud.learn(400, progress=True)
+    assert [row["return"] for row in shown] == [row["return"] for row in rows]  # it changes nothing else
+    assert f"{loud.spent.steps:,} of 400 steps; return " in capsys.readouterr().err

@@ -2,9 +2,9 @@
 
 from rllab.agents.ars import ARS as ARS
 from rllab.agents.base import Agent as Agent
-from rllab.agents.base import load as load
 from rllab.agents.crossq import CrossQ as CrossQ
 from rllab.agents.evolution import Evolution as Evolution
+from rllab.agents.loading import load as load
 from rllab.agents.policy import Policy as Policy
 from rllab.agents.ppo import PPO as PPO
 from rllab.agents.ppo import a2c as a2c

@@ -8,9 +8,10 @@ import time
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 import torch
@@ -21,22 +22,14 @@ from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, rollout
-from rllab.agents.saved import (
-    check_environment,
-    check_names,
-    check_tensor,
-    plain,
-    plain_arguments,
-    take,
-    take_again,
-    unplain,
-)
+from rllab.agents.saved import plain, plain_arguments
 from rllab.agents.spent import Spent
 from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.backprop.network import Layers
-from rllab.checkpoint import read_checkpoint, write_checkpoint
+from rllab.checkpoint import write_checkpoint
 from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed
 from rllab.keys import Key
+from rllab.progress import Meter
 
 Row = dict[str, float | int | None]
 LONGEST = 10_000  # steps of an evaluated episode, unless `max_steps` says otherwise
@@ -216,9 +209,21 @@ class Agent(ABC):
                 stacklevel=2,
             )
 
-    def learn(self, steps: int, *, seconds: float = math.inf) -> list[Row]:
-        """Learn for so many more environment steps; return the rows of `train`."""
-        return list(self.train(steps, seconds=seconds))
+    def learn(self, steps: int, *, seconds: float = math.inf, progress: bool = False) -> list[Row]:
+        """Learn for so many more environment steps; return the rows of `train`.
+
+        Args:
+            steps, seconds: as for `train`.
+            progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
+        """
+        steps = as_count(self._name, "steps", steps)
+        rows, start = [], self.spent.steps
+        with Meter(steps) if progress else nullcontext() as meter:
+            for row in self.train(steps, seconds=seconds):
+                rows.append(row)
+                if meter is not None:
+                    meter.show(self.spent.steps - start, None, row["return"])
+        return rows
 
     def act(self, observations: Any) -> np.ndarray:
         """Return the policy's actions, without exploration, for one observation or for n of them.
@@ -311,72 +316,6 @@ class Agent(ABC):
                 "state": plain(self._name, self._state()),
             },
         )
-
-    @classmethod
-    def _from_checkpoint(cls, content: dict[str, Any], given: dict[str, Any]) -> Self:
-        """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
-        check_names("content", content, {"agent", "arguments", "missing", "weights", "spent", "normalizer", "state"})
-        agent = object.__new__(cls)  # without `__init__`: sizes are compared before anything of them is allocated
-        arguments = take_again({f.name for f in fields(cls)}, content["arguments"], content["missing"], given)
-        if "environment" not in given:
-            check_environment(arguments["environment"])
-        for name, value in arguments.items():
-            setattr(agent, name, value if name in given else unplain(value))
-        agent._check()
-        check_tensor("weights", content["weights"], (agent.policy.size,))
-        state = content["state"]
-        agent._check_sizes(state)
-        agent._init()
-        take("weights", {"weights": agent.weights}, {"weights": content["weights"]})
-        spent = check_names("spent", content["spent"], set(asdict(agent.spent)))
-        for name, value in spent.items():  # in place: the collector counts into it
-            kind = type(getattr(agent.spent, name))
-            if type(value) is not kind or not 0 <= value < math.inf:
-                raise ValueError(f"{name} must be {kind.__name__} >= 0, got {value!r:.60}")
-            setattr(agent.spent, name, value)
-        if agent.normalizer is not None:
-            agent.normalizer.load_state_dict(content["normalizer"])
-        agent._restore(unplain(state))
-        return agent
-
-
-def load(path: str | Path, **again: Any) -> Agent:
-    """Read an agent that `save` wrote.
-
-    A file is checked before it is used: its digest, then every field of it. It may name an environment of a module,
-    "module:id", but no module is imported because a file says so, other than rllab_envs.
-
-    Args:
-        path: the file.
-        **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
-            file does not hold must be given: an `environment` that is a factory, `wrappers`.
-
-    Returns:
-        An agent that goes on where the written one was.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it holds something else, is damaged, names a module that is not imported, or an argument that it
-            does not hold is not given.
-
-    Example:
-        import tempfile
-        from rllab.agents import Evolution, load
-
-        with tempfile.TemporaryDirectory() as folder:
-            Evolution("CartPole-v1", seed=0).save(f"{folder}/agent.pt")
-            agent = load(f"{folder}/agent.pt")
-    """
-    path = Path(path)
-    content = read_checkpoint(path)
-    name, agents = content.get("agent"), _agents()
-    if not isinstance(name, str) or name not in agents:
-        raise ValueError(f"load: {path} must hold one of the agents {sorted(agents)}, got {name!r}")
-    try:
-        return agents[name]._from_checkpoint(content, again)
-    except Exception as error:  # what does not fit can fail anywhere
-        reason = str(error) or type(error).__name__
-        raise ValueError(f"load: {path} must hold an agent {name} that can be made again: {reason}") from error
 
 
 def known_agents() -> list[type[Agent]]:

@@ -1,0 +1,78 @@
+"""Loading: an agent out of a file that `save` wrote, every field of which is checked before it is used."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from rllab.agents.base import Agent, known_agents
+from rllab.agents.saved import check_environment, check_names, check_tensor, take, take_again, unplain
+from rllab.checkpoint import read_checkpoint
+
+
+def load(path: str | Path, **again: Any) -> Agent:
+    """Read an agent that `save` wrote.
+
+    A file is checked before it is used: its digest, then every field of it. It may name an environment of a module,
+    "module:id", but no module is imported because a file says so, other than rllab_envs.
+
+    Args:
+        path: the file.
+        **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
+            file does not hold must be given: an `environment` that is a factory, `wrappers`.
+
+    Returns:
+        An agent that goes on where the written one was.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it holds something else, is damaged, names a module that is not imported, or an argument that it
+            does not hold is not given.
+
+    Example:
+        import tempfile
+        from rllab.agents import Evolution, load
+
+        with tempfile.TemporaryDirectory() as folder:
+            Evolution("CartPole-v1", seed=0).save(f"{folder}/agent.pt")
+            agent = load(f"{folder}/agent.pt")
+    """
+    path = Path(path)
+    content = read_checkpoint(path)
+    name, agents = content.get("agent"), {kind.__name__: kind for kind in known_agents()}
+    if not isinstance(name, str) or name not in agents:
+        raise ValueError(f"load: {path} must hold one of the agents {sorted(agents)}, got {name!r}")
+    try:
+        return _made_again(agents[name], content, again)
+    except Exception as error:  # what does not fit can fail anywhere
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"load: {path} must hold an agent {name} that can be made again: {reason}") from error
+
+
+def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any]) -> Agent:
+    """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
+    check_names("content", content, {"agent", "arguments", "missing", "weights", "spent", "normalizer", "state"})
+    agent = object.__new__(kind)  # without `__init__`: sizes are compared before anything of them is allocated
+    arguments = take_again({f.name for f in fields(kind)}, content["arguments"], content["missing"], given)
+    if "environment" not in given:
+        check_environment(arguments["environment"])
+    for name, value in arguments.items():
+        setattr(agent, name, value if name in given else unplain(value))
+    agent._check()
+    check_tensor("weights", content["weights"], (agent.policy.size,))
+    state = content["state"]
+    agent._check_sizes(state)
+    agent._init()
+    take("weights", {"weights": agent.weights}, {"weights": content["weights"]})
+    spent = check_names("spent", content["spent"], set(asdict(agent.spent)))
+    for name, value in spent.items():  # in place: the collector counts into it
+        number = type(getattr(agent.spent, name))
+        if type(value) is not number or not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be {number.__name__} >= 0, got {value!r:.60}")
+        setattr(agent.spent, name, value)
+    if agent.normalizer is not None:
+        agent.normalizer.load_state_dict(content["normalizer"])
+    agent._restore(unplain(state))
+    return agent
