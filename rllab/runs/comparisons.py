@@ -128,4 +128,5 @@ def area_under_curve(x: ArrayLike, y: ArrayLike, *, end: float | None = None) ->
     if not stop >= xs[0]:
         raise ValueError(f"area_under_curve: end must be >= the first point {xs[0]:g}, got {stop:g}")
     widths = np.diff(np.minimum(np.append(xs, max(stop, xs[-1])), stop))
-    return float(ys @ widths / widths.sum()) if widths.sum() > 0 else float(ys[-1])
+    wide = widths > 0  # a value that holds for no time counts nothing, even if it is NaN
+    return float(ys[wide] @ widths[wide] / widths.sum()) if wide.any() else float(ys[-1])

@@ -22,17 +22,18 @@ def every_resample():
     return np.add.outer(each[0], each[1]).ravel() / 2
 
 
-@pytest.mark.parametrize("level", [0.5, 0.8, 0.95])
-def test_the_interval_is_that_of_all_resamples(level):
+def test_the_interval_is_that_of_all_resamples():
     # The share of drawn resamples below an exact quantile is off by more than `slack` with probability 1e-10 at most
-    # (Hoeffding, both ends), so each end lies between the exact quantiles at its level ± slack = 0.011.
-    slack = math.sqrt(math.log(4 / 1e-10) / (2 * RESAMPLED))
-    ends = probability_of_improvement_interval(X, Y, key=1, level=level, resamples=RESAMPLED)
+    # (Hoeffding, six ends), so each end lies between the exact quantiles at its level ± slack = 0.011.
+    slack, levels = math.sqrt(math.log(12 / 1e-10) / (2 * RESAMPLED)), (0.5, 0.8, 0.95)
+    options = {"key": 1, "resamples": RESAMPLED}
+    ends = [probability_of_improvement_interval(X, Y, level=level, **options) for level in levels]
 
     def agrees(every):
-        for end, at in zip(ends, ((1 - level) / 2, (1 + level) / 2), strict=True):
-            below, above = np.quantile(every, [max(0, at - slack), min(1, at + slack)], method="inverted_cdf")
-            assert below - 1e-12 <= end <= above + 1e-12
+        for level, interval in zip(levels, ends, strict=True):
+            for end, at in zip(interval, ((1 - level) / 2, (1 + level) / 2), strict=True):
+                below, above = np.quantile(every, [max(0, at - slack), min(1, at + slack)], method="inverted_cdf")
+                assert below - 1e-12 <= end <= above + 1e-12
 
     agrees(every_resample())
     with pytest.raises(AssertionError):  # runs of the second method are not drawn
