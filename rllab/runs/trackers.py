@@ -86,7 +86,8 @@ class Trackio:
 
     def finish(self) -> None:
         """See `Tracker`."""
-        self._run.finish()
+        with redirect_stdout(error_stream()):
+            self._run.finish()
 
 
 TRACKERS: dict[str, Callable[[Record], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "trackio": Trackio}
