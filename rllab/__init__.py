@@ -50,6 +50,7 @@ _MODULES = (
     "plots",
     "problems",
     "quality",
+    "report",
     "runs",
     "tables",
     "testing",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import sys
+from dataclasses import fields, is_dataclass
+from importlib import import_module
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import torch
 
 from rllab.files import write_atomically
 
+CLASS = "rllab.class"  # in a file, the key of a dataclass's name
 FORMAT = 3  # 1 was of version 0.1, with other names of arguments; 2 had no digest
 
 
@@ -68,6 +72,42 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     if noted != found:
         raise ValueError(f"load: {path} must be a checkpoint of rllab as it was written, got a damaged or changed one")
     return content
+
+
+def as_plain(value: object) -> Any:
+    """Return a nest of plain values and dataclasses, as states of estimators are, with each dataclass as a dict."""
+    if is_dataclass(value) and not isinstance(value, type):
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
+        return {CLASS: name, **{f.name: as_plain(getattr(value, f.name)) for f in fields(value) if f.init}}
+    if isinstance(value, dict):
+        return {key: as_plain(part) for key, part in value.items()}
+    if type(value) is list or type(value) is tuple:
+        return type(value)(as_plain(part) for part in value)
+    return value.detach() if isinstance(value, torch.Tensor) else value
+
+
+def from_plain(value: Any) -> Any:
+    """Return what `as_plain` was given.
+
+    Raises:
+        ValueError: a class is no dataclass of this lab, nor of a module that is imported already.
+    """
+    if isinstance(value, dict):
+        parts = {key: from_plain(part) for key, part in value.items() if key != CLASS}
+        return _dataclass_called(value[CLASS])(**parts) if CLASS in value else parts
+    if type(value) in (list, tuple):
+        return type(value)(from_plain(part) for part in value)
+    return value
+
+
+def _dataclass_called(name: object) -> Any:
+    module, _, kind = str(name).partition(":")
+    if module.partition(".")[0] == __name__.partition(".")[0]:
+        import_module(module)
+    found = getattr(sys.modules.get(module), kind, None)
+    if not isinstance(found, type) or not is_dataclass(found):
+        raise ValueError(f"load: a state of the class {name!r} is in the file, which must be imported before")
+    return found
 
 
 def digest(content: object) -> str:

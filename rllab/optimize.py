@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
+from rllab.checkpoint import as_plain, digest, from_plain, read_checkpoint, write_checkpoint
 from rllab.checks import as_count, check_positive
 from rllab.cost import BudgetExceeded, Cost
 from rllab.distributions import Distribution
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.keys import Key, as_key
 from rllab.noise import standard_normal
+
+SECONDS_PER_STATE = 60.0  # between checkpoints of `minimize`
 
 
 @dataclass
@@ -63,6 +69,7 @@ def minimize(
     key: Key | int,
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     only: tuple[str, ...] | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
 ) -> Trace:
     """Minimise a cost by gradient estimates and any torch optimiser that steps without a closure.
 
@@ -76,12 +83,16 @@ def minimize(
         estimator: asked once a step; where it is stateful its state travels from step to step.
         key: of the whole run; step t draws from the stream "step", t.
         optimizer: called as optimizer(parameters, lr=lr).
+        checkpoint: a file to which parameters, optimiser, the estimator's state and the trace are written every minute
+            and at the end. If it exists, the run goes on from it, bit for bit as if it had not been stopped; `budget`
+            may have grown.
 
     Returns:
         A `Trace`: the parameters reached, and evaluations and mean cost by step.
 
     Raises:
-        ValueError: if `budget` does not pay for one step.
+        ValueError: if `budget` does not pay for one step; or the checkpoint is damaged, or of other arguments.
+        OSError: the checkpoint cannot be written.
         Exception: whatever the cost raises; the trace up to then is the exception's attribute `trace`.
 
     Example:
@@ -95,7 +106,14 @@ def minimize(
     key, leaves = as_key(key), _leaves(at, only)
     evaluations, budget = as_count("minimize", "evaluations", evaluations), as_count("minimize", "budget", budget)
     stepper = optimizer(list(leaves.values()), lr=lr)
-    trace, state, before = Trace(at, [], []), None, cost.evaluated
+    trace, state, spent, written = Trace(at, [], []), None, 0, time.monotonic()
+    path = None if checkpoint is None else Path(checkpoint)
+    arguments = {"estimator": repr(estimator), "evaluations": evaluations, "lr": lr, "key": key.integer()}
+    arguments |= {"start": digest(as_plain(dict(leaves))), "optimizer": getattr(optimizer, "__name__", "")}
+    if path is not None and path.exists():
+        state = _restore(path, arguments, leaves, stepper, trace)
+        trace.at, spent = _rebuild(at, leaves), trace.evaluations[-1]
+    before = cost.evaluated - spent
     try:
         while True:
             step, spent = key.child("step", len(trace)), cost.evaluated - before
@@ -111,13 +129,53 @@ def minimize(
             trace.at = _rebuild(at, leaves)
             trace.evaluations.append(cost.evaluated - before)
             trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
+            if path is not None and time.monotonic() - written >= SECONDS_PER_STATE:
+                _save(path, arguments, leaves, stepper, trace, state)
+                written = time.monotonic()
     except Exception as error:
         error.trace = trace  # type: ignore[attr-defined]
         error.add_note(f"minimize: {len(trace)} steps were done; they are this exception's attribute `trace`")
         raise
     if not len(trace):
         raise ValueError(f"minimize: budget must pay for one step of {price} evaluations, got {budget}")
+    if path is not None:
+        _save(path, arguments, leaves, stepper, trace, state)
     return trace
+
+
+def _save(
+    path: Path,
+    arguments: dict[str, Any],
+    leaves: dict[str, Tensor],
+    stepper: torch.optim.Optimizer,
+    trace: Trace,
+    state: object,
+) -> None:
+    """Write all that `minimize` goes on from."""
+    learned = {"leaves": dict(leaves), "optimizer": stepper.state_dict(), "state": state}
+    reached = {"evaluations": trace.evaluations, "values": trace.values}
+    write_checkpoint("minimize", path, {"arguments": arguments, **as_plain({**learned, **reached})})
+
+
+def _restore(
+    path: Path,
+    arguments: dict[str, Any],
+    leaves: dict[str, Tensor],
+    stepper: torch.optim.Optimizer,
+    trace: Trace,
+) -> Any:
+    """Take over what `_save` wrote; return the estimator's state."""
+    content = read_checkpoint(path)
+    there = content.get("arguments")
+    if not isinstance(there, dict) or there != arguments:
+        names = [name for name in arguments if not isinstance(there, dict) or there.get(name) != arguments[name]]
+        raise ValueError(f"minimize: {path} holds a run of another {', '.join(names)}: give another checkpoint")
+    with torch.no_grad():
+        for name, leaf in leaves.items():
+            leaf.copy_(content["leaves"][name])
+    stepper.load_state_dict(content["optimizer"])
+    trace.evaluations, trace.values = content["evaluations"], content["values"]
+    return from_plain(content["state"])
 
 
 def _leaves(at: Tensor | Distribution, only: tuple[str, ...] | None) -> dict[str, Tensor]:

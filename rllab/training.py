@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rllab.agents import Agent
+from rllab.agents import Agent, load
 from rllab.agents.base import Row, known_agents
 from rllab.checks import as_count, check_finite
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
+from rllab.runs.record import RUN, STATES
+from rllab.runs.results import first_difference
+from rllab.runs.states import States, can_go_on
 from rllab.runs.storage import storable
+from rllab.runs.trackers import Tracking, check_tracker
 
 LATEST, BEST = "agent.pt", "best.pt"
+SECONDS_PER_STATE = 60.0  # between states on disk that a killed run goes on from
 UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far above what is evaluated on the way
 
 
@@ -87,6 +93,8 @@ def fit(
     stop_at: float | None = None,
     seconds: float = math.inf,
     progress: bool = True,
+    resume: bool = False,
+    track: str | None = None,
 ) -> Fit:
     """Train an agent, and do around it what is usually wanted: evaluate, save, keep the best, stop, say how far it is.
 
@@ -104,13 +112,19 @@ def fit(
         stop_at: mean return, evaluated on the way, at which training ends early; None never does.
         seconds: wall seconds of training; no iteration begins after them.
         progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
+        resume: go on inside the run that the folder holds, if it holds one that did not finish, from the last state on
+            disk, which is written every minute: with the same arguments rows and weights are, but for times, those of a
+            run that nothing stopped. `agent` is then one as it was at the start, and what goes on is `Fit.agent`.
+        track: show rows by "tensorboard", "wandb" or "trackio" as well; needs a folder, and the extra of that name. If
+            it fails, training goes on and says so.
 
     Returns:
         What it gave; steps of evaluation are not among the agent's.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind or out of its range.
-        FileExistsError: the folder holds a run.
+        TypeError, ValueError: an argument is of another kind or out of its range; or the folder's run is finished, of
+            another configuration, or of other versions of what it computes with.
+        FileExistsError: the folder holds a run, and `resume` is False.
         OSError: the folder cannot be written to.
 
     Example:
@@ -125,10 +139,17 @@ def fit(
         raise TypeError(f"fit: agent must be an agent, as PPO('CartPole-v1') is, got {agent!r:.80}")
     steps = as_count("fit", "steps", steps)
     schedule = Schedule(evaluate_every, episodes, max_steps, checkpoint_every, keep_best, stop_at)
+    check_tracker(track)
+    if track is not None and folder is None:
+        raise ValueError(f"fit: folder must be given with track={track!r}, got None")
     if folder is None:
         return follow(agent, steps, schedule, None, seconds=seconds, progress=progress)
-    with Record.create(folder, {**described(agent), "steps": steps, **asdict(schedule)}, seed=agent.seed) as record:
-        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress)
+    config = {**described(agent), "steps": steps, **asdict(schedule)}
+    with _begun(Path(folder), config, agent.seed, resume) as record:
+        if track is not None:
+            record.watch(Tracking(track, record))
+        states = States(record)
+        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress, states=states)
         record.finish(**summary(done))
     return done
 
@@ -141,36 +162,49 @@ def follow(
     *,
     seconds: float = math.inf,
     progress: bool = False,
+    states: States | None = None,
 ) -> Fit:
-    """Train as `fit` does, into a record that somebody else has begun and will finish."""
+    """Train as `fit` does, into a record that somebody else has begun and will finish.
+
+    With `states`, of that record, it goes on from the newest there is, and writes one every `SECONDS_PER_STATE`.
+    """
     rows: list[Row] = []
-    best: float | None = None
-    best_steps: int | None = None
-    start, stopped = agent.spent.steps, False
-    evaluation, checkpoint = _Every(schedule.evaluate_every, start), _Every(schedule.checkpoint_every, start)
+    at = _Progress(agent.spent.steps, agent.spent.seconds)
+    if states is not None and record is not None and (found := states.go_on(lambda path: _again(agent, path))):
+        agent, notes = found
+        at, rows = _Progress(**notes), record.rows
+    evaluation = _Every(schedule.evaluate_every, at.start, agent.spent.steps)
+    checkpoint = _Every(schedule.checkpoint_every, at.start, agent.spent.steps)
+    steps_left, written = at.start + steps - agent.spent.steps, time.monotonic()
+    seconds_left = seconds - (agent.spent.seconds - at.start_seconds)
     with Meter(steps) if progress else nullcontext() as meter:
-        for row in agent.train(steps, seconds=seconds):
+        for row in agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ():
             if evaluation.due(agent.spent.steps):
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
                 row["evaluation"] = mean = float(returns.mean())
-                if best is None or mean > best:
-                    best, best_steps = mean, agent.spent.steps
+                if at.best is None or mean > at.best:
+                    at.best, at.best_steps = mean, agent.spent.steps
                     if schedule.keep_best and record is not None:
                         agent.save(record.folder / BEST)
-                stopped = schedule.stop_at is not None and mean >= schedule.stop_at
+                at.stopped = schedule.stop_at is not None and mean >= schedule.stop_at
+            moved = row["steps"] != (rows[-1]["steps"] if rows else at.start)
             rows.append(row)
             if record is not None:
                 record.append(row)
                 if checkpoint.due(agent.spent.steps):
                     agent.save(record.folder / LATEST)
             if meter is not None:
-                meter.show(agent.spent.steps - start, row.get("evaluation"), row["return"])
-            if stopped:
+                meter.show(agent.spent.steps - at.start, row.get("evaluation"), row["return"])
+            if at.stopped:
                 break
+            # a row without steps ends training: who goes on from before it makes it again, and ends too
+            if states is not None and moved and time.monotonic() - written >= SECONDS_PER_STATE:
+                states.write(agent.save, **asdict(at))
+                written = time.monotonic()
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
-    return Fit(agent, rows, unseen.tolist(), best, best_steps, stopped)
+    return Fit(agent, rows, unseen.tolist(), at.best, at.best_steps, at.stopped)
 
 
 def described(agent: Agent) -> dict[str, Any]:
@@ -201,11 +235,50 @@ def _plain(name: str, value: Any) -> Any:
         return repr(value)
 
 
-class _Every:
-    """Say when so many steps more have been taken."""
+@dataclass
+class _Progress:
+    """What `follow` goes on from beside the agent.
 
-    def __init__(self, period: int | None, start: int):
+    Args:
+        start, start_seconds: what the agent had spent before.
+        best, best_steps, stopped: see `Fit`.
+    """
+
+    start: int
+    start_seconds: float
+    best: float | None = None
+    best_steps: int | None = None
+    stopped: bool = False
+
+
+def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Record:
+    """Return the record of a run that begins, or with `resume` of the unfinished one that the folder holds."""
+    if not resume or not (folder / RUN).exists():
+        return Record.create(folder, config, seed=seed)
+    there = Record.open(folder)
+    wanted = {"config": storable(config, "fit: config"), "seed": seed}
+    if difference := first_difference({"config": storable(there.config, "config"), "seed": there.seed}, wanted):
+        name, old, new = difference
+        raise ValueError(f"fit: {folder} holds a run whose {name} is {old}, not {new}: choose another folder")
+    if (folder / STATES).exists() and not can_go_on(folder):
+        raise ValueError(
+            f"fit: the run in {folder} was begun with other versions of what it computes with, and would not go on bit "
+            "for bit: install those that its run.json names, or choose another folder"
+        )
+    return Record.reopen(folder)
+
+
+def _again(agent: Agent, path: Path) -> Agent:
+    """Return an agent of the same arguments, as it was when it was saved."""
+    return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
+
+
+class _Every:
+    """Say when so many steps more have been taken since a start; what was due by `now` is past."""
+
+    def __init__(self, period: int | None, start: int, now: int):
         self._period, self._next = period, start + (period or 0)
+        self.due(now)
 
     def due(self, steps: int) -> bool:
         if self._period is None or steps < self._next:
@@ -226,6 +299,7 @@ def train_seeds(
     schedule: Schedule,
     resume: bool = False,
     processes: int = 2,
+    track: str | None = None,
 ) -> list[Record]:
     """Train one agent a seed, in processes; return the records, whose rows have `evaluation` where one was made.
 
@@ -237,8 +311,9 @@ def train_seeds(
         seeds: how many, from 0 on.
         settings: arguments of the agent.
         schedule: what happens around training.
-        resume: go on in a folder that holds some of these runs; those that finished stay.
+        resume: go on in a folder that holds some of these runs; those that finished stay, others go on inside.
         processes: how many at a time.
+        track: a tracker's name, see `sweep`.
 
     Raises:
         ValueError: there is no such agent, or it does not take these settings or this environment; before any work.
@@ -250,7 +325,8 @@ def train_seeds(
         Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
         for seed in range(as_count("train", "seeds", seeds))
     ]
-    return sweep(train_run, jobs, folder, config=config, resume=resume, processes=processes, describe=_result)
+    options: dict[str, Any] = {"resume": resume, "processes": processes, "track": track}
+    return sweep(train_run, jobs, folder, config=config, describe=_result, **options)
 
 
 def train_run(job: Job, record: Record) -> dict[str, Any]:
@@ -259,7 +335,7 @@ def train_run(job: Job, record: Record) -> dict[str, Any]:
     kind = agent_called(config["method"])
     agent = kind(config["environment"], job.seed, **arguments_of(kind, config["given"]))
     schedule = Schedule(**{f.name: config[f.name] for f in fields(Schedule)})
-    return summary(follow(agent, config["steps"], schedule, record))
+    return summary(follow(agent, config["steps"], schedule, record, states=States(record)))
 
 
 def agent_called(name: str) -> type[Agent]:

@@ -53,7 +53,7 @@ MAY_IMPORT = {
     "quality": CRITICS,
     "testing": CRITICS | {"quality"},
     "plots": {"files", "keys", "quality", "runs", "text"},
-    "report": {"plots", "quality", "runs"},
+    "report": {"files", "plots", "quality", "runs", "version"},
 }
 FACE = {"__init__", "__main__", "cli", "training", "tuning", "video"}  # may import anything of rllab
 

@@ -1,5 +1,6 @@
 """The command line: help at once, figures and tables from recorded runs, one clear line for an error."""
 
+import csv
 import os
 import subprocess
 import sys
@@ -7,14 +8,14 @@ import sys
 import pytest
 from PIL import Image
 
-from rllab import critics
-from rllab.cli import main
-from rllab.runs import Record
+from rllab import critics, plots
+from rllab.cli import checkup, main
+from rllab.runs import Record, load_records
 from rllab.tables import table
 from rllab.testing import exported_estimators
 from rllab.version import __version__
 
-COMMANDS = ("train", "tune", "plot", "runs", "video", "estimators")
+COMMANDS = ("train", "tune", "list", "plot", "compare", "report", "export", "video", "estimators", "doctor")
 
 
 @pytest.fixture
@@ -88,9 +89,125 @@ def test_plot_overlays_runs_and_prints_the_path_of_the_figure(results, tmp_path,
         assert f"<!-- {text} -->" in svg
 
 
-def test_runs_lists_what_is_there(results, capsys, monkeypatch):
+@pytest.fixture
+def two_environments(tmp_path):
+    """Ten seeds of two methods in Pendulum-v1, three of one in CartPole-v1, a table of an experiment; all in `all`."""
+    for seed in range(10):
+        for method, shift in (("td3", 0.0), ("sac", 5.0)):
+            config = {"method": method, "environment": "Pendulum-v1"}
+            with Record.create(tmp_path / "all" / "pendulum" / f"{method}-{seed}", config, seed=seed) as record:
+                for steps in (100, 200):
+                    record.append({"steps": steps, "return": 0.0, "evaluation": steps / 10 + seed + shift})
+                record.finish(**{"return": 30.0 + seed + shift})
+    for seed in range(3):
+        config = {"method": "ars", "environment": "CartPole-v1"}
+        with Record.create(tmp_path / "all" / "cartpole" / f"ars-{seed}", config, seed=seed) as record:
+            record.append({"steps": 50, "evaluation": 100.0})
+            record.append({"steps": 90 + seed, "evaluation": 500.0 if seed else 200.0})
+            record.finish()
+        with Record.create(tmp_path / "all" / "toys" / f"toys-{seed}", {"dimension": 3}, seed=seed) as record:
+            for method in ("spsa", "gaussian"):
+                for evaluations in (20, 10, 20):
+                    record.append({"method": method, "evaluations": evaluations, "error": 1.0 / evaluations})
+            record.finish()
+    return tmp_path / "all"
+
+
+def test_plot_draws_every_experiment_by_environment_with_one_entry_a_curve(two_environments):
+    figure = plots.overview(load_records(two_environments))
+    panels = {ax.get_title(): ax for ax in figure.axes}
+    assert list(panels) == ["CartPole-v1", "Pendulum-v1", "toys"]
+    entries = {name: [text.get_text() for text in ax.get_legend().get_texts()] for name, ax in panels.items()}
+    assert entries == {
+        "CartPole-v1": ["ars (3 seeds)"],
+        "Pendulum-v1": ["sac (10 seeds)", "td3 (10 seeds)"],
+        "toys": ["spsa (3 seeds)", "gaussian (3 seeds)"],
+    }
+    for name, ax in panels.items():
+        labelled = [line for line in ax.lines if not line.get_label().startswith("_")]
+        assert [line.get_label() for line in labelled] == entries[name]
+    spsa = panels["toys"].lines[3]
+    assert spsa.get_xydata().tolist() == [[10, 0.1], [20, 0.05]]
+    assert [ax.get_ylabel() for ax in panels.values()] == ["evaluation", "evaluation", "error"]
+
+
+def test_more_curves_than_a_panel_can_hold_go_on_in_another(tmp_path):
+    for i in range(14):
+        with Record.create(tmp_path / f"m{i}-0", {"method": f"m{i}"}, seed=0) as record:
+            record.append({"steps": 1, "loss": 1.0 * i})
+    figure = plots.overview(load_records(tmp_path))
+    assert [len(ax.get_legend().get_texts()) for ax in figure.axes] == [12, 2]
+    assert [ax.get_title() for ax in figure.axes] == [tmp_path.name, f"{tmp_path.name} (continued)"]
+
+
+def test_compare_prints_and_draws_the_probability_of_improvement(two_environments, tmp_path, capsys):
+    main(["compare", str(two_environments), "--out", str(tmp_path / "improvement.png")])
+    out = capsys.readouterr().out
+    pendulum = out[out.index("Pendulum-v1: evaluation") :]
+    lines = [line.split() for line in pendulum.splitlines()]
+    assert lines[2][:4] == ["sac", "10", "0", "39.5"]
+    assert lines[3][:4] == ["td3", "10", "0", "34.5"]
+    # of a hundred pairs 15 are wrong way round and 5 equal: seeds i of td3 and j of sac with i > j + 5, i = j + 5
+    wrong, ties = sum(i > j + 5 for i in range(10) for j in range(10)), 5
+    (pair,) = [line for line in lines if line[:2] == ["sac", "td3"]]
+    assert float(pair[2]) == pytest.approx((100 - wrong - ties / 2) / 100, abs=0.0051)  # printed to two digits
+    low, high = (float(text.strip("[],")) for text in pair[3:5])
+    assert 0.5 < low < float(pair[2]) < high < 1
+    assert pair[5:8] == ["5", "(10", "seeds)"] and pair[8:] == ["[5,", "5]"]
+    cartpole = out[: out.index("Pendulum-v1")]
+    assert "reached 475" in cartpole and "2 of 3" in cartpole  # what Gymnasium says solves it
+    assert "toys: −error (less is better)" in out and f"figure: {tmp_path / 'improvement.png'}" in out
+    svg = (tmp_path / "improvement.svg").read_text()
+    assert "probability of improvement, 95 % bootstrap interval" in svg
+
+
+def test_export_writes_every_row(two_environments, tmp_path, capsys):
+    main(["export", str(two_environments), "--out", str(tmp_path / "new" / "rows.csv")])
+    assert capsys.readouterr().out == f"{tmp_path / 'new' / 'rows.csv'}: 64 rows of 26 runs\n"
+    with open(tmp_path / "new" / "rows.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    first = next(row for row in rows if row["environment"] == "Pendulum-v1")
+    assert (first["method"], first["seed"], first["status"]) == ("sac", "0", "finished")
+    assert (first["steps"], first["evaluation"], first["error"]) == ("100", "15.0", "")
+    assert {row["row.method"] for row in rows} == {"", "spsa", "gaussian"} and len(rows) == 64
+
+
+@pytest.mark.parametrize("command", ["list", "plot", "compare", "report", "export"])
+def test_a_damaged_run_is_named_and_skipped_and_the_exit_code_says_so(two_environments, tmp_path, capsys, command):
+    damaged = two_environments / "pendulum" / "td3-3" / "rows.jsonl"
+    damaged.write_text("nonsense\n" + damaged.read_text())
+    name = {"list": "", "export": "a.csv", "report": "a.html"}.get(command, "a.png")
+    out_flag = ["--out", str(tmp_path / name)] if name else []
+    with pytest.raises(SystemExit) as caught:
+        main([command, str(two_environments), *out_flag])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 1
+    assert err.startswith(f"skipped {damaged.parent}: {damaged}: line 1 is not a row") and err.count("\n") == 1
+    assert "td3-4" in out if command == "list" else "a." in out
+
+
+def test_doctor_says_what_is_there_and_what_is_amiss(capsys, monkeypatch):
+    main(["doctor"])
+    out = capsys.readouterr().out
+    assert "all is well" in out and "WRONG" not in out and "ok     torch: " in out
+    monkeypatch.setitem(checkup.LEAST, "numpy", "99.1")
+    monkeypatch.setitem(checkup.EXTRAS, "moon", (["no_such_module"], "nothing"))
+    with pytest.raises(SystemExit) as caught:
+        main(["doctor"])
+    out = capsys.readouterr().out
+    assert caught.value.code == 1 and out.endswith("1 of the checks failed\n")
+    assert "WRONG  numpy: 99.1 or newer is needed, this is " in out
+    assert "-----  extra moon, nothing: not there: pip install 'rllab[moon]'\n" in out
+
+
+def test_the_module_runs_as_the_command_does():
+    done = subprocess.run([sys.executable, "-m", "rllab", "--version"], capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{__version__}\n"
+
+
+def test_list_says_what_is_there(results, capsys, monkeypatch):
     monkeypatch.chdir(results.parent)
-    main(["runs"])
+    main(["list"])
     assert capsys.readouterr().out.splitlines() == [
         "run                  method     seed  status       rows  steps  summary",
         "results/evolution-0  evolution     0  finished        2   1000  best=0.333333 curve=[0, 1, 2, 3, 4, 5, 6, 7…",
@@ -136,10 +253,10 @@ def test_a_table_is_aligned_by_its_widest_cells():
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["runs", "nowhere"], "error: load_records: there is no folder nowhere\n"),
-        (["runs", "."], "error: load_records: no run in .\n"),
-        (["runs"], "error: load_records: there is no folder results\n"),
-        (["plot", "nowhere"], "error: load_records: there is no folder nowhere\n"),
+        (["list", "nowhere"], "error: there is no folder nowhere\n"),
+        (["list", "."], "error: no run in .\n"),
+        (["list"], "error: there is no folder results\n"),
+        (["plot", "nowhere"], "error: there is no folder nowhere\n"),
     ],
     ids=str,
 )
@@ -151,11 +268,11 @@ def test_an_error_is_one_line_and_code_2(tmp_path, arguments, line):
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (["--y", "score"], "curves: no row has both 'steps' and 'score'; columns are evaluation, seconds, steps"),
-        (["--out", "a.pdf"], "save: path must end in .png or .svg, both are written, got 'a.pdf'"),
-        (["--out", "."], "save: path must name a file, got the folder '.'"),
-        (["--out", ".."], "save: path must name a file, got the folder '..'"),
-        (["--out", "/"], "save: path must name a file, got the folder '/'"),
+        (["--y", "score"], "no row has 'score'; columns are evaluation, seconds, steps"),
+        (["--out", "a.pdf"], "path must end in .png or .svg, both are written, got 'a.pdf'"),
+        (["--out", "."], "path must name a file, got the folder '.'"),
+        (["--out", ".."], "path must name a file, got the folder '..'"),
+        (["--out", "/"], "path must name a file, got the folder '/'"),
         (["--out", "file/a.png"], "file: File exists"),
         (["--out", "file/b/a.png"], "file/b: Not a directory"),
     ],

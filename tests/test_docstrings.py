@@ -26,6 +26,7 @@ PACKAGES = [
         ".plots",
         ".problems",
         ".quality",
+        ".report",
         ".runs",
         ".testing",
     )

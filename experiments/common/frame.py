@@ -17,15 +17,17 @@ An experiment is a script with a question as the first line of its docstring, an
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 import tyro
 
 from rllab.runs import Job, Record, machine, one_line_errors, sweep
+from rllab.runs.about import About, Claim
 from rllab.runs.job import Worker
 from rllab.text import degrade_output
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-SHARED = ("seeds", "processes", "out", "replot", "resume")  # flags on which no single number depends
+SHARED = ("seeds", "processes", "out", "replot", "resume", "track")  # flags on which no single number depends
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ class Flags:
     """Only draw, and print claims, from what is on disk."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Go on where a killed run stopped, or add seeds."""
+    track: Literal["tensorboard", "wandb", "trackio"] | None = None
+    """Show the rows there as well."""
 
     def check(self) -> None:
         """Raise a ValueError that names a flag whose value makes no sense."""
@@ -81,16 +85,22 @@ class Judge:
     """Print claims as they are judged, and remember whether one failed."""
 
     def __init__(self) -> None:
-        self.verdicts: list[bool] = []
+        self.claims: list[Claim] = []
 
     def __call__(self, holds: bool | np.bool_ | np.ndarray, text: str) -> None:
         """Print one claim; `text` holds what was measured, and in brackets what it takes."""
-        self.verdicts.append(bool(holds))
+        self.claims.append(Claim(bool(holds), text))
         print(f"  {'holds' if holds else 'FAILS'}  {text}")
 
     def note(self, text: str) -> None:
         """Print what is worth knowing and is not judged."""
+        self.claims.append(Claim(None, text))
         print(f"  -----  {text}")
+
+    @property
+    def verdicts(self) -> list[bool]:
+        """Of each claim that was judged, whether it holds."""
+        return [claim.holds for claim in self.claims if claim.holds is not None]
 
     @property
     def all_hold(self) -> bool:
@@ -134,13 +144,19 @@ def main(
             resume=config.resume,
             processes=config.processes,
             describe=describe,
+            track=config.track,
         )
     if unfinished := [record.folder.name for record in records if not record.finished]:
         raise ValueError(f"{config.out}: {', '.join(unfinished[:3])} … did not finish; --resume goes on")
     judge = Judge()
     print(f"\nClaims ({machine()}, seeds {config.all_seeds[0]} to {config.all_seeds[-1]})")
     claims(records, config, judge)
-    print(f"\nfigure: {figure(records, config)}")
+    drawn = figure(records, config)
+    print(f"\nfigure: {drawn}")
+    question, command = (description or "").strip().partition("\n")[0], shlex.join(["python", *sys.argv])
+    svg = drawn.with_suffix(".svg")
+    shown = (svg.name,) if svg.is_file() and svg.parent.samefile(config.out) else ()
+    About(question, command.replace(" --replot", ""), tuple(judge.claims), shown).save(config.out)
     sys.exit(0 if judge.all_hold else 1)
 
 

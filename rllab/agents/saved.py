@@ -13,12 +13,11 @@ from torch import Tensor
 
 from rllab import critics, estimators
 from rllab.agents.schedules import Linear
-from rllab.checkpoint import digest
+from rllab.checkpoint import CLASS, digest
 from rllab.critics import CriticState
 from rllab.estimators import Estimator
 from rllab.estimators.control_variates.state import ControlVariateState
 
-CLASS = "rllab.class"  # in a file, the key of a class's name; no keyword argument is called so
 OWN = "rllab_envs"  # the one module that a file may have imported
 
 

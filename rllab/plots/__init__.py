@@ -7,6 +7,8 @@ so that a figure can be read in grey.
 from rllab.plots.learning_curves import AXES as AXES
 from rllab.plots.learning_curves import curves as curves
 from rllab.plots.reports import quality as quality
+from rllab.plots.run_panels import MOST_CURVES as MOST_CURVES
+from rllab.plots.run_panels import overview as overview
 from rllab.plots.styles import BLACK as BLACK
 from rllab.plots.styles import BLUE as BLUE
 from rllab.plots.styles import COLOURS as COLOURS
@@ -25,6 +27,7 @@ from rllab.plots.styles import STYLE as STYLE
 from rllab.plots.styles import VERMILLION as VERMILLION
 from rllab.plots.styles import MethodStyle as MethodStyle
 from rllab.plots.styles import as_label as as_label
+from rllab.plots.styles import as_svg as as_svg
 from rllab.plots.styles import method_styles as method_styles
 from rllab.plots.styles import panels as panels
 from rllab.plots.styles import save as save

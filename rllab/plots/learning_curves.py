@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,8 @@ import numpy as np
 from rllab.keys import Key
 from rllab.plots.styles import MethodStyle, as_label, style, variant_styles
 from rllab.runs.record import Record
-from rllab.runs.statistics import curve_of, median_curve
+from rllab.runs.series import Curve, group_runs
+from rllab.runs.statistics import curve_of, median_of_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,54 +21,6 @@ STEPS = "steps-post"  # a value holds until the next row; between them nothing w
 AXES = {"steps": "environment steps", "evaluations": "evaluations of the cost", "seconds": "wall seconds"}
 
 LEGEND = "median and 95 % bootstrap band over seeds; faint: every seed"
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ by their seeds alone.
-
-    Args:
-        method: `config["method"]`.
-        name: the method, and what sets this group apart from others of the same method.
-        variant: 0 for the first group of the method, 1 for the next.
-    """
-
-    method: str
-    name: str
-    variant: int
-    records: list[Record]
-
-
-def group_runs(records: Sequence[Record]) -> list[Group]:
-    """Put runs of one configuration together, in the order in which they come.
-
-    Raises:
-        ValueError: if a run has no `config["method"]`, or one seed stands twice for the same configuration: counting it
-            as two would make an interval too narrow.
-    """
-    methods: dict[str, list[tuple[dict[str, Any], list[Record]]]] = {}
-    for record in records:
-        method = record.config.get("method")
-        if not isinstance(method, str):
-            raise ValueError(f'curves: config["method"] must name the method, got {method!r} in {record.folder}')
-        config = dict(_flat({name: value for name, value in record.config.items() if name != "seed"}))
-        variants = methods.setdefault(method, [])
-        same = next((runs for other, runs in variants if other == config), None)
-        if same is None:
-            variants.append((config, [record]))
-            continue
-        twin = next((other for other in same if other.seed == record.seed), None)
-        if twin is not None:
-            raise ValueError(f"curves: {record.folder} and {twin.folder} are one run, {method} with seed {record.seed}")
-        same.append(record)
-    groups = []
-    for method, variants in methods.items():
-        fields = sorted({name for config, _ in variants for name in config})
-        differing = [name for name in fields if any(v.get(name) != variants[0][0].get(name) for v, _ in variants)]
-        for i, (config, runs) in enumerate(variants):
-            what = [f"{name} = {config.get(name, 'absent')}" for name in differing]
-            groups.append(Group(method, ", ".join([method, *what]), i, runs))
-    return groups
 
 
 def curves(
@@ -118,17 +70,20 @@ def curves(
                         record.append({"steps": steps, "evaluation_return": float(steps + seed)})
             plots.curves(plots.panels()[1][0], runs.load_records(folder), x="steps", y="evaluation_return")
     """
+    for record in records:
+        method = record.config.get("method")
+        if not isinstance(method, str):
+            raise ValueError(f'curves: config["method"] must name the method, got {method!r} in {record.folder}')
     groups = group_runs(records)
-    if not any(len(curve_of(record, x, y)[0]) for record in records):
+    for group in groups:
+        group.points = [curve_of(record, x, y) for record in group.runs]
+    if not any(len(xs) for group in groups for xs, _ in group.points):
         there = sorted({name for record in records for name in record.columns.names})
         raise ValueError(f"curves: no row has both {x!r} and {y!r}; columns are {', '.join(there) or 'none: no rows'}")
     if log:
         ax.set_xscale("log", nonpositive="mask")
-    styles = variant_styles(Counter(group.method for group in groups))
     with style():
-        for group in groups:
-            name = group.name.replace(group.method, (names or {}).get(group.method, group.method), 1)
-            _draw_group(ax, group, styles[group.method][group.variant], name, x, y, key)
+        draw_curves(ax, groups, names=names, key=key)
         ax.set_xlabel(as_label(AXES.get(x, x)))
         ax.set_ylabel(as_label(label or y))
         # below the axes, where it hides no curve
@@ -136,37 +91,38 @@ def curves(
     return ax
 
 
-def _draw_group(ax: Axes, group: Group, how: MethodStyle, name: str, x: str, y: str, key: Key | int) -> None:
-    for record in group.records:
-        xs, ys = curve_of(record, x, y)
+def draw_curves(
+    ax: Axes, curves: Sequence[Curve], *, names: Mapping[str, str] | None = None, key: Key | int = 0
+) -> None:
+    """Draw curves with their points, each with its interval, every seed, and one entry in the legend."""
+    styles = variant_styles(Counter(curve.method for curve in curves))
+    for curve in curves:
+        name = curve.name.replace(curve.method, (names or {}).get(curve.method, curve.method), 1)
+        _draw(ax, curve, styles[curve.method][curve.variant], name, key)
+
+
+def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int) -> None:
+    for xs, ys in curve.points:
         ax.plot(xs, ys, drawstyle=STEPS, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
-    curve = median_curve(group.records, x, y, key=key)
-    ax.fill_between(curve.grid, curve.low, curve.high, step="post", color=how.color, alpha=0.18, lw=0, zorder=1.5)
-    notes = [_count(group)]
+    middle = median_of_curves(curve.points, key=key)
+    ax.fill_between(middle.grid, middle.low, middle.high, step="post", color=how.color, alpha=0.18, lw=0, zorder=1.5)
+    notes = [_count(curve)]
     line: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker}
-    if np.isnan(curve.median).all():  # a line in the legend would be one that is nowhere else
-        notes.append("no median" if len(curve.grid) else "no rows")
+    if np.isnan(middle.median).all():  # a line in the legend would be one that is nowhere else
+        notes.append("no median" if len(middle.grid) else "no rows")
         line = {"linestyle": "none", "marker": "none"}
     ax.plot(
-        curve.grid,
-        curve.median,
+        middle.grid,
+        middle.median,
         drawstyle=STEPS,
         color=how.color,
         **line,
-        markevery=max(1, len(curve.grid) // 8),
+        markevery=max(1, len(middle.grid) // 8),
         label=as_label(f"{name} ({', '.join(notes)})"),
         zorder=3,
     )
 
 
-def _count(group: Group) -> str:
-    n, unfinished = len(group.records), sum(not record.finished for record in group.records)
+def _count(curve: Curve) -> str:
+    n, unfinished = len(curve.runs), sum(not run.finished for run in curve.runs)
     return f"{n} seed{'s' * (n > 1)}" + (f", {unfinished} unfinished" if unfinished else "")
-
-
-def _flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in config.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value

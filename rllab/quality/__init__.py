@@ -1,3 +1,4 @@
 """Quality: how good estimators are for what they cost, against a truth that is named."""
 
 from rllab.quality.measure import measure_quality as measure_quality
+from rllab.quality.report import Report as Report

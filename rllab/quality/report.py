@@ -5,19 +5,86 @@ The columns are explained at `rllab.measure_quality`; `rllab.plots.quality` draw
 
 from __future__ import annotations
 
+import csv
+import io
+import json
+import math
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from rllab.files import write_atomically
 from rllab.tables import table
 
 Row = dict[str, Any]
 
+FORMAT = "rllab quality 1"
+NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # JSON has no such numbers
+
 
 @dataclass
 class Report:
-    """Rows of measured quality, in the order in which they were measured."""
+    """Rows of measured quality, in the order in which they were measured.
+
+    Args:
+        rows: a dict for each estimator and budget; its columns are explained at `measure_quality`.
+
+    Example:
+        import tempfile, torch
+        from rllab import estimators as est, measure_quality, problems
+        from rllab.quality import Report
+
+        at = torch.full((3,), 0.4)
+        report = measure_quality(est.SPSA(), problems.Quadratic(dimension=3), at=at, budgets=[4], repeats=20, key=0)
+        with tempfile.TemporaryDirectory() as folder:
+            report.save(f"{folder}/spsa.quality.json")  # a name of this ending enters the page of `rllab report`
+            again = Report.load(f"{folder}/spsa.quality.json")
+    """
 
     rows: list[Row] = field(default_factory=list)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write all rows to one JSON file, which `load` reads back to the last bit; return its path.
+
+        Raises:
+            OSError: it cannot be written; an older file of that name is then as it was.
+        """
+        rows = [{name: _storable(value) for name, value in row.items()} for row in self.rows]
+        return _written(path, json.dumps({"format": FORMAT, "rows": rows}, indent=1, allow_nan=False) + "\n")
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Report:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: it is damaged, or something else.
+        """
+        try:
+            found = json.loads(Path(path).read_bytes())
+        except ValueError as error:
+            raise ValueError(f"Report.load: {path} is not JSON: {error}") from None
+        if not isinstance(found, dict) or found.get("format") != FORMAT or not isinstance(found.get("rows"), list):
+            got = found.get("format") if isinstance(found, dict) else type(found).__name__
+            raise ValueError(f"Report.load: {path} must be of the format {FORMAT!r}, got {got!r:.60}")
+        return cls(
+            [{name: NONFINITE.get(v, v) if isinstance(v, str) else v for name, v in r.items()} for r in found["rows"]]
+        )
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write all rows as CSV, a line each under the names of the columns, for other programs; return its path.
+
+        What is None, a quantity that there is not, is an empty field.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        text = io.StringIO()
+        writer = csv.DictWriter(text, list(dict.fromkeys(name for row in self.rows for name in row)))
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return _written(path, text.getvalue())
 
     def __str__(self) -> str:
         head = ["estimator", "truth", "budget", "evaluations", "bias", "variance", "mse/‖truth‖²", "cosine", "snr"]
@@ -35,3 +102,16 @@ def _line(row: Row) -> list[object]:
 
 def _short(value: float | None) -> str:
     return "none" if value is None else f"{value:.3g}"
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return value
+
+
+def _written(path: str | os.PathLike[str], text: str) -> Path:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, text)
+    return path

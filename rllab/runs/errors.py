@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rllab.text import error_stream, printable
 
@@ -34,9 +36,10 @@ class SweepFailed(RuntimeError):
 def one_line_errors() -> Iterator[None]:
     """Show a user's error as one line on stderr and exit with code 2; works as a context and as a decorator.
 
-    A user's errors are ValueError (ResultsConflict among them) and OSError. Failed jobs exit with 1 and Ctrl-C with
-    130, in one line too; any other exception is a bug and keeps its traceback. With RLLAB_TRACEBACK=1 in the
-    environment everything does.
+    A user's errors are ValueError (ResultsConflict among them), OSError and an extra that is not installed; the name of
+    the function that raised one, "load_records: …", is no word of the user's, and is left out. Failed jobs exit with 1
+    and Ctrl-C with 130, in one line too; any other exception is a bug and keeps its traceback. With RLLAB_TRACEBACK=1
+    in the environment everything does.
 
     Returns:
         A context, which is a decorator too.
@@ -53,9 +56,9 @@ def one_line_errors() -> Iterator[None]:
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except (ValueError, OSError, SweepFailed, KeyboardInterrupt) as error:
-        if os.environ.get("RLLAB_TRACEBACK"):
-            raise
+    except (ValueError, OSError, SweepFailed, KeyboardInterrupt, ModuleNotFoundError) as error:
+        if os.environ.get("RLLAB_TRACEBACK") or (isinstance(error, ModuleNotFoundError) and error.name is not None):
+            raise  # the second is a module that somebody forgot, not an extra that says how to install it
         interrupted, failed = isinstance(error, KeyboardInterrupt), isinstance(error, SweepFailed)
         text = "interrupted" if interrupted else f"error: {_text(error)}"
         text = " ".join([text, *getattr(error, "__notes__", [])]).replace("\n", " ")
@@ -66,4 +69,6 @@ def one_line_errors() -> Iterator[None]:
 def _text(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
         return f"{error.filename}: {error.strerror}"
-    return str(error)
+    function, colon, rest = str(error).partition(": ")
+    is_function = re.fullmatch(r"[a-z_]+|\w+\.[a-z_]+", function) and not Path(function).exists()
+    return rest if colon and is_function else str(error)

@@ -12,7 +12,8 @@ from typing import Any
 
 from rllab.checks import check_seed
 from rllab.files import write_atomically
-from rllab.runs.record import ASIDE, ERROR, Record
+from rllab.runs.record import ASIDE, ERROR, STATES, Record
+from rllab.runs.trackers import Tracking
 from rllab.text import as_bytes, printable
 
 
@@ -50,17 +51,23 @@ class Job:
 Worker = Callable[[Job, Record], dict[str, Any] | None]
 
 
-def do_job(worker: Worker, job: Job, folder: Path) -> str | None:
-    """Make one run and keep whatever comes of it; return None, or in one line why it failed.
+def do_job(worker: Worker, job: Job, folder: Path, track: str | None = None) -> str | None:
+    """Make one run, or go on with one that has states, and keep whatever comes of it.
+
+    Returns:
+        None, or in one line why it failed.
 
     The traceback of a failure goes to error.txt in the run's folder.
     """
     here, folder = os.getcwd(), folder.absolute()  # a worker may change directory
     try:
-        record = Record.create(folder / job.name, job.config, seed=job.seed)
-    except OSError as error:  # the folder may be another process's: nothing is left there
+        run = folder / job.name
+        record = Record.reopen(run) if (run / STATES).exists() else Record.create(run, job.config, seed=job.seed)
+    except (OSError, ValueError) as error:  # the folder may be another process's: nothing is left there
         return str(error)
     with record:
+        if track is not None:
+            record.watch(Tracking(track, record))
         try:
             record.finish(**(worker(job, record) or {}))
         except (Exception, SystemExit) as error:

@@ -23,6 +23,7 @@ def run_in_processes(
     folder: Path,
     processes: int,
     *,
+    track: str | None,
     started: Callable[[Job], None],
     ended: Callable[[Job, str | None], None],
 ) -> None:
@@ -35,7 +36,7 @@ def run_in_processes(
     try:
         while waiting or busy:
             while waiting and len(busy) < processes:
-                connection, child = idle.pop() if idle else start_child(partial(_serve, worker, folder))
+                connection, child = idle.pop() if idle else start_child(partial(_serve, worker, folder, track))
                 job = waiting.popleft()
                 busy[connection] = child, job
                 with suppress(ConnectionError):  # it died while idle; that is seen below
@@ -84,11 +85,11 @@ def check_sendable(worker: Worker) -> None:
         )
 
 
-def _serve(worker: Worker, folder: Path, connection: Connection) -> None:
+def _serve(worker: Worker, folder: Path, track: str | None, connection: Connection) -> None:
     begin_as_child()
     with suppress(EOFError, ConnectionError):  # the parent has gone
         while True:
-            connection.send(do_job(worker, connection.recv(), folder))
+            connection.send(do_job(worker, connection.recv(), folder, track))
 
 
 def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:

@@ -10,12 +10,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rllab.checks import check_seed
 from rllab.files import write_atomically
 from rllab.runs.columns import Columns
-from rllab.runs.rows import ROWS, Row, append_row, being_written, create_rows, read_rows
+from rllab.runs.rows import ROWS, Row, append_row, being_written, create_rows, read_rows, reopen_rows
 from rllab.runs.storage import read_object, restored, storable, to_json
 from rllab.runs.versions import machine, package_versions, threads
 
@@ -23,9 +23,22 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUN, DONE, ERROR = "run.json", "done.json", "error.txt"
+STATES, STATE_FILES = "states.json", "state-*.pt"  # see `rllab.runs.states`
 ASIDE = re.compile(r"interrupted-(\d+)")
 
 Folder = str | os.PathLike[str]
+
+
+class Watcher(Protocol):
+    """What is told of the rows of a record that is being written."""
+
+    def log(self, row: Mapping[str, Any]) -> None:
+        """Be told of a row that is on disk."""
+        ...
+
+    def finish(self) -> None:
+        """Be told that no more will come."""
+        ...
 
 
 class Record:
@@ -80,6 +93,7 @@ class Record:
         with suppress(FileNotFoundError):
             self.error = (folder / ERROR).read_bytes().decode("utf-8", "replace")
         self._file = file
+        self._watchers: list[Watcher] = []
         self._size = None if file else (folder / ROWS).stat().st_size  # what is there now is what is read
         self._rows: list[Row] | None = None
         self._columns: Columns | None = None if file else self._read_columns()  # a damaged row is found now
@@ -115,6 +129,22 @@ class Record:
         except BaseException:
             file.close()
             raise
+
+    @classmethod
+    def reopen(cls, folder: Folder) -> Record:
+        """Go on writing a run that did not finish; a torn last line is cut off, and the error it failed with forgotten.
+
+        Raises:
+            FileNotFoundError: if there is no run.
+            ValueError: if it finished, is damaged, or is being written by another process.
+        """
+        folder = Path(folder)
+        if (folder / DONE).exists():
+            raise ValueError(f"Record.reopen: the run in {folder} is finished")
+        cls.open(folder)  # a damaged one is named before anything changes
+        file = reopen_rows(folder)
+        (folder / ERROR).unlink(missing_ok=True)
+        return cls(folder, file)
 
     @classmethod
     def open(cls, folder: Folder) -> Record:
@@ -159,15 +189,44 @@ class Record:
             ValueError: if the record is not open for writing.
             OSError: if the disk is full; the row is then not there at all.
         """
-        append_row(self._writable("append"), row, "Record.append")
+        stored = append_row(self._writable("append"), row, "Record.append")
+        for watcher in self._watchers:
+            watcher.log(stored)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tell somebody of every row from now on, once it is stored, and of the end."""
+        self._watchers.append(watcher)
+
+    def sync(self) -> int:
+        """Force the rows to the disk; return how many bytes they are."""
+        file = self._writable("sync")
+        os.fsync(file.fileno())
+        return file.tell()
+
+    def cut(self, size: int) -> None:
+        """Leave only the first rows, of so many bytes.
+
+        Raises:
+            ValueError: if there are fewer.
+        """
+        file = self._writable("cut")
+        if size > file.tell():
+            raise ValueError(f"Record.cut: {self.folder} has {file.tell()} bytes of rows, {size} are wanted")
+        file.truncate(size)
+        file.seek(size)
 
     def finish(self, **summary: Any) -> None:
-        """Say that the run came to its end, with a summary of whatever JSON holds; the record is closed."""
+        """Say that the run came to its end, with a summary of whatever JSON holds; the record is closed.
+
+        States that it could have gone on from are deleted.
+        """
         file = self._writable("finish")
         done = storable(summary, "Record.finish: summary")
         os.fsync(file.fileno())  # the rows reach the disk before the word that they are all there
         write_atomically(self.folder / DONE, to_json(done, indent=2) + "\n")
         self.summary = restored(done)  # type: ignore[assignment]
+        for path in (self.folder / STATES, *self.folder.glob(STATE_FILES)):
+            path.unlink(missing_ok=True)
         self.close()
 
     def close(self) -> None:
@@ -175,6 +234,8 @@ class Record:
         if self._file is not None:
             self._file.close()
             self.running = False
+            while self._watchers:
+                self._watchers.pop().finish()
 
     def __enter__(self) -> Record:
         return self

@@ -11,6 +11,7 @@ from rllab.runs.errors import ResultsConflict
 from rllab.runs.job import Job
 from rllab.runs.record import DONE, RUN, Record
 from rllab.runs.rows import being_written
+from rllab.runs.states import can_go_on
 from rllab.runs.storage import Storable, read_object, storable, to_json
 
 CONFIG = "config.json"
@@ -20,7 +21,8 @@ ABSENT = "absent"
 def claim(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], resume: bool) -> list[Job]:
     """Make `folder` the place of these jobs; return those still to be done, their folders cleared for them.
 
-    What unfinished runs left is set aside. All is checked before anything is changed.
+    What unfinished runs left is set aside, unless it holds a state that they can go on from. All is checked before
+    anything is changed.
 
     Raises:
         ResultsConflict: if the folder holds results of another configuration; or of this one, without `resume`; or
@@ -51,7 +53,7 @@ def claim(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], resume: 
     if not (folder / CONFIG).exists():
         write_atomically(folder / CONFIG, to_json(wanted, indent=2) + "\n")
     for job in waiting:
-        if (folder / job.name).exists():
+        if (folder / job.name).exists() and not (resume and _goes_on(folder / job.name, asked[job.name])):
             Record.set_aside(folder / job.name)
     return waiting
 
@@ -95,6 +97,18 @@ def _is_done(run: Path, asked: Storable) -> bool:
             f"{run} is a finished run whose {field} is {old}, not {new}: choose another folder (--out)"
         )
     return True
+
+
+def _goes_on(run: Path, asked: Storable) -> bool:
+    """Whether an unfinished run is the one that is asked for, and can go on from where it was."""
+    if not can_go_on(run):
+        return False
+    try:
+        Record.open(run)
+        there = {name: value for name, value in read_object(run / RUN).items() if name in ("config", "seed")}
+    except (ValueError, OSError):  # damaged
+        return False
+    return first_difference(there, asked) is None
 
 
 def check_writable(folder: Path) -> None:

@@ -49,8 +49,32 @@ def create_rows(folder: Path) -> FileIO:
     return file
 
 
-def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> None:
-    """Hand one row to the operating system, whole or not at all.
+def reopen_rows(folder: Path) -> FileIO:
+    """Open the rows of a run to append to them, unbuffered and locked; a torn last line is cut off.
+
+    Raises:
+        ValueError: if a live process is writing them.
+    """
+    file = FileIO(folder / ROWS, "r+")
+    try:
+        if sys.platform != "win32":
+            with suppress(OSError):  # a file system without locks
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    raise ValueError(f"{folder} is being written by another process: wait for it, or end it") from None
+                _LOCKED.add(file)
+        size = file.readall().rfind(b"\n") + 1
+        file.truncate(size)
+        file.seek(size)
+        return file
+    except BaseException:
+        file.close()
+        raise
+
+
+def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> Row:
+    """Hand one row to the operating system, whole or not at all; return it as it is read again.
 
     Raises:
         TypeError, ValueError: if a value cannot be stored, naming its key.
@@ -59,8 +83,8 @@ def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> None:
     for key in row:
         if not isinstance(key, str):
             raise TypeError(f"{who}: keys must be strings, got {key!r}")
-    line = to_json({key: scalar(value, f"{who}: row[{key!r}]") for key, value in row.items()})
-    data, size = line.encode() + b"\n", file.tell()
+    stored = {key: scalar(value, f"{who}: row[{key!r}]") for key, value in row.items()}
+    data, size = to_json(stored).encode() + b"\n", file.tell()
     try:
         while data:
             data = data[file.write(data) :]
@@ -68,6 +92,7 @@ def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> None:
         file.truncate(size)
         file.seek(size)
         raise
+    return restored(stored)  # type: ignore[return-value]
 
 
 def read_rows(folder: Path, size: int | None = None) -> Iterator[Row]:

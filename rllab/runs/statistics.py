@@ -102,7 +102,7 @@ def bootstrap_interval(
     """
     x = _scores("bootstrap_interval", scores)
     n = len(x)
-    _check_interval("bootstrap_interval", n, level, resamples)
+    check_interval("bootstrap_interval", n, level, resamples)
     draw, columns = np.random.default_rng(as_key(key).integer()), x.reshape(n, -1)
     most = min(resamples, max(1, CHUNK // n))
     step = max(1, CHUNK // (most * n))  # the same in each round: how numpy adds depends on the width
@@ -111,7 +111,7 @@ def bootstrap_interval(
         draws = draw.integers(n, size=(min(most, resamples - i), n))
         parts = [_of(statistic, columns[:, j : j + step][draws]) for j in range(0, columns.shape[1], step)]
         values.append(np.concatenate(parts, axis=1))
-    low, high = _percentiles(np.concatenate(values), level)
+    low, high = percentiles(np.concatenate(values), level)
     return low.reshape(x.shape[1:]), high.reshape(x.shape[1:])
 
 
@@ -134,7 +134,7 @@ def stratified_bootstrap_interval(
     if x.ndim != 2:
         raise ValueError(f"stratified_bootstrap_interval: scores must be (runs, tasks), got {x.shape}")
     runs, tasks = x.shape
-    _check_interval("stratified_bootstrap_interval", runs, level, resamples)
+    check_interval("stratified_bootstrap_interval", runs, level, resamples)
     draw = np.random.default_rng(as_key(key).integer())
     step = max(1, CHUNK // x.size)
     values = []
@@ -142,7 +142,7 @@ def stratified_bootstrap_interval(
         chosen = draw.integers(runs, size=(min(step, resamples - i), runs, tasks))
         samples = x[chosen, np.arange(tasks)]
         values.append(_of(statistic, samples.reshape(len(samples), -1)))
-    low, high = _percentiles(np.concatenate(values), level)
+    low, high = percentiles(np.concatenate(values), level)
     return float(low), float(high)
 
 
@@ -165,18 +165,9 @@ def on_grid(
     Raises:
         ValueError: if a run's x ever decreases.
     """
-    points = np.asarray(grid, float)
     if after_end not in ("hold", "nan"):
         raise ValueError(f'on_grid: after_end must be "hold" or "nan", got {after_end!r}')
-    curves = np.full((len(records), len(points)), np.nan)
-    for curve, record in zip(curves, records, strict=True):
-        xs, ys = curve_of(record, x, y)
-        last = np.searchsorted(xs, points, side="right") - 1
-        known = last >= 0
-        if after_end == "nan" and len(xs):
-            known &= points <= xs[-1]
-        curve[known] = ys[last[known]]
-    return curves
+    return _held([curve_of(record, x, y) for record in records], np.asarray(grid, float), hold=after_end == "hold")
 
 
 def curve_of(record: Record, x: str, y: str) -> tuple[Array, Array]:
@@ -217,11 +208,24 @@ def median_curve(
     A value of NaN in any counted run makes the median NaN there. With few runs the interval is too narrow: that of 5
     cannot reach beyond the lowest and highest run, which hold the median between them with probability 1 − 2⁻⁴.
     """
-    ends = [xs[[0, -1]] if len(xs) else (np.inf, -np.inf) for xs, _ in (curve_of(record, x, y) for record in records)]
-    every = np.unique(np.concatenate([curve_of(record, x, y)[0] for record in records]))
+    return median_of_curves([curve_of(record, x, y) for record in records], key=key, level=level, points=points)
+
+
+def median_of_curves(
+    curves: Sequence[tuple[Array, Array]], *, key: Key | int, level: float = 0.95, points: int = 400
+) -> MedianCurve:
+    """Do the same for curves that are there as numbers.
+
+    Args:
+        curves: x, which never decreases, and y, each (rows,), of every run.
+        key: of the bootstrap.
+        level, points: as for `median_curve`.
+    """
+    ends = [xs[[0, -1]] if len(xs) else (np.inf, -np.inf) for xs, _ in curves]
+    every = np.unique(np.concatenate([xs for xs, _ in curves]))
     if len(every) > points:
         every = every[np.linspace(0, len(every) - 1, points).round().astype(int)]
-    values = on_grid(records, x, y, every)
+    values = _held(curves, every)
     first, last = np.array(ends).T[:, :, None]
     counted = (first <= every) & (every <= last)
     curve = MedianCurve(every, *np.full((3, len(every)), np.nan))
@@ -229,12 +233,24 @@ def median_curve(
     which = which.reshape(-1)  # numpy 2.0.0 alone returns (1, points)
     for i, pattern in enumerate(patterns.T):
         here, chosen = which == i, values[pattern][:, which == i]
-        if 2 * len(chosen) < len(records):
+        if 2 * len(chosen) < len(curves):
             continue
         curve.median[here] = median(chosen, axis=0)
         if len(chosen) > 1:
             curve.low[here], curve.high[here] = bootstrap_interval(chosen, median, key=key, level=level)
     return curve
+
+
+def _held(curves: Sequence[tuple[Array, Array]], points: Array, *, hold: bool = True) -> Array:
+    """Return each curve at common points, (curves, points): the value of its last row at or before them."""
+    values = np.full((len(curves), len(points)), np.nan)
+    for value, (xs, ys) in zip(values, curves, strict=True):
+        last = np.searchsorted(xs, points, side="right") - 1
+        known = last >= 0
+        if not hold and len(xs):
+            known &= points <= xs[-1]
+        value[known] = ys[last[known]]
+    return values
 
 
 def _scores(who: str, scores: ArrayLike) -> Array:
@@ -244,7 +260,7 @@ def _scores(who: str, scores: ArrayLike) -> Array:
     return x
 
 
-def _check_interval(who: str, runs: int, level: float, resamples: int) -> None:
+def check_interval(who: str, runs: int, level: float, resamples: int) -> None:
     if not 0 < level < 1:
         raise ValueError(f"{who}: level must be between 0 and 1, got {level}")
     if resamples < 1:
@@ -258,7 +274,7 @@ def _of(statistic: Statistic, samples: Array) -> Array:
         return statistic(samples, axis=1)
 
 
-def _percentiles(values: Array, level: float) -> Array:
+def percentiles(values: Array, level: float) -> Array:
     """Return quantiles at (1 ∓ level)/2 of the first axis, between neighbours as numpy interpolates them."""
     at = [(1 - level) / 2, (1 + level) / 2]
     if np.isfinite(values).all():

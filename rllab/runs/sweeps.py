@@ -17,6 +17,7 @@ from rllab.runs.progress import Progress
 from rllab.runs.record import ERROR, Record
 from rllab.runs.results import check_writable, claim
 from rllab.runs.storage import storable
+from rllab.runs.trackers import check_tracker
 from rllab.runs.versions import one_thread
 
 
@@ -29,6 +30,7 @@ def sweep(
     resume: bool = False,
     processes: int = 2,
     describe: Callable[[Record], str] | None = None,
+    track: str | None = None,
 ) -> list[Record]:
     """Make every run that is not finished yet; return the records of all, in the order of the jobs.
 
@@ -38,10 +40,12 @@ def sweep(
         folder: where the runs are, each in a sub-folder of its job's name, beside `config.json`.
         config: the experiment's configuration; a folder holds runs of one only. What only says which jobs there are,
             such as the number of seeds, may stay out of it, and may then grow with `resume`.
-        resume: go on in a folder that holds results: finished runs stay, what others left is set aside and redone.
+        resume: go on in a folder that holds results: finished runs stay; one that has states (see `rllab.runs.states`)
+            goes on from the last of them; what others left is set aside and redone.
         processes: how many at a time, one thread each; with 1 everything runs in this process. A worker that draws
             from its job's seed gives the same numbers either way.
         describe: what to say of a finished run.
+        track: show rows by "tensorboard", "wandb" or "trackio" as well; if that fails, the run goes on and says so.
         jobs: the runs to be made, of different names.
 
     Returns:
@@ -66,6 +70,7 @@ def sweep(
     jobs, folder = list(jobs), Path(folder)
     processes = as_count("sweep", "processes", processes)
     _check(jobs, config)
+    check_tracker(track)
     if processes > 1:
         check_sendable(worker)
     failed: dict[str, str] = {}
@@ -83,9 +88,10 @@ def sweep(
                 if processes == 1:
                     for job in waiting:
                         progress.started(job)
-                        ended(job, do_job(worker, job, folder))
+                        ended(job, do_job(worker, job, folder, track))
                 else:
-                    run_in_processes(worker, waiting, folder, processes, started=progress.started, ended=ended)
+                    told = {"started": progress.started, "ended": ended}
+                    run_in_processes(worker, waiting, folder, processes, track=track, **told)
             except KeyboardInterrupt as interrupt:
                 interrupt.add_note(f"({progress.done} of {len(jobs)} runs in {folder} are finished; --resume goes on)")
                 raise

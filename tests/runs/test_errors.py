@@ -12,6 +12,9 @@ from rllab.runs import ResultsConflict, SweepFailed, one_line_errors
     ("error", "code", "line"),
     [
         (ValueError("Who: what must be 1, got 2"), 2, "error: Who: what must be 1, got 2\n"),
+        (ValueError("load_records: no run in x: it is empty"), 2, "error: no run in x: it is empty\n"),
+        (ValueError("Record.open: x holds no run"), 2, "error: x holds no run\n"),
+        (ValueError("rllab train: --set takes NAME=VALUE"), 2, "error: rllab train: --set takes NAME=VALUE\n"),
         (ResultsConflict("in the way"), 2, "error: in the way\n"),
         (
             FileNotFoundError(2, "No such file or directory", "x.json"),

@@ -13,7 +13,6 @@ from scipy.stats import t as student
 from rllab.runs import Record
 from rllab.runs.statistics import (
     CHUNK,
-    _percentiles,
     bootstrap_interval,
     iqm,
     mean,
@@ -21,6 +20,7 @@ from rllab.runs.statistics import (
     median_curve,
     on_grid,
     optimality_gap,
+    percentiles,
     performance_profile,
     probability_of_improvement,
     stratified_bootstrap_interval,
@@ -205,7 +205,7 @@ def test_infinite_scores_have_infinite_ends_and_a_finite_one_where_enough_are_fi
 
 def test_a_quantile_between_a_number_and_infinity_is_infinite():
     values = np.array([[0.0, -math.inf, 1.0], [1.0, 0.0, 1.0], [math.inf, 2.0, 1.0]])
-    low, high = _percentiles(values, 0.5)  # at 1/2 and 3/2 of the way through each column
+    low, high = percentiles(values, 0.5)  # at 1/2 and 3/2 of the way through each column
     np.testing.assert_array_equal(low, [0.5, -math.inf, 1.0])
     np.testing.assert_array_equal(high, [math.inf, 1.0, 1.0])
 

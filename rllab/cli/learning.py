@@ -1,0 +1,162 @@
+"""Commands that learn: train agents, search their hyperparameters, and show a trained one at work."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from rllab.checks import as_count
+from rllab.cli.common import number, setting, short
+from rllab.tables import table
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train agents on a Gymnasium environment, one for each seed; print the result and draw the learning curves."""
+
+    environment: tyro.conf.Positional[str]
+    """Gymnasium id, as Pendulum-v1, or module:id, as rllab_envs:rllab/BicycleBalance-v0."""
+    method: str = "td3"
+    """The agent's name."""
+    steps: str = "20_000"
+    """Environment steps of each seed, as 20_000 or 2e4."""
+    seeds: int = 5
+    """How many, from 0 on."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """Settings of the agent, as gamma=0.98 hidden=(64,64)."""
+    evaluate_every: int | None = None
+    """Environment steps between evaluations; by default a twentieth of all."""
+    episodes: int = 20
+    """Episodes of each evaluation."""
+    stop_at: float | None = None
+    """Mean return at which a seed's training ends."""
+    processes: int = 2
+    """Seeds at a time, one thread each."""
+    out: Path | None = None
+    """Folder of the records; by default one of results, named after environment and method."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on where a killed command stopped, inside its runs, or add seeds."""
+    track: Literal["tensorboard", "wandb", "trackio"] | None = None
+    """Show the rows there as well."""
+
+    def run(self) -> None:
+        from rllab import plots
+        from rllab.runs.about import About
+        from rllab.training import Schedule, train_seeds
+
+        settings = dict(map(setting, self.set))
+        steps = as_count("rllab train", "steps", number("steps", self.steps))
+        name = self.environment.rpartition(":")[2].replace("/", "-")
+        folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
+        schedule = Schedule(self.evaluate_every or max(1, steps // 20), self.episodes, stop_at=self.stop_at)
+        on = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
+        on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
+        records = train_seeds(self.method, self.environment, steps, folder, **on)
+        print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
+        figure, (ax,) = plots.panels()
+        plots.curves(ax, records, label=f"mean return of {self.episodes} episodes, {name}")
+        drawn = plots.save(figure, folder / "curves.png")
+        question = f"What does {self.method} reach in {self.environment} within {int(steps):,} steps?"
+        About(question, shlex.join(["rllab", *sys.argv[1:]]), figures=(drawn.with_suffix(".svg").name,)).save(folder)
+        print(f"figure: {drawn}")
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Search an agent's hyperparameters on an environment; write the best, and where they come from, as a TOML file."""
+
+    environment: tyro.conf.Positional[str]
+    """Gymnasium id."""
+    method: str = "td3"
+    """The agent's name."""
+    trials: int = 40
+    """Points of the search."""
+    steps: str = "20_000"
+    """Environment steps of a trial that comes to the end; two thirds end after a ninth of them."""
+    seeds: int = 2
+    """Of each trial, from 1000 on."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
+    """Settings that are not searched, as hidden=(64,64)."""
+    range: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=LOW:HIGH[:SCALE] ...")] = ()
+    """Where to look instead of the ranges of the agent's own, as lr=1e-4:1e-2:log; scales: linear, log, below-one."""
+    processes: int = 2
+    """Runs at a time, one thread each."""
+    out: Path | None = None
+    """Folder of the records and the file; by default one of results, named after environment and method."""
+    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Go on where a killed search stopped."""
+
+    def run(self) -> None:
+        from rllab.tuning import Range, tune
+
+        ranges: dict[str, Range] = {}
+        for text in self.range:
+            match = re.fullmatch(r"([\w.]+)=([^:]+):([^:]+)(?::([\w-]+))?", text)
+            if match is None:
+                raise ValueError(f"rllab tune: --range takes NAME=LOW:HIGH[:SCALE], as lr=1e-4:1e-2:log, got {text!r}")
+            ranges[match[1]] = Range(number("range", match[2]), number("range", match[3]), match[4] or "linear")
+        name = self.environment.rpartition(":")[2].replace("/", "-")
+        folder = self.out or Path("results") / f"tune-{name}-{self.method.lower()}"
+        found = tune(
+            self.method,
+            self.environment,
+            folder,
+            steps=as_count("rllab tune", "steps", number("steps", self.steps)),
+            trials=self.trials,
+            seeds=self.seeds,
+            ranges=ranges or None,
+            fixed=dict(map(setting, self.set)),
+            resume=self.resume,
+            processes=self.processes,
+        )
+        names = list(found.best.settings)
+        ranked = sorted(found.trials, key=lambda trial: (len(trial.scores), trial.scores[-1]), reverse=True)
+        lines = [[t.number, len(t.scores), short(t.scores[-1]), *(t.settings[n] for n in names)] for t in ranked[:10]]
+        print(table(["trial", "rungs", "mean return", *names], lines))
+        for edge in found.edges:
+            print(f"{edge} of the best lies on an end of its range: widen it with --range and search again")
+        print(f"written: {found.path}")
+
+
+@dataclass(frozen=True)
+class Video:
+    """Play an episode of a trained agent and write it as an animated GIF."""
+
+    run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Folder of one run that `rllab train` or `rllab.fit` made."""
+    episode: int = 0
+    """The environment's seed: another number is another start."""
+    best: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Play the checkpoint with the highest evaluation, not the last one."""
+    steps: int = 1_000
+    """Steps shown at most."""
+    out: Path = Path("episode.gif")
+    """The picture."""
+
+    def run(self) -> None:
+        from rllab.agents import load
+        from rllab.training import BEST, LATEST
+        from rllab.video import record_episode
+
+        agent = load(self.run_folder / (BEST if self.best else LATEST))
+        print(record_episode(agent, self.out, episode=self.episode, max_steps=self.steps))
+
+
+def _result(returns: list[float], environment: str, method: str) -> str:
+    """Say what the seeds reached: the interquartile mean of their returns, its interval, and the worst and best."""
+    from rllab.runs.statistics import bootstrap_interval, iqm
+
+    n, worst, best = len(returns), min(returns), max(returns)
+    text = f"{method} on {environment}: return {float(iqm(returns)):.5g}"
+    if n < 2:
+        return f"{text} (1 seed, no interval)"
+    if n < 10:  # a bootstrap of so few is narrower than it says
+        return f"{text} (interquartile mean of {n} seeds; their range is {worst:.5g} to {best:.5g})"
+    low, high = bootstrap_interval(returns, key=0)
+    return f"{text} (interquartile mean of {n} seeds; 95 % bootstrap interval {float(low):.5g} to {float(high):.5g})"

@@ -1,0 +1,87 @@
+"""write_report: recorded runs as one HTML file, with all it shows inside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rllab.files import write_atomically
+from rllab.report.sections import QUALITY, sections_of
+from rllab.runs.record import Record, load_records
+from rllab.runs.versions import machine
+from rllab.version import __version__
+
+HERE = Path(__file__).parent
+
+
+def write_report(
+    folders: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
+    out: str | os.PathLike[str],
+    *,
+    threshold: Callable[[Record], float | None] = lambda record: None,
+    skipped: Callable[[Path, str], None] = lambda path, why: None,
+) -> Path:
+    """Write recorded runs, and saved reports of quality, as one HTML file that can be sent to anybody.
+
+    It holds its figures, style and script, and asks no server for anything: for each folder of runs the question,
+    claims with their numbers, figures, what methods reached with intervals, every run, the configuration, versions,
+    and the command that makes it again. Whatever comes from a record is shown as text.
+
+    Args:
+        folders: runs, or folders with runs somewhere below; files *.quality.json there, as `Report.save` writes them,
+            are shown too.
+        out: the file; its folder is made.
+        threshold: told a run, returns the value whose first reaching is timed; None for none.
+        skipped: told of each run or file that is damaged, and what is wrong with it.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        ModuleNotFoundError: the extra `report` is not installed.
+        FileNotFoundError: a folder does not exist.
+        ValueError: there is nothing to report.
+        OSError: the file cannot be written.
+
+    Example:
+        import tempfile
+        from rllab import runs
+        from rllab.report import write_report
+
+        with tempfile.TemporaryDirectory() as folder:
+            with runs.Record.create(f"{folder}/es/es-0", {"method": "evolution"}, seed=0) as record:
+                record.append({"steps": 100, "evaluation": 1.0})
+            write_report(folder, f"{folder}/report.html")
+    """
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "write_report: needs jinja2, which is in the extra: pip install 'rllab[report]'"
+        ) from None
+    places = [Path(f) for f in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
+    measured = [path for place in places for path in place.rglob(f"*{QUALITY}")]
+    try:
+        records = load_records(places, skipped=skipped)
+    except ValueError:
+        if not measured:
+            raise
+        records = []
+    sections = sections_of(records, measured, threshold=threshold, skipped=skipped)
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    page = environment.get_template("page.html").render(
+        sections=sections,
+        style=(HERE / "page.css").read_text("utf-8"),
+        script=(HERE / "page.js").read_text("utf-8"),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        machine=machine(),
+        version=__version__,
+    )
+    path = Path(out)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, page.encode("utf-8", "backslashreplace"))
+    return path

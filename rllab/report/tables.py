@@ -1,0 +1,116 @@
+"""Tables of the page: cells with what is shown and what they are sorted by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rllab.quality.report import Report
+from rllab.runs.record import Record
+from rllab.runs.rows import last_row
+from rllab.runs.series import Task
+from rllab.runs.standings import Pair, Standing, label_of
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown, and the number by which it is sorted; None sorts by the text."""
+
+    text: str
+    number: float | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A head and lines of as many cells each."""
+
+    head: Sequence[str]
+    lines: Sequence[Sequence[Cell]]
+
+
+def standings_table(standings: Iterable[Standing], task: Task, threshold: float | None) -> Table:
+    """Return what methods reached, with intervals."""
+    head = [
+        "method",
+        "seeds",
+        "unfinished",
+        f"IQM of {label_of(task)}",
+        "95 % interval",
+        "median",
+        "mean",
+        "area under curve",
+    ]
+    if threshold is not None:
+        head += [f"reached {threshold:g}", f"median {task.x} to it", "95 % interval"]
+    lines = []
+    for s in standings:
+        line = [Cell(s.name), _count(len(s.scores)), _count(s.unfinished), cell(s.iqm), _interval(s.low, s.high)]
+        line += [cell(s.median), cell(s.mean), cell(s.area)]
+        if s.steps is not None and s.reached is not None:
+            middle, low, high = s.steps
+            text = "not by half of them" if math.isinf(middle) else f"{middle:,.0f}"
+            line += [Cell(f"{s.reached} of {len(s.scores)}", s.reached), Cell(text, middle), _interval(low, high)]
+        lines.append(line)
+    return Table(head, lines)
+
+
+def pairs_table(pairs: Iterable[Pair]) -> Table:
+    """Return comparisons of two methods, with intervals."""
+    head = [
+        "first",
+        "second",
+        "P(first > second)",
+        "95 % interval",
+        "mean difference over shared seeds",
+        "95 % interval",
+    ]
+    lines = []
+    for p in pairs:
+        d = p.difference
+        paired = [Cell(""), Cell("")] if d is None else [cell(d.mean), _interval(d.low, d.high)]
+        lines.append([Cell(p.first), Cell(p.second), cell(p.probability), _interval(p.low, p.high), *paired])
+    return Table(head, lines)
+
+
+def runs_table(records: Iterable[Record]) -> Table:
+    """Return every run: what it is, how far it came, what it concluded, and why it failed."""
+    lines = []
+    for record in records:
+        steps = (last_row(record.folder) or {}).get("steps")
+        summary = ", ".join(f"{name} {_text(value)}" for name, value in (record.summary or {}).items())
+        failed = (record.error or "").strip().splitlines()[-1:]
+        method, took = str(record.config.get("method", "")), Cell("") if steps is None else cell(float(steps))
+        known = [Cell(record.folder.name), Cell(method), _count(record.seed), Cell(record.status)]
+        lines.append([*known, _count(record.columns.count), took, Cell("".join(failed) or summary)])
+    return Table(["run", "method", "seed", "status", "rows", "steps", "what it concluded"], lines)
+
+
+def quality_table(report: Report) -> Table:
+    """Return the rows of a report of quality."""
+    names = "estimator truth budget evaluations bias variance relative_mse cosine snr why".split()
+    lines = []
+    for row in report.rows:
+        values = [row.get(name) for name in names]
+        lines.append([cell(v) if isinstance(v, int | float) else Cell("" if v is None else str(v)) for v in values])
+    return Table([name.replace("_", " ") for name in names], lines)
+
+
+def cell(value: float) -> Cell:
+    """Return a number to five digits."""
+    return Cell("none" if math.isnan(value) else f"{value:,.5g}" if abs(value) < 1e5 else f"{value:,.0f}", value)
+
+
+def _count(value: int) -> Cell:
+    return Cell(f"{value:,}", value)
+
+
+def _interval(low: float, high: float) -> Cell:
+    if math.isnan(low):
+        return Cell("none", math.nan)
+    return Cell(f"{low:.4g} to {high:.4g}", low)
+
+
+def _text(value: object) -> str:
+    text = f"{value:.5g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -1,0 +1,101 @@
+"""Standings and the series they are made of: hand-made runs, what is compared, and what is never left out."""
+
+import math
+
+import numpy as np
+import pytest
+
+from rllab.runs import Record
+from rllab.runs.about import About, Claim
+from rllab.runs.series import Task, curves_by_task
+from rllab.runs.standings import label_of, ranked
+from rllab.runs.statistics import iqm
+
+
+def run(folder, config, seed, rows, *, finish=True, **summary):
+    with Record.create(folder, config, seed=seed) as record:
+        for row in rows:
+            record.append(row)
+        if finish:
+            record.finish(**summary)
+    return Record.open(folder)
+
+
+@pytest.fixture
+def records(tmp_path):
+    """Return four seeds of two methods in one environment; one run diverged, and one has no row."""
+    found = []
+    for seed in range(4):
+        for method, shift in (("td3", 0.0), ("sac", 10.0)):
+            config = {"method": method, "environment": "module:here/Toy-v0", "settings": {"lr": 0.1}}
+            rows = [{"steps": 10, "evaluation": 1.0}, {"steps": 30, "evaluation": seed + shift}]
+            if (method, seed) == ("td3", 3):
+                rows = []
+            if (method, seed) == ("sac", 0):
+                rows[1]["evaluation"] = math.nan
+            found.append(run(tmp_path / f"{method}-{seed}", config, seed, rows, finish=seed < 2))
+    return found
+
+
+def test_what_each_method_reached_is_worked_out_by_hand(records):
+    ((task, curves),) = curves_by_task(records).items()
+    assert task == Task("here/Toy-v0", "steps", "evaluation")
+    (first, second), (pair,) = ranked(task, curves, threshold=2.0, key=0)
+    assert (first.name, second.name) == ("sac", "td3")
+    assert first.scores == {0: -math.inf, 1: 11.0, 2: 12.0, 3: 13.0}  # NaN is the worst, not left out
+    assert second.scores == {0: 0.0, 1: 1.0, 2: 2.0, 3: -math.inf}
+    assert first.iqm == iqm([-math.inf, 11, 12, 13]) == 11.5 and second.iqm == 0.5
+    assert (first.unfinished, second.unfinished) == (2, 2)
+    # heights from 10 to 30, where the curve of the second row has no length yet: 1 everywhere
+    assert first.area == 1.0 and math.isnan(second.area) is True
+    assert (first.reached, second.reached) == (3, 1)
+    # at 30 all four of sac are at risk, of td3 three: the run without rows was censored at 0
+    assert first.steps[0] == 30 and second.steps[0] == math.inf
+    # sac above td3: −∞ beats only by half the −∞ of td3; the three others beat all four
+    assert pair.probability == (3 * 4 + 0.5) / 16 and pair.difference is None
+    assert 0 <= pair.low <= pair.probability <= pair.high <= 1
+
+
+def test_less_is_better_of_a_cost_and_scores_are_then_its_negative(tmp_path):
+    runs = [
+        run(tmp_path / f"{m}-{s}", {"method": m}, s, [{"evaluations": 5, "error": e + s}])
+        for m, e in (("a", 1.0), ("b", 3.0))
+        for s in (0, 1)
+    ]
+    ((task, curves),) = curves_by_task(runs).items()
+    found, (pair,) = ranked(task, curves, threshold=2.0, key=0)
+    assert [(s.name, s.scores) for s in found] == [("a", {0: -1.0, 1: -2.0}), ("b", {0: -3.0, 1: -4.0})]
+    assert pair.probability == 1.0 and pair.difference.mean == 2.0 and found[0].reached == 2
+    assert label_of(task) == "−error (less is better)" and label_of(task, lower=False) == "error"
+    assert ranked(task, curves, lower=False, key=0)[0][0].name == "b"
+
+
+def test_rows_with_texts_are_curves_of_their_own_and_one_x_is_one_point(tmp_path):
+    rows = [{"method": m, "dimension": d, "error": v} for m, d, v in (("a", 3, 1.0), ("b", 3, 9.0), ("a", 2, 4.0))]
+    rows += [{"method": "a", "dimension": 3, "error": 3.0}, {"note": "no numbers"}]
+    runs = [run(tmp_path / "toys" / f"toys-{s}", {"fast": True}, s, rows) for s in (0, 1)]
+    ((task, curves),) = curves_by_task(runs).items()
+    assert task == Task("toys", "dimension", "error")
+    assert [(c.name, len(c.runs)) for c in curves] == [("a", 2), ("b", 2)]
+    np.testing.assert_array_equal(curves[0].points[0], [[2, 3], [4, 2]])
+    ((task, _),) = curves_by_task(runs, "row", "error").items()
+    assert task.x == "row"
+    assert curves_by_task(runs, "steps", "score") == {}
+
+
+def test_many_methods_are_compared_with_the_best_alone(tmp_path):
+    runs = [run(tmp_path / f"m{i}-0", {"method": f"m{i}"}, 0, [{"steps": 1, "return": 1.0 * i}]) for i in range(7)]
+    ((task, curves),) = curves_by_task(runs).items()
+    found, pairs = ranked(task, curves, key=0)
+    assert [s.name for s in found] == [f"m{i}" for i in reversed(range(7))]
+    assert {p.first for p in pairs} == {"m6"} and len(pairs) == 6
+    assert all(math.isnan(p.low) for p in pairs)  # one run has no interval
+
+
+def test_about_comes_back_and_another_form_is_refused(tmp_path):
+    about = About("Why?", "python a.py", (Claim(True, "1 (needs 1)"), Claim(None, "a note")), ("a.svg",))
+    about.save(tmp_path)
+    assert About.read(tmp_path) == about and About.read(tmp_path / "nowhere") == About()
+    (tmp_path / "about.json").write_text('{"question": "?"}')
+    with pytest.raises(ValueError, match="not of the form that this version writes"):
+        About.read(tmp_path)

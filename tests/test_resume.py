@@ -1,0 +1,221 @@
+"""Runs that are stopped at any moment go on inside themselves: rows and weights are those of a run nothing stopped."""
+
+import functools
+
+import pytest
+import torch
+
+import rllab
+from rllab import Bernoulli, Cost, critics, estimators, optimize, training
+from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
+from rllab.agents.base import Agent
+from rllab.runs import Job, Record, sweep
+from rllab.runs.states import States
+from rllab.training import fit, train_seeds
+from tests.proofs.agents import all_of, kinds, timeless
+from tests.proofs.kills import kill_at_random, settings
+from tests.proofs.toy_environments import DRIFT
+
+OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150, "train_freq": 20}
+SMALL = {
+    ARS: {"n_delta": 2, "n_top": 1, "normalize_observations": True},
+    CrossQ: OFF_POLICY,
+    Evolution: {"population": 4},
+    PPO: {"num_envs": 4, "n_steps": 12, "batch_size": 16, "n_epochs": 2},
+    Reinforce: {"episodes": 4},
+    SAC: OFF_POLICY | {"n_steps": 2},
+    TD3: OFF_POLICY | {"num_envs": 2},
+}
+STEPS = {CrossQ: 2100, SAC: 2100, TD3: 2100}  # iterations of 1000
+
+
+class Killed(BaseException):
+    """What stops a run here as a kill would: nothing after it is done."""
+
+
+@pytest.fixture(autouse=True)
+def a_state_after_every_row(monkeypatch):
+    monkeypatch.setattr(training, "SECONDS_PER_STATE", 0.0)
+    monkeypatch.setattr(optimize, "SECONDS_PER_STATE", 0.0)
+
+
+def stop_at(monkeypatch, owner, name, calls, *, after=True):
+    """Let the call of a method with this number raise, after it was done or before."""
+    method, count = getattr(owner, name), iter(range(10**9))
+
+    @functools.wraps(method)
+    def stopping(*args, **options):
+        last = next(count) == calls
+        if last and not after:
+            raise Killed
+        done = method(*args, **options)
+        if last:
+            raise Killed
+        return done
+
+    monkeypatch.setattr(owner, name, stopping)
+
+
+def test_there_is_a_case_for_every_agent():
+    assert {kind.__name__ for kind in SMALL} == {kind.__name__ for kind in kinds()}
+
+
+@pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
+def test_every_agent_goes_on_bit_for_bit(kind, tmp_path, monkeypatch):
+    steps, options = STEPS.get(kind, 400), {"evaluate_every": 150, "episodes": 2, "max_steps": 50, "progress": False}
+    make = functools.partial(kind, DRIFT, seed=3, hidden=(8,), **SMALL[kind])
+    whole = fit(make(), steps, folder=tmp_path / "whole", **options)
+    n = len(whole.rows)
+    assert n >= 3
+    # after a row, before its state; while a state is written; in the middle of an iteration of learning
+    for owner, name, calls, after in (
+        (Record, "append", 0, True),
+        (States, "write", n // 2, False),
+        (Agent, "save", 0, True),
+        (kind, "_iterate", 1, False),
+    ):
+        with monkeypatch.context() as patch:
+            stop_at(patch, owner, name, calls, after=after)
+            with pytest.raises(Killed):
+                fit(make(), steps, folder=tmp_path / "run", resume=True, **options)
+    agent = make()
+    done = fit(agent, steps, folder=tmp_path / "run", resume=True, **options)
+    assert all_of(done.agent) == all_of(whole.agent) and agent.spent.steps == 0
+    assert timeless(done.rows) == timeless(whole.rows) and done.returns == whole.returns
+    assert (done.best, done.best_steps) == (whole.best, whole.best_steps)
+    run, uninterrupted = Record.open(tmp_path / "run"), Record.open(tmp_path / "whole")
+    assert timeless(run.rows) == timeless(uninterrupted.rows) and run.finished
+    names = [sorted(path.name for path in record.folder.iterdir()) for record in (run, uninterrupted)]
+    assert names[0] == names[1] and not any(name.startswith("state") for name in names[0])
+
+
+def test_a_sweep_goes_on_inside_a_run_and_a_damaged_state_gives_way_to_the_one_before(tmp_path, monkeypatch):
+    def train(folder, **more):
+        schedule = training.Schedule(evaluate_every=300, episodes=2, max_steps=20)
+        made = {"seeds": 1, "settings": {"population": 4, "hidden": ()}, "schedule": schedule, "processes": 1}
+        return train_seeds("evolution", "CartPole-v1", 900, folder, **made, **more)
+
+    (whole,) = train(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, Record, "append", 4)
+        with pytest.raises(Killed):
+            train(tmp_path / "stopped")
+    run = tmp_path / "stopped" / "evolution-0"
+    _, second = sorted(run.glob("state-*.pt"))
+    second.write_bytes(b"damaged")
+    (run / "rows.jsonl").write_bytes((run / "rows.jsonl").read_bytes() + b'{"torn')
+    went_on = []
+    with monkeypatch.context() as patch:
+        go_on = States.go_on
+        patch.setattr(States, "go_on", lambda self, load: went_on.append(go_on(self, load)) or went_on[-1])
+        (again,) = train(tmp_path / "stopped", resume=True)
+    assert len(went_on) == 1 and went_on[0] is not None
+    assert timeless(again.rows) == timeless(whole.rows)
+    assert {k: v for k, v in again.summary.items() if "seconds" not in k} == {
+        k: v for k, v in whole.summary.items() if "seconds" not in k
+    }
+    assert not list(run.glob("interrupted-*"))
+
+
+@pytest.mark.parametrize("wrong", ["rows are not cut", "progress begins anew"])
+def test_what_goes_on_wrongly_is_noticed(wrong, tmp_path, monkeypatch):
+    def train(folder):
+        agent = Evolution("CartPole-v1", hidden=(), population=4)
+        options = {"evaluate_every": 100, "episodes": 2, "max_steps": 20, "progress": False, "resume": True}
+        return fit(agent, 700, folder=folder, **options)
+
+    whole = train(tmp_path / "whole")
+    with monkeypatch.context() as patch:
+        stop_at(patch, Record, "append", 3)
+        with pytest.raises(Killed):
+            train(tmp_path / "run")
+    if wrong == "rows are not cut":
+        monkeypatch.setattr(Record, "cut", lambda record, size: None)
+    else:
+        go_on = States.go_on
+        monkeypatch.setattr(States, "go_on", lambda s, load: (go_on(s, load)[0], {"start": 0, "start_seconds": 0.0}))
+    done = train(tmp_path / "run")
+    same = timeless(done.rows) == timeless(whole.rows) and done.best_steps == whole.best_steps
+    assert same is False and torch.equal(done.agent.weights, whole.agent.weights)
+
+
+def test_a_state_of_other_versions_is_not_gone_on_from(tmp_path, monkeypatch):
+    config = {"steps": 1}
+    with Record.create(tmp_path / "all" / "job", config, seed=0) as record:
+        record.append({"steps": 1})
+        States(record).write(lambda path: path.write_bytes(b"state"), start=0)
+    states = tmp_path / "all" / "job" / "states.json"
+    states.write_text(states.read_text().replace('"rllab": "', '"rllab": "0.0.'))
+    (tmp_path / "all" / "config.json").write_text("{}")
+    (done,) = sweep(
+        lambda job, record: record.append({"steps": 2}),
+        [Job("job", config, 0)],
+        tmp_path / "all",
+        config={},
+        resume=True,
+        processes=1,
+    )
+    assert done.rows == [{"steps": 2}] and (done.folder / "interrupted-1" / "states.json").exists()
+
+
+def test_what_cannot_go_on_is_refused(tmp_path):
+    def agent(**changes):
+        return Evolution("CartPole-v1", hidden=(), population=4, **changes)
+
+    fit(agent(), 200, folder=tmp_path / "run", episodes=2, progress=False)
+    with pytest.raises(ValueError, match=r"run whose config\.settings\.lr is 0\.\d+, not 0\.5: choose another folder"):
+        fit(agent(lr=0.5), 200, folder=tmp_path / "run", episodes=2, progress=False, resume=True)
+    with pytest.raises(ValueError, match=r"Record\.reopen: the run in .* is finished"):
+        fit(agent(), 200, folder=tmp_path / "run", episodes=2, progress=False, resume=True)
+    with pytest.raises(FileExistsError):
+        fit(agent(), 200, folder=tmp_path / "run", episodes=2, progress=False)
+
+
+def test_a_run_that_another_process_writes_is_not_gone_on_with(tmp_path):
+    with Record.create(tmp_path / "run", {}, seed=0):
+        with pytest.raises(ValueError, match="is being written by another process: wait for it, or end it"):
+            Record.reopen(tmp_path / "run")
+
+
+COST = Cost(lambda x: (x - 0.3).square().sum(-1))
+CASES = {
+    "without a state": (torch.ones(3), estimators.GaussianSmoothing(0.1)),
+    "a critic": (torch.ones(3), critics.Critic(hidden=(5,), gradient_steps=4)),
+    "a control variate": (Bernoulli(torch.zeros(3)), estimators.Relax()),
+    "remembered directions": (torch.ones(3), estimators.GuidedSmoothing()),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_minimize_goes_on_bit_for_bit(case, tmp_path, monkeypatch):
+    at, estimator = CASES[case]
+
+    def minimize(budget=320, **more):
+        cost = Cost(lambda x: (x - 0.3).square().sum(-1))
+        return rllab.minimize(cost, at, estimator, evaluations=16, budget=budget, lr=0.05, key=5, **more)
+
+    whole, path = minimize(), tmp_path / "new" / "minimum.pt"
+    with monkeypatch.context() as patch:
+        stop_at(patch, optimize, "_save", 6)
+        with pytest.raises(Killed):
+            minimize(checkpoint=path)
+        stop_at(patch, optimize, "_save", 2, after=False)
+        with pytest.raises(Killed):
+            minimize(checkpoint=path)
+    done = minimize(checkpoint=path)
+    assert done.evaluations == whole.evaluations and done.values == whole.values
+    parts = [(t.at,) if isinstance(t.at, torch.Tensor) else tuple(t.at.parameters.values()) for t in (done, whole)]
+    assert all(torch.equal(a, b) for a, b in zip(*parts, strict=True))
+    again = minimize(checkpoint=path, budget=400)  # more than before
+    assert again.values == minimize(budget=400).values
+    with pytest.raises(ValueError, match="holds a run of another lr, key: give another checkpoint"):
+        rllab.minimize(COST, at, estimator, evaluations=16, budget=320, lr=0.1, key=6, checkpoint=path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="must be a checkpoint of rllab"):
+        minimize(checkpoint=path)
+
+
+@pytest.mark.slow
+def test_killed_by_the_system_it_goes_on_bit_for_bit(tmp_path):
+    killed, alike = kill_at_random("evolution", settings("evolution"), tmp_path, kills=2, seed=0)
+    assert killed == 2 and alike
