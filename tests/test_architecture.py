@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "blackbox": CRITICS,
     "quality": CRITICS,
     "testing": CRITICS | {"quality"},
+    "recommendation": CRITICS | {"quality"},
     "plots": {"files", "keys", "quality", "runs", "text"},
     "report": {"plots", "quality", "runs"},
 }
