@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from typing import SupportsIndex
 
+import numpy as np
 from torch import Tensor
 
 from rllab.checks import as_count, check_parameters, check_positive
@@ -13,6 +14,7 @@ from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Target
 from rllab.estimators import GaussianSmoothing
+from rllab.estimators.asking import as_tensor_at
 from rllab.keys import Key, as_key
 from rllab.recommendation.at_distribution import race
 from rllab.recommendation.laws import Prediction, Signal, autograd_bias, choose_radius, predictions, signals
@@ -24,7 +26,7 @@ FLOOR = 0.01  # relative error below which no difference shows in a step
 
 def recommend(
     cost: Cost,
-    at: Tensor | Distribution,
+    at: Tensor | np.ndarray | Distribution,
     evaluations: SupportsIndex | float,
     key: Key | int,
     *,
@@ -45,7 +47,7 @@ def recommend(
 
     Args:
         cost: what is to be differentiated.
-        at: parameters (d,), or a distribution.
+        at: parameters (d,), a tensor or an array, or a distribution.
         evaluations: most of them that are spent on finding out; a few hundred.
         key: of all draws.
         budget: evaluations of an estimate that errors are predicted for; None for as many as `evaluations`.
@@ -79,7 +81,7 @@ def recommend(
         check_positive("recommend", radius=radius)
     if isinstance(at, Distribution):
         return _at_distribution(cost, at, evaluations, key, budget)
-    at = check_parameters("recommend", at).detach()
+    at = check_parameters("recommend", as_tensor_at(at)).detach()
     if at.ndim != 1:
         raise ValueError(f"recommend: at must be (d,), no batch, got {tuple(at.shape)}")
     if evaluations < (least := fewest_evaluations(cost)):
