@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rllab.optimize import Trace as Trace
     from rllab.optimize import minimize as minimize
     from rllab.quality import measure_quality as measure_quality
+    from rllab.recommendation import recommend as recommend
     from rllab.training import fit as fit
 
 _HOME = {
@@ -38,6 +39,7 @@ _HOME = {
     "fit": "rllab.training",
     "measure_quality": "rllab.quality",
     "minimize": "rllab.optimize",
+    "recommend": "rllab.recommendation",
 }
 _MODULES = (
     "agents",
@@ -50,6 +52,7 @@ _MODULES = (
     "plots",
     "problems",
     "quality",
+    "recommendation",
     "report",
     "runs",
     "tables",

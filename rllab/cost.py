@@ -16,8 +16,9 @@ import math
 from collections.abc import Callable
 from functools import partial
 from numbers import Real
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,6 +32,7 @@ from rllab.executors.jobs import Executor
 
 Request = Literal["value", "gradient", "value_and_gradient", "jvp", "complex"]  # what may be asked at a point
 Spending = Literal["value", "gradient", "jvp", "complex"]  # under what name it is counted
+AnArray = TypeVar("AnArray", Tensor, np.ndarray)
 
 
 class BudgetExceeded(RuntimeError):
@@ -190,17 +192,19 @@ class Cost:
                 f"Cost: {n} more {what} evaluations do not fit: {used} of the budget of {self.budget} are spent"
             )
 
-    def __call__(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
+    def __call__(self, points: AnArray, seeds: Tensor | None = None) -> AnArray:
         """Evaluate points (n, d); return costs (n,), detached. Costs n evaluations.
 
         They have the dtype of the points or that of what the function returned, whichever is wider: costs are narrowed
-        by nobody before they are differenced. Integers become float64.
+        by nobody before they are differenced. Integers become float64. For an array of points an array is returned.
 
         Raises:
             BudgetExceeded: before anything is evaluated.
             ValueError: if the function returns another shape.
             FloatingPointError: on a NaN or infinite cost under `nonfinite="raise"`, naming evaluation and point.
         """
+        if isinstance(points, np.ndarray):
+            return self(torch.from_numpy(points.copy()), seeds).numpy()
         if isinstance(points, Tensor) and points.is_complex():
             raise TypeError("Cost: points must be real; ask Cost.complex for values at complex points")
         if self._elsewhere is not None:
@@ -224,13 +228,15 @@ class Cost:
             raise TypeError(f"Cost.complex: points must be complex, got {points.dtype}")
         return self.begin("complex", points, seeds=seeds)()
 
-    def gradient(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
+    def gradient(self, points: AnArray, seeds: Tensor | None = None) -> AnArray:
         """Evaluate ∇C at points (n, d); return (n, d), detached. Costs n gradient evaluations.
 
         Raises:
             TypeError: if no gradient is given and autograd cannot follow the function.
             FloatingPointError: if a gradient is not finite, naming evaluation and point.
         """
+        if isinstance(points, np.ndarray):
+            return self.gradient(torch.from_numpy(points.copy()), seeds).numpy()
         return self.begin("gradient", points, seeds=seeds)()
 
     def value_and_gradient(self, points: Tensor, seeds: Tensor | None = None) -> tuple[Tensor, Tensor]:

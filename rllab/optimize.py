@@ -7,10 +7,12 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,7 +20,9 @@ from rllab.checkpoint import as_plain, digest, from_plain, read_checkpoint, writ
 from rllab.checks import as_count, check_positive
 from rllab.cost import BudgetExceeded, Cost
 from rllab.distributions import Distribution
+from rllab.estimate import Gradient
 from rllab.estimators.base import BLOCK, Estimator
+from rllab.estimators.flat_parameters import FlatParameters
 from rllab.keys import Key, as_key
 from rllab.noise import standard_normal
 
@@ -30,7 +34,7 @@ class Trace:
     """What a minimisation did.
 
     Attributes:
-        at: the parameters reached: a tensor, or a distribution.
+        at: the parameters reached: a tensor, an array or a distribution, as they were given; or the module itself.
         evaluations: evaluations of the cost spent in this call by the end of each step.
         values: mean cost over the points of each step, at the parameters *before* that step; NaN where an estimator
             gives none.
@@ -59,8 +63,8 @@ class Trace:
 
 
 def minimize(
-    cost: Cost,
-    at: Tensor | Distribution,
+    cost: Cost | Callable[[], Tensor | float],
+    at: Tensor | np.ndarray | Distribution | torch.nn.Module,
     estimator: Estimator,
     *,
     evaluations: int,
@@ -74,12 +78,14 @@ def minimize(
     """Minimise a cost by gradient estimates and any torch optimiser that steps without a closure.
 
     Args:
-        at: where to start, a tensor (d,) or (B, d), or a distribution; it is not changed.
+        at: where to start: a tensor or an array (d,) or (B, d), or a distribution, which are not changed; or a module,
+            whose parameters that require a gradient are moved in place, with nothing of it changed by evaluations.
         evaluations: most evaluations a step, for each row of a batch (B, d).
         budget: evaluations in all; the loop ends before a step that would exceed it.
         lr: learning rate handed to `optimizer(parameters, lr=lr)`.
-        only: names of the distribution's parameters to move; None for all.
-        cost: what is minimised; evaluations are counted in its ledger.
+        only: names of the distribution's or module's parameters to move; None for all.
+        cost: what is minimised; evaluations are counted in its ledger. For a module a function without arguments that
+            returns a scalar and uses the module, see `Estimator.backward`.
         estimator: asked once a step; where it is stateful its state travels from step to step.
         key: of the whole run; step t draws from the stream "step", t.
         optimizer: called as optimizer(parameters, lr=lr).
@@ -91,6 +97,7 @@ def minimize(
         A `Trace`: the parameters reached, and evaluations and mean cost by step.
 
     Raises:
+        TypeError: `cost` is a Cost for a module, or something else for anything else.
         ValueError: if `budget` does not pay for one step; or the checkpoint is damaged, or of other arguments.
         OSError: the checkpoint cannot be written.
         Exception: whatever the cost raises; the trace up to then is the exception's attribute `trace`.
@@ -103,7 +110,15 @@ def minimize(
         trace = minimize(cost, start, est.GaussianSmoothing(), evaluations=8, budget=800, lr=0.1, key=0)
         print(trace.at)  # near 0, 0, 0
     """
-    key, leaves = as_key(key), _leaves(at, only)
+    flat = FlatParameters("minimize", at) if isinstance(at, torch.nn.Module) else None
+    if isinstance(cost, Cost) is (flat is not None):
+        wanted = "a function that uses the module" if flat else "a Cost; wrap it: Cost(function)"
+        raise TypeError(f"minimize: cost must be {wanted}, got {cost!r:.80}")
+    if flat is not None and not isinstance(cost, Cost):
+        cost = flat.cost(cost, estimator.kind, vectorize=False)
+    assert isinstance(cost, Cost)  # by now
+    moved = _Moved(at, flat)
+    key, leaves = as_key(key), moved.leaves(only)
     evaluations, budget = as_count("minimize", "evaluations", evaluations), as_count("minimize", "budget", budget)
     stepper = optimizer(list(leaves.values()), lr=lr)
     trace, state, spent, written = Trace(at, [], []), None, 0, time.monotonic()
@@ -112,21 +127,22 @@ def minimize(
     arguments |= {"start": digest(as_plain(dict(leaves))), "optimizer": getattr(optimizer, "__name__", "")}
     if path is not None and path.exists():
         state = _restore(path, arguments, leaves, stepper, trace)
-        trace.at, spent = _rebuild(at, leaves), trace.evaluations[-1]
+        trace.at, spent = moved.reached(leaves), trace.evaluations[-1]
     before = cost.evaluated - spent
     try:
         while True:
             step, spent = key.child("step", len(trace)), cost.evaluated - before
-            price = estimator.price(cost, trace.at, evaluations, step, state=state)
+            point = moved.point(leaves)
+            price = estimator.price(cost, point, evaluations, step, state=state)
             if spent + price > budget:
                 break
-            estimate = estimator(cost, trace.at, evaluations=evaluations, key=step, state=state, errors=False)
-            state = estimate.state
-            gradient = estimate.gradient if isinstance(estimate.gradient, dict) else {"at": estimate.gradient}
+            with nullcontext() if flat is None else flat.kept():
+                estimate = estimator(cost, point, evaluations=evaluations, key=step, state=state, errors=False)
+            state, gradient = estimate.state, moved.parts(estimate.gradient)
             for name, leaf in leaves.items():
                 leaf.grad = gradient[name]
             stepper.step()
-            trace.at = _rebuild(at, leaves)
+            trace.at = moved.reached(leaves)
             trace.evaluations.append(cost.evaluated - before)
             trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
             if path is not None and time.monotonic() - written >= SECONDS_PER_STATE:
@@ -178,18 +194,47 @@ def _restore(
     return from_plain(content["state"])
 
 
-def _leaves(at: Tensor | Distribution, only: tuple[str, ...] | None) -> dict[str, Tensor]:
-    named = {"at": at} if isinstance(at, Tensor) else at.parameters
-    chosen = tuple(named) if only is None else only
-    if unknown := [name for name in chosen if name not in named]:
-        raise ValueError(f"minimize: only must name parameters among {tuple(named)}, got {unknown[0]!r}")
-    return {name: named[name].detach().clone().requires_grad_() for name in chosen}
+class _Moved:
+    """What `minimize` moves: parameters by name, the vector or distribution they make, and what a trace shows."""
 
+    def __init__(self, at: Tensor | np.ndarray | Distribution | torch.nn.Module, flat: FlatParameters | None):
+        self._at, self._flat, self._is_array = at, flat, isinstance(at, np.ndarray)
 
-def _rebuild(at: Tensor | Distribution, leaves: dict[str, Tensor]) -> Tensor | Distribution:
-    if isinstance(at, Tensor):
+    def leaves(self, only: tuple[str, ...] | None) -> dict[str, Tensor]:
+        """Return what an optimiser steps: the module's own parameters, or copies."""
+        at = torch.from_numpy(self._at) if isinstance(self._at, np.ndarray) else self._at
+        if isinstance(at, torch.nn.Module):
+            assert self._flat is not None  # it is that module's
+            named = self._flat.named
+        else:
+            named = {"at": at} if isinstance(at, Tensor) else at.parameters
+        chosen = tuple(named) if only is None else only
+        if unknown := [name for name in chosen if name not in named]:
+            raise ValueError(f"minimize: only must name parameters among {tuple(named)}, got {unknown[0]!r}")
+        if self._flat:
+            return {name: named[name] for name in chosen}
+        return {name: named[name].detach().clone().requires_grad_() for name in chosen}
+
+    def point(self, leaves: dict[str, Tensor]) -> Tensor | Distribution:
+        """Return where an estimator is asked."""
+        if self._flat:
+            return self._flat.vector
+        if isinstance(self._at, Distribution):
+            return self._at.replace(**{name: leaf.detach().clone() for name, leaf in leaves.items()})
         return leaves["at"].detach().clone()
-    return at.replace(**{name: leaf.detach().clone() for name, leaf in leaves.items()})
+
+    def parts(self, gradient: Gradient) -> dict[str, Tensor]:
+        """Return a gradient there by the names of leaves."""
+        if isinstance(gradient, dict):
+            return gradient
+        return self._flat.split(gradient) if self._flat else {"at": gradient}
+
+    def reached(self, leaves: dict[str, Tensor]) -> Any:
+        """Return what has been reached, as the user gave it."""
+        if self._flat:
+            return self._at
+        point = self.point(leaves)
+        return point.numpy() if self._is_array and isinstance(point, Tensor) else point
 
 
 Loss = Callable[..., Tensor | float]

@@ -52,6 +52,7 @@ MAY_IMPORT = {
     "blackbox": CRITICS,
     "quality": CRITICS,
     "testing": CRITICS | {"quality"},
+    "recommendation": CRITICS | {"quality"},
     "plots": {"files", "keys", "quality", "runs", "text"},
     "report": {"files", "plots", "quality", "runs", "version"},
 }

@@ -26,6 +26,7 @@ PACKAGES = [
         ".plots",
         ".problems",
         ".quality",
+        ".recommendation",
         ".report",
         ".runs",
         ".testing",

@@ -30,14 +30,13 @@ from rllab.batches import as_numbers
 from rllab.checks import as_count
 from rllab.cost import Cost, Request
 from rllab.estimate import Estimate, Target
+from rllab.estimators.asking import Answer, as_tensor_at, ask, in_arrays, split, tracked
 from rllab.estimators.flat_parameters import FlatParameters, Parameters
 from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
 AHEAD = 32  # blocks under way at a time, where an executor evaluates them
-
-Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
 
 class Estimator(ABC):
@@ -77,14 +76,15 @@ class Estimator(ABC):
             cost: what is to be asked; twice as many are needed where a value beside its gradient is one more, see
                 `__call__`. None for a cost where it is not.
         """
-        plan = self._plan(at)
+        plan = self._plan(as_tensor_at(at))
         return self._each(cost) * (plan.shared + plan.least_units * plan.per_unit)
 
     def ask(self, at: Any, evaluations: SupportsIndex | float, key: Key | int, *, state: Any = None) -> Query:
         """Plan the points to evaluate.
 
         Args:
-            at: parameters (d,), a batch (B, d), or a distribution for output-space estimators.
+            at: parameters (d,), a batch (B, d), or a distribution for output-space estimators. Parameters may be an
+                array.
             evaluations: how many may be spent on each of a batch; the query uses as many of them as make whole units.
             key: source of all randomness. At (B, d) the noise of row b depends on B.
             state: the `state` of the previous estimate, for estimators that keep one.
@@ -92,7 +92,7 @@ class Estimator(ABC):
             TypeError: if `evaluations` is no number.
             ValueError: if it is not whole, or below `minimum(at)`.
         """
-        evaluations = self._whole(evaluations)
+        evaluations, at = self._whole(evaluations), as_tensor_at(at)
         plan = self._plan(at)
         units = (evaluations - plan.shared) // plan.per_unit
         if units < plan.least_units:
@@ -124,7 +124,7 @@ class Estimator(ABC):
             raise ValueError(f"{type(self).__name__}: query must be one of {self}, got one of {query.estimator}")
         if torch.is_inference_mode_enabled():
             with torch.inference_mode(False):
-                return self.tell(replace(query, at=_tracked(query.at)), values, per_unit=per_unit, errors=errors)
+                return self.tell(replace(query, at=tracked(query.at)), values, per_unit=per_unit, errors=errors)
         shapes = self._answer_shapes(query)
         parts = [self._converted(query, part) for part in (values if isinstance(values, tuple) else (values,))]
         if [tuple(part.shape) for part in parts] != shapes:
@@ -170,7 +170,7 @@ class Estimator(ABC):
 
         Where the estimator needs a value beside each gradient, and the cost's gradient is a function of its own, a
         point is two evaluations: half as many points are asked, and `Estimate.evaluations` counts both, as the ledger
-        does.
+        does. At an array, the estimate consists of arrays too.
 
         Raises:
             BudgetExceeded: if the whole query does not fit the cost's budget; nothing is spent then.
@@ -182,10 +182,12 @@ class Estimator(ABC):
                 f"{type(self).__name__}: cost must be one between bits or choices too, got one that does not say so; "
                 "if it is, declare it: Cost(function, relaxed=True)"
             )
+        on = {"evaluations": evaluations, "key": key, "state": state, "per_unit": per_unit, "errors": errors}
+        if isinstance(at, np.ndarray):
+            return in_arrays(self(cost, as_tensor_at(at), **on))
         if torch.is_inference_mode_enabled():  # in which nothing can be differentiated
             with torch.inference_mode(False):
-                on = {"evaluations": evaluations, "key": key, "state": state, "per_unit": per_unit, "errors": errors}
-                return self(cost, _tracked(at), **on)
+                return self(cost, tracked(at), **on)
         query = self._query(cost, at, evaluations, key, state)
         if cost.budget is not None:
             cost.reserve(query.kind, query.evaluations * math.prod(self._batch_shape(at)))
@@ -303,7 +305,7 @@ class Estimator(ABC):
             return
         for i in range(len(query)):
             block = self._block(query, i)
-            y = self._told(query, block, _ask(cost, query.kind, *self._asked(cost, query, block)))
+            y = self._told(query, block, ask(cost, query.kind, *self._asked(cost, query, block)))
             yield block, y
             del block, y  # see `_fold`: one block at a time is alive
 
@@ -337,7 +339,7 @@ class Estimator(ABC):
         """Return the answer to a block as `_fold` has it: (n,) costs, or (n, B) of a batch, in single at least."""
         if block.points.ndim == 3:
             n, b, _ = block.points.shape
-            y = _split(y, n, b) if isinstance(y, Tensor) else (_split(y[0], n, b), _split(y[1], n, b))
+            y = split(y, n, b) if isinstance(y, Tensor) else (split(y[0], n, b), split(y[1], n, b))
         y = single_at_least(y) if isinstance(y, Tensor) else (single_at_least(y[0]), single_at_least(y[1]))
         return y if query.kind == self.kind else (None, y)
 
@@ -378,23 +380,3 @@ class Estimator(ABC):
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         """Return for each point of a block the unit it belongs to: points of one unit share their seed."""
         return np.arange(block.rows.start, block.rows.stop)
-
-
-def _ask(cost: Cost, kind: Request, points: Tensor, tangents: Tensor | None, seeds: Tensor | None) -> Answer:
-    if kind == "value":
-        return cost(points, seeds)
-    if kind == "jvp":
-        assert tangents is not None  # a "jvp" block holds them
-        return cost.jvp(points, tangents, seeds)
-    return getattr(cost, kind)(points, seeds)
-
-
-def _tracked(at: Any) -> Any:
-    """Return parameters that autograd can follow, which a tensor of inference mode is not."""
-    if isinstance(at, Tensor):
-        return at.clone() if at.is_inference() else at
-    return at.replace(**{name: value.clone() for name, value in at.parameters.items()})
-
-
-def _split(y: Tensor, n: int, b: int) -> Tensor:
-    return y.view(n, b, *y.shape[1:])

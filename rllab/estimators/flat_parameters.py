@@ -25,9 +25,6 @@ class FlatParameters:
         who: for errors.
         parameters: a module, a tensor, or several tensors, such as `module.parameters()` gives.
 
-    Attributes:
-        vector: θ as it was given, (d,).
-
     Raises:
         TypeError: there is something else among them than floating-point tensors.
         ValueError: none requires a gradient, or they are on several devices.
@@ -47,11 +44,20 @@ class FlatParameters:
         devices = sorted({str(p.device) for p in tensors})
         if len(devices) > 1:
             raise ValueError(f"{who}: parameters must be on one device, got {', '.join(devices)}")
-        dtype = tensors[0].dtype
+        self._dtype = tensors[0].dtype
         for p in tensors[1:]:
-            dtype = torch.promote_types(dtype, p.dtype)
+            self._dtype = torch.promote_types(self._dtype, p.dtype)
         self._sizes = [p.numel() for p in tensors]
-        self.vector = torch.cat([p.detach().reshape(-1).to(dtype) for p in tensors])
+
+    @property
+    def vector(self) -> Tensor:
+        """θ as it is now, (d,), a copy."""
+        return torch.cat([p.detach().reshape(-1).to(self._dtype) for p in self._named.values()])
+
+    @property
+    def named(self) -> dict[str, Tensor]:
+        """The parameters themselves, by name."""
+        return dict(self._named)
 
     def cost(self, function: Callable[..., Any], kind: Request, vectorize: bool) -> Cost:
         """Return a cost of vectors (n, d): the function, called with the parameters at each of them.

@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, SupportsIndex
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from rllab.checks import as_count
@@ -33,11 +35,11 @@ def measure_quality(
     estimators: Estimator | Sequence[Estimator],
     problem: Problem | Cost,
     *,
-    at: Tensor | Distribution,
+    at: Tensor | np.ndarray | Distribution,
     budgets: Sequence[SupportsIndex],
     repeats: SupportsIndex,
     key: Key | int,
-    truth: Target | Gradient | None = None,
+    truth: Target | Gradient | np.ndarray | None = None,
     states: Mapping[Estimator, Begin] | None = None,
     warm_up: SupportsIndex = 0,
     record: _Appendable | None = None,
@@ -51,7 +53,7 @@ def measure_quality(
     Args:
         estimators: one, or several that differ.
         problem: where the truth is known from; or any `Cost`, with `truth` given.
-        at: parameters (d,), or a distribution of such for output-space estimators; no batch.
+        at: parameters (d,), a tensor or an array, or a distribution of such for output-space estimators; no batch.
         budgets: evaluations an estimate may spend.
         repeats: R >= 2 estimates a row; time is proportional to it, intervals shrink as 1/√R.
         truth: None for each estimator's own target; a `Target` to hold all to the same; or the gradient itself, a
@@ -95,6 +97,8 @@ def measure_quality(
         both, at = [est.GaussianSmoothing(), est.SPSA()], torch.ones(3)
         print(measure_quality(both, problems.Quadratic(dimension=3), at=at, budgets=[8], repeats=20, key=0))
     """
+    at = torch.from_numpy(at.copy()) if isinstance(at, np.ndarray) else at
+    truth = torch.from_numpy(truth.copy()) if isinstance(truth, np.ndarray) else truth
     estimators, key = [estimators] if isinstance(estimators, Estimator) else list(estimators), as_key(key)
     whole = [as_count(_WHO, "each of budgets", budget) for budget in budgets]
     repeats = as_count(_WHO, "repeats", repeats, least=2)

@@ -1,0 +1,253 @@
+"""How often is the estimator that `rllab.recommend` puts first within 1.5 times the error of the best one?
+
+A pilot of 400 evaluations ranks estimators for budgets of 30 and 200. Then each of them, and others beside, makes many
+estimates with that budget, and its error √(E‖ĝ − t‖²)/‖t‖ is measured; t is the gradient that the recommendation names:
+from a closed form, or from very many evaluations of the cost without its noise. Errors below 0.05 count as 0.05.
+
+Costs are all problems of the library, at parameters drawn anew for each seed, and ten that nobody had in mind when the
+recommendation was written (`untuned`). A cost that is flat wherever the pilot looks, or whose t is 0, is counted apart.
+
+    python experiments/zeroth_order/recommended.py             a quarter of an hour
+    python experiments/zeroth_order/recommended.py --fast      one seed, one budget
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+from experiments.common.frame import Flags, Judge, main, one_a_seed, values
+from experiments.zeroth_order.untuned import COSTS
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target, plots, problems, recommend
+from rllab import estimators as est
+from rllab.distributions import Distribution
+from rllab.estimate import Gradient, Kind
+from rllab.estimators import Estimator
+from rllab.noise import standard_normal
+from rllab.problems import NoClosedForm, Problem
+from rllab.quality.estimates import Estimates, name_of
+from rllab.quality.truth import flat
+from rllab.recommendation import Recommendation
+from rllab.runs import Job, Record
+
+PILOT, BUDGETS = 400, (30, 200)
+FLOOR = 0.05  # relative error below which estimators count as equally good
+NEAR = 1.5
+
+
+@dataclass(frozen=True)
+class Config(Flags):
+    """What is run; the flags of the script."""
+
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "repeats": 6, "budgets": 1, "exact": 1 << 10}
+    repeats: int = 64
+    """Estimates of each estimator, whose errors are averaged."""
+    budgets: int = len(BUDGETS)
+    """How many of the budgets are looked at."""
+    exact: int = 1 << 16
+    """Evaluations of a truth that has no closed form."""
+
+
+class Case(NamedTuple):
+    """A cost at parameters, or a distribution, and the truth that a target names."""
+
+    name: str
+    group: str
+    cost: Callable[[], Cost]
+    at: Tensor | Distribution
+    truth: Callable[[Target], Gradient]
+
+
+PROBLEMS: tuple[Problem, ...] = (
+    problems.Square(dimension=10),
+    problems.Exponential(dimension=10),
+    problems.Bell(dimension=10),
+    problems.Cosine(dimension=10),
+    problems.Relu(dimension=10),
+    problems.Absolute(dimension=10),
+    problems.Clip(dimension=10),
+    problems.Plateau(dimension=10),
+    problems.Steps(dimension=10),
+    problems.Staircase(dimension=10),
+    problems.Pivot(dimension=10),
+    problems.BallWithWall(dimension=10),
+    problems.Linear(dimension=10),
+    problems.Quadratic(dimension=10),
+    problems.Ridge(dimension=10),
+    problems.Cliff(dimension=10),
+    problems.BoxHole(width=2.0),
+    problems.Orthant(),
+    problems.BallHole(),
+    problems.RadialStaircase(),
+    problems.Norm(dimension=10),
+    problems.LQR(),
+    problems.RandomWalk(size=4, start=2),
+    problems.FallChain(size=4, start=2),
+    problems.LinearSurvival(cap=10),
+    problems.PushingCarts(horizon=6),
+    problems.FrictionCarts(horizon=6),
+)
+
+
+def cases(seed: int, exact: int) -> Iterator[Case]:
+    """Yield every cost at parameters of this seed; `exact` evaluations make a truth that has no closed form."""
+
+    def drawn(name: str, d: int) -> Tensor:
+        return standard_normal((d,), Key(seed).child("at", name), torch.empty(0, dtype=torch.float64))
+
+    for problem in PROBLEMS:
+        name = type(problem).__name__
+        at = drawn(name, problem.dimension)
+        yield Case(name, "library", problem.cost, at, partial(truth_of, problem, at, exact))
+    bits = problems.BooleanQuadratic((0.6, 0.2, 0.48, 0.7), 0.3, dimension=4)
+    choices = problems.CategoricalPayoffs(((0.3, -1.2, 0.9), (1.0, 0.1, -0.4)))
+    stairs = problems.Staircase(dimension=5)
+    for problem, made in (
+        (bits, Bernoulli(drawn("bits", 4))),
+        (choices, Categorical(drawn("choices", 6).reshape(2, 3))),
+        (stairs, Gaussian(drawn("stairs", 5), 0.2)),
+    ):
+        name = f"{type(problem).__name__} at a {type(made).__name__}"
+        yield Case(name, "library", problem.cost, made, partial(problem.truth, at=made))
+    for cost in COSTS:
+        at = drawn(cost.name, cost.dimension)
+        yield Case(cost.name, "untuned", cost.cost, at, partial(smoothed, cost.mean, at, exact))
+
+
+def truth_of(problem: Problem, at: Tensor, exact: int, target: Target) -> Gradient:
+    """Return what a target names: in closed form, or from many evaluations of the cost's mean."""
+    try:
+        return problem.truth(target, at)
+    except (NoClosedForm, ValueError):  # a radius at which it is not resolved
+        return smoothed(problem.value, at, exact, target)
+
+
+def smoothed(mean: Callable[[Tensor], Tensor], at: Tensor, exact: int, target: Target) -> Tensor:
+    """Return ∇f_r by many directions, in sets that see a gradient without variance."""
+    assert target.radius is not None  # recommendations at parameters are of smoothed costs
+    estimator = est.OrthogonalSmoothing(target.radius, "gaussian")
+    cost = Cost(lambda x: torch.as_tensor(mean(x)).detach(), check_rows=False)
+    g = estimator(cost, at, evaluations=exact, key=Key(0).child("truth"), errors=False).gradient
+    assert isinstance(g, Tensor)  # at parameters
+    return g
+
+
+def rivals(found: Recommendation, at: Tensor | Distribution) -> list[Estimator]:
+    """Return the recommended estimators, and others that could have been."""
+    own = [choice.estimator for choice in found.choices]
+    if found.target.radius is None:
+        return [*own, est.ScoreFunction(), est.ScoreFunction(baseline="leave-one-out")][: len(own) + 1]
+    r, d = found.target.radius, at.shape[-1]
+    others = [
+        est.SphereSmoothing(r * math.sqrt(d)),
+        est.SobolSmoothing(r),
+        est.GaussianSmoothing(r / 3),
+        est.GaussianSmoothing(3 * r),
+        est.OrthogonalSmoothing(r, "gaussian"),
+        est.CentralDifference(),
+        est.ForwardDifference(),
+        est.ForwardDifference(step=r),
+        est.LinearInterpolation(step=r * math.sqrt(d)),
+    ]
+    return [*own, *others]
+
+
+def error(estimator: Estimator, case: Case, budget: int, truth: Tensor, repeats: int, key: Key) -> float:
+    """Return √(mean ‖ĝ − t‖²)/‖t‖ of an estimator; infinity where it cannot be asked."""
+    cost = case.cost()
+    try:
+        if estimator.minimum(case.at, cost) > budget:
+            return math.inf
+        make = Estimates(estimator, cost, case.at, budget)
+        g = make(repeats, key.child(name_of(estimator)))[0]
+    except (TypeError, ValueError):  # it wants another cost, or another `at`
+        return math.inf
+    return float(((g - truth).square().sum(-1).mean() / truth.square().sum()).sqrt())
+
+
+def run(job: Job, record: Record) -> None:
+    """Have every cost looked at, and measure what is recommended and what else there is."""
+    for case in cases(job.seed, job.config["exact"]):
+        key = Key(job.seed).child(case.name)
+        for budget in BUDGETS[-job.config["budgets"] :]:
+            cost = case.cost()
+            found = recommend(cost, case.at, PILOT, key.child("pilot"), budget=budget)
+            first = found.choices[0]
+            row: dict[str, Any] = {"cost": case.name, "group": case.group, "budget": budget, "pilot": cost.evaluated}
+            row |= {"first": name_of(first.estimator), "target": str(found.target), "predicted": first.error}
+            truth = flat(case.truth(found.target))
+            if math.isnan(first.error) or not truth.norm() > 0:
+                record.append(row | {"seen": False})
+                continue
+            errors = {
+                name_of(e): error(e, case, budget, truth, job.config["repeats"], key.child("measured"))
+                for e in rivals(found, case.at)
+            }
+            best = min(errors, key=lambda name: errors[name])
+            mine = errors[name_of(first.estimator)]
+            ratio = max(mine, FLOOR) / max(errors[best], FLOOR)
+            row |= {"seen": True, "measured": mine, "best": best, "least": errors[best], "ratio": ratio}
+            record.append(row | {"kind": found.target.kind is Kind.SMOOTHED})
+
+
+def claims(records: list[Record], config: Config, judge: Judge) -> None:
+    for group, needed in (("library", 0.8), ("untuned", 0.7)):
+        ratios = values(records, "ratio", group=group, seen=True)
+        near = float(np.mean(ratios <= NEAR))
+        judge(
+            near >= needed,
+            f"{group}: first choice within {NEAR} × of the best in {near:.0%} of {len(ratios)} (needs {needed:.0%}); "
+            f"median ratio {np.median(ratios):.2f}, worst tenth above {np.quantile(ratios, 0.9):.2f}",
+        )
+    predicted, measured = (values(records, name, seen=True) for name in ("predicted", "measured"))
+    off = np.maximum(predicted, FLOOR) / np.maximum(measured, FLOOR)
+    within = float(np.mean((off >= 1 / 2) & (off <= 2)))
+    judge(
+        within >= 0.8, f"the predicted error is within a factor of 2 of the measured one in {within:.0%} (needs 80 %)"
+    )
+    rows = [row for record in records for row in record.rows]
+    most = max(row["pilot"] for row in rows)
+    judge(most <= PILOT, f"no pilot spent more than it was given: {most} at most (needs <= {PILOT})")
+    flats = sorted({row["cost"] for row in rows if not row["seen"]})
+    judge.note(f"flat wherever the pilot looked, or of gradient 0: {', '.join(flats) or 'none'}")
+    worst = sorted((row for row in rows if row["seen"]), key=lambda row: -row["ratio"])[:8]
+    for row in worst:
+        judge.note(
+            f"{row['ratio']:.2f} × on {row['cost']}, budget {row['budget']}: {row['first']} has {row['measured']:.3f} "
+            f"({row['predicted']:.3f} predicted), {row['best']} {row['least']:.3f}"
+        )
+
+
+def figure(records: list[Record], config: Config) -> Path:
+    """Draw ratios as a distribution function, and predicted errors against measured ones."""
+    drawing, axes = plots.panels(1, 2, width=5.2, height=3.9)
+    looks = {"library": (plots.BLUE, plots.SOLID, "o"), "untuned": (plots.VERMILLION, plots.DASHED, "s")}
+    with plots.style():
+        for group, (color, line, marker) in looks.items():
+            ratios = np.sort(values(records, "ratio", group=group, seen=True))
+            axes[0].step(ratios, np.arange(1, len(ratios) + 1) / len(ratios), where="post", color=color, linestyle=line,
+                         label=f"{group}, {len(ratios)} rows")  # fmt: skip
+            predicted, measured = (values(records, name, group=group, seen=True) for name in ("predicted", "measured"))
+            axes[1].loglog(np.maximum(measured, 1e-3), np.maximum(predicted, 1e-3), marker, color=color, label=group,
+                           markersize=3, linestyle="none")  # fmt: skip
+        axes[0].axvline(NEAR, color="#888888", linestyle=":")
+        axes[0].set(xscale="log", xlabel="error of the first choice / least error", ylabel="share of rows", ylim=(0, 1))
+        axes[1].plot([1e-3, 10], [1e-3, 10], color="#888888", linestyle=":")
+        axes[1].set(xlabel="measured relative error", ylabel="predicted relative error")
+        for ax in axes:
+            ax.legend()
+    drawing.suptitle(f"Recommendations from {PILOT} evaluations, seeds {config.all_seeds[0]} to {config.all_seeds[-1]}")
+    return plots.save(drawing, config.out / "recommended.png")
+
+
+if __name__ == "__main__":
+    main(Config, __doc__, one_a_seed, run, claims, figure)

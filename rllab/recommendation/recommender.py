@@ -1,0 +1,135 @@
+"""recommend: look at a cost by a few hundred evaluations, and say which estimator to take, and why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import SupportsIndex
+
+import numpy as np
+from torch import Tensor
+
+from rllab.checks import as_count, check_parameters, check_positive
+from rllab.cost import Cost
+from rllab.distributions import Distribution
+from rllab.estimate import Target
+from rllab.estimators import GaussianSmoothing
+from rllab.estimators.asking import as_tensor_at
+from rllab.keys import Key, as_key
+from rllab.recommendation.at_distribution import race
+from rllab.recommendation.laws import Prediction, Signal, autograd_bias, choose_radius, predictions, signals
+from rllab.recommendation.pilot import Pilot, fewest_evaluations, fly
+from rllab.recommendation.result import Choice, Recommendation
+
+FLOOR = 0.01  # relative error below which no difference shows in a step
+
+
+def recommend(
+    cost: Cost,
+    at: Tensor | np.ndarray | Distribution,
+    evaluations: SupportsIndex | float,
+    key: Key | int,
+    *,
+    budget: SupportsIndex | float | None = None,
+    radius: float | None = None,
+) -> Recommendation:
+    """Rank gradient estimators for a cost by a pilot that is counted in its ledger.
+
+    All are compared by one number, the error against one gradient t:
+
+        √(E‖ĝ − t‖²) / ‖t‖        t = ∇f_r at parameters, f_r(θ) = E f(θ + r u), u ~ N(0, I);  ∇E f at a distribution
+
+    where r is the smallest radius at which what is seen along random directions is gradient more than noise and jumps:
+    small on a smooth cost, where ∇f_r is ∇f, a stair's width on stairs. At parameters the errors follow from slopes
+    along the same directions at several radii, by the laws of `rllab.recommendation.laws`, and from the cost's gradient
+    by autograd, if it has one that is finite: it is held to the slopes as well. At a distribution they are the standard
+    errors of small estimates by every estimator that takes it. Of errors below 0.01 the cheaper estimator comes first.
+
+    Args:
+        cost: what is to be differentiated.
+        at: parameters (d,), a tensor or an array, or a distribution.
+        evaluations: most of them that are spent on finding out; a few hundred.
+        key: of all draws.
+        budget: evaluations of an estimate that errors are predicted for; None for as many as `evaluations`.
+        radius: r, if it is known over what distance the gradient is to describe the cost; None to find it out.
+
+    Returns:
+        A `Recommendation`: `choices`, best first, with settings, predicted error and reason. What is predicted is
+        itself an estimate, from some 30 directions: good to a factor of about 1.5.
+
+    Raises:
+        TypeError: `cost` is no Cost, or `at` neither parameters nor a distribution.
+        ValueError: there are too few evaluations, or `at` is a batch.
+
+    Source:
+        For pairs along common directions: Glasserman & Yao (1992), "Some guidelines and guarantees for common random
+        numbers"; the variances are those that each estimator's page states.
+
+    Example:
+        import torch
+        from rllab import Cost, recommend
+
+        stairs = Cost(lambda x: torch.floor(4 * x).sum(-1))
+        found = recommend(stairs, torch.linspace(0, 1, 5), evaluations=400, key=0, budget=100)
+        found.best, found.target, found.choices[0].error
+    """
+    if not isinstance(cost, Cost):
+        raise TypeError(f"recommend: cost must be a Cost, got {cost!r:.80}; wrap it: Cost(function)")
+    evaluations, key = as_count("recommend", "evaluations", evaluations), as_key(key)
+    budget = evaluations if budget is None else as_count("recommend", "budget", budget)
+    if radius is not None:
+        check_positive("recommend", radius=radius)
+    if isinstance(at, Distribution):
+        return _at_distribution(cost, at, evaluations, key, budget)
+    at = check_parameters("recommend", as_tensor_at(at)).detach()
+    if at.ndim != 1:
+        raise ValueError(f"recommend: at must be (d,), no batch, got {tuple(at.shape)}")
+    if evaluations < (least := fewest_evaluations(cost)):
+        raise ValueError(f"recommend: evaluations must be >= {least}, got {evaluations}")
+    pilot = fly(cost, at, evaluations, key, radius)
+    found = signals(pilot)
+    if not found:
+        return _flat(pilot, budget)
+    signal = choose_radius(found) if radius is None else found[0]
+    ranked = _ranked(list(predictions(pilot, signal, budget)), signal.gradient)
+    target = Target.smoothed("gaussian", signal.radius)
+    return Recommendation(ranked, target, budget, pilot.evaluations, tuple(_findings(pilot, found, signal)))
+
+
+def _at_distribution(cost: Cost, at: Distribution, evaluations: int, key: Key, budget: int) -> Recommendation:
+    if len(at.shape) != 1:
+        raise ValueError(f"recommend: at must be a distribution of (d,), no batch, got {tuple(at.shape)}")
+    before = cost.evaluated
+    made, square, findings = race(cost, at, evaluations, budget, key)
+    if not made:
+        raise ValueError(f"recommend: evaluations must be more, got {evaluations}; {'; '.join(findings)}")
+    return Recommendation(_ranked(made, square), Target.expectation(), budget, cost.evaluated - before, tuple(findings))
+
+
+def _ranked(made: list[Prediction], square: float) -> tuple[Choice, ...]:
+    """Return predictions as choices, best first; below FLOOR the cheaper one is better."""
+    choices = [
+        Choice(p.estimator, p.evaluations, math.sqrt(p.square / square) if square > 0 else math.inf, p.reason)
+        for p in made
+    ]
+    return tuple(sorted(choices, key=lambda c: (max(c.error, FLOOR), c.evaluations)))
+
+
+def _flat(pilot: Pilot, budget: int) -> Recommendation:
+    """Return what to do where no slope was seen: the widest pairs are the most likely to see one."""
+    reach = float(pilot.radii[-1])
+    why = "no slope was seen at any radius"
+    choice = Choice(GaussianSmoothing(reach), 2 * (budget // 2), math.nan, why)
+    finding = f"the cost is flat: the same along all directions, up to radius {reach:.3g}"
+    return Recommendation((choice,), Target.smoothed("gaussian", reach), budget, pilot.evaluations, (finding,))
+
+
+def _findings(pilot: Pilot, found: list[Signal], signal: Signal) -> Iterator[str]:
+    shares = ", ".join(f"{s.share:.0%} at radius {s.radius:.2g}" for s in found)
+    yield f"of squared slopes, gradient is {shares}"
+    yield f"the cost's own noise has a standard deviation of {pilot.spread:.2g}" if pilot.spread else "it has no noise"
+    if pilot.gradients is None:
+        yield f"there is no gradient by autograd: {pilot.why}"
+    else:
+        off = math.sqrt(autograd_bias(pilot, signal) / signal.gradient)
+        yield f"autograd's gradient is off by {off:.0%} of that at radius {signal.radius:.2g}"
