@@ -6,9 +6,10 @@ import pytest
 import torch
 
 import rllab
-from rllab import Bernoulli, Cost, critics, estimators, optimize, training
+from rllab import Bernoulli, Cost, critics, estimators, training
 from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
 from rllab.agents.base import Agent
+from rllab.optimize import minimizing
 from rllab.runs import Job, Record, sweep
 from rllab.runs.states import States
 from rllab.training import fit, train_seeds
@@ -36,7 +37,7 @@ class Killed(BaseException):
 @pytest.fixture(autouse=True)
 def a_state_after_every_row(monkeypatch):
     monkeypatch.setattr(training, "SECONDS_PER_STATE", 0.0)
-    monkeypatch.setattr(optimize, "SECONDS_PER_STATE", 0.0)
+    monkeypatch.setattr(minimizing, "SECONDS_PER_STATE", 0.0)
 
 
 def stop_at(monkeypatch, owner, name, calls, *, after=True):
@@ -196,10 +197,10 @@ def test_minimize_goes_on_bit_for_bit(case, tmp_path, monkeypatch):
 
     whole, path = minimize(), tmp_path / "new" / "minimum.pt"
     with monkeypatch.context() as patch:
-        stop_at(patch, optimize, "_save", 6)
+        stop_at(patch, minimizing, "_save", 6)
         with pytest.raises(Killed):
             minimize(checkpoint=path)
-        stop_at(patch, optimize, "_save", 2, after=False)
+        stop_at(patch, minimizing, "_save", 2, after=False)
         with pytest.raises(Killed):
             minimize(checkpoint=path)
     done = minimize(checkpoint=path)

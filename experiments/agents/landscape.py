@@ -105,10 +105,10 @@ def grid(points: int) -> np.ndarray:
 
 def run(job: Job, record: Record) -> None:
     """Ride the landscape, or estimate gradients at every point."""
-    {"landscape": landscape, "arrows": arrows}[job.config["part"]](job, record)
+    {"landscape": ride_around, "arrows": arrows}[job.config["part"]](job, record)
 
 
-def landscape(job: Job, record: Record) -> None:
+def ride_around(job: Job, record: Record) -> None:
     """Store the steps upright over the whole domain, and at the points every difference."""
     n = round((HIGH - LOW + 2 * MARGIN) / job.config["spacing"]) + 1
     along = np.linspace(LOW - MARGIN, HIGH + MARGIN, n)

@@ -39,8 +39,9 @@ SETTINGS = {
 MINIMUM = """
 import sys, torch, time
 import rllab
-from rllab import estimators as est, optimize
-optimize.SECONDS_PER_STATE = 0.0
+from rllab import estimators as est
+from rllab.optimize import minimizing
+minimizing.SECONDS_PER_STATE = 0.0
 def cost(x):
     time.sleep(0.002)
     return (x - 0.3).square().sum(-1)

@@ -1,0 +1,6 @@
+"""What moves parameters by estimates: `minimize`, the loop around any estimator, and `SeedReplay`, a step in place."""
+
+from rllab.optimize.minimizing import Trace as Trace
+from rllab.optimize.minimizing import minimize as minimize
+from rllab.optimize.seed_replay import ReplayStep as ReplayStep
+from rllab.optimize.seed_replay import SeedReplay as SeedReplay
