@@ -88,7 +88,9 @@ def test_a_learning_rate_assigned_later_is_checked_before_anything_is_evaluated(
 def test_long_parameters_move_along_one_direction_drawn_in_pieces(monkeypatch, restore):
     theta = torch.zeros(BLOCK + 1000, dtype=torch.float64)
     drawn = []
-    monkeypatch.setattr("rllab.optimize.seed_replay.standard_normal", lambda *a: drawn.append(standard_normal(*a)) or drawn[-1])
+    monkeypatch.setattr(
+        "rllab.optimize.seed_replay.standard_normal", lambda *a: drawn.append(standard_normal(*a)) or drawn[-1]
+    )
     optimizer = SeedReplay(theta, lr=0.5, sigma=0.1, key=1, restore=restore)
     optimizer.step(lambda: theta.sum())
     assert max(z.numel() for z in drawn) == BLOCK  # never the whole direction

@@ -61,9 +61,7 @@ def kill_at_random(method: str, given: str, folder: Path, *, kills: int, seed: i
 
     A run that ends before its next kill is due is not killed any more.
     """
-    start = time.monotonic()
-    assert _run(SWEEP, method, given, folder / "whole").wait() == 0
-    length = max(0.05, (time.monotonic() - start) / (kills + 1))
+    length = max(0.05, _seconds_of_work(_run(SWEEP, method, given, folder / "whole")) / (kills + 1))
     killed, draw = 0, random.Random(seed)
     while killed < kills:
         child = _run(SWEEP, method, given, folder / "killed")
@@ -71,7 +69,7 @@ def kill_at_random(method: str, given: str, folder: Path, *, kills: int, seed: i
             break
         killed += 1
     else:
-        assert _run(SWEEP, method, given, folder / "killed").wait() == 0
+        _seconds_of_work(_run(SWEEP, method, given, folder / "killed"))
     runs = [Record.open(folder / name / f"{method}-0") for name in ("whole", "killed")]
     agents = [load(run.folder / "agent.pt") for run in runs]
     rows = [timeless(run.rows) for run in runs]
@@ -102,16 +100,27 @@ def _run(program: str, *arguments: object) -> subprocess.Popen[str]:
     )
 
 
+def _seconds_of_work(child: subprocess.Popen[str]) -> float:
+    """Let a child end; return how long it took since it had begun to work."""
+    assert child.stdout is not None
+    child.stdout.readline()
+    start = time.monotonic()
+    child.communicate()
+    assert child.returncode == 0
+    return time.monotonic() - start
+
+
 def _killed(child: subprocess.Popen[str], seconds: float) -> bool:
     """Kill a child so many seconds after it has begun to work; return whether it was still at it."""
     assert child.stdout is not None
     child.stdout.readline()
     try:
-        child.wait(seconds)
+        child.communicate(timeout=seconds)
         return False
     except subprocess.TimeoutExpired:
         child.send_signal(signal.SIGKILL)
-        return child.wait() == -signal.SIGKILL
+        child.communicate()
+        return child.returncode == -signal.SIGKILL
 
 
 if __name__ == "__main__":
