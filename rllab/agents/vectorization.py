@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -46,7 +47,7 @@ class DeferredEnvironments:
     """
 
     def __init__(self, make: Maker, n: int, vectorization: Vectorization = "auto"):
-        self._arguments, self.num_envs = (make, n, vectorization), n
+        self._make, self.num_envs = partial(make_environments, make, n, vectorization), n
         self._made: Environments | None = None
 
     @property
@@ -55,7 +56,7 @@ class DeferredEnvironments:
 
     def reset(self, seeds: Sequence[int], which: np.ndarray | None = None) -> np.ndarray:
         if self._made is None:
-            self._made = make_environments(*self._arguments)
+            self._made = self._make()
         return self._made.reset(seeds, which)
 
     def step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
