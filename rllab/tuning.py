@@ -167,7 +167,8 @@ def tune(
     if not (ranges := dict(ranges or RANGES.get(name, {}))):
         raise ValueError(f"tune: ranges must be given for {kind.__name__}, which has none of its own")
     todo = [Trial(i, {**fixed, **settings}) for i, settings in enumerate(points(ranges, trials))]
-    made(kind, environment, todo[0].settings)  # what cannot be made is named before any work
+    made(kind, environment, todo[0].settings)  # what cannot be made, or written, is named before any work
+    as_toml(environment, todo[0].settings, {})
     rungs = sorted({max(1, steps // KEPT**k) for k in (2, 1, 0)})
     config = {"method": name, "environment": environment, "steps": steps, "trials": trials, "seeds": seeds}
     config |= {"episodes": episodes, "fixed": fixed, "ranges": {k: str(v) for k, v in ranges.items()}}

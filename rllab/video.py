@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,8 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
         path.
 
     Raises:
-        ValueError: the environment renders no pictures (render_mode="rgb_array").
+        ValueError: the environment renders no pictures: by its id, or a factory that takes it, it is made with
+            render_mode="rgb_array".
 
     Example:
         from rllab.agents import Evolution
@@ -42,7 +45,9 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
     """
     who = type(agent).__name__
     episode, max_steps = as_count(who, "episode", episode, 0), as_count(who, "max_steps", max_steps)
-    arguments = {**agent.environment_arguments, "render_mode": "rgb_array"}
+    make, arguments = agent.environment, dict(agent.environment_arguments)
+    if isinstance(make, str) or _takes(make, "render_mode"):
+        arguments["render_mode"] = "rgb_array"
     env = replace(agent.maker, arguments=arguments)()
     frames, fps = [], env.metadata.get("render_fps") or 1 / SECONDS
     try:
@@ -61,12 +66,22 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
     return path
 
 
+def _takes(factory: Callable[..., Any], name: str) -> bool:
+    parameters = inspect.signature(factory).parameters.values()
+    return any(p.name == name or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
 def _frame(who: str, picture: Any) -> Any:
     from PIL import Image
 
-    if not isinstance(picture, np.ndarray) or picture.ndim != 3:
-        raise ValueError(f"{who}: its environment must render pictures (render_mode='rgb_array'), got {picture!r:.60}")
-    image = Image.fromarray(np.asarray(picture, np.uint8))
+    given = np.asarray(picture)
+    if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] not in (3, 4):
+        got = f"{given.shape} {given.dtype}" if given.ndim else f"{picture!r:.60}"
+        raise ValueError(
+            f"{who}: its environment must render pictures (render_mode='rgb_array'), uint8 (height, width, 3), "
+            f"got {got}"
+        )
+    image = Image.fromarray(given)
     image.thumbnail((WIDTH, WIDTH))
     return image.quantize(64)
 

@@ -152,6 +152,7 @@ def test_a_winner_on_an_edge_is_said(tmp_path):
         ({"trials": 2.5}, r"tune: trials must be an integer >= 1, got 2\.5"),
         ({"episodes": 0}, "tune: episodes must be an integer >= 1, got 0"),
         ({"fixed": {"hidden": "many"}}, "Evolution: hidden must be widths"),
+        ({"fixed": {**SMALL, "observation_scale": None}}, "a setting must be a number, text, .* got None"),
         ({"ranges": {"zzz": Range(0, 1)}}, "Evolution has no setting 'zzz'"),
     ],
 )
@@ -164,7 +165,9 @@ def test_what_cannot_be_searched_is_named_before_any_work(tmp_path, options, say
 
 
 def test_what_is_written_is_read_back():
-    settings = {"lr": 1e-3, "hidden": (64, 64), "estimator.sigma": 0.1, "name": 'a "b" \\', "flag": True}
+    text = 'a "b" \\ \n \x7f \x1b ∇'
+    settings = {"lr": 1e-3, "hidden": (64, 64), "estimator.sigma": 0.1, "name": text, "flag": True}
+    settings |= {"gamma": np.float64(0.9), "n": np.int64(3), "on": np.True_, text: math.inf}
     text = as_toml("rllab_envs:rllab/BicycleBalance-v0", settings, {"source": "trials"})
     entry = tomllib.loads(text)["rllab/BicycleBalance-v0"]
     assert entry["settings"] == settings | {"hidden": [64, 64]}

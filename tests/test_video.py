@@ -21,6 +21,16 @@ class Blind(Wrapper):
         return None
 
 
+class Floats(Wrapper):
+    def render(self):
+        return np.ones((8, 8, 3))
+
+
+class Grey(Wrapper):
+    def render(self):
+        return np.ones((8, 8, 1), np.uint8)
+
+
 class Counting(gymnasium.Env):
     """Pictures in a grey that says seed and step, of episodes that are cut off after five steps."""
 
@@ -54,9 +64,9 @@ def greys(gif):
     return shown
 
 
-@pytest.mark.parametrize("kind", [Counting, Untimed])
+@pytest.mark.parametrize("kind", [Counting, Untimed, lambda: Counting("rgb_array")])
 def test_the_episode_that_is_asked_for_is_shown_to_its_end_at_its_speed(tmp_path, monkeypatch, kind):
-    agent, frame = Evolution(kind, hidden=(), population=2), 100 if kind is Counting else 50
+    agent, frame = Evolution(kind, hidden=(), population=2), 50 if kind is Untimed else 100
     with Image.open(record_episode(agent, tmp_path / "a.gif", episode=3)) as gif:
         assert greys(gif) == [60, 61, 62, 63, 64, 65] and gif.info["duration"] == frame
     monkeypatch.setattr(video, "FRAMES", 2)
@@ -75,8 +85,11 @@ def test_every_step_is_a_frame_until_there_are_too_many(tmp_path, monkeypatch):
     assert agent.spent.steps == 0
 
 
-def test_an_environment_without_pictures_is_named(tmp_path):
-    agent = Evolution(BICYCLE, seed=0, hidden=(), population=4, wrappers=[Blind])
-    with pytest.raises(ValueError, match="must render pictures"):
+@pytest.mark.parametrize(
+    ("wrapper", "got"), [(Blind, "None"), (Floats, r"\(8, 8, 3\) float64"), (Grey, r"\(8, 8, 1\) uint8")]
+)
+def test_an_environment_without_pictures_is_named(tmp_path, wrapper, got):
+    agent = Evolution(BICYCLE, seed=0, hidden=(), population=4, wrappers=[wrapper])
+    with pytest.raises(ValueError, match=f"must render pictures, .*, got {got}"):
         record_episode(agent, tmp_path / "ride.gif")
     assert not (tmp_path / "ride.gif").exists()

@@ -58,7 +58,7 @@ class ProcessEnvironments:
                 process.start()
             theirs.close()
             self._workers.append((process, ours))
-        self._taken = [0] * count
+        self._taken, self._owed = [0] * count, [0] * count  # steps, and answers that are still to come
         self._leave = weakref.finalize(self, _end, self._workers)
 
     @property
@@ -106,10 +106,15 @@ class ProcessEnvironments:
             self._workers[k][1].send(message)
         except OSError as error:
             raise self._lost(k) from error
+        self._owed[k] += 1
 
     def _hear(self, k: int) -> Any:
         try:
-            return self._workers[k][1].recv()
+            while True:
+                answer = self._workers[k][1].recv()
+                self._owed[k] -= 1
+                if not self._owed[k]:  # else it is to an earlier question, which Ctrl-C has cut short
+                    return answer
         except (EOFError, OSError) as error:
             raise self._lost(k) from error
 

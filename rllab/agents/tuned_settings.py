@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 FOLDER = Path(__file__).parent / "settings"
 
@@ -58,21 +61,25 @@ def read_tuned(agent: str, path: str | Path | None = None) -> dict[str, dict[str
 
 def as_toml(environment: str, settings: dict[str, Any], provenance: dict[str, Any]) -> str:
     """Return one entry of such a file."""
-    name = _bare(environment)
-    parts = ((f'["{name}".settings]', settings), (f'["{name}".provenance]', provenance))
-    return "\n".join("\n".join([head, *(f'"{k}" = {_value(v)}' for k, v in part.items()), ""]) for head, part in parts)
+    name = _value(_bare(environment))
+    parts = ((f"[{name}.settings]", settings), (f"[{name}.provenance]", provenance))
+    return "\n".join(
+        "\n".join([head, *(f"{_value(k)} = {_value(v)}" for k, v in part.items()), ""]) for head, part in parts
+    )
 
 
 def _value(value: Any) -> str:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # the one sign that JSON lets pass
     if isinstance(value, int | float):
         return repr(value)
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_value, value)) + "]"
-    raise TypeError(f"tuned: a setting must be a number, text, truth value or list, got {value!r}")
+    raise ValueError(f"tuned: a setting must be a number, text, truth value or list, got {value!r}")
 
 
 def _bare(environment: str) -> str:

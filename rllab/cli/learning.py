@@ -54,7 +54,8 @@ class Train:
         steps = as_count("rllab train", "steps", number("steps", self.steps))
         name = self.environment.rpartition(":")[2].replace("/", "-")
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
-        schedule = Schedule(self.evaluate_every or max(1, steps // 20), self.episodes, stop_at=self.stop_at)
+        every = max(1, steps // 20) if self.evaluate_every is None else self.evaluate_every
+        schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
         on = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         records = train_seeds(self.method, self.environment, steps, folder, **on)

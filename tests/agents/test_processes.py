@@ -62,6 +62,22 @@ def test_the_numbers_are_those_of_environments_here(two):
     assert len(two._workers) == 2 and two._worker.tolist() == [0, 0, 0, 1, 1]
 
 
+def test_a_question_that_is_interrupted_leaves_no_answer_to_the_next_one(two, monkeypatch):
+    def interrupted(k):
+        raise KeyboardInterrupt
+
+    actions, live = np.zeros((N, 1), np.float32), np.arange(N)
+    two.reset(range(N))
+    with monkeypatch.context() as patch:
+        patch.setattr(two, "_hear", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            two.step(actions, live)
+    (seen, taken), (expected, steps) = history(two), history(SingleEnvironments(Maker("Test", DRIFT, SHORT), N))
+    for one, other in zip(seen, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert taken == steps + N  # what was taken meanwhile counts
+
+
 @pytest.mark.parametrize("kind", (TD3, Reinforce), ids=lambda kind: kind.__name__)
 def test_an_agent_learns_the_same_in_processes(kind):
     small = {"num_envs": 2, "learning_starts": 40, "batch_size": 8} if kind is TD3 else {"episodes": 2}
