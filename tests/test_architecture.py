@@ -15,6 +15,7 @@ SOURCES = sorted([*ROOT.glob("rllab/**/*.py"), *ROOT.glob("envs/**/*.py"), *ROOT
 
 # part: what it may import of rllab, besides itself
 GROUND = {
+    "array_policy",
     "arrays",
     "batches",
     "checkpoint",
