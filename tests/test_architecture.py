@@ -18,6 +18,7 @@ ENVIRONMENTS = [path for path in SOURCES if path.is_relative_to(ROOT / "envs")]
 
 # part: what it may import of rllab, besides itself
 GROUND = {
+    "array_policy",
     "arrays",
     "batches",
     "checkpoint",

@@ -11,6 +11,8 @@ import torch
 from gymnasium import Space, spaces
 from torch import Tensor
 
+from rllab.array_policy import ActionLayout
+
 EXACT = 2**53  # integers up to here are float64 numbers
 
 
@@ -50,6 +52,10 @@ class BoxActions:
             np.rint(actions, out=actions)
         actions = np.minimum(np.maximum(actions, self._low), self._high).astype(self.dtype)
         return actions if self.shape is None else actions.reshape((*actions.shape[:-1], *self.shape))
+
+    def layout(self) -> ActionLayout:
+        """Say in plain values how outputs become actions."""
+        return ActionLayout(self.dtype, (self.size,) if self.shape is None else self.shape, self.low, self.high)
 
     @cached_property
     def _whole(self) -> bool:
@@ -124,6 +130,11 @@ class Choices:
         """Return the environment's actions (…, *shape) of choices (…, m), counted from 0; always a new array."""
         actions = chosen.astype(self.dtype) if self.starts is None else (chosen + self.starts).astype(self.dtype)
         return actions.reshape((*chosen.shape[:-1], *self.shape))
+
+    def layout(self) -> ActionLayout:
+        """Say in plain values how outputs become actions."""
+        starts = self.starts or (0,) * self.components
+        return ActionLayout(self.dtype, self.shape, counts=self.counts, starts=starts)
 
     def draw(self, logits: Tensor, generator: torch.Generator) -> Tensor:
         """Draw choices (n, m), int64, counted from 0, at logits (n, Σ n_j)."""

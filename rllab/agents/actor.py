@@ -11,8 +11,7 @@ from torch import Tensor
 from rllab.agents.adam import Adam
 from rllab.agents.policy import Policy
 from rllab.agents.saved import check_names, take
-from rllab.backprop import Tanh
-from rllab.backprop.network import MLPChain
+from rllab.agents.user_network import chain_through, on_arrays
 
 
 class Actor:
@@ -47,8 +46,8 @@ class Actor:
     def __init__(self, policy: Policy, weights: Tensor, lr: float, max_grad_norm: float | None = None):
         self.weights, self.targets = weights, weights.clone()
         self.optimizer = Adam(weights, lr, max_grad_norm=max_grad_norm)
-        self._network, self._chain = policy.network, MLPChain(policy.network, Tanh())
-        self._arrays = policy.network.on_arrays(weights)  # share memory: always the current weights
+        self._chain = chain_through(policy.network, squash=True)
+        self._on_arrays = on_arrays(policy.network, weights)  # shares memory: always the current weights
         self.gradient = torch.zeros_like(weights)
 
     @property
@@ -58,7 +57,7 @@ class Actor:
 
     def act(self, o: np.ndarray) -> np.ndarray:
         """Return the action (k,) in [−1, 1] at one scaled observation (o,)."""
-        return np.tanh(self._network.forward_array(self._arrays, o))
+        return np.tanh(self._on_arrays(o))
 
     def forward(self, weights: Tensor, observations: Tensor) -> Tensor:
         """Return actions (n, k) in [−1, 1] at scaled observations (n, o), to be used before the next call."""

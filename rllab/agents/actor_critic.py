@@ -10,8 +10,8 @@ from torch import Tensor
 
 from rllab.agents.action_distributions import action_distribution
 from rllab.agents.policy import Policy
-from rllab.backprop import Tanh
-from rllab.backprop.network import MLP, MLPChain
+from rllab.agents.user_network import ModuleNetwork, chain_through, on_arrays
+from rllab.backprop.network import MLP
 from rllab.keys import Key
 
 LAST_POLICY, LAST_VALUE = 0.01, 1.0  # gains of the last layers, as in stable-baselines3
@@ -27,6 +27,7 @@ class ActorCritic:
         key: the first weights are drawn from it: orthogonal matrices of gain √2, of the last layer 0.01 for the policy,
             so that the first actions hardly depend on what is seen, and 1 for the value; biases 0.
         std: σ to begin with.
+        value: a module of the user's in the place of V's MLP. Modules begin with their own parameters.
 
     Attributes:
         parameters: all of them, float32; `weights` (d,), `log_std` (k,) and `value_weights` are views of it.
@@ -49,25 +50,25 @@ class ActorCritic:
         gradient = networks.backward(torch.ones(5, 1), torch.zeros(1), torch.ones(5))
     """
 
-    def __init__(self, policy: Policy, key: Key, std: float):
+    def __init__(self, policy: Policy, key: Key, std: float, value: ModuleNetwork | None = None):
         self.policy, self.distribution = policy, action_distribution(policy.actions)
         network = policy.network
-        self.value_network = MLP((*network.sizes[:-1], 1), network.activation, inputs_first=True)
+        self.value_network = value or MLP((len(policy.scale), *policy.hidden, 1), inputs_first=True)
         sizes = (network.size, self.distribution.spreads, self.value_network.size)
         self.parameters = torch.zeros(sum(sizes), dtype=torch.float32)
         self.gradient = torch.zeros_like(self.parameters)
         self.weights, self.log_std, self.value_weights = self.parameters.split(sizes)
         self._g_weights, self._g_log_std, self._g_value = self.gradient.split(sizes)
         self.log_std.fill_(math.log(std))
-        _orthogonal(network, self.weights, LAST_POLICY, key.child("policy"))
-        _orthogonal(self.value_network, self.value_weights, LAST_VALUE, key.child("value"))
-        self._policy = MLPChain(network) if policy.discrete else MLPChain(network, Tanh())
-        self._value = MLPChain(self.value_network)
-        self._arrays = network.on_arrays(self.weights)  # share memory: always the current weights
+        _begin(network, self.weights, LAST_POLICY, key.child("policy"))
+        _begin(self.value_network, self.value_weights, LAST_VALUE, key.child("value"))
+        self._policy = chain_through(network, squash=not policy.discrete)
+        self._value = chain_through(self.value_network)
+        self._on_arrays = on_arrays(network, self.weights)  # shares memory: always the current weights
 
     def act(self, inputs: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Draw actions (n, components) at inputs (n, o) with noise (n, s), as a collector takes them."""
-        y = self.policy.network.forward_array(self._arrays, inputs)
+        y = self._on_arrays(inputs)
         y = y if self.policy.discrete else np.tanh(y)
         return self.distribution.draw(y, self.log_std.numpy(), noise)
 
@@ -99,8 +100,11 @@ class ActorCritic:
         return gradient
 
 
-def _orthogonal(network: MLP, w: Tensor, last: float, key: Key) -> None:
-    """Fill w (d,) with orthogonal matrices of gain √2, of the last layer `last`, and biases 0."""
+def _begin(network: MLP | ModuleNetwork, w: Tensor, last: float, key: Key) -> None:
+    """Fill w (d,) with orthogonal matrices of gain √2, of the last layer `last`, and biases 0; or a module's own."""
+    if isinstance(network, ModuleNetwork):
+        w.copy_(network.initial())
+        return
     layers = list(network.layers(w))
     for depth, (weight, bias) in enumerate(layers):
         gain = last if depth == len(layers) - 1 else math.sqrt(2.0)

@@ -15,6 +15,7 @@ from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
 from rllab.agents.vectorization import DeferredEnvironments
+from rllab.backprop.network import MLP
 from rllab.checks import as_count, check_finite, check_positive
 from rllab.estimate import Estimate
 from rllab.estimators import TopDirections
@@ -42,7 +43,8 @@ class ARS(Agent):
         n_top: b, directions that count; None for all.
         lr: step size, or a schedule of it.
         delta_std: ν, how far the weights are moved.
-        zero_policy: begin with zeros in the last layer, so that actions are in the middle of their box.
+        zero_policy: begin with zeros in the last layer, so that actions are in the middle of their box; an `actor` of
+            your own begins with its parameters as they are.
         alive_bonus_offset: added to each reward in the search (−1 takes out a bonus of 1 a step for staying alive), not
             to returns that are reported. Zero by default: where every reward is that bonus, nothing would be left.
 
@@ -86,7 +88,7 @@ class ARS(Agent):
                 raise ValueError(f"{self._name}: n_top must be <= n_delta, {self.n_delta}, got {self.n_top}")
 
     def _start(self) -> None:
-        if self.zero_policy:
+        if self.zero_policy and isinstance(self.policy.network, MLP):
             *_, inputs, outputs = self.policy.network.sizes
             self.weights[-(inputs + 1) * outputs :] = 0.0
         self.estimator = TopDirections(self.delta_std, self.n_top)

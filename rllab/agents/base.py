@@ -15,16 +15,22 @@ from typing import Any, ClassVar, get_args
 
 import numpy as np
 import torch
+from gymnasium import Space
+from torch import Tensor, nn
 
+from rllab.agents.actions import actions_of
 from rllab.agents.collectors import episode_seeds
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
 from rllab.agents.policy import Policy
+from rllab.agents.policy_module import PolicyModule, array_policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.saved import plain, plain_arguments
 from rllab.agents.spent import Spent
+from rllab.agents.user_network import ModuleNetwork
 from rllab.agents.vectorization import Vectorization, make_environments
+from rllab.array_policy import ArrayPolicy
 from rllab.backprop.network import Layers
 from rllab.checkpoint import write_checkpoint
 from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed
@@ -56,6 +62,10 @@ class Agent(ABC):
         wrappers: callables env -> env, applied in order. What a wrapper learns of its own is not saved.
         vectorization: "auto" steps environments here, all in one call if they have such a form; "process" in worker
             processes, which pays where a step takes long. Nothing else differs.
+        actor: a network of your own in the place of the policy's, differentiated by autograd: observations in the form
+            of their space to the numbers that tanh squashes into the box (of SAC, also as many log σ), or to logits;
+            see `ModuleNetwork`. Its parameters are where learning begins; it stays as it is, and `module` gives what
+            was learned. It is given again to load a file: `load(path, actor=…)`.
 
     Attributes:
         policy: the architecture; `weights`: its weights, float32 (d,).
@@ -77,6 +87,8 @@ class Agent(ABC):
 
     columns: ClassVar[tuple[str, ...]] = ()  # what rows report beside what is spent, `diagnostics` by name
     normalizes: ClassVar[bool] = True  # whether `normalize_observations` is possible
+    takes_networks: ClassVar[bool] = True  # whether `actor`, and where there is one `critic`, may be a user's module
+    outputs_each: ClassVar[int] = 1  # what an actor of the user's returns for each output of the policy
     takes_choices: ClassVar[bool] = True  # whether actions may be Discrete, MultiDiscrete and MultiBinary
 
     environment: str | Factory
@@ -88,6 +100,7 @@ class Agent(ABC):
     wrappers: Sequence[Wrapper] = ()
     normalize_observations: bool = False
     vectorization: Vectorization = "auto"
+    actor: nn.Module | None = None
 
     def __post_init__(self) -> None:
         self._check()
@@ -111,8 +124,10 @@ class Agent(ABC):
         env = self.maker()
         self.maker.check_anew(env)
         self._encoder, actions = Observations(self._name, env.observation_space), env.action_space
-        self.policy = Policy.for_spaces(self._name, env.observation_space, actions, self.hidden, self.observation_scale)
         env.close()
+        self.policy = Policy.for_spaces(
+            self._name, self._encoder.space, actions, self.hidden, self.observation_scale, self._actor(actions)
+        )
         if self.policy.discrete and not self.takes_choices:
             others = ", ".join(sorted(name for name, kind in _agents().items() if kind.takes_choices))
             raise ValueError(f"{self._name}: actions must be a Box, got {actions}; these agents learn them: {others}")
@@ -130,6 +145,30 @@ class Agent(ABC):
         self.normalizer = RunningMoments(len(self.policy.scale)) if self.normalize_observations else None
         self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)  # of the iteration under way
         self._start()
+
+    def _actor(self, actions: Space) -> ModuleNetwork | None:
+        """Return the user's actor, checked; None if there is none."""
+        if self.actor is None:
+            return None
+        self._check_takes("actor")
+        outputs = self.outputs_each * actions_of(self._name, actions).size
+        return ModuleNetwork(self._name, "actor", self.actor, self._encoder.space, outputs=outputs)
+
+    def _check_takes(self, argument: str) -> None:
+        if not self.takes_networks:
+            others = ", ".join(sorted(name for name, kind in _agents().items() if kind.takes_networks))
+            raise ValueError(
+                f"{self._name}: {argument} must be None, since its networks are normalised in their own way; these "
+                f"agents take one: {others}"
+            )
+
+    def _modules(self) -> dict[str, ModuleNetwork]:
+        """Return the user's networks by name."""
+        return {} if self.policy.module is None else {"actor": self.policy.module}
+
+    def _learned(self) -> dict[str, Tensor]:
+        """Return the weights (d,) of all networks that may be a user's, by the names of `_modules`."""
+        return {"actor": self.weights}
 
     def _called(self) -> str:
         return repr(self.environment) if isinstance(self.environment, str) else "the environment"
@@ -241,11 +280,23 @@ class Agent(ABC):
         actions = self._act(self.policy.layers(self.weights), np.atleast_2d(rows))
         return actions if rows.ndim == 2 else actions[0]
 
+    def module(self) -> PolicyModule:
+        """Return the policy that is evaluated as a torch module of its own, which `torch.onnx.export` takes."""
+        return PolicyModule(self._encoder, self.policy, self.weights, self.normalizer)
+
+    def array_policy(self) -> ArrayPolicy:
+        """Return the policy that is evaluated in plain numpy, which pickles, and is saved as a file of arrays.
+
+        Raises:
+            TypeError: the actor is a module of the user's.
+        """
+        return array_policy(self._name, self._encoder, self.policy, self.weights, self.normalizer)
+
     def _normalized(self, scaled: np.ndarray) -> np.ndarray:
         """Return scaled observations (…, o) as the networks see them."""
         return scaled if self.normalizer is None else self.normalizer.array(scaled)
 
-    def _act(self, layers: Layers, observations: np.ndarray) -> np.ndarray:
+    def _act(self, layers: Layers | Tensor, observations: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             inputs = torch.from_numpy(self._normalized(self.policy.scaled(observations)))
             outputs = self.policy(layers, inputs).numpy()
@@ -292,8 +343,9 @@ class Agent(ABC):
     def save(self, path: str | Path) -> None:
         """Write everything to one file, atomically; `load` and then `learn` goes on as `learn` would have here.
 
-        Arguments that are no plain values (a factory, wrappers, an object in `environment_arguments`) are not written:
-        the file says which they were, and they are given again, `load(path, environment=…, wrappers=…)`.
+        Arguments that are no plain values (a factory, wrappers, a module, an object in `environment_arguments`) are not
+        written: the file says which they were, and they are given again, `load(path, environment=…, actor=…)`. Of a
+        module, its `state_dict` is written.
 
         Raises:
             ValueError: the agent or its estimator is of a class that `load` would not find, so that it would refuse the
@@ -311,6 +363,7 @@ class Agent(ABC):
                 "arguments": arguments,
                 "missing": missing,
                 "weights": self.weights.detach(),
+                "modules": {name: net.state_dict(self._learned()[name]) for name, net in self._modules().items()},
                 "spent": asdict(self.spent),
                 "normalizer": None if self.normalizer is None else self.normalizer.state_dict(),
                 "state": plain(self._name, self._state()),

@@ -76,7 +76,7 @@ class StepCollector:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over what `state_dict` gave; the actions are taken again when the next step is due."""
         check_names("the episode under way", state, {"actions", "observation"})
-        actions = check_tensor("the episode's actions", state["actions"], (None, self._policy.network.sizes[-1]))
+        actions = check_tensor("the episode's actions", state["actions"], (None, self._policy.actions.size))
         seen = check_tensor("the episode's observation", state["observation"], (len(self._policy.scale),))
         self._restart()
         self._actions[:] = actions.contiguous().numpy().tobytes()
@@ -85,7 +85,7 @@ class StepCollector:
 
     def _taken(self) -> np.ndarray:
         """Return the actions of the episode under way, (t, k)."""
-        return np.frombuffer(bytes(self._actions), np.float32).reshape(-1, self._policy.network.sizes[-1])
+        return np.frombuffer(bytes(self._actions), np.float32).reshape(-1, self._policy.actions.size)
 
     def _restart(self) -> None:
         """Forget the episode under way: the next observation is the first of a new one."""

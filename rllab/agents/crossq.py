@@ -18,6 +18,7 @@ from rllab.agents.replay import Batch
 from rllab.agents.squashed import SquashedGaussian
 from rllab.agents.stochastic_actor import StochasticActor
 from rllab.agents.temperature import Temperature, as_target_entropy
+from rllab.backprop.network import MLP
 from rllab.checks import as_count
 
 BETA_1 = 0.5  # of Adam, for actor and critics: as CrossQ's authors
@@ -63,7 +64,14 @@ class CrossQ(OffPolicy):
 
     columns: ClassVar[tuple[str, ...]] = (*OffPolicy.columns, "ent_coef", "entropy")
     noises: ClassVar[int] = 2
-    parts: ClassVar[tuple[str, ...]] = ("actor", "normalized_actor", "actor_optimizer", "critics", "temperature")
+    takes_networks: ClassVar[bool] = False
+    parts: ClassVar[tuple[str, ...]] = (
+        "learned_actor",
+        "normalized_actor",
+        "actor_optimizer",
+        "critics",
+        "temperature",
+    )
 
     _: KW_ONLY
     critic_hidden: tuple[int, ...] = (256, 256)
@@ -82,10 +90,11 @@ class CrossQ(OffPolicy):
 
     def _make_networks(self) -> None:
         (o, k), longest, key = self._widths(), self.max_grad_norm, self.key.child("critics")
-        self.actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
-        # the actor that learns; `actor` is what it is when evaluated
-        weights, running = NormalizedMLP.around(self.actor.network, self.actor.weights)
-        self.normalized_actor = NormalizedMLP(self.actor.network, weights, running)
+        self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
+        assert isinstance(self.learned_actor.network, MLP)  # a module is refused
+        # the actor that learns; `learned_actor` is what it is when evaluated
+        weights, running = NormalizedMLP.around(self.learned_actor.network, self.learned_actor.weights)
+        self.normalized_actor = NormalizedMLP(self.learned_actor.network, weights, running)
         self.actor_optimizer, self._gradient = Adam(weights, self.lr, BETA_1, longest), torch.zeros_like(weights)
         self._gaussian = SquashedGaussian(k)
         self.critics = NormalizedCritics(
@@ -98,13 +107,13 @@ class CrossQ(OffPolicy):
 
     def _evaluate_actor(self) -> None:
         """Bring what acts and is evaluated up to date."""
-        self.normalized_actor.fold(self.actor.weights)
-        self.actor.show()
+        self.normalized_actor.fold(self.learned_actor.weights)
+        self.learned_actor.show()
 
     def _reads(self) -> tuple[object, ...]:
         optimizer = self.actor_optimizer, self.actor_optimizer.lr
         numbers = self.gamma, self._renormalizes(self.critic_updates), self._renormalizes(self.spent.updates)
-        return (*self.actor.reads, *optimizer, *self.critics.reads, *self.temperature.reads, *numbers)
+        return (*self.learned_actor.reads, *optimizer, *self.critics.reads, *self.temperature.reads, *numbers)
 
     def _renormalizes(self, steps: int) -> bool:
         """Whether a network that made so many steps is past its warm-up; both counts are in a checkpoint."""
@@ -112,7 +121,7 @@ class CrossQ(OffPolicy):
 
     def behave(self, observation: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Return a ~ π(o) at a scaled observation (…, o), drawn by N(0, 1), (…, k)."""
-        return self.actor.act(observation, normal)
+        return self.learned_actor.act(observation, normal)
 
     def _begin_at(self, cost: Tensor) -> None:
         self.critics.start_at(cost)
@@ -124,7 +133,7 @@ class CrossQ(OffPolicy):
     def _descend_critics(self, batch: Batch, noise: Tensor, *read: Any) -> None:
         (o, k), n = self._widths(), len(noise)
         # a' by running statistics
-        a, log_pi = self.actor.sample(batch.next_observations, noise[:, :k])
+        a, log_pi = self.learned_actor.sample(batch.next_observations, noise[:, :k])
         observations = (batch.observations, batch.next_observations)
         observations = torch.cat(observations, 0, out=self._buffers("observations", 2 * n, o))
         actions = torch.cat((batch.actions, a), 0, out=self._buffers("actions", 2 * n, k))
@@ -157,8 +166,10 @@ class CrossQ(OffPolicy):
         actor follows the same cost in the weights of its normalised network, by the statistics of the minibatch.
         """
         self.critics.fold()
-        cost, _, gradient = self.actor.descent(self.larger, self.critics.evaluated, observations, noise, self._price())
-        return cost, self.actor.of_mean(gradient, torch.empty_like(self.weights))
+        cost, _, gradient = self.learned_actor.descent(
+            self.larger, self.critics.evaluated, observations, noise, self._price()
+        )
+        return cost, self.learned_actor.of_mean(gradient, torch.empty_like(self.weights))
 
     def _diagnose(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         own = {"ent_coef": self.temperature.alpha, "entropy": -self._buffers("log_pi")}

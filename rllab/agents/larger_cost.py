@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from rllab.agents.buffers import Buffers
-from rllab.backprop.network import MLP, MLPChain
+from rllab.agents.user_network import ModuleNetwork, chain_through
+from rllab.backprop.network import MLP
 
 
 class LargerCost:
@@ -32,8 +33,11 @@ class LargerCost:
         cost, slope = larger.through(weights, torch.zeros(8, 3), torch.zeros(8, 1))  # (), (8, 1)
     """
 
-    def __init__(self, network: MLP, observations: int):
-        self._chains = MLPChain(network), MLPChain(network)  # what both found on their way is needed on the way back
+    def __init__(self, network: MLP | ModuleNetwork, observations: int):
+        self._chains = (
+            chain_through(network),
+            chain_through(network),
+        )  # what both found on their way is needed on the way back
         self._width, self._o, self._buffers = network.sizes[0], observations, Buffers()
 
     def through(self, weights: Tensor, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

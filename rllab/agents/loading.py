@@ -11,6 +11,8 @@ from rllab.agents.base import Agent, known_agents
 from rllab.agents.saved import check_environment, check_names, check_tensor, take, take_again, unplain
 from rllab.checkpoint import read_checkpoint
 
+CONTENT = {"agent", "arguments", "missing", "weights", "modules", "spent", "normalizer", "state"}
+
 
 def load(path: str | Path, **again: Any) -> Agent:
     """Read an agent that `save` wrote.
@@ -21,7 +23,7 @@ def load(path: str | Path, **again: Any) -> Agent:
     Args:
         path: the file.
         **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
-            file does not hold must be given: an `environment` that is a factory, `wrappers`.
+            file does not hold must be given: an `environment` that is a factory, `wrappers`, an `actor`.
 
     Returns:
         An agent that goes on where the written one was.
@@ -53,7 +55,7 @@ def load(path: str | Path, **again: Any) -> Agent:
 
 def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any]) -> Agent:
     """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
-    check_names("content", content, {"agent", "arguments", "missing", "weights", "spent", "normalizer", "state"})
+    check_names("content", content, CONTENT)
     agent = object.__new__(kind)  # without `__init__`: sizes are compared before anything of them is allocated
     arguments = take_again({f.name for f in fields(kind)}, content["arguments"], content["missing"], given)
     if "environment" not in given:
@@ -61,10 +63,16 @@ def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any
     for name, value in arguments.items():
         setattr(agent, name, value if name in given else unplain(value))
     agent._check()
+    modules = agent._modules()
+    saved = check_names("modules", content["modules"], set(modules))
+    for name, network in modules.items():
+        network.check_state(saved[name])
     check_tensor("weights", content["weights"], (agent.policy.size,))
     state = content["state"]
     agent._check_sizes(state)
     agent._init()
+    for name, network in modules.items():
+        network.load_constants(saved[name])
     take("weights", {"weights": agent.weights}, {"weights": content["weights"]})
     spent = check_names("spent", content["spent"], set(asdict(agent.spent)))
     for name, value in spent.items():  # in place: the collector counts into it

@@ -80,6 +80,10 @@ class RunningMoments:
             return rows
         return ((rows - self._mean) * self._factor).clip(-CLIP, CLIP).astype(rows.dtype, copy=False)
 
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the inverse deviation that rows are normalised by, float32 of the shape of a row each."""
+        return self._mean, self._factor
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the moments, for a checkpoint."""
         return {"mean": self.mean, "squares": self.squares, "count": self.count}

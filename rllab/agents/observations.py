@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from gymnasium import Space, spaces
 
+from rllab.array_policy import Part
+
 IMAGE = 1024  # numbers in the largest image that is flattened: 32 × 32 grey
 WIDEST = 100_000  # numbers in the widest observation
 Path = tuple[str | int, ...]
@@ -28,8 +30,7 @@ class Observations:
         size: o, numbers in a row.
 
     Raises:
-        ValueError: the space, or a part of it, is of another kind; it is an image of more than 1,024 numbers, or wider
-            than 100,000.
+        ValueError: the space, or a part of it, is of another kind, or it is wider than 100,000.
 
     Example:
         from gymnasium import spaces
@@ -47,17 +48,25 @@ class Observations:
                     f"{who}: observations must be Box, Discrete, MultiDiscrete, MultiBinary, or Dict and Tuple of "
                     f"them, got {part}"
                 )
-            image = isinstance(part, spaces.Box) and len(part.shape) == 3 and part.dtype == np.uint8
-            if image and _width(part) > IMAGE:
-                raise ValueError(
-                    f"{who}: images must be of at most {IMAGE:,} numbers to be flattened, got {part.shape}: make them "
-                    "smaller by wrappers (gymnasium.wrappers.GrayscaleObservation, ResizeObservation), or make a few "
-                    "numbers of them by a wrapper of your own"
-                )
         self.size = sum(_width(part) for _, part in self.parts)
         if not 0 < self.size <= WIDEST:
             raise ValueError(f"{who}: observations must be of 1 to {WIDEST:,} numbers, got {self.size:,} in {space}")
         self._box = space if isinstance(space, spaces.Box) else None
+
+    def check_flat(self, needed: str) -> None:
+        """Raise a ValueError if there is an image of more than 1,024 numbers, which a network of ours would flatten.
+
+        Args:
+            needed: the argument that a network of the user's would be.
+        """
+        for _, part in self.parts:
+            image = isinstance(part, spaces.Box) and len(part.shape) == 3 and part.dtype == np.uint8
+            if image and _width(part) > IMAGE:
+                raise ValueError(
+                    f"{self.who}: images must be of at most {IMAGE:,} numbers to be flattened, got {part.shape}: make "
+                    "them smaller by wrappers (gymnasium.wrappers.GrayscaleObservation, ResizeObservation), or give a "
+                    f"network of your own, {needed}=…"
+                )
 
     def bounds(self) -> np.ndarray:
         """Return the largest absolute value of each number in a row, (o,); 1 for what is one-hot."""
@@ -109,6 +118,10 @@ class Observations:
                 return None
             columns.append(encoded)
         return np.concatenate(columns, -1)
+
+    def layout(self) -> tuple[Part, ...]:
+        """Say in plain values where the parts of an observation lie, and how they become numbers."""
+        return tuple(Part(path, tuple(part.shape or ()), *_choices(part)) for path, part in self.parts)
 
     def wanted(self, lead: tuple[int, ...]) -> str:
         """Say what an observation must be."""
@@ -172,14 +185,19 @@ def _encoded(part: Space, answer: object, lead: tuple[int, ...]) -> np.ndarray |
         return None
     if isinstance(part, spaces.MultiBinary):
         return values.reshape(*lead, -1).astype(np.float32) if ((values == 0) | (values == 1)).all() else None
-    if isinstance(part, spaces.Discrete):
-        counts, starts = np.array([part.n]), np.array([part.start])
-    else:
-        assert isinstance(part, spaces.MultiDiscrete)
-        counts, starts = part.nvec.reshape(-1), part.start.reshape(-1)
+    counts, starts = (np.array(each) for each in _choices(part))
     indices = values.reshape(*lead, -1).astype(np.int64) - starts
     if not ((indices >= 0) & (indices < counts)).all():
         return None
     row = np.zeros((*lead, int(counts.sum())), np.float32)
     np.put_along_axis(row, indices + (np.cumsum(counts) - counts), 1.0, -1)
     return row
+
+
+def _choices(part: Space) -> tuple[tuple[int, ...] | None, tuple[int, ...]]:
+    """Return how many choices there are in each component of a space, and what the first is called; None: numbers."""
+    if isinstance(part, spaces.Discrete):
+        return (int(part.n),), (int(part.start),)
+    if isinstance(part, spaces.MultiDiscrete):
+        return tuple(part.nvec.reshape(-1).tolist()), tuple(part.start.reshape(-1).tolist())
+    return None, ()

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
@@ -17,6 +17,7 @@ from rllab.agents.draws import Draws
 from rllab.agents.n_step import NStep
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.saved import check_names, check_tensor, check_whole
+from rllab.agents.user_network import ModuleNetwork, twin_networks
 from rllab.agents.vector_collector import VectorCollector
 from rllab.agents.vectorization import replay_collector
 from rllab.backprop.replay import Recorded
@@ -41,6 +42,9 @@ class OffPolicy(Agent):
     Args:
         num_envs: environments side by side, which take a step each at a time; steps are counted all together.
         critic_hidden: widths of the critics' hidden layers.
+        critic: two networks of your own in the place of the critics', of one architecture, differentiated by autograd:
+            each takes observations in the form of their space, and actions (n, k) in [−1, 1], and returns (n,) or
+            (n, 1). A learned constant is added to each.
         lr: learning rate of Adam, for all that is learned.
         buffer_size: transitions kept.
         learning_starts: steps of uniformly random actions before learning begins; they count like any other.
@@ -63,11 +67,12 @@ class OffPolicy(Agent):
     normalizes: ClassVar[bool] = False
     columns: ClassVar[tuple[str, ...]] = ("critic_loss", "mean_q", "critic_norm", "actor_norm")
     noises: ClassVar[int] = 1  # normal numbers of an update for each transition and component of an action
-    parts: ClassVar[tuple[str, ...]] = ("actor", "critics")  # attributes with a state that is learned
+    parts: ClassVar[tuple[str, ...]] = ("learned_actor", "critics")  # attributes with a state that is learned
 
     _: KW_ONLY
     num_envs: int = 1
     critic_hidden: tuple[int, ...] = (64, 64)
+    critic: tuple[nn.Module, nn.Module] | None = None
     lr: float = 1e-3
     buffer_size: int = 200_000
     learning_starts: int = 1000
@@ -89,11 +94,23 @@ class OffPolicy(Agent):
         check_fraction(who, below=True, gamma=self.gamma)
         if self.max_grad_norm is not None:
             check_positive(who, max_grad_norm=self.max_grad_norm)
+        self._critics: tuple[ModuleNetwork, ModuleNetwork] | None = None
+        if self.critic is not None:
+            self._check_takes("critic")
+            self._critics = twin_networks(who, self.critic, self._encoder.space, self._widths()[1])
+        else:
+            self._encoder.check_flat("critic")
         self._check_own()
+
+    def _modules(self) -> dict[str, ModuleNetwork]:
+        return super()._modules() | dict(zip(("critic_1", "critic_2"), self._critics or (), strict=False))
+
+    def _learned(self) -> dict[str, Tensor]:
+        return super()._learned() | dict(zip(("critic_1", "critic_2"), self.critics.weights, strict=True))
 
     def _widths(self) -> tuple[int, int]:
         """Return the numbers in an observation and in an action."""
-        return self.policy.network.sizes[0], self.policy.network.sizes[-1]
+        return len(self.policy.scale), self.policy.actions.size
 
     def _start(self) -> None:
         self._buffers, self.diagnostics = Buffers(), {}
@@ -105,7 +122,9 @@ class OffPolicy(Agent):
         self.collector = replay_collector(
             self.maker, self.num_envs, self.vectorization, self.policy, store, self.spent, self.key.child("episode")
         )
-        self._step_critics, self._step_actor = Recorded(self._descend_critics), Recorded(self._descend_actor)
+        steps = self._descend_critics, self._descend_actor
+        # autograd allocates: there is nothing to record
+        self._step_critics, self._step_actor = steps if self._modules() else map(Recorded, steps)
 
     @abstractmethod
     def _check_own(self) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from rllab.agents.actions import BoxActions, Choices, actions_of
 from rllab.agents.observations import Observations
+from rllab.agents.user_network import ModuleNetwork
 from rllab.backprop.network import MLP, Layers
 from rllab.checks import check_widths
 from rllab.keys import Key
@@ -31,6 +32,8 @@ class Policy:
         scale: what each number of an observation is divided by, (o,): fixed, never learned from data.
         actions: what the outputs become.
         hidden: widths of the hidden layers; () makes the policy linear.
+        module: a network of the user's in the place of the MLP; outputs beyond those of the actions are not of the
+            policy: a soft actor's log σ.
 
     Example:
         import torch
@@ -44,10 +47,17 @@ class Policy:
     scale: tuple[float, ...]
     actions: BoxActions | Choices
     hidden: tuple[int, ...] = (64, 64)
+    module: ModuleNetwork | None = None
 
     @classmethod
     def for_spaces(
-        cls, who: str, observations: Space, actions: Space, hidden: Sequence[int], scale: Sequence[float] | None
+        cls,
+        who: str,
+        observations: Space,
+        actions: Space,
+        hidden: Sequence[int],
+        scale: Sequence[float] | None,
+        module: ModuleNetwork | None = None,
     ) -> Policy:
         """Make the policy of an environment.
 
@@ -59,14 +69,18 @@ class Policy:
         """
         check_widths(who, hidden=hidden)
         encoder = Observations(who, observations)
+        if module is None:
+            encoder.check_flat("actor")
         if scale is None:
             scale = [float(b) if 0 < b < 1e6 else 1.0 for b in encoder.bounds()]
         if len(scale) != encoder.size or not all(0 < s < math.inf for s in scale):
             raise ValueError(f"{who}: observation_scale must be {encoder.size} positive numbers, got {scale}")
-        return cls(tuple(scale), actions_of(who, actions), tuple(hidden))
+        return cls(tuple(scale), actions_of(who, actions), tuple(hidden), module)
 
     @cached_property
-    def network(self) -> MLP:
+    def network(self) -> MLP | ModuleNetwork:
+        if self.module is not None:
+            return self.module
         return MLP((len(self.scale), *self.hidden, self.actions.size), inputs_first=True)
 
     @cached_property
@@ -80,16 +94,20 @@ class Policy:
         return self.network.size
 
     def initial(self, key: Key | int) -> Tensor:
-        """Draw the first weights, float32 (d,)."""
+        """Draw the first weights, float32 (d,); a module has its own."""
+        if isinstance(self.network, ModuleNetwork):
+            return self.network.initial()
         return self.network.initial_without_biases(key, last=LAST)
 
-    def layers(self, w: Tensor) -> Layers:
-        """Return the layers of weights w, views of them, for many calls at the same weights."""
+    def layers(self, w: Tensor) -> Layers | Tensor:
+        """Return the layers of weights w, views of them, for many calls at the same weights; of a module w itself."""
+        if isinstance(self.network, ModuleNetwork):
+            return w.detach()
         return list(self.network.layers(w))
 
     def scaled(self, observations: np.ndarray) -> np.ndarray:
         """Return observations (…, o) over `scale`, float32."""
-        return np.asarray(observations * self._shrink, np.float32)
+        return np.asarray(observations * self.shrink, np.float32)
 
     def inputs(self, observations: np.ndarray) -> Tensor:
         """Return scaled observations as a tensor, (n, o)."""
@@ -97,7 +115,12 @@ class Policy:
 
     def __call__(self, w: Tensor | Layers, inputs: Tensor) -> Tensor:
         """Return actions in [−1, 1] (or logits), (n, k), for weights (d,) or their `layers` and scaled observations."""
-        y = self.network(w, inputs)
+        network = self.network
+        if isinstance(network, ModuleNetwork):
+            assert isinstance(w, Tensor)  # as `layers` gives it
+            y = network(w, inputs)[..., : self.actions.size]
+        else:
+            y = network(w, inputs)
         return y if self.discrete else torch.tanh(y)
 
     def population(self, w: Tensor | Layers, inputs: Tensor) -> Tensor:
@@ -110,5 +133,6 @@ class Policy:
         return actions.to_environment(outputs if isinstance(actions, BoxActions) else actions.greedy(outputs))
 
     @cached_property
-    def _shrink(self) -> np.ndarray:
+    def shrink(self) -> np.ndarray:
+        """What observations are multiplied by, 1 / `scale`, float32 (o,)."""
         return (1.0 / np.array(self.scale)).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rllab.agents.actor_critic import ActorCritic
 from rllab.agents.adam import Adam
@@ -20,6 +20,7 @@ from rllab.agents.rounds import RoundTable, Segment
 from rllab.agents.saved import check_names, check_tensor, check_whole, take
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
+from rllab.agents.user_network import ModuleNetwork
 from rllab.agents.vector_collector import VectorCollector
 from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.backprop.replay import Recorded
@@ -73,6 +74,8 @@ class PPO(Agent):
         normalize_observations, normalize_costs: by what learning has seen so far, see `RunningMoments` and `CostScale`.
         target_kl: no further epoch is begun after one of mean approximate KL > 1.5 · target_kl; None never.
         std: standard deviation > 0 of the actions of a box to begin with, in units of half the box; it is learned.
+        critic: a network of your own in the place of V's, differentiated by autograd: observations in the form of their
+            space to (n,) or (n, 1). V is of costs to go, divided by their scale.
 
     Attributes:
         networks: policy and value function, see `ActorCritic`.
@@ -121,6 +124,7 @@ class PPO(Agent):
     normalize_costs: bool = True
     target_kl: float | None = None
     std: float = 1.0
+    critic: nn.Module | None = None
 
     def _check_arguments(self) -> None:
         who = self._name
@@ -139,9 +143,20 @@ class PPO(Agent):
         for name in ("max_grad_norm", "target_kl"):
             if getattr(self, name) is not None:
                 check_positive(who, **{name: getattr(self, name)})
+        self._value: ModuleNetwork | None = None
+        if self.critic is None:
+            self._encoder.check_flat("critic")
+        else:
+            self._value = ModuleNetwork(who, "critic", self.critic, self._encoder.space, outputs=1)
+
+    def _modules(self) -> dict[str, ModuleNetwork]:
+        return super()._modules() | ({} if self._value is None else {"critic": self._value})
+
+    def _learned(self) -> dict[str, Tensor]:
+        return super()._learned() | {"critic": self.networks.value_weights}
 
     def _start(self) -> None:
-        self.networks = ActorCritic(self.policy, self.key.child("networks"), self.std)
+        self.networks = ActorCritic(self.policy, self.key.child("networks"), self.std, self._value)
         self.weights = self.networks.weights
         self.optimizer = Adam(self.networks.parameters, now(self.lr, self.spent))
         self._clip = now(self.clip_range, self.spent)
@@ -150,7 +165,7 @@ class PPO(Agent):
         self.collector = self._collector(self.table, self.spent, self.key.child("episode"), self.vectorization)
         self.rollouts = 0
         self._noise: np.ndarray | None = None  # of the rollout under way
-        self._buffers, self._step = Buffers(), Recorded(self._descend)
+        self._buffers, self._step = Buffers(), self._descend if self._modules() else Recorded(self._descend)
         widths = (len(self.policy.scale), self.networks.distribution.outputs, 1, 1, 1)
         self._gathered = torch.empty(self.batch_size, sum(widths), dtype=torch.float32)
         inputs, actions, *numbers = self._gathered.split(widths, 1)

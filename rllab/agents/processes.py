@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import warnings
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -18,6 +19,7 @@ from rllab.agents.making import Maker
 from rllab.children import begin_as_child, cores, one_thread
 
 PATIENCE = 5.0  # seconds for a worker to leave by itself
+SILENCE = 60.0  # seconds without an answer until that is said
 
 
 class ProcessEnvironments:
@@ -33,7 +35,8 @@ class ProcessEnvironments:
 
     Raises:
         ValueError: on `reset` and `step`, as `Environment`; an error of an environment comes as it is.
-        RuntimeError: a worker has died; in the name of `make.who`.
+        RuntimeError: a worker has died; in the name of `make.who`. One that does not answer is waited for, with a
+            warning after a minute: whether a step hangs or only takes long, nobody can tell.
 
     Example:
         from rllab.agents.making import Maker
@@ -111,6 +114,12 @@ class ProcessEnvironments:
     def _hear(self, k: int) -> Any:
         try:
             while True:
+                if not self._workers[k][1].poll(SILENCE):
+                    warnings.warn(
+                        f"{self._who}: worker process {k} of the environments has not answered for {SILENCE:g} s; it "
+                        "is waited for",
+                        stacklevel=2,
+                    )
                 answer = self._workers[k][1].recv()
                 self._owed[k] -= 1
                 if not self._owed[k]:  # else it is to an earlier question, which Ctrl-C has cut short
@@ -166,3 +175,4 @@ def _end(workers: list[tuple[BaseProcess, Connection]]) -> None:
         process.join(PATIENCE)
         if process.is_alive():  # it hangs within a step
             process.kill()
+            process.join()

@@ -56,7 +56,8 @@ class SAC(OffPolicy):
 
     columns: ClassVar[tuple[str, ...]] = (*OffPolicy.columns, "ent_coef", "entropy")
     noises: ClassVar[int] = 2
-    parts: ClassVar[tuple[str, ...]] = ("actor", "actor_optimizer", "critics", "temperature")
+    outputs_each: ClassVar[int] = 2
+    parts: ClassVar[tuple[str, ...]] = ("learned_actor", "actor_optimizer", "critics", "temperature")
 
     _: KW_ONLY
     tau: float = 0.005
@@ -69,25 +70,27 @@ class SAC(OffPolicy):
         as_target_entropy(self._name, self.target_entropy, 1)
 
     def _critic_size(self) -> int:
-        return TwinCritics.shape(*self._widths(), self.critic_hidden).size
+        return TwinCritics.shape(*self._widths(), self.critic_hidden, self._critics).size
 
     def _make_networks(self) -> None:
         (o, k), longest = self._widths(), self.max_grad_norm
-        self.actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
-        self.actor_optimizer = Adam(self.actor.weights, self.lr, max_grad_norm=longest)
+        self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
+        self.actor_optimizer = Adam(self.learned_actor.weights, self.lr, max_grad_norm=longest)
         key = self.key.child("critics")
-        self.critics = TwinCritics(o, k, self.critic_hidden, key=key, lr=self.lr, max_grad_norm=longest)
+        self.critics = TwinCritics(
+            o, k, self.critic_hidden, key=key, lr=self.lr, max_grad_norm=longest, networks=self._critics
+        )
         self.larger = LargerCost(self.critics.network, o)
         entropy = as_target_entropy(self._name, self.target_entropy, k)
         self.temperature = Temperature(self.ent_coef, entropy, self.lr)
 
     def _reads(self) -> tuple[object, ...]:
         optimizer = self.actor_optimizer, self.actor_optimizer.lr
-        return (*self.actor.reads, *optimizer, *self.critics.reads, *self.temperature.reads, self.gamma)
+        return (*self.learned_actor.reads, *optimizer, *self.critics.reads, *self.temperature.reads, self.gamma)
 
     def behave(self, observation: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Return a ~ π(o) at a scaled observation (…, o), drawn by N(0, 1), (…, k)."""
-        return self.actor.act(observation, normal)
+        return self.learned_actor.act(observation, normal)
 
     def _begin_at(self, cost: Tensor) -> None:
         self.critics.start_at(cost)
@@ -103,7 +106,7 @@ class SAC(OffPolicy):
     def target(self, batch: Batch, noise: Tensor, out: Tensor | None = None) -> Tensor:
         """Return y, (n,), of a batch and noise N(0, 1), (n, k or more), whose first k columns draw a'; in `out`."""
         y = torch.empty(len(noise), dtype=torch.float32) if out is None else out
-        a, log_pi = self.actor.sample(batch.next_observations, noise[:, : self._widths()[1]])
+        a, log_pi = self.learned_actor.sample(batch.next_observations, noise[:, : self._widths()[1]])
         # y = (1 − γ) c + γ (1 − terminated) [max_i Q̄_i(o', a') + (1 − γ) α log π(a'|o')]
         self.critics.larger(self.critics.targets, batch.next_observations, a, out=y)
         return batch.target(y.addcmul_(log_pi, self._price()), self.gamma)
@@ -112,26 +115,27 @@ class SAC(OffPolicy):
         xi = noise[:, self._widths()[1] :]
         _, log_pi, gradient = self._descent(batch.observations, xi)
         self.actor_optimizer.step(gradient)
-        self.actor.show()
+        self.learned_actor.show()
         self.temperature.step(self._buffers("log_pi").copy_(log_pi))
 
     def _follow(self) -> None:
         self.critics.follow(self.tau)
 
     def _descent(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return self.actor.descent(self.larger, self.critics.weights, observations, noise, self._price())
+        return self.learned_actor.descent(self.larger, self.critics.weights, observations, noise, self._price())
 
     def descent(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of (1 − γ) α log π + max_i Q_i over scaled observations (n, o), and its gradient (d,).
 
-        The gradient is that in the weights of m, which the evaluated policy consists of; those of log σ are left out.
+        The gradient is that in the weights of m, which the evaluated policy consists of; those of log σ are left out,
+        where the network is not a user's, whose outputs share all weights.
         """
         cost, _, gradient = self._descent(observations, noise)
-        return cost, self.actor.of_mean(gradient, torch.empty_like(self.weights))
+        return cost, self.learned_actor.of_mean(gradient, torch.empty_like(self.weights))
 
     def _diagnose(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
         own = {"ent_coef": self.temperature.alpha, "entropy": -self._buffers("log_pi")}
-        return self.critics.errors, self.critics.gradient, self.actor.gradient, own
+        return self.critics.errors, self.critics.gradient, self.learned_actor.gradient, own
 
     def _stands_in(self) -> str:
         return "the larger critic of SAC with the price of entropy, soft cost to go times 1 − γ"

@@ -11,7 +11,8 @@ from rllab.agents.larger_cost import LargerCost
 from rllab.agents.policy import Policy
 from rllab.agents.saved import take
 from rllab.agents.squashed import SquashedGaussian
-from rllab.backprop.network import MLP, MLPChain
+from rllab.agents.user_network import ModuleNetwork, chain_through, on_arrays
+from rllab.backprop.network import MLP
 from rllab.keys import Key
 
 
@@ -37,24 +38,27 @@ class StochasticActor:
         from rllab import Key
         from rllab.agents import SAC
 
-        actor = SAC("Pendulum-v1", seed=0).actor
+        actor = SAC("Pendulum-v1", seed=0).learned_actor
         a, log_pi = actor.sample(torch.zeros(8, 3), noise=torch.zeros(8, 1))  # (8, 1), (8,)
     """
 
     def __init__(self, policy: Policy, mean: Tensor, *, key: Key):
-        self.network, self.mean, self._policy = self.shape(policy), mean, policy
-        self.weights = self.network.initial_without_biases(key)
-        for own, of_mean in zip(self._means(self.weights), _parts(policy.network, mean), strict=True):
-            own.copy_(of_mean)
-        self._chain, self._gaussian = MLPChain(self.network), SquashedGaussian(policy.network.sizes[-1])
-        self._arrays = self.network.on_arrays(self.weights)  # share memory: always the current weights
+        own, self.mean = policy.network, mean
+        if isinstance(own, ModuleNetwork):  # which returns both m and log σ: all weights are the policy's
+            self.network, self.weights, self._own = own, mean, None
+        else:
+            self.network, self._own = self.shape(policy), own
+            self.weights = self.network.initial_without_biases(key)
+            for part, of_mean in zip(self._means(own, self.weights), _parts(own, mean), strict=True):
+                part.copy_(of_mean)
+        self._chain, self._gaussian = chain_through(self.network), SquashedGaussian(policy.actions.size)
+        self._on_arrays = on_arrays(self.network, self.weights)  # shares memory: always the current weights
         self.gradient, self._buffers = torch.zeros_like(self.weights), Buffers()
 
     @staticmethod
     def shape(policy: Policy) -> MLP:
         """Return the shape of the network: twice the policy's outputs."""
-        *sizes, k = policy.network.sizes
-        return MLP((*sizes, 2 * k), policy.network.activation, inputs_first=True)
+        return MLP((len(policy.scale), *policy.hidden, 2 * policy.actions.size), inputs_first=True)
 
     @property
     def reads(self) -> tuple[object, ...]:
@@ -63,7 +67,7 @@ class StochasticActor:
 
     def act(self, o: np.ndarray, noise: np.ndarray) -> np.ndarray:
         """Return actions (…, k) in [−1, 1] at scaled observations (…, o), drawn by noise ξ (…, k)."""
-        return self._gaussian.on_arrays(self.network.forward_array(self._arrays, o), noise)
+        return self._gaussian.on_arrays(self._on_arrays(o), noise)
 
     def sample(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return actions (n, k) and log π, (n,), at scaled observations (n, o), to be used before the next call."""
@@ -103,9 +107,11 @@ class StochasticActor:
         self.of_mean(self.weights, self.mean)
 
     def of_mean(self, whole: Tensor, out: Tensor) -> Tensor:
-        """Return the part of weights or a gradient, (D,), that belongs to m, in `out`, (d,)."""
-        for part, own in zip(_parts(self._policy.network, out), self._means(whole), strict=True):
-            part.copy_(own)
+        """Return the part of weights or a gradient, (D,), that belongs to m, in `out`, (d,); of a module, all."""
+        if self._own is None:
+            return out.copy_(whole)
+        for part, of_mean in zip(_parts(self._own, out), self._means(self._own, whole), strict=True):
+            part.copy_(of_mean)
         return out
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -117,10 +123,11 @@ class StochasticActor:
         take("the actor's", self.state_dict(), state)
         self.show()
 
-    def _means(self, whole: Tensor) -> list[Tensor]:
+    def _means(self, own: MLP, whole: Tensor) -> list[Tensor]:
         """Return the views of (D,) that correspond to the policy's matrices and biases."""
-        widths = [n for n in self._policy.network.sizes[1:] for _ in range(2)]
-        return [part[:, :n] for part, n in zip(_parts(self.network, whole), widths, strict=True)]
+        widths, network = [n for n in own.sizes[1:] for _ in range(2)], self.network
+        assert isinstance(network, MLP)
+        return [part[:, :n] for part, n in zip(_parts(network, whole), widths, strict=True)]
 
 
 def _parts(network: MLP, w: Tensor) -> list[Tensor]:

@@ -63,21 +63,23 @@ class TD3(OffPolicy):
         check_not_negative(self._name, target_noise_clip=self.target_noise_clip)
 
     def _critic_size(self) -> int:
-        return TwinCritics.shape(*self._widths(), self.critic_hidden).size
+        return TwinCritics.shape(*self._widths(), self.critic_hidden, self._critics).size
 
     def _make_networks(self) -> None:
         o, k = self._widths()
-        self.actor = Actor(self.policy, self.weights, self.lr, self.max_grad_norm)
+        self.learned_actor = Actor(self.policy, self.weights, self.lr, self.max_grad_norm)
         key, longest = self.key.child("critics"), self.max_grad_norm
-        self.critics = TwinCritics(o, k, self.critic_hidden, key=key, lr=self.lr, max_grad_norm=longest)
+        self.critics = TwinCritics(
+            o, k, self.critic_hidden, key=key, lr=self.lr, max_grad_norm=longest, networks=self._critics
+        )
 
     def _reads(self) -> tuple[object, ...]:
         numbers = self.gamma, self.tau, self.target_policy_noise, self.target_noise_clip
-        return (*self.actor.reads, *self.critics.reads, *numbers)
+        return (*self.learned_actor.reads, *self.critics.reads, *numbers)
 
     def behave(self, observation: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Return a = clip(π(o) + ε) at a scaled observation (…, o), ε from N(0, 1), (…, k)."""
-        return np.clip(self.actor.act(observation) + self.action_noise * normal, -1.0, 1.0)
+        return np.clip(self.learned_actor.act(observation) + self.action_noise * normal, -1.0, 1.0)
 
     def _begin_at(self, cost: Tensor) -> None:
         self.critics.start_at(cost)
@@ -88,10 +90,10 @@ class TD3(OffPolicy):
 
     def _descend_actor(self, batch: Batch, noise: Tensor, *read: Any) -> None:
         _, gradient = self.descent(batch.observations, noise)
-        self.actor.optimizer.step(gradient)
+        self.learned_actor.optimizer.step(gradient)
 
     def _follow(self) -> None:
-        self.actor.follow(self.tau)
+        self.learned_actor.follow(self.tau)
         self.critics.follow(self.tau)
 
     def target(self, batch: Batch, noise: Tensor, out: Tensor | None = None) -> Tensor:
@@ -100,18 +102,22 @@ class TD3(OffPolicy):
         y = torch.empty(len(noise), dtype=torch.float32) if out is None else out
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
         epsilon = torch.mul(noise, sigma, out=self._buffers("epsilon", *noise.shape)).clamp_(-b, b)
-        a = epsilon.add_(self.actor.forward(self.actor.targets, batch.next_observations)).clamp_(-1.0, 1.0)
+        a = epsilon.add_(self.learned_actor.forward(self.learned_actor.targets, batch.next_observations)).clamp_(
+            -1.0, 1.0
+        )
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i(o', ā')
         return batch.target(self.critics.larger(self.critics.targets, batch.next_observations, a, out=y), self.gamma)
 
     def descent(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,); written over."""
         # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
-        cost, slope = self.critics.through(observations, self.actor.forward(self.actor.weights, observations))
-        return cost, self.actor.backward(slope)
+        cost, slope = self.critics.through(
+            observations, self.learned_actor.forward(self.learned_actor.weights, observations)
+        )
+        return cost, self.learned_actor.backward(slope)
 
     def _diagnose(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        return self.critics.errors, self.critics.gradient, self.actor.gradient, {}
+        return self.critics.errors, self.critics.gradient, self.learned_actor.gradient, {}
 
     def _stands_in(self) -> str:
         return "critic 1 of TD3, cost to go times 1 − γ"

@@ -10,7 +10,8 @@ from torch import Tensor
 from rllab.agents.adam import Adam
 from rllab.agents.buffers import Buffers
 from rllab.agents.saved import check_names, take
-from rllab.backprop.network import MLP, MLPChain
+from rllab.agents.user_network import ModuleNetwork, chain_through
+from rllab.backprop.network import MLP
 from rllab.keys import Key
 
 
@@ -29,6 +30,7 @@ class TwinCritics:
         hidden: widths of the ReLU layers.
         key: the first weights are drawn from it.
         lr, max_grad_norm: of Adam.
+        networks: modules of the user's in the place of the MLPs; the second gives its first weights alone.
 
     Attributes:
         network: the shape of both; `weights` and `targets`, (2, d) each, are the weights of Q_i and of Q̄_i.
@@ -58,19 +60,30 @@ class TwinCritics:
         key: Key,
         lr: float,
         max_grad_norm: float | None = None,
+        networks: tuple[ModuleNetwork, ModuleNetwork] | None = None,
     ):
-        self.network = self.shape(observations, actions, hidden)
-        self.weights = self.network.initial_without_biases(key, copies=2)
+        self.network = self.shape(observations, actions, hidden, networks)
+        if networks is not None:
+            self.weights = torch.stack([network.initial() for network in networks])
+        elif isinstance(self.network, MLP):
+            self.weights = self.network.initial_without_biases(key, copies=2)
         self.targets = self.weights.clone()
         self.optimizer = Adam(self.weights, lr, max_grad_norm=max_grad_norm)
         self.gradient = torch.zeros_like(self.weights)
         self._slopes = torch.zeros(2, 0, 1)
-        self._chain = MLPChain(self.network)  # both critics take turns: buffers that are warm
+        self._chain = chain_through(self.network)  # both critics take turns: buffers that are warm
         self._buffers = Buffers()
 
     @staticmethod
-    def shape(observations: int, actions: int, hidden: tuple[int, ...]) -> MLP:
-        """Return the shape of either network."""
+    def shape(
+        observations: int,
+        actions: int,
+        hidden: tuple[int, ...],
+        networks: tuple[ModuleNetwork, ModuleNetwork] | None = None,
+    ) -> MLP | ModuleNetwork:
+        """Return the shape of either network, or the first of a user's."""
+        if networks is not None:
+            return networks[0]
         return MLP((observations + actions, *hidden, 1), "relu", inputs_first=True)
 
     @property
@@ -115,8 +128,7 @@ class TwinCritics:
     def start_at(self, cost: Tensor) -> None:
         """Let both critics and their targets begin near `cost`, (), whatever they are asked."""
         for weights in (self.weights, self.targets):
-            *_, (_, bias) = self.network.layers(weights)
-            bias.fill_(cost)
+            weights[:, -1].copy_(cost)  # the last of the weights is what is added to the output
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, targets and the optimizer's state, for a checkpoint."""

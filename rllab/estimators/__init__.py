@@ -33,8 +33,11 @@ from rllab.estimators.score.measure_valued import MeasureValued as MeasureValued
 from rllab.estimators.score.score_function import ScoreFunction as ScoreFunction
 from rllab.estimators.score.sum_and_sample import SumAndSample as SumAndSample
 from rllab.estimators.score.vimco import VIMCO as VIMCO
+from rllab.estimators.search.pgpe import PGPE as PGPE
 from rllab.estimators.search.shaped import Shaped as Shaped
+from rllab.estimators.search.snes import SNES as SNES
 from rllab.estimators.search.top_directions import TopDirections as TopDirections
+from rllab.estimators.search.xnes import xNES as xNES
 from rllab.estimators.smoothing.forward_gradient import ForwardGradient as ForwardGradient
 from rllab.estimators.smoothing.gaussian import GaussianSmoothing as GaussianSmoothing
 from rllab.estimators.smoothing.guided import GuidedSmoothing as GuidedSmoothing

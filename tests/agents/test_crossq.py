@@ -63,8 +63,12 @@ def test_evaluated_it_is_a_plain_network_that_mixes_no_samples():
     agent = soft_agent(CrossQ)
     agent.learn(60)
     own, x = agent.normalized_actor.state_dict(), torch.randn(9, 2, generator=Key(1).generator())
-    expected = Normalised(agent.actor.network, own["running"])(own["weights"].double(), x.double(), training=False)
-    torch.testing.assert_close(agent.actor.network(agent.actor.weights, x).double(), expected, rtol=1e-4, atol=1e-5)
+    expected = Normalised(agent.learned_actor.network, own["running"])(
+        own["weights"].double(), x.double(), training=False
+    )
+    torch.testing.assert_close(
+        agent.learned_actor.network(agent.learned_actor.weights, x).double(), expected, rtol=1e-4, atol=1e-5
+    )
     torch.testing.assert_close(
         agent.policy(agent.weights, x).double(), torch.tanh(expected[:, :1]), rtol=1e-4, atol=1e-5
     )

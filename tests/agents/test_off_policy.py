@@ -267,12 +267,12 @@ def test_at_no_steps_it_is_the_mean_over_the_replay_in_pieces_and_the_slope_of_i
     torch.testing.assert_close(pieces.value, whole.value)
     # the cost along a direction in the weights of the mean, by differences of values alone
     u, h = torch.randn(len(agent.weights), generator=Key(2).generator()), 1e-2
-    target = agent.actor.weights
+    target = agent.learned_actor.weights
     shift = torch.zeros_like(target)
     if kind is TD3:
         shift.copy_(u)
     else:
-        for own, part in zip(agent.actor._means(shift), _parts_of(agent, u), strict=True):
+        for own, part in zip(agent.learned_actor._means(shift), _parts_of(agent, u), strict=True):
             own.copy_(part)
     kept, values = target.clone(), []
     for sign in (1, -1):

@@ -81,7 +81,7 @@ def test_it_explores_by_its_gaussian_and_is_judged_by_its_mean():
     agent.learn(901)
     table = agent.replay.table[1:901]
     with torch.no_grad():
-        m, log_std = agent.actor.network(agent.actor.weights, table[:, :2]).chunk(2, 1)
+        m, log_std = agent.learned_actor.network(agent.learned_actor.weights, table[:, :2]).chunk(2, 1)
         evaluated = agent.policy(agent.weights, table[:, :2])
     xi = (torch.atanh(table[:, 2:3].double().clamp(-1 + 1e-7, 1 - 1e-7)) - m) / log_std.exp()
     assert xi.mean().abs() < 6.5 / 30 and (xi.std() - 1).abs() < 6.5 / 1800**0.5  # two-sided 8e-11 each
@@ -97,7 +97,7 @@ def test_rows_say_what_the_last_update_saw():
     assert row["mean_q"] == pytest.approx((y + errors).mean().item())
     assert row["critic_norm"] == pytest.approx(agent.critics.gradient.norm().item()) and row["actor_norm"] > 0
     batch, _ = random_batch(500, 1)
-    _, log_pi = agent.actor.sample(batch.observations, torch.randn(500, 1))
+    _, log_pi = agent.learned_actor.sample(batch.observations, torch.randn(500, 1))
     assert abs(row["entropy"] + log_pi.mean().item()) < 1.5  # other observations, the same policy
 
 

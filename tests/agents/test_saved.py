@@ -237,6 +237,7 @@ EVERY = [
     (put("state", {}), "state must be of"),
     (put("state", None), "state must be of"),
     (put("more", 1), "content must be of"),
+    (put("modules", {"actor": {}}), "modules must be of"),
     (put("agent", [1]), r"one of the agents .* got \[1\]"),
     (put("agent", "Oracle"), "one of the agents .* got 'Oracle'"),
 ]
@@ -289,7 +290,7 @@ OWN = {
     ],
     SAC: [
         (put("state", "critics", None), "the critics' weights must be a tensor"),
-        (put("state", "actor", "weights", torch.zeros(1)), "the actor's weights must be a tensor"),
+        (put("state", "learned_actor", "weights", torch.zeros(1)), "the actor's weights must be a tensor"),
         (put("state", "temperature", "log_alpha", torch.zeros(1)), "the temperature's log_alpha must be a tensor"),
         (put("state", "several", "waiting", torch.zeros(1, 3)), r"the steps that wait must be a tensor \(None, 7\)"),
         (put("state", "several", "waiting", torch.zeros(1, 7)), "the steps that wait must be fewer than 1 in each"),
@@ -299,7 +300,7 @@ OWN = {
         (put("state", "critics", "weights", torch.zeros(2, 1)), "the critics' weights must be a tensor"),
         (put("state", "critics", "targets", torch.zeros(1)), "the critics' targets must be a tensor"),
         (put("state", "critics", "optimizer", "m", torch.zeros(1)), "the optimizer's m must be a tensor"),
-        (put("state", "actor", "targets", torch.zeros(1)), "the actor's targets must be a tensor"),
+        (put("state", "learned_actor", "targets", torch.zeros(1)), "the actor's targets must be a tensor"),
         (put("state", "critic_updates", 1.0), "critic_updates must be an integer >= 0, got 1.0"),
         (put("state", "replay", "table", torch.zeros(150, 1)), r"the replay's table must be a tensor \(150, 7\)"),
         (put("state", "replay", "table", torch.zeros(10, 7)), r"the replay's table must be a tensor \(150, 7\)"),

@@ -33,7 +33,7 @@ def test_the_larger_of_two_costs_is_believed():
     both = []
     for i in (0, 1):
         only = td3_agent(TD3)
-        only.actor.targets.copy_(agent.actor.targets)
+        only.learned_actor.targets.copy_(agent.learned_actor.targets)
         only.critics.targets.copy_(agent.critics.targets[i].expand(2, -1))
         both.append(only.target(batch, smoothing))
     torch.testing.assert_close(agent.target(batch, smoothing), torch.maximum(*both))
@@ -53,7 +53,7 @@ def test_target_noise_is_clipped_and_actions_stay_in_the_box():
     assert torch.equal(y(edge), y(edge + 3)) and torch.equal(y(-edge), y(-edge - 3))
     assert not torch.equal(y(edge), y(-edge))
     with torch.no_grad():
-        agent.actor.targets[-1] = 20.0  # the actor's last bias: tanh saturates at 1
+        agent.learned_actor.targets[-1] = 20.0  # the actor's last bias: tanh saturates at 1
     assert torch.equal(y(0.0), y(2.0)) and not torch.equal(y(0.0), y(-2.0))
 
 
@@ -116,10 +116,10 @@ def test_the_actor_moves_at_every_nth_update_of_the_critics(policy_delay):
     agent = td3_agent(TD3, policy_delay=policy_delay)
     moved = []
     for i in range(10):
-        before, slow = agent.weights.tolist(), agent.actor.targets.tolist()
+        before, slow = agent.weights.tolist(), agent.learned_actor.targets.tolist()
         agent.update(*random_batch(12, i))
         moved.append(agent.weights.tolist() != before)
-        assert (agent.actor.targets.tolist() != slow) == moved[-1]
+        assert (agent.learned_actor.targets.tolist() != slow) == moved[-1]
     assert moved == [(i + 1) % policy_delay == 0 for i in range(10)]
 
 

@@ -19,6 +19,8 @@ from rllab.distributions import Distribution
 from rllab.estimate import Kind
 from rllab.estimators import (
     ARM,
+    PGPE,
+    SNES,
     SPSA,
     VIMCO,
     Backprop,
@@ -51,6 +53,7 @@ from rllab.estimators import (
     StraightThrough,
     SumAndSample,
     TopDirections,
+    xNES,
 )
 from rllab.problems import (
     BallHole,
@@ -150,6 +153,12 @@ CASES = [
     Case(Rebar(learn_temperature=True, learn_eta=True), choice),
     Case(Relax(), Bernoulli, ignores_offset=False),
     Case(Relax(), choice, ignores_offset=False),
+    Case(PGPE()),
+    Case(PGPE(0.2, lr_sigma=0.0)),
+    Case(SNES()),
+    Case(SNES(0.2, lr_sigma=0.3)),
+    Case(xNES()),
+    Case(xNES(0.2, lr_sigma=0.1)),
     Case(Shaped()),
     Case(Shaped(GaussianSmoothing(0.2, "forward"), "utilities")),
     Case(Shaped(GaussianSmoothing(0.2, "one-point"), "top-k")),

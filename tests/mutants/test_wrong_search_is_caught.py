@@ -5,16 +5,20 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from rllab.estimators import TopDirections
+from rllab.estimators import PGPE, SNES, TopDirections, xNES
 from rllab.estimators.search import shaping
+from rllab.estimators.search.shaping import utilities, z_scores
 from rllab.estimators.search.top_directions import _pairs
 from tests.proofs.searching import (
     prove_flat_costs_move_nothing,
+    prove_pgpe,
     prove_ranks,
+    prove_snes,
     prove_the_best,
     prove_top_directions,
     prove_top_directions_in_blocks,
     prove_utilities,
+    prove_xnes,
     prove_z_scores,
 )
 
@@ -179,3 +183,79 @@ def test_wrong_selection_is_caught(name):
     proof, *steps = TOP[name]
     with pytest.raises(AssertionError):
         proof(selected(*steps))
+
+
+def spread_by(parent, **replaced):
+    """A search in which some of its steps are others."""
+    return dataclass(frozen=True)(type(parent.__name__, (parent,), replaced))
+
+
+def pgpe_weights(pairs, above):
+    def weigh(self, costs):
+        z = z_scores(costs.flatten(0, 1)).view_as(costs)
+        return pairs(z), above(z.mean(0), costs.shape[1])
+
+    return weigh
+
+
+def half_difference(z):
+    return (z[0] - z[1]) / (2 * z.shape[1])
+
+
+def without_own(middle, m):
+    return (middle - middle.mean(0)) / (m - 1)
+
+
+SPREADS = {
+    "PGPE without the half": (
+        prove_pgpe,
+        PGPE,
+        {"_weigh": pgpe_weights(lambda z: 2 * half_difference(z), without_own)},
+    ),
+    "PGPE with its own pair in the baseline": (
+        prove_pgpe,
+        PGPE,
+        {"_weigh": pgpe_weights(half_difference, lambda f, m: (f - f.mean(0)) / m)},
+    ),
+    "PGPE that widens where it should narrow": (
+        prove_pgpe,
+        PGPE,
+        {"_follow": lambda self, spread, c: spread * (1 + self.lr_sigma * c)},
+    ),
+    "PGPE by Euclid's gradient": (
+        prove_pgpe,
+        PGPE,
+        {"_follow": lambda self, spread, c: spread - self.lr_sigma * c / spread},
+    ),
+    "SNES without the half": (
+        prove_snes,
+        SNES,
+        {"_follow": lambda self, spread, c: spread * (self.lr_sigma * c).exp()},
+    ),
+    "SNES by second moments": (
+        prove_snes,
+        SNES,
+        {"_curvature": lambda self, v, s: torch.einsum("k,kd->d", v.abs(), s * s)},
+    ),
+    "SNES uphill": (prove_snes, SNES, {"_weigh": lambda self, f: (-utilities(f), -utilities(f))}),
+    "xNES from the left": (
+        prove_xnes,
+        xNES,
+        {"_follow": lambda self, a, c: torch.linalg.matrix_exp(self.lr_sigma / 2 * c) @ a},
+    ),
+    "xNES elementwise": (prove_xnes, xNES, {"_follow": lambda self, a, c: a * (self.lr_sigma / 2 * c).exp()}),
+    "xNES by the transpose": (prove_xnes, xNES, {"_moved": lambda self, s, a: s @ a}),
+}
+
+
+@pytest.mark.parametrize("name", SPREADS)
+def test_wrong_spreads_are_caught(name):
+    proof, parent, replaced = SPREADS[name]
+    with pytest.raises(AssertionError):
+        proof(spread_by(parent, **replaced))
+
+
+def test_the_frame_of_wrong_spreads_is_right():
+    prove_pgpe(spread_by(PGPE, _weigh=pgpe_weights(half_difference, without_own)))
+    prove_snes(spread_by(SNES))
+    prove_xnes(spread_by(xNES))

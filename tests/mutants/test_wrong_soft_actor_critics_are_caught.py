@@ -129,7 +129,7 @@ def target_of_current_critics(self, batch, noise, out=None):
 def entropy_after_the_end(self, batch, noise, out=None):
     """The mask on Q alone."""
     y = SAC.target(self, batch, noise, out)
-    _, log_pi = self.actor.sample(batch.next_observations, noise[:, :1])
+    _, log_pi = self.learned_actor.sample(batch.next_observations, noise[:, :1])
     return y.addcmul_(batch.terminated * log_pi, self._price(), value=self.gamma)
 
 
@@ -243,7 +243,7 @@ def draws_what_follows_in_training(self, batch, noise, *read):
     def sample(observations, xi):
         return self._gaussian.forward(self.normalized_actor.forward(observations, renormalize=False), xi)
 
-    with for_once(self.actor, "sample", sample):
+    with for_once(self.learned_actor, "sample", sample):
         CrossQ._descend_critics(self, batch, noise)
 
 

@@ -86,7 +86,9 @@ def no_noise(self, batch, noise, out=None):
 
 def from_current_networks(self, batch, noise, out=None):
     critics = Swapped(self.critics, targets=self.critics.weights)
-    return TD3.target(Swapped(self, actor=Swapped(self.actor, targets=self.weights), critics=critics), batch, noise)
+    return TD3.target(
+        Swapped(self, learned_actor=Swapped(self.learned_actor, targets=self.weights), critics=critics), batch, noise
+    )
 
 
 def actor_every_step(self, batch, noise):
@@ -96,7 +98,7 @@ def actor_every_step(self, batch, noise):
 
 
 def targets_of(agent):
-    return agent.actor.targets, agent.critics.targets
+    return agent.learned_actor.targets, agent.critics.targets
 
 
 def targets_never_follow(self, batch, noise):
@@ -156,7 +158,7 @@ STATE = TD3._state
 
 def forgets_the_optimiser(self):
     state = STATE(self)
-    return state | {"actor": state["actor"] | {"optimizer": Adam(self.weights, self.lr).state_dict()}}
+    return state | {"learned_actor": state["learned_actor"] | {"optimizer": Adam(self.weights, self.lr).state_dict()}}
 
 
 def forgets_the_replay(self):
@@ -181,7 +183,7 @@ def forgets_the_episode_under_way(self):
 def forgets_the_targets(self):
     state = STATE(self)
     return state | {
-        "actor": state["actor"] | {"targets": self.weights},
+        "learned_actor": state["learned_actor"] | {"targets": self.weights},
         "critics": state["critics"] | {"targets": self.critics.weights},
     }
 

@@ -359,7 +359,7 @@ def prove_td3_updates_as_its_equations_say(kind, updates=13):
         assert (agent.critic_updates, agent.spent.updates) == (i + 1, (i + 1) // 3)
         pairs = [
             (agent.weights, twin.actor),
-            (agent.actor.targets, twin.actor_target),
+            (agent.learned_actor.targets, twin.actor_target),
             *zip(agent.critics.weights, twin.critics, strict=True),
             *zip(agent.critics.targets, twin.critic_targets, strict=True),
         ]

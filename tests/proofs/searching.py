@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import scipy.linalg
 import torch
 
 from rllab import Cost
@@ -111,3 +112,69 @@ def assert_mean_on_a_line(estimator, size):
     """ĝ of a pair is size sign(g·u) u. False alarms: 3 components beyond 6.3 standard errors, 1e-9."""
     mean, expected, error = mean_of_single_pairs(estimator)
     assert ((mean - size * expected).abs() < 6.3 * size * error).all()
+
+
+# ---- searches whose spread follows
+
+FIRST = torch.tensor([0.4, 1.5, 0.2], dtype=torch.float64)  # deviations, or the diagonal of A
+FACTOR = torch.diag(FIRST) + torch.tensor([[0, 0.3, 0], [-0.2, 0, 0], [0.1, 0, 0]], dtype=torch.float64)
+
+
+def bowl(x):
+    return (x @ SLOPE).square() + x[:, 0].sin()
+
+
+def told(estimator, n, state):
+    """Points, their costs, and the estimate of one query at AT."""
+    query = estimator.ask(AT, n, 5, state=state)
+    points = torch.cat([block.points for block in query])
+    return points, bowl(points), estimator.tell(query, bowl(points))
+
+
+def utilities_of(costs):
+    n = len(costs)
+    raw = [max(0.0, math.log(n / 2 + 1) - math.log(k)) for k in range(1, n + 1)]
+    return mean_entries(costs.tolist(), [r / sum(raw) - 1 / n for r in raw])
+
+
+def weighted_score(log_density, coordinates, weights):
+    """∂/∂coordinates of Σ_k weights_k log p(x_k), by autograd."""
+    return torch.autograd.grad((weights * log_density).sum(), coordinates)
+
+
+def prove_pgpe(kind):
+    """Scores of a normal distribution by autograd, times σ²; costs z-scored by numpy, a baseline without the pair."""
+    points, costs, e = told(kind(sigma=9.0, lr_sigma=0.07, max_change=1.0), 12, FIRST)
+    z = tensor(((costs.numpy() - np.mean(costs.numpy())) / np.std(costs.numpy())).tolist())
+    pairs = (z[:6] + z[6:]) / 2
+    above = tensor([float(pairs[k] - pairs[torch.arange(6) != k].mean()) for k in range(6)])
+    mean, sigma = AT.clone().requires_grad_(), FIRST.clone().requires_grad_()
+    log_p = torch.distributions.Normal(mean, sigma).log_prob(points).sum(-1)
+    (by_mean,) = torch.autograd.grad((z * log_p).sum() / 12, mean, retain_graph=True)
+    both = (log_p[:6] + log_p[6:]) / 2
+    (by_sigma,) = weighted_score(both, sigma, above / 6)
+    torch.testing.assert_close(e.gradient, FIRST**2 * by_mean, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(e.state, FIRST - 0.07 * FIRST**2 * by_sigma, rtol=1e-10, atol=1e-12)
+
+
+def prove_snes(kind):
+    """Natural coordinates x ~ N(θ + σδ, σ² e^{2τ}): there Fisher's matrix is (1, 2), and scores are by autograd."""
+    points, costs, e = told(kind(sigma=9.0, lr_sigma=0.3), 11, FIRST)
+    delta, tau = (torch.zeros(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    log_p = torch.distributions.Normal(AT + FIRST * delta, FIRST * tau.exp()).log_prob(points).sum(-1)
+    by_delta, by_tau = weighted_score(log_p, (delta, tau), utilities_of(costs))
+    torch.testing.assert_close(e.gradient, -FIRST * by_delta, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(e.state, FIRST * (0.3 * by_tau / 2).exp(), rtol=1e-10, atol=1e-12)
+
+
+def prove_xnes(kind):
+    """Natural coordinates x ~ N(θ + Aδ, A e^M Aᵀ), M symmetric: a step of M by twice its score is A ← A e^{M/2}."""
+    points, costs, e = told(kind(sigma=9.0, lr_sigma=0.3), 11, FACTOR)
+    delta = torch.zeros(3, dtype=torch.float64, requires_grad=True)
+    m = torch.zeros(3, 3, dtype=torch.float64, requires_grad=True)
+    covariance = FACTOR @ torch.matrix_exp((m + m.T) / 2) @ FACTOR.T
+    log_p = torch.distributions.MultivariateNormal(AT + FACTOR @ delta, covariance).log_prob(points)
+    by_delta, by_m = weighted_score(log_p, (delta, m), utilities_of(costs))
+    torch.testing.assert_close(e.gradient, -FACTOR @ by_delta, rtol=1e-9, atol=1e-11)
+    moved = FACTOR.numpy() @ scipy.linalg.expm(0.3 * by_m.numpy())
+    torch.testing.assert_close(e.state, torch.from_numpy(moved), rtol=1e-9, atol=1e-11)

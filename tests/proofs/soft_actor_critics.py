@@ -99,7 +99,7 @@ class SoftReference(Soft):
     """SAC."""
 
     def __init__(self, agent):
-        super().__init__(agent, agent.actor.weights, agent.critics.weights, 0.9)
+        super().__init__(agent, agent.learned_actor.weights, agent.critics.weights, 0.9)
         self.targets = agent.critics.targets.double().clone()
 
     def both(self, weights, o, a):
@@ -107,7 +107,7 @@ class SoftReference(Soft):
 
     def update(self, o, a, c, following, terminated, noise):
         agent, k = self.agent, a.shape[1]
-        network = agent.actor.network
+        network = agent.learned_actor.network
         with torch.no_grad():
             a2, log_pi2 = self.draw(mlp(network, self.actor, following), noise[:, :k])
             y = self.y(c, terminated, self.both(self.targets, following, a2), log_pi2)
@@ -122,7 +122,7 @@ class SoftReference(Soft):
 
     def pairs(self):
         agent = self.agent
-        yield agent.actor.weights, self.actor
+        yield agent.learned_actor.weights, self.actor
         yield agent.critics.weights, self.critics
         yield agent.critics.targets, self.targets
         yield agent.temperature.log_alpha, self.log_alpha
@@ -134,7 +134,7 @@ class CrossReference(Soft):
     def __init__(self, agent):
         own = agent.normalized_actor.state_dict()
         super().__init__(agent, own["weights"], agent.critics.weights, 0.5)
-        self.actor_net = Normalised(agent.actor.network, own["running"])
+        self.actor_net = Normalised(agent.learned_actor.network, own["running"])
         self.critic_nets = [Normalised(agent.critics.network, running) for running in agent.critics.running]
         self.actor_steps = 0
 

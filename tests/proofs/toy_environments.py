@@ -3,6 +3,9 @@
 They are reached as users reach theirs, by "module:id" (the checkout is on the path), in other processes too.
 """
 
+import time
+from copy import deepcopy
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -91,3 +94,44 @@ class Choice(gymnasium.Env):
 
 gymnasium.register("rllab-tests/Drift-v0", Drift)
 gymnasium.register("rllab-tests/Choice-v0", Choice)
+
+
+class Shown(gymnasium.Env):
+    """Observations drawn from a space, whatever is done; 7 steps an episode, reward minus the action's sum."""
+
+    def __init__(self, observation_space: spaces.Space, action_space: spaces.Space):
+        self.observation_space, self.action_space = deepcopy((observation_space, action_space))  # which draw
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.observation_space.seed(seed)
+        self.t = 0
+        return self.observation_space.sample(), {}
+
+    def step(self, action):
+        if not self.action_space.contains(action):
+            raise ValueError(f"{action!r} is no action of {self.action_space}")
+        self.t += 1
+        return self.observation_space.sample(), -float(np.sum(action)), False, self.t == 7, {}
+
+
+class Endless(gymnasium.Env):
+    """Episodes of `length` steps, or without end; from `slow` on, a step takes `seconds`."""
+
+    observation_space = spaces.Box(-1, 1, (2,))
+    action_space = spaces.Box(-1, 1, (1,))
+
+    def __init__(self, length: float = np.inf, slow: float = np.inf, seconds: float = 0.0):
+        self.length, self.slow, self.seconds = length, slow, seconds
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.t += 1
+        if self.t >= self.slow:
+            time.sleep(self.seconds)
+        seen = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return seen, -abs(float(action[0])), self.t >= self.length, False, {}
