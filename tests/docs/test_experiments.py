@@ -7,7 +7,7 @@ import rllab.distributions
 from tests.docs.pages import DOCS, ROOT
 
 ROW = re.compile(
-    r"^\| (.*) \| `([\w/]+\.py)` \*\*(.+?)\*\* (.+?) \*([\w ]+)\.\* `python experiments/([\w/]+\.py)` \|$", re.M
+    r"^\|(.*)\| `([\w/]+\.py)` \*\*(.+?)\*\* (.+?) \*([\w ]+)\.\* `python experiments/([\w/]+\.py)` \|$", re.M
 )
 
 
