@@ -27,7 +27,9 @@ def documented() -> dict[str, dict[str, object]]:
     pages: dict[str, dict[str, object]] = {package: {} for package in PACKAGES}
     for package in PACKAGES:
         module = import_module(package)
-        for name in sorted(dir(module), key=str.lower):
+        for name in sorted(
+            dir(module), key=lambda name: (not name.endswith("Env"), name.lower())
+        ):  # environments first
             value = getattr(module, name)
             home = getattr(value, "__module__", None) or ""
             if name[0] == "_" or not callable(value) or not home.startswith("rllab"):
