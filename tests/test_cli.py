@@ -231,10 +231,10 @@ def test_estimators_are_listed_with_what_they_estimate_and_their_price(capsys):
     assert any(line.startswith("CentralDifference") and "O(h^2)" in line and "(1952)" in line for line in lines)
     main(["estimators", "--dimension", "20000"])  # 2^20000 is no float
     assert "10^6021" in capsys.readouterr().out
-    main(["estimators", "--dimension", "30000"])  # more than Sobol' points have
+    main(["estimators", "--dimension", "30000"])  # more than Sobol' points have, and a covariance takes
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == len(classes) + 1
-    assert [line.split()[0] for line in lines if " cannot " in line] == ["SobolSmoothing"]
+    assert [line.split()[0] for line in lines if " cannot " in line] == ["xNES", "SobolSmoothing"]
     for wrong in (0, -3, 10_000_000_000):
         with pytest.raises(SystemExit):
             main(["estimators", "--dimension", str(wrong)])
