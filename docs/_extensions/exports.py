@@ -15,7 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 
 PACKAGES = [
     *(f"rllab.{part}" for part in "agents backprop blackbox critics diagrams distributions estimators".split()),
-    *(f"rllab.{part}" for part in "executors plots problems quality runs testing".split()),
+    *(f"rllab.{part}" for part in "executors plots problems quality recommendation report runs testing".split()),
     *(f"rllab_envs.{part}" for part in "bicycle bicycle_goal whipple".split()),
     "rllab",
 ]

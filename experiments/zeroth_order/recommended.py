@@ -238,8 +238,8 @@ def figure(records: list[Record], config: Config) -> Path:
             axes[0].step(ratios, np.arange(1, len(ratios) + 1) / len(ratios), where="post", color=color, linestyle=line,
                          label=f"{names[group]}: {np.mean(ratios <= NEAR):.0%} within {NEAR:g} ×")  # fmt: skip
             predicted, measured = (values(records, name, group=group, seen=True) for name in ("predicted", "measured"))
-            axes[1].loglog(np.maximum(measured, 1e-3), np.maximum(predicted, 1e-3), marker, color=color, label=names[group],
-                           markersize=3, linestyle="none")  # fmt: skip
+            at = np.maximum(measured, 1e-3), np.maximum(predicted, 1e-3)
+            axes[1].loglog(*at, marker, color=color, label=names[group], markersize=3, linestyle="none")
         axes[0].axvline(NEAR, color="#888888", linestyle=":")
         axes[0].set(xscale="log", xlabel="error of the first choice / least error", ylim=(0, 1))
         axes[0].set(
