@@ -33,7 +33,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.drawing import REFERENCE, band, label_end, shared_legend
+from experiments.common.drawing import REFERENCE, band, label_end
 from experiments.common.frame import Flags, Judge, by_seed, half_width, main, slopes
 
 import numpy as np
@@ -63,10 +63,6 @@ NAMES = {
     "score, V": "score function of every action, by cost to go less V_t",
 }
 SHORT = {"smoothing": "smoothing", "score": "score, no baseline", "score, V": "score, less V_t"}
-LETTERS = (
-    "c: cost of an episode; J = E c; V_t: exact expected cost from step t on; an estimate ĝ is that of one episode, "
-    "by smoothing of a pair"
-)
 
 
 @dataclass(frozen=True)
@@ -275,7 +271,7 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.set(xscale="log", yscale="log", ylabel="variance of ĝ/‖∇J‖² × environment steps")
             for method, how in METHODS.items():
                 each = table(records, sweep, method)
-                band(ax, x, each, how, middle=np.mean, alpha=0.25, label=NAMES[method])
+                band(ax, x, each, how, middle=np.mean, alpha=0.25)
                 up = {"smoothing": -5, "score, V": 5}.get(method, 0) if sweep == "horizon" else 0
                 label_end(ax, x[-1], each.mean(0)[-1], SHORT[method], how.color, up=up)
                 if sweep == "horizon":
@@ -289,11 +285,10 @@ def figure(records: list[Record], config: Config) -> Path:
             xlabel=f"double integrators k, d = 2k² gains; T = {FIXED_HORIZON}",
             title="More gains: the baseline V_t helps most",
         )
-        shared_legend(drawing, axes[0], 1, title=LETTERS, alignment="left")
         drawing.suptitle(
             "Perturbing actions is far noisier than perturbing the policy, unless a baseline V_t is known\n"
-            "Linear-quadratic control by u = −Kx + noise; variance: trace of the covariance of ĝ. Means and ranges of "
-            f"{len(records)} seeds; grey: slopes of theory"
+            "Linear-quadratic control; ĝ of one episode, by smoothing of a pair; V_t: exact expected cost from t on\n"
+            f"Variance: trace of the covariance; means and ranges of {len(records)} seeds; grey: slopes of theory"
         )
     return plots.save(drawing, config.out / "horizon.png")
 

@@ -381,7 +381,10 @@ def figure(records: list[Record], config: Config) -> Path:
                 label_end(ax, each.shape[1] - 1, np.median(each[:, -1]), f"fitted {WORDS[every]}", plots.BLACK)
             ax.set(xlim=(0, 1.6 * STEPS), xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
             ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth, 10 seeds)")
-        drawing.suptitle(f"What a learned cost's gradient is worth: medians and ranges (bands) of {config.seeds} seeds")
+        drawing.suptitle(
+            "From few evaluations at a point the gradient of the learned cost is the best, from more its residual is\n"
+            f"Lines: medians of {config.seeds} seeds; bands: their ranges"
+        )
     return plots.save(drawing, config.out / "critic_quality.png")
 
 

@@ -22,7 +22,7 @@ from typing import Any, Self
 
 from experiments.common.acceptance import AtMost, Within, row
 from experiments.common.data import digits
-from experiments.common.drawing import band, legend_below
+from experiments.common.drawing import GREY, band, label_end
 from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
 
 import numpy as np
@@ -264,25 +264,31 @@ def figure(records: list[Record], config: Config) -> Path:
             axes, ("error", "cosine"), ("E‖ĝ − g‖²/‖g‖²", "mean cosine between ĝ and g"), strict=False
         ):
             for cut, name in CUTS.items():
-                how = styles[name]
+                how, ends = styles[name], []
                 for stage, fill in zip(STAGES, (how.color, "white"), strict=True):
                     w, each = by_width(records, what, stage=stage, cut=cut)
-                    band(ax, w, each, how, markerfacecolor=fill, label=f"at the {cut}, {stage}")
+                    band(ax, w, each, how, markerfacecolor=fill)
+                    ends.append(np.median(each[:, -1]))
                     if what == "error":
                         predicted = np.median(by_width(records, "predicted", stage=stage, cut=cut)[1], 0)
                         ax.loglog(w, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
+                label_end(ax, w[-1], float(np.prod(ends)) ** 0.5, f"at the {cut}", how.color)
             ax.set(xscale="log", yscale="log", xlabel="weights of the net, d_w", ylabel=label)
-        axes[0].set_title("Squared error; dashes: predicted")
-        axes[1].set_title("Angle")
+            ax.set_xlim(w[0] / 1.3, w[-1] * (w[-1] / w[0]) ** 0.5)
+        axes[0].set_title("Squared error: grows but for the output")
+        axes[1].set_title("Cosine to the gradient: falls but for the output")
         d, each = by_width(records, "error", x="outputs", stage="made-up targets")
-        band(axes[2], d, each, styles[CUTS["output"]], label="at the output")
+        band(axes[2], d, each, styles[CUTS["output"]])
         predicted = np.median(by_width(records, "predicted", x="outputs", stage="made-up targets")[1], 0)
-        axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), label="predicted")
-        axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²", title="More outputs, same hidden layer")
-        for ax in axes:
-            legend_below(ax, 1, down=0.2)
+        axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
+        axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²")
+        axes[2].set_title("At the output: grows with the outputs")
+        axes[0].annotate("filled: at the start\nhollow: after 100 steps\ndashes: predicted", (0.03, 0.97), color=GREY,
+                         xycoords="axes fraction", va="top", fontsize=8)  # fmt: skip
         drawing.suptitle(
-            f"One antithetic pair of evaluations for each of {BATCH} digits; median of {len(records)} seeds, bands: all"
+            "Cut at the net's output: the error does not grow with the net. Cut at its weights: it is their number\n"
+            f"One antithetic pair of evaluations for each of {BATCH} digits; medians of {len(records)} seeds, "
+            "bands: ranges"
         )
     return plots.save(drawing, config.out / "cut.png")
 

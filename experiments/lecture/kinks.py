@@ -272,6 +272,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[1].set(xlabel="points of accuracy between h′(0) = 0, ½ and 1")
         axes[1].set_title("and where none is hit, its slope changes nothing")
         axes[1].axvline(0.5, **REFERENCE)
+        axes[1].annotate("half a point", (0.5, -0.3), (4, 0), textcoords="offset points", fontsize=8)
         accuracy, zeros = (trained(records, name, "narrow", "float64") for name in ("accuracy", "hits"))
         for hit, color in ((False, plots.BLUE), (True, plots.VERMILLION)):
             picked = 100 * accuracy[(zeros.sum(1) > 0) == hit]
@@ -281,8 +282,10 @@ def figure(records: list[Record], config: Config) -> Path:
             axes[2].annotate(said, at, xycoords="axes fraction", color=color, ha="center", fontsize=9)
         axes[2].set(xlabel="slope at the kink, h′(0)", ylabel="right on test images, %", xticks=SLOPES)
         axes[2].set_title("4 + 4 units: where it is hit, the slope matters")
-        said = f"{len(records)} seeds, a dot or a line each, hollow: none; ReLU networks on digits, float64"
-        drawing.suptitle(said, fontsize=9)
+        drawing.suptitle(
+            "The slope at the kink matters where units hit it exactly, and ordinary networks do not\n"
+            f"ReLU networks on digits, float64; {len(records)} seeds, a dot or a line each, hollow: none"
+        )
     return plots.save(drawing, config.out / "kinks.png")
 
 

@@ -25,7 +25,7 @@ from experiments.common import data
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.claims import judge_row
 from experiments.common.data import Data
-from experiments.common.drawing import band, line
+from experiments.common.drawing import band, label_end, line
 from experiments.common.frame import Judge, by_seed, main
 from experiments.lecture.draws import each_gradient
 from experiments.lecture.redundancy import slope
@@ -225,29 +225,40 @@ def figure(records: list[Record], config: Config) -> Path:
         band(axes[0], BATCHES, needs, how, alpha=0.2)
         for b, n in zip(BATCHES, np.median(needs, 0), strict=True):
             axes[0].annotate(f"{BEST[b]:g}", (b, n), xytext=(0, 9), textcoords="offset points", ha="center", fontsize=8)
-        axes[0].set(ylabel=f"sample-gradients to loss {LOSS}", title="What learning needs; at each point its best η")
+        axes[0].set(
+            ylabel=f"sample-gradients to loss {LOSS}", title="By samples small B are best (beside points: best η)"
+        )
         band(axes[1], TIMED, seconds[:, :1] / seconds, how, alpha=0.2)
-        axes[1].set(ylabel="sample-gradients a CPU second, B = 1 is 1", title="What hardware gives")
+        axes[1].set(
+            ylabel="sample-gradients a CPU second, B = 1 is 1", title="but hardware computes more of them at once"
+        )
         total = product(records)
         band(axes[2], BATCHES, total / np.median(total, 0).min(), how, alpha=0.2)
-        axes[2].set(ylabel="CPU time to the loss, least is 1", title="Both together")
+        axes[2].set(
+            ylabel="CPU time to the loss, least is 1",
+            title=f"so that B = {BATCHES[int(np.median(total, 0).argmin())]} takes the least time",
+        )
         one = variances(records, "independent", "law")[:, :1]
         for order, how in LOOK.items():
             each, name = variances(records, order) / one, f"with{'out' * (order == 'shuffled')} replacement"
             middle = np.median(each, 0)
             spread = np.abs(np.stack([each.min(0), each.max(0)]) - middle)
             marks: dict[str, Any] = {"color": how.color, "fmt": how.marker, "capsize": 2}
-            axes[3].errorbar(DRAWN, middle, spread, label=f"{name}, measured", **marks)
+            axes[3].errorbar(DRAWN, middle, spread, **marks)
+            label_end(axes[3], DRAWN[-1], middle[-1], name, how.color)
             law = np.median(variances(records, order, "law") / one, 0)
-            axes[3].loglog(DRAWN, law, label=f"{name}, law", **line(how))
-        axes[3].set(ylabel="variance of the gradient, B = 1 is 1", title=f"Noise of a batch out of P = {POPULATION}")
-        axes[3].legend(fontsize=8)
+            axes[3].loglog(DRAWN, law, **line(how))
+        axes[3].set(ylabel="variance of the gradient, B = 1 is 1", xlim=(DRAWN[0] / 1.3, 12 * DRAWN[-1]))
+        axes[3].set(title=f"Noise of B out of {POPULATION} falls as 1/B (lines: laws)")
         for ax in axes:
             ax.set_xlabel("samples a batch, B")
         for ax in axes[:3]:
             ax.axvspan(10, 20, color="#DDDDDD", zorder=0)
             ax.text(14, 0.98, "1–2 ×\nclasses", transform=ax.get_xaxis_transform(), ha="center", va="top", fontsize=7)
-        drawing.suptitle(f"Digits, median and range of {len(records)} seeds")
+        drawing.suptitle(
+            "Samples alone ask for a small batch, hardware for hundreds: the least time lies between\n"
+            f"Digits; lines: medians of {len(records)} seeds, bands: their ranges; grey: 1 to 2 times the 10 classes"
+        )
     return plots.save(drawing, config.out / "minibatch.png")
 
 

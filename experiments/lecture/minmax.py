@@ -191,7 +191,10 @@ def figure(records: list[Record], config: Config) -> Path:
             axes[1].plot(x, factor(method, ETA) ** (x / METHODS[method]), "x", color=GREY)
         axes[1].text(0.03, 0.9, "×: closed form", color=GREY, transform=axes[1].transAxes, fontsize=9)
         axes[3].set(xlim=(-10, 300), ylim=(1e-12, 2))
-        drawing.suptitle(f"η = {ETA}; distances: all {len(records)} seeds, a line each", fontsize=9)
+        drawing.suptitle(
+            "Descent of two players leaves or circles their equilibrium; extragradient arrives\n"
+            f"η = {ETA}; distances: all {len(records)} seeds, a line each"
+        )
     return plots.save(drawing, config.out / "minmax.png")
 
 

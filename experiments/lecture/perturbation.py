@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
-from experiments.common.drawing import REFERENCE, band, legends_below
+from experiments.common.drawing import GREY, REFERENCE, band, label_end
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 from experiments.lecture.draws import LIKE, judged, normal, regression
 
@@ -291,21 +291,28 @@ def figure(records: list[Record], config: Config) -> Path:
     looks = zip((plots.BLUE, plots.ORANGE, plots.GREEN), plots.LINES, plots.MARKERS, strict=False)
     kinds = [plots.MethodStyle(*how) for how in looks]
     shown = (
-        ("One function: dz − ds h′(s)", list(SMOOTH), 2),
-        ("To the cost: dC − Σ changes × slopes", ["tanh, to the cost", "fan-out of 3", "network"], 2),
-        ("Where a derivative is missing", ["ReLU across its kink", "fan-out, one path only"], 1),
+        ("One function, dz − ds h′(s): second order", ["tanh", "softplus", "sigmoid"], 2),
+        ("To the cost, dC − Σ ds ∂C/∂s: second order", ["tanh, to the cost", "fan-out of 3", "network"], 2),
+        ("A kink or a forgotten path: first order", ["ReLU across its kink", "fan-out, one path only"], 1),
     )
     with plots.style():
         for ax, (title, cases, expected) in zip(axes, shown, strict=True):
-            for case, how in zip(cases, kinds, strict=False):
-                band(ax, STEPS, by_seed(records, "residual", case=case), how, alpha=0.2, markevery=4, label=case)
             first = np.median(by_seed(records, "residual", case=cases[0])[:, 0])
+            for place, (case, how) in enumerate(zip(cases, kinds, strict=False)):
+                each = by_seed(records, "residual", case=case)
+                band(ax, STEPS, each, how, alpha=0.2, markevery=4)
+                label_end(ax, STEPS[0], first, case, how.color, side="left", up=-10 * place)
             guide = 3 * STEPS**expected * first / STEPS[0] ** expected
-            ax.loglog(STEPS, guide, **REFERENCE, label=f"slope {expected}")
+            ax.loglog(STEPS, guide, **REFERENCE)
+            label_end(ax, STEPS[8], guide[8], f"∝ ds{'²' if expected == 2 else ''}", GREY, up=8)
             ax.set(xlabel="push ds", ylabel="|actual − predicted change|", title=title, ylim=(1e-18, 10))
-            ax.invert_xaxis()
-        legends_below(axes)
-        drawing.suptitle(f"Root mean squares over {POINTS} points: medians of {len(records)} seeds, bands hold all")
+            ax.set_xlim(3e3, STEPS[-1] / 2)  # from the largest push to the least, with room for the names
+            ax.set_xticks([1e-1, 1e-3, 1e-5, 1e-7])
+            ax.minorticks_off()
+        drawing.suptitle(
+            "What the derivatives do not predict of a small change falls as its square, across a kink only as itself\n"
+            f"Root mean squares over {POINTS} points; lines: medians of {len(records)} seeds, bands: their ranges"
+        )
     return plots.save(drawing, config.out / "perturbation.png")
 
 

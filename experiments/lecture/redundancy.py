@@ -30,7 +30,7 @@ from experiments.common import data
 from experiments.common.acceptance import Within, row
 from experiments.common.claims import judge_row
 from experiments.common.data import Data
-from experiments.common.drawing import GREY, REFERENCE, legends_below, look
+from experiments.common.drawing import GREY, REFERENCE, label_end, look
 from experiments.common.frame import Judge, main, values
 from experiments.lecture.draws import least_squares, with_ones
 from experiments.lecture.trials import Trials, Tunable
@@ -244,40 +244,49 @@ def figure(records: list[Record], config: Config) -> Path:
     r = config.copies
     with plots.style():
         for method in METHODS:
-            label = "stochastic, random picks" if method == "stochastic" else method
+            label = "stochastic,\nrandom picks" if method == "stochastic" else method
             draw(axes[0], r, np.stack([counts(records, method, n) for n in r]), method, label)
         each = np.stack([values(records, "count", part="sorted", copies=n) for n in config.sorted_copies])
-        draw(axes[0], config.sorted_copies, each, "sorted", "stochastic, class by class", MOST["sorted"])
-        hollow: dict[str, Any] = {"color": STYLES["sorted"].color, "markerfacecolor": "none"}
-        axes[0].plot([], [], "^", label="most seeds did not arrive", **hollow)
-        axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}", title="Price")
+        draw(axes[0], config.sorted_copies, each, "sorted", "", MOST["sorted"])
+        text = "stochastic, class by class\n(hollow: most seeds did not arrive)"
+        label_end(axes[0], config.sorted_copies[-1], 2000, text, STYLES["sorted"].color)  # between two lines
+        axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}")
+        axes[0].set(title="Batch pays for every copy, stochastic for none")
         for noise in config.wrong_labels:
             method, label = ("mini-batch", "a tenth wrong") if noise else ("batch", "clean labels")
             gain = gains(records, config, noise).T
-            draw(axes[1], r, gain, method, label)
+            draw(axes[1], r, gain, method, label, up=8 if noise else -8)
             axes[1].plot(r, np.median(gain[0]) * np.array(r), **PROPORTIONAL)
-        axes[1].plot([], [], **PROPORTIONAL, label="gain at R = 1, times R")
-        axes[1].set(xlabel="copies R of 200 digits", ylabel="batch/stochastic sample-gradients", title="Gain")
+        axes[1].annotate("dotted: gain at R = 1, times R", (0.03, 0.95), xycoords="axes fraction", fontsize=8)
+        axes[1].set(xlabel="copies R of 200 digits", ylabel="batch/stochastic sample-gradients")
+        axes[1].set(title="so the gain is that at one copy, times R")
         for method in METHODS:
             each = np.stack([close(records, config, method, epsilon)[0] for epsilon in CLOSE])
-            draw(axes[2], CLOSE, each, method, f"{method}, its best constant η for each ε", CLOSE_BUDGET)
+            draw(axes[2], CLOSE, each, method, method, CLOSE_BUDGET, up=-10)
         axes[2].axhline(CLOSE_BUDGET, **REFERENCE)
         axes[2].text(CLOSE[0], CLOSE_BUDGET, "not arrived", va="bottom", fontsize=8)
-        axes[2].invert_xaxis()
-        axes[2].set(xlabel="ε: excess loss/excess loss at the start", ylabel="sample-gradients to ε")
-        axes[2].set(title="No copies, diabetes: closer to the minimum")
-        legends_below(axes, columns=1, fontsize=8)
-        drawing.suptitle(f"Median and range of {len(records)} seeds")
+        axes[2].set(xlabel="ε: excess loss/excess loss at the start, best η for each", ylabel="sample-gradients to ε")
+        axes[2].set(title="No copies, diabetes: near the minimum batch wins")
+        for ax in axes[:2]:
+            ax.set_xlim(0.8, 6 * r[-1])  # with room for the names
+        axes[2].set_xlim(2 * CLOSE[0], CLOSE[-1] / 60)
+        drawing.suptitle(
+            "Samples that repeat each other cost batch descent, not stochastic descent, which loses near the minimum\n"
+            f"Lines: medians of {len(records)} seeds; bands: their ranges"
+        )
     return plots.save(drawing, config.out / "redundancy.png")
 
 
-def draw(ax: Axes, x: object, each: np.ndarray, method: str, label: str, censored: float = math.nan) -> None:
+def draw(
+    ax: Axes, x: object, each: np.ndarray, method: str, label: str, censored: float = math.nan, up: float = 0
+) -> None:
     """Draw median and range over seeds of (x, seeds); where most seeds did not arrive, a hollow mark at the limit."""
     x, middle, how = np.asarray(x, float), np.median(each, 1), STYLES[method]
     arrived = np.isfinite(middle)
     low, high = each.min(1), np.where(np.isfinite(each.max(1)), each.max(1), censored)
     ax.fill_between(x[arrived], low[arrived], high[arrived], color=how.color, alpha=0.2, lw=0)
-    ax.loglog(x[arrived], middle[arrived], label=label, **look(how))
+    ax.loglog(x[arrived], middle[arrived], **look(how))
+    label_end(ax, x[arrived][-1], middle[arrived][-1], label, how.color, up=up)
     ax.plot(x[~arrived], np.full((~arrived).sum(), censored), how.marker, color=how.color, markerfacecolor="none")
 
 

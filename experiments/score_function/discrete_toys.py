@@ -303,7 +303,7 @@ def _draw_one_bit(ax: Axes) -> None:
     label_end(ax, PROBABILITIES[14], ZERO_ONE, f"{both}: 0", STYLES["measure-valued"].color, up=8)
     _show_zero(ax, ZERO_ONE, 1e-1)
     gain = min(one_bit("reinforce", p, 0.499) / one_bit("leave-one-out", p, 0.499) for p in PROBABILITIES)
-    ax.set(xlabel="p", ylabel="variance, 2 evaluations",
+    ax.set(xlabel="p, probability of a 1", ylabel="variance, 2 evaluations",
            title=f"One bit, t = 0.499: leaving one out divides by {gain:,.0f}")  # fmt: skip
 
 
@@ -317,7 +317,7 @@ def _draw_three_bits(ax: Axes, records: list[Record]) -> None:
             ax.plot(np.full(len(measured), x), np.maximum(measured, ZERO_THREE), "_", color="#000000", markersize=9)
     _show_zero(ax, ZERO_THREE, 1.0)
     ax.set_xticks(range(len(STYLES)), [NAMES.get(m, m).replace(" ", "\n", 1) for m in STYLES], fontsize=8)
-    ax.set(ylabel="variance, 6 evaluations", title="Three bits, logit 0 (full) and −4 (hollow)")
+    ax.set(ylabel="variance, 6 evaluations", title="Three bits: REINFORCE is last; logit 0 (full), −4 (hollow)")
 
 
 def _show_zero(ax: Axes, zero: float, highest: float) -> None:

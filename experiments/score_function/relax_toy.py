@@ -45,6 +45,7 @@ METHODS: dict[str, tuple[Estimator, int]] = {  # and evaluations an iteration; t
     "DisARM": (est.DisARM(), 2),
 }
 TRICKS = ("leave-one-out", "ARM", "DisARM")
+LEADS = {0.499: "all baselines lead", 0.45: "RELAX leads"}  # what is seen at equal evaluations
 STYLES = {
     "REINFORCE": plots.MethodStyle(plots.ORANGE, plots.DASHED, "s"),
     "REBAR": plots.MethodStyle(plots.PURPLE, plots.DASHDOT, "D"),
@@ -266,12 +267,14 @@ def figure(records: list[Record], config: Config) -> Path:
                 draw(by_evaluation, spent[within], p[:, within], method)
                 draw(noise, spent[within], cost * curve(records, method, t, "variance")[1][:, within], method)
             by_iteration.set(
-                xlabel="iterations, of one estimate each", ylabel="p, best 0", title=f"As published, t = {t}"
+                xlabel="iterations, of one estimate each",
+                ylabel="p, best 0",
+                title=f"As published, t = {t}: RELAX leads",
             )
             by_evaluation.set(
                 xlabel="evaluations of the cost or its gradient",
                 ylabel="p, best 0",
-                title=f"At equal evaluations, t = {t}",
+                title=f"At equal evaluations, t = {t}: {LEADS[t]}",
             )
             noise.set(
                 xlabel="evaluations of the cost or its gradient", ylabel="variance × evaluations an estimate",
@@ -279,7 +282,10 @@ def figure(records: list[Record], config: Config) -> Path:
             )  # fmt: skip
         shared_legend(drawing, axes[len(TARGETS)], 4)
         repeats = select(records, method="RELAX")[0].config["repeats"]
-        drawing.suptitle(f"(b − t)² of one bit: medians of {repeats} descents, bands from the least to the largest")
+        drawing.suptitle(
+            "RELAX beats REINFORCE as published; at equal evaluations baselines beat RELAX for t = 0.499\n"
+            f"(b − t)² of one bit, P(b = 1) = p; lines: medians of {repeats} descents, bands: their ranges"
+        )
     return plots.save(drawing, config.out / "relax_toy.png")
 
 

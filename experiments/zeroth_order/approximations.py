@@ -240,10 +240,11 @@ def figure(records: list[Record], config: Config) -> Path:
         for ax, noise in zip(axes, NOISES, strict=False):
             _draw_errors(ax, records, noise)
         _draw_shares(axes[-1], records)
+        orthonormal, normal = (2 * directions_needed(law) for law in ("orthonormal", "gaussian"))
         drawing.suptitle(
-            f"Differences are done after n + 1 = {N + 1} or 2n = {2 * N} evaluations, random directions need "
-            f"{2 * directions_needed('gaussian')} to be within half of |g|\nf of {N} variables, sines and cosines, at "
-            f"x = 0; root mean squares, bars: 95 % intervals of Student's t over {len(records)} seeds"
+            f"Within half of |g|: differences after n + 1 = {N + 1} or 2n = {2 * N} evaluations, orthonormal pairs "
+            f"after {orthonormal}, normal ones {normal}\nf of {N} variables, sines and cosines, at x = 0; root mean "
+            f"squares, bars: 95 % intervals of Student's t over {len(records)} seeds"
         )
     return plots.save(drawing, config.out / "approximations.png")
 
@@ -265,7 +266,7 @@ LOWEST = 1e-3  # of relative errors drawn; what is below is told
 UPS = {  # points by which a label is higher than the end of its line, where lines end near each other
     0.0: {"gaussian": 4, "gaussian-forward": -4},
     1e-3: {"gaussian": 4, "gaussian-forward": -4, "central-difference": 4, "orthonormal": -5},
-    1e-1: {"gaussian": 9, "forward-difference": 4, "gaussian-forward": -2, "central-difference": 8, "orthonormal": -8},
+    1e-1: {"gaussian": 12, "forward-difference": 4, "gaussian-forward": -5, "central-difference": 8, "orthonormal": -8},
 }
 
 

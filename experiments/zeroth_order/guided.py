@@ -253,7 +253,7 @@ def figure(records: list[Record], config: Config) -> Path:
         if config.tune
         else {
             "published": "At published rates the guide wins",
-            "best": "each at its best rate, it leads early and loses late",
+            "best": "Each at its best rate, it leads early and loses late",
         }
     )
     drawing, axes = plots.panels(len(titles), 1, width=6.4, height=5.0)
@@ -268,6 +268,7 @@ def figure(records: list[Record], config: Config) -> Path:
     for ax in axes:
         ax.set_ylim(low, high)
     drawing.suptitle(
+        "A biased surrogate gradient helps at first; in the end a larger step of plain smoothing helps more\n"
         f"Least squares of {config.parameters} parameters by descent; the surrogate gradient is biased and noisy"
     )
     return plots.save(drawing, config.out / "guided.png")

@@ -19,10 +19,10 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from experiments.common.bounds import LARGEST, deviation
-from experiments.common.drawing import REFERENCE
+from experiments.common.drawing import REFERENCE, label_end
 from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
 
 import numpy as np
@@ -51,6 +51,13 @@ LOOKS = (
     plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s"),
     plots.MethodStyle(plots.GREEN, plots.DOTTED, "^"),
 )
+NAMED: dict[
+    str, tuple[tuple[float, Literal["left", "right"]], ...]
+] = {  # ratios beside which a cut is named, and where
+    "hole": ((2e-3, "right"), (2e-3, "right"), (2e-3, "right")),
+    "stairs": ((0.0, "right"), (2.0, "left"), (2e-3, "right")),
+}
+HEARD = {"hole": "The farther, the fainter, even at its best σ", "stairs": "Small σ hear the nearest edge only"}
 
 
 @dataclass(frozen=True)
@@ -244,22 +251,35 @@ def figure(records: list[Record], config: Config) -> Path:
             DISTANCES / math.sqrt(2), DISTANCES, color="#FFFFFF", linestyle=plots.DASHED, label="σ = distance/√2"
         )
         maps[0].legend(loc="upper left", labelcolor="#FFFFFF")
-        maps[0].set(yscale="log", ylabel="distance from the hole's centre", title=f"Hole of radius {RADIUS}, d = 2")
+        maps[0].set(
+            yscale="log",
+            ylabel="distance from the hole's centre",
+            title=f"Hole of radius {RADIUS}, d = 2: loudest at σ = distance/√2",
+        )
         maps[0].set_yticks([0.3, 0.5, 1, 2, 5], ["0.3", "0.5", "1", "2", "5"])
         maps[0].minorticks_off()
-        maps[1].set(ylabel="distance from the nearest edge", title=f"Stairs {1 / LEVELS} wide and high, d = 1")
+        maps[1].set(
+            ylabel="distance from the nearest edge",
+            title=f"Stairs {1 / LEVELS} wide and high, d = 1: loud from a stair on",
+        )
         for ax, name in zip(cuts, CUTS, strict=True):
-            for distance, how in zip(CUTS[name], LOOKS, strict=True):
-                exact = [LANDS[name].ratio(distance, s) for s in SIGMAS]
+            for distance, how, (low, side) in zip(CUTS[name], LOOKS, NAMED[name], strict=True):
+                exact = np.array([LANDS[name].ratio(distance, s) for s in SIGMAS])
+                rises = int((exact >= low).argmax())
+                label_end(
+                    ax, SIGMAS[rises], exact[rises], f"{distance:g} away", how.color, side=side, up=0 if low else 14
+                )
                 ax.loglog(SIGMAS, exact, color=how.color, linestyle=how.linestyle)
-                ax.loglog(MEASURED, measured_ratio(records, name, distance), how.marker, color=how.color,
-                          label=f"distance {distance:g}")  # fmt: skip
+                ax.loglog(MEASURED, measured_ratio(records, name, distance), how.marker, color=how.color)
             ax.axhline(1, **REFERENCE)
-            ax.set(ylim=(1e-3, 20), ylabel="signal/noise", title="Lines: exact; markers: measured")
-            ax.legend(loc="lower right")
+            ax.set(ylim=(1e-3, 20), ylabel="signal/noise", title=HEARD[name])
         for ax in axes:
             ax.set(xscale="log", xlabel="smoothing radius σ", xlim=(SIGMAS[0], SIGMAS[-1]))
-        drawing.suptitle(f"Signal over noise of an estimate from {2 * PAIRS} evaluations")
+        drawing.suptitle(
+            "A smoothing radius far below the distance to a jump sees no gradient, one of about that distance does\n"
+            f"Signal over noise of an estimate from {2 * PAIRS} evaluations; lines at the right: exact, markers: "
+            "measured"
+        )
     return plots.save(drawing, config.out / "snr_map.png")
 
 
