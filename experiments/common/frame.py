@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-SHARED = ("seeds", "processes", "out", "replot", "resume")  # flags on which no single number depends
+    from rllab.executors import RayExecutor
+
+SHARED = ("seeds", "processes", "executor", "out", "replot", "resume")  # flags on which no single number depends
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Flags:
     """Seeds, from the first on: repetitions of everything."""
     processes: int = 2
     """Runs at a time, one thread each."""
+    executor: str = ""
+    """Who makes the runs: 4 for as many workers, ray, or the address of a Ray cluster; by default, processes here."""
     out: Path = Path("results")
     """Folder of records and figures; by default one of results, named after the script."""
     fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -133,6 +137,7 @@ def main(
             config=config.identity,
             resume=config.resume,
             processes=config.processes,
+            executor=executor_of(config.executor),
             describe=describe,
         )
     if unfinished := [record.folder.name for record in records if not record.finished]:
@@ -142,6 +147,26 @@ def main(
     claims(records, config, judge)
     print(f"\nfigure: {figure(records, config)}")
     sys.exit(0 if judge.all_hold else 1)
+
+
+def executor_of(named: str) -> int | RayExecutor | None:
+    """Return the executor that a flag names; None for processes of this machine.
+
+    Raises:
+        CannotStart: no Ray cluster answers.
+        ValueError: it names none.
+    """
+    if not named:
+        return None
+    if named.isdecimal():
+        return int(named)
+    from rllab.executors import RayExecutor
+
+    if named == "ray":
+        return RayExecutor()
+    if named.startswith("ray://") or named.rpartition(":")[2].isdecimal():
+        return RayExecutor(named)
+    raise ValueError(f"--executor must be a number of workers, ray, or the address of a Ray cluster, got {named!r}")
 
 
 def script_of(config: Flags) -> str:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rllab.runs.errors import SweepFailed
 from rllab.runs.job import Job, Worker, do_job
@@ -18,6 +18,9 @@ from rllab.runs.results import check_writable, claim
 from rllab.runs.storage import storable
 from rllab.runs.versions import one_thread
 
+if TYPE_CHECKING:
+    from rllab.executors.jobs import Executor
+
 
 def sweep(
     worker: Worker,
@@ -27,6 +30,7 @@ def sweep(
     config: Mapping[str, Any],
     resume: bool = False,
     processes: int = 2,
+    executor: Executor | None = None,
     describe: Callable[[Record], str] | None = None,
 ) -> list[Record]:
     """Make every run that is not finished yet; return the records of all, in the order of the jobs.
@@ -40,6 +44,9 @@ def sweep(
         resume: go on in a folder that holds results: finished runs stay, what others left is set aside and redone.
         processes: how many at a time, one thread each; with 1 everything runs in this process. A worker that draws
             from its job's seed gives the same numbers either way.
+        executor: who makes the runs in the place of processes of this machine, and sends their files back: a number of
+            own workers, a `RayExecutor`, anything with the `submit` of `concurrent.futures`, or a function that makes
+            one. The records are the same but for times and machines; rows are on disk when a run has ended.
         describe: what to say of a finished run.
         jobs: the runs to be made, of different names.
 
@@ -64,7 +71,7 @@ def sweep(
     """
     jobs, folder = list(jobs), Path(folder)
     _check(jobs, processes, config)
-    if processes > 1:
+    if processes > 1 and executor is None:
         check_sendable(worker)
     failed: dict[str, str] = {}
     check_writable(folder)
@@ -78,7 +85,11 @@ def sweep(
                 progress.ended(job, error)
 
             try:
-                if processes == 1:
+                if executor is not None:
+                    from rllab.runs.elsewhere import run_by_executor  # which loads torch
+
+                    run_by_executor(worker, waiting, folder, executor, started=progress.started, ended=ended)
+                elif processes == 1:
                     for job in waiting:
                         progress.started(job)
                         ended(job, do_job(worker, job, folder))
