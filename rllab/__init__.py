@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rllab.estimate import Estimate as Estimate
     from rllab.estimate import Target as Target
     from rllab.estimators import Query as Query
+    from rllab.executors import RayExecutor as RayExecutor
     from rllab.keys import Key as Key
     from rllab.optimize import SeedReplay as SeedReplay
     from rllab.optimize import Trace as Trace
@@ -33,6 +34,7 @@ _HOME = {
     "Estimate": "rllab.estimate",
     "Key": "rllab.keys",
     "Query": "rllab.estimators",
+    "RayExecutor": "rllab.executors",
     "SeedReplay": "rllab.optimize",
     "Target": "rllab.estimate",
     "Trace": "rllab.optimize",

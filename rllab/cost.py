@@ -24,6 +24,7 @@ from torch import Tensor
 
 from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for
 from rllab.checks import as_count
+from rllab.executors.calls import Recipe
 from rllab.executors.dispatch import Dispatcher
 from rllab.executors.elsewhere import Elsewhere
 from rllab.executors.errors import ExecutorError
@@ -70,16 +71,17 @@ class Cost:
             depend on each other (a mean over the batch, `c @ w`) is refused. With an executor, the last two rows are
             evaluated together once more, too.
         executor: where points are evaluated. None for this process; a number of own workers, processes of one thread
-            each, which are killed and replaced when they die or take too long (see `executors.Workers`); anything with
-            the `submit` of `concurrent.futures`; or a function without arguments that makes one, so that a pool that
-            broke can be made anew. What is sent is the function, once or with each chunk, and its points, on the CPU.
+            each, which are killed and replaced when they die or take too long (see `executors.Workers`); a
+            `RayExecutor`; anything with the `submit` of `concurrent.futures`; or a function without arguments that
+            makes one, so that a pool that broke can be made anew. What is sent is the function, once or with each
+            chunk, and its points, on the CPU, or how they are made, if that is less.
         chunk: how many points are sent at a time; "auto" for at least 20 ms of work, measured on the first ones. For a
             function of one point (`batched=False`) costs are the same bits whatever the executor, the order and the
             retries. One of many points may round otherwise in a batch of another size: its costs are the same bits
             everywhere, executor=None included, for a `chunk` that is a number.
         timeout: seconds that an evaluation may take, or all those of an "auto" chunk; whoever is not done is lost. Own
-            workers are killed then. Another executor cannot be stopped: it is given up when nothing has come from it
-            for so long; the late result is discarded, and a RuntimeWarning says that its worker is lost.
+            workers, and Ray's, are ended then. Another executor cannot be stopped: it is given up when nothing has come
+            from it for so long; the late result is discarded, and a RuntimeWarning says that its worker is lost.
         retries: how often an evaluation is made again that was lost with its worker or by its time-out; what the
             function itself raises is an error at once. After a pool broke, or an "auto" chunk was lost, it is not known
             who was the cause; an evaluation is given up only at a loss that it alone can be the cause of.
@@ -258,7 +260,12 @@ class Cost:
         return self.begin("jvp", points, tangents, seeds)()
 
     def begin(
-        self, kind: Request, points: Tensor, tangents: Tensor | None = None, seeds: Tensor | None = None
+        self,
+        kind: Request,
+        points: Tensor,
+        tangents: Tensor | None = None,
+        seeds: Tensor | None = None,
+        recipe: tuple[Recipe, int] | None = None,
     ) -> Callable[[], Any]:
         """Begin to evaluate points (n, d); return a function that waits for what is asked, and returns it.
 
@@ -268,6 +275,8 @@ class Cost:
         Args:
             kind: "value" for what calling the cost returns, or the name of another of its methods.
             tangents: for "jvp".
+            recipe: makes the same points, tangents and seeds elsewhere, and of which block they are: it is sent in
+                their place where that is less. One and the same for all blocks of a query is sent to a worker once.
 
         Raises:
             BudgetExceeded: before anything is evaluated.
@@ -289,9 +298,8 @@ class Cost:
         if self._elsewhere is None or not len(points):
             parts = self._function().answer(what, points, tangents, seeds)
             return lambda: self._finished(kind, parts, kept, seeds, first)
-        wait = self._elsewhere.begin(
-            self._function(), what, points, tangents, seeds, first, partial(self._charge_again, spending)
-        )
+        again = partial(self._charge_again, spending)
+        wait = self._elsewhere.begin(self._function(), what, points, tangents, seeds, first, again, recipe)
         if kind == "value" and self._is_new:
             return lambda: self._first_values(lambda: wait()[0], kept, seeds, first)
         return lambda: self._finished(kind, wait(), kept, seeds, first)

@@ -35,7 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-SHARED = ("seeds", "processes", "out", "replot", "resume", "track")  # flags on which no single number depends
+    from rllab.executors import RayExecutor
+
+# flags on which no single number depends
+SHARED = ("seeds", "processes", "executor", "out", "replot", "resume", "track")
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,8 @@ class Flags:
     """Seeds, from the first on: repetitions of everything."""
     processes: int = 2
     """Runs at a time, one thread each."""
+    executor: str = ""
+    """Who makes the runs: 4 for as many workers, ray, or the address of a Ray cluster; by default, processes here."""
     out: Path = Path("results")
     """Folder of records and figures; by default one of results, named after the script."""
     fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -143,6 +148,7 @@ def main(
             config=config.identity,
             resume=config.resume,
             processes=config.processes,
+            executor=executor_of(config.executor),
             describe=describe,
             track=config.track,
         )
@@ -158,6 +164,26 @@ def main(
     shown = (svg.name,) if svg.is_file() and svg.parent.samefile(config.out) else ()
     About(question, command.replace(" --replot", ""), tuple(judge.claims), shown).save(config.out)
     sys.exit(0 if judge.all_hold else 1)
+
+
+def executor_of(named: str) -> int | RayExecutor | None:
+    """Return the executor that a flag names; None for processes of this machine.
+
+    Raises:
+        CannotStart: no Ray cluster answers.
+        ValueError: it names none.
+    """
+    if not named:
+        return None
+    if named.isdecimal():
+        return int(named)
+    from rllab.executors import RayExecutor
+
+    if named == "ray":
+        return RayExecutor()
+    if named.startswith("ray://") or named.rpartition(":")[2].isdecimal():
+        return RayExecutor(named)
+    raise ValueError(f"--executor must be a number of workers, ray, or the address of a Ray cluster, got {named!r}")
 
 
 def script_of(config: Flags) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,9 @@ from rllab.distributions import Distribution
 from rllab.estimate import Estimate
 from rllab.estimators import GaussianSmoothing
 from rllab.estimators.base import Estimator
+from rllab.executors.dispatch import Dispatcher
+from rllab.executors.jobs import Executor
+from rllab.executors.spread import Spread
 from rllab.keys import Key, as_key
 
 
@@ -54,6 +57,8 @@ class BlackBox(nn.Module):
             that several blocks share one.
         check_rows: at the first call evaluate one row alone, and refuse a function whose rows depend on each other.
         name: for error messages; the function's own name by default.
+        executor, chunk, timeout, retries: where, and in what pieces, rows are evaluated, as `Cost` has them; every
+            attempt counts. What follows the block, and its estimator, stay in this process.
 
     In evaluation mode and under `no_grad` nothing but the output is evaluated, and it carries no gradient. Outputs have
     the dtype of the inputs, but for costs in half precision, which are float32; a backward pass takes differences and
@@ -103,19 +108,28 @@ class BlackBox(nn.Module):
         budget: int | Cost | None = None,
         check_rows: bool = True,
         name: str | None = None,
+        executor: Executor | None = None,
+        chunk: int | Literal["auto"] = "auto",
+        timeout: float | None = None,
+        retries: int = 1,
     ):
         super().__init__()
         if not callable(function):
             raise TypeError(f"BlackBox: function must be callable, got {function!r}")
         smooth = smooth or differentiable
+        called, dispatcher = function, Dispatcher(executor, chunk, timeout, retries)
+        if executor is not None or chunk != "auto":
+            if differentiable:
+                raise ValueError("BlackBox: executor must be None for a function that torch is to differentiate")
+            called = Spread(function, dispatcher, batched=batched, seeded=seeded, charge=self._charge_again)
         self.description = Description(
             name or getattr(function, "__name__", type(function).__name__),
-            function,
+            called,
             scope or ("local" if smooth else "to_cost"),
             downstream,
             distribution,
             smooth,
-            batched,
+            batched or called is not function,
             seeded,
         )
         # a module that is called or follows is a part of this one, and its parameters are too
@@ -243,6 +257,12 @@ class BlackBox(nn.Module):
 
     def __repr__(self) -> str:
         return str(self.description)
+
+    def _charge_again(self, n: int) -> None:
+        """Count rows that an executor lost, before they are evaluated again."""
+        self.ledger.reserve("value", n)
+        self.ledger.spent["value"] += n
+        self._asker.calls += n
 
     def _check_frozen(self) -> None:
         for name, part in (("function", self.function), ("distribution", self.distribution)):

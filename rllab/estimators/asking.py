@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,38 @@ from torch import Tensor
 
 from rllab.cost import Cost, Request
 from rllab.estimate import Estimate
+from rllab.estimators.query import PointBlock, Query
 
+Requested = tuple[Tensor, Tensor | None, Tensor | None]  # points (n, d), tangents and seeds
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
+
+
+@dataclass(frozen=True, eq=False)
+class BlockRecipe:
+    """Make what is asked in a block of a query: that is pure in (query, block), so it may be made anywhere.
+
+    Args:
+        query: pickles to its key and parameters, not to vectors of noise.
+        seeded: whether the cost takes seeds.
+    """
+
+    query: Query
+    seeded: bool
+
+    def __call__(self, block: int, start: int, stop: int) -> tuple[Tensor | None, ...]:
+        """Return rows start..stop of points, tangents and seeds."""
+        made = requested(self.query, self.query[block], self.seeded)
+        return tuple(None if x is None else x[start:stop] for x in made)
+
+
+def requested(query: Query, block: PointBlock, seeded: bool) -> Requested:
+    """Return points (n, d), tangents and seeds of a block; those of a batch of B in one, (n B, d)."""
+    points, seeds = block.points, query.seeds(block) if seeded else None
+    if points.ndim == 2:
+        return points, block.tangents, seeds
+    n, b, d = points.shape
+    v = None if block.tangents is None else block.tangents.reshape(n * b, d)
+    return points.reshape(n * b, d), v, None if seeds is None else seeds.reshape(-1)
 
 
 def ask(cost: Cost, kind: Request, points: Tensor, tangents: Tensor | None, seeds: Tensor | None) -> Answer:

@@ -30,7 +30,17 @@ from rllab.batches import as_numbers
 from rllab.checks import as_count
 from rllab.cost import Cost, Request
 from rllab.estimate import Estimate, Target
-from rllab.estimators.asking import Answer, as_tensor_at, ask, in_arrays, split, tracked
+from rllab.estimators.asking import (
+    Answer,
+    BlockRecipe,
+    Requested,
+    as_tensor_at,
+    ask,
+    in_arrays,
+    requested,
+    split,
+    tracked,
+)
 from rllab.estimators.flat_parameters import FlatParameters, Parameters
 from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.keys import Key, as_key
@@ -46,7 +56,8 @@ class Estimator(ABC):
     gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `stateful` says whether an estimate depends
     on the `state` it is given: a moving baseline, recent gradients, a critic. `kind` is what is asked at each point,
     `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", "relaxed", …. `source` is
-    a short citation, "Authors (year), Title".
+    a short citation, "Authors (year), Title". `elementwise` says whether points are made number by number, and so to
+    the same bits in any process; where a matrix is decomposed they are not, and workers are sent the points.
 
     An estimator of kind "value_and_gradient" that does not need "value" has it for the sake of `Estimate.value`, and
     goes without where it would be an evaluation of its own; its fold is then given None for the values.
@@ -68,6 +79,7 @@ class Estimator(ABC):
     target: Target
     unbiased: bool
     stateful: bool = False
+    elementwise: bool = True
 
     def minimum(self, at: Any, cost: Cost | None = None) -> int:
         """Return the number of evaluations below which this estimator cannot say anything about `at`.
@@ -312,11 +324,13 @@ class Estimator(ABC):
     def _answers_ahead(self, cost: Cost, query: Query) -> Iterator[tuple[PointBlock, Any]]:
         """Have AHEAD blocks evaluated while the first of them is waited for."""
         begun: deque[tuple[PointBlock, Callable[[], Answer]]] = deque()
+        recipe = BlockRecipe(query, cost.seeded) if self._may_be_remade(query) else None
         try:
             for i in range(len(query) + AHEAD):
                 if i < len(query):
                     block = self._block(query, i)
-                    begun.append((block, cost.begin(query.kind, *self._asked(cost, query, block))))
+                    remade = None if recipe is None else (recipe, i)
+                    begun.append((block, cost.begin(query.kind, *self._asked(cost, query, block), remade)))
                 if begun and i >= AHEAD - 1:
                     block, wait = begun.popleft()
                     yield block, self._told(query, block, wait())
@@ -324,16 +338,12 @@ class Estimator(ABC):
             if begun:
                 cost.abandon()
 
-    def _asked(self, cost: Cost, query: Query, block: PointBlock) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    def _asked(self, cost: Cost, query: Query, block: PointBlock) -> Requested:
         """Return points (n, d), tangents and seeds of a block; those of a batch of B in one, (n B, d)."""
         # a cost may write into its argument
-        points = block.points.clone() if self._rereads(query, block) else block.points
-        seeds = query.seeds(block) if cost.seeded else None
-        if points.ndim == 2:
-            return points, block.tangents, seeds
-        n, b, d = points.shape
-        v = None if block.tangents is None else block.tangents.reshape(n * b, d)
-        return points.reshape(n * b, d), v, None if seeds is None else seeds.reshape(-1)
+        if self._rereads(query, block):
+            block = block._replace(points=block.points.clone())
+        return requested(query, block, cost.seeded)
 
     def _told(self, query: Query, block: PointBlock, y: Answer) -> Any:
         """Return the answer to a block as `_fold` has it: (n,) costs, or (n, B) of a batch, in single at least."""
@@ -367,6 +377,10 @@ class Estimator(ABC):
     def _rereads(self, query: Query, block: PointBlock) -> bool:
         """Whether the fold reads the points of a block again, as what samples or learns does."""
         return not isinstance(query.at, Tensor) or self.stateful
+
+    def _may_be_remade(self, query: Query) -> bool:
+        """Whether another process makes the same bits of a block: not where linear algebra depends on threads."""
+        return self.elementwise and isinstance(query.at, Tensor) and query.at.is_cpu and query.state is None
 
     def _span(self, query: Query, i: int) -> tuple[int, int]:
         """Return the pieces a..b that block i of a query holds."""

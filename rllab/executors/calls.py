@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import time
 import traceback
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +17,8 @@ from torch import Tensor
 from rllab.executors.errors import NotSendable
 
 Packed = np.ndarray | tuple[np.ndarray, str] | None
+Inputs = tuple[Tensor | None, ...]
+Recipe = Callable[[int, int, int], Inputs]  # (block, start, stop) -> rows of it, the same bits wherever they are made
 
 
 class Answer(NamedTuple):
@@ -46,6 +50,7 @@ class Call:
     Args:
         function: maps tensors (n, …), or None, to a tuple of tensors (n, …).
         apart: whether it is given one row at a time.
+        recipe: makes the rows where they are evaluated; three numbers arrive then in the place of arrays.
 
     Example:
         import torch
@@ -54,13 +59,21 @@ class Call:
         Call(lambda x: (x.sum(-1),), apart=True)(pack(torch.ones(2, 3))).parts[0]  # array([3., 3.])
     """
 
-    def __init__(self, function: Callable[..., tuple[Tensor, ...]], apart: bool):
-        self.function, self.apart = function, apart
+    def __init__(self, function: Callable[..., tuple[Tensor, ...]], apart: bool, recipe: Recipe | None = None):
+        self.function, self.apart, self.recipe = function, apart, recipe
 
-    def __call__(self, *packed: Packed) -> Answer:
+    @cached_property
+    def bytes_of_recipe(self) -> float:
+        """How much is sent with a call that makes its rows; infinity where that cannot be pickled."""
+        try:
+            return len(pickle.dumps(self.recipe))
+        except Exception:  # an estimator that is defined in a function, say: its points are sent
+            return math.inf
+
+    def __call__(self, *packed: Any) -> Answer:
         start, row = time.perf_counter(), None
         try:
-            inputs = [unpack(x) for x in packed]
+            inputs = tuple(unpack(x) for x in packed) if self.recipe is None else self.recipe(*packed)
             if self.apart:
                 rows = []
                 for row in range(max(len(x) for x in inputs if x is not None)):
@@ -75,11 +88,12 @@ class Call:
 
     def __reduce__(self) -> tuple[Any, ...]:
         try:
-            data = pickle.dumps((self.function, self.apart))
+            data = pickle.dumps((self.function, self.apart, self.recipe))
         except Exception:  # an executor with a pickler of its own may be able to send it
-            return Call, (self.function, self.apart)
+            return Call, (self.function, self.apart, self.recipe)
         # What a script defines is known by that name to children of this process alone; other picklers send its code.
-        return (Call, (self.function, self.apart)) if b"__main__" in data else (opened, (data,))
+        whole = self.function, self.apart, self.recipe
+        return (Call, whole) if b"__main__" in data else (opened, (data,))
 
 
 def loaded(data: bytes) -> Callable[..., Any]:
@@ -111,7 +125,7 @@ class Unopened:
     def __init__(self, why: str):
         self.why = why
 
-    def __call__(self, *packed: Packed) -> Answer:
+    def __call__(self, *packed: Any) -> Answer:
         raise NotSendable(
             f"Cost: a worker cannot load function ({self.why}); define it at the top level of a module that workers "
             "can import: installed, or on PYTHONPATH"
@@ -126,10 +140,12 @@ def pack(x: Tensor | None) -> Packed:
 
 
 def unpack(x: Packed) -> Tensor | None:
-    """Return what `pack` made an array of."""
-    if isinstance(x, tuple):
-        return torch.from_numpy(x[0]).view(getattr(torch, x[1]))
-    return None if x is None else torch.from_numpy(x)
+    """Return what `pack` made an array of; one that may not be written to, as a store shares it, is copied."""
+    if x is None:
+        return None
+    array, dtype = x if isinstance(x, tuple) else (x, "")
+    made = torch.from_numpy(array if array.flags.writeable else array.copy())
+    return made.view(getattr(torch, dtype)) if dtype else made
 
 
 def portable(error: Exception) -> Exception:

@@ -16,13 +16,15 @@ from typing import Any, Literal
 from torch import Tensor
 
 from rllab.checks import as_count, check_positive
-from rllab.executors.calls import Answer, pack, unpack
+from rllab.executors.calls import Answer, unpack
 from rllab.executors.errors import CannotStart, EvaluationLost, ExecutorError, NotSendable
 from rllab.executors.jobs import Chunk, Executor, Here, Job, Submits
+from rllab.executors.ray_executor import RayExecutor
 from rllab.executors.workers import Workers
 
 WORK = 0.02  # seconds a chunk should take at least: ten times what the slowest executors take for a message
 PROBES = 16  # chunks of one point that are under way until it is known how long a point takes
+ENDS = (Workers, RayExecutor)  # who end what takes too long, know who was lost, and send a function once
 POLL = 0.005  # seconds between looks at futures that are not those of concurrent.futures
 
 
@@ -30,9 +32,9 @@ class Dispatcher:
     """Have jobs evaluated by an executor; see `Cost` for the arguments.
 
     A row that is lost is evaluated again, alone where chunks may be split, until it was lost more than `retries` times.
-    It is given up only where it is known that it was this row: our own workers know what they had; a pool that breaks,
-    or from which nothing comes, loses all it was given, and who was lost too often is then evaluated with nothing else
-    under way.
+    It is given up only where it is known that it was this row: our own workers and Ray know what they had; a pool that
+    breaks, or from which nothing comes, loses all it was given, and who was lost too often is then evaluated with
+    nothing else under way.
 
     Args:
         executor: a number of own workers, something with `submit`, a factory of it, or None for this process.
@@ -87,6 +89,11 @@ class Dispatcher:
         self._measured = [0, 0.0]  # rows, and the seconds they took
         self._heard = 0.0  # when something was submitted to an idle executor, or last came back
 
+    @property
+    def is_here(self) -> bool:
+        """Whether points are evaluated in this process, chunk by chunk."""
+        return isinstance(self._executor, Here)
+
     def begin(self, job: Job) -> None:
         """Have a job evaluated, as far as the executor takes it now."""
         self._waiting.append(Chunk(job, 0, job.n))
@@ -116,7 +123,7 @@ class Dispatcher:
             future.cancel()
         self._flying.clear()
         self._waiting.clear()
-        if kill and isinstance(self._executor, Workers):
+        if kill and isinstance(self._executor, ENDS):
             self._executor.kill()
 
     def close(self) -> None:
@@ -150,7 +157,7 @@ class Dispatcher:
             self._submit(self._cut())
 
     def _may_submit(self, chunk: Chunk) -> bool:
-        if not isinstance(self._executor, Workers):
+        if not isinstance(self._executor, ENDS):
             flying = list(self._flying.values())
             if flying and (self._suspect(chunk) or self._suspect(flying[0])):
                 return False
@@ -177,7 +184,7 @@ class Dispatcher:
             return self._size
         if chunk.losses or not rows:
             return 1
-        share = math.ceil(chunk.job.n / self._executor.count) if isinstance(self._executor, Workers) else chunk.rows
+        share = math.ceil(chunk.job.n / self._executor.count) if isinstance(self._executor, ENDS) else chunk.rows
         return min(share, math.ceil(WORK * rows / max(seconds, 1e-9)))
 
     def _submit(self, chunk: Chunk) -> None:
@@ -186,13 +193,13 @@ class Dispatcher:
             job.charge(chunk.rows)
         if not self._flying:
             self._heard = time.monotonic()
-        packed = [pack(None if x is None else x[chunk.start : chunk.stop]) for x in job.inputs]
         executor = self._made()
+        call, packed = job.message(chunk.start, chunk.stop, known=isinstance(executor, ENDS))
         try:
-            if isinstance(executor, Workers):
-                future = executor.submit(job.call, *packed, timeout=self._limit(chunk))
+            if isinstance(executor, ENDS):
+                future = executor.submit(call, *packed, timeout=self._limit(chunk))
             else:
-                future = executor.submit(job.call, *packed)
+                future = executor.submit(call, *packed)
         except BrokenExecutor as error:
             self._broken([chunk], error)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
@@ -217,7 +224,7 @@ class Dispatcher:
     def _landed(self) -> list[Any]:
         """Wait for futures that are done; return none if the executor has said nothing for too long."""
         end = math.inf
-        if self._timeout is not None and not isinstance(self._executor, Workers):
+        if self._timeout is not None and not isinstance(self._executor, ENDS):
             end = self._heard + max(self._limit(chunk) or 0.0 for chunk in self._flying.values())
         ours = all(isinstance(future, Future) for future in self._flying)
         while True:

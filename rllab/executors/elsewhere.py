@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rllab.batches import brief
 from rllab.checks import check_finite
-from rllab.executors.calls import Call
+from rllab.executors.calls import Call, Recipe
 from rllab.executors.dispatch import Dispatcher
 from rllab.executors.function import Function, What
 from rllab.executors.jobs import Job
@@ -47,6 +47,7 @@ class Elsewhere:
             check_finite("Cost", on_failure=on_failure)
         self._dispatcher, self._on_failure = dispatcher, on_failure
         self.lost = 0
+        self._remade: tuple[Recipe | None, What, Call | None] = None, "values", None
         self.abandon, self.close = dispatcher.abandon, dispatcher.close
 
     def begin(
@@ -58,6 +59,7 @@ class Elsewhere:
         seeds: Tensor | None,
         first: int,
         charge: Callable[[int], None] | None,
+        recipe: tuple[Recipe, int] | None = None,
     ) -> Callable[[], tuple[Tensor, ...]]:
         """Have points evaluated; return a function that waits for `function.answer(what, points, tangents, seeds)`.
 
@@ -65,6 +67,7 @@ class Elsewhere:
             first: the number of the first of these evaluations, for errors.
             charge: is told how many are made again, before they are; None for a look at the function: all points are
                 one chunk then, and what is lost is an error.
+            recipe: makes the points, and of which block.
         """
         job = Job(
             Call(partial(function.answer, what), apart=not function.batched),
@@ -73,10 +76,20 @@ class Elsewhere:
             charge=charge or _free,
             whole=charge is None,
         )
+        if recipe is not None and not self._dispatcher.is_here:
+            job.remade = self._call_by(recipe[0], function, what), recipe[1]
         if charge is not None and what in ("values", "complex") and self._on_failure != "raise":
             job.scored = torch.tensor([self._on_failure], dtype=torch.float64)  # no cost is narrower than it came
         self._dispatcher.begin(job)
         return partial(self._wait, job)
+
+    def _call_by(self, recipe: Recipe, function: Function, what: What) -> Call:
+        """Return the call of a recipe, the same for all its blocks, so that executors which can send it once."""
+        held, of, call = self._remade
+        if call is None or held is not recipe or of != what:
+            call = Call(partial(function.answer, what), not function.batched, recipe)
+            self._remade = recipe, what, call
+        return call
 
     def one(self, function: Callable[..., object], point: Tensor | np.ndarray, *seed: int) -> object:
         """Evaluate a function of one point, a tensor or an array, and of a seed if there is one."""

@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from rllab.executors.calls import Call
+from rllab.executors.calls import Call, pack
 
 
 @runtime_checkable
@@ -34,6 +34,7 @@ class Job:
         charge: is told how many rows are evaluated again, before they are.
         scored: the row that stands for one that is lost; None if that is an error.
         whole: whether all is one chunk.
+        remade: the call that makes the inputs where they are evaluated, and the block they are; None if there is none.
     """
 
     call: Call
@@ -42,6 +43,7 @@ class Job:
     charge: Callable[[int], None]
     scored: Tensor | None = None
     whole: bool = False
+    remade: tuple[Call, int] | None = None
     n: int = field(init=False)
     left: int = field(init=False)
     lost: int = field(init=False, default=0)
@@ -50,6 +52,19 @@ class Job:
 
     def __post_init__(self):
         self.n = self.left = max(len(x) for x in self.inputs if x is not None)
+
+    def message(self, start: int, stop: int, known: bool) -> tuple[Call, tuple[Any, ...]]:
+        """Return what is sent for rows start..stop: the rows themselves, or how they are made, whichever is smaller.
+
+        Args:
+            known: whether a call is sent once, however often it is submitted.
+        """
+        if self.remade is not None:
+            call, block = self.remade
+            rows = self.n if known else stop - start
+            if call.bytes_of_recipe < sum(x[:1].nbytes for x in self.inputs if x is not None) * rows:
+                return call, (block, start, stop)
+        return self.call, tuple(pack(None if x is None else x[start:stop]) for x in self.inputs)
 
     def keep(self, start: int, rows: int, parts: tuple[Tensor, ...]) -> None:
         """Take the answer to `rows` rows from `start` on."""

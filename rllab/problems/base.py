@@ -23,6 +23,7 @@ from rllab.checks import check_positive
 from rllab.cost import Cost
 from rllab.distributions import Distribution, Gaussian, GaussianMixture
 from rllab.estimate import Gradient, Kind, Target
+from rllab.executors.jobs import Executor
 
 
 class NoClosedForm(ValueError):
@@ -144,12 +145,13 @@ class Problem(ABC):
             return self.smoothed_gradient(at, target.radius, target.kernel)
         raise NoClosedForm(f"{self._name}.truth: no exact gradient is known for {target} at a {type(at).__name__}")
 
-    def cost(self, budget: int | None = None) -> Cost:
-        """Return this problem as a counted black box, with its gradient where it has one."""
+    def cost(self, budget: int | None = None, *, executor: Executor | None = None) -> Cost:
+        """Return this problem as a counted black box, with its gradient where it has one; see `Cost` for executors."""
         if "gradient" in self.offers:
             relaxed = "relaxed" in self.offers
-            return Cost(self.value, budget, gradient=self.gradient, jvp=self.jvp, relaxed=relaxed, check_rows=False)
-        return Cost(self.value, budget, check_rows=False)
+            given = {"gradient": self.gradient, "jvp": self.jvp, "relaxed": relaxed}
+            return Cost(self.value, budget, check_rows=False, executor=executor, **given)
+        return Cost(self.value, budget, check_rows=False, executor=executor)
 
     @abstractmethod
     def _value(self, x: Tensor) -> Tensor:

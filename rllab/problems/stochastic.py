@@ -11,6 +11,7 @@ from scipy.special import ndtri
 from torch import Tensor
 
 from rllab.cost import Cost
+from rllab.executors.jobs import Executor
 from rllab.keys import Key, seeds_for
 from rllab.problems.base import Problem
 
@@ -63,13 +64,13 @@ class Stochastic(Problem):
         """Return `sample` and its pathwise derivative along v (n, d), each (n,)."""
         return self.sample(x, seeds), (self.sample_gradient(x, seeds) * v).sum(-1)
 
-    def cost(self, budget: int | None = None) -> Cost:
+    def cost(self, budget: int | None = None, *, executor: Executor | None = None) -> Cost:
         """Return `sample` as a counted black box with seeds, differentiated path by path.
 
         Its mean is `value`; `Cost(problem.value, gradient=problem.gradient)` is that mean as a cost.
         """
         given = {"gradient": self.sample_gradient, "jvp": self.sample_jvp}
-        return Cost(self.sample, budget, seeded=True, check_rows=False, **given)
+        return Cost(self.sample, budget, seeded=True, check_rows=False, executor=executor, **given)
 
     @abstractmethod
     def _run(self, x: Tensor, noise: Noise) -> SimulatedRuns: ...

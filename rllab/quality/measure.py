@@ -15,6 +15,7 @@ from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Gradient, Target
 from rllab.estimators.base import Estimator
+from rllab.executors.jobs import Executor
 from rllab.keys import Key, as_key
 from rllab.problems import Problem
 from rllab.quality.estimates import Begin, Estimates, leaves, name_of
@@ -44,6 +45,7 @@ def measure_quality(
     warm_up: SupportsIndex = 0,
     record: _Appendable | None = None,
     progress: bool | None = None,
+    executor: Executor | None = None,
 ) -> Report:
     """Measure estimators at the same parameters, for each budget by `repeats` independent estimates.
 
@@ -64,6 +66,7 @@ def measure_quality(
             measured, each given the state of the one before. They are charged to it.
         key: of all draws.
         record: rows are appended to it as they are measured: a `Record`, or a list.
+        executor: where a problem is evaluated, see `Cost`; a `Cost` has its own.
         progress: whether to show a bar; None for one if standard error is a terminal.
 
     Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each. Memory:
@@ -104,7 +107,9 @@ def measure_quality(
     repeats = as_count(_WHO, "repeats", repeats, least=2)
     warm_up, states = as_count(_WHO, "warm_up", warm_up, least=0), dict(states or {})
     _check(estimators, problem, at, whole, truth, states)
-    cost = problem if isinstance(problem, Cost) else problem.cost()
+    if executor is not None and isinstance(problem, Cost):
+        raise ValueError(f"{_WHO}: executor must be that of the Cost: Cost(…, executor=…)")
+    cost = problem if isinstance(problem, Cost) else problem.cost(executor=executor)
     gradient = truth_for(Target.gradient(), problem, at)
     misfits = _misfits(estimators, at, cost)
     unknown = Truth("unknown", None)

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rllab.checks import as_count
 from rllab.runs.errors import SweepFailed
@@ -20,6 +20,9 @@ from rllab.runs.storage import storable
 from rllab.runs.trackers import check_tracker
 from rllab.runs.versions import one_thread
 
+if TYPE_CHECKING:
+    from rllab.executors.jobs import Executor
+
 
 def sweep(
     worker: Worker,
@@ -29,6 +32,7 @@ def sweep(
     config: Mapping[str, Any],
     resume: bool = False,
     processes: int = 2,
+    executor: Executor | None = None,
     describe: Callable[[Record], str] | None = None,
     track: str | None = None,
 ) -> list[Record]:
@@ -44,6 +48,9 @@ def sweep(
             goes on from the last of them; what others left is set aside and redone.
         processes: how many at a time, one thread each; with 1 everything runs in this process. A worker that draws
             from its job's seed gives the same numbers either way.
+        executor: who makes the runs in the place of processes of this machine, and sends their files back: a number of
+            own workers, a `RayExecutor`, anything with the `submit` of `concurrent.futures`, or a function that makes
+            one. The records are the same but for times and machines; rows are on disk when a run has ended.
         describe: what to say of a finished run.
         track: show rows by "tensorboard", "wandb" or "trackio" as well; if that fails, the run goes on and says so.
         jobs: the runs to be made, of different names.
@@ -71,7 +78,9 @@ def sweep(
     processes = as_count("sweep", "processes", processes)
     _check(jobs, config)
     check_tracker(track)
-    if processes > 1:
+    if track is not None and executor is not None:
+        raise ValueError(f"sweep: track must be None with an executor, which sends rows at a run's end, got {track!r}")
+    if processes > 1 and executor is None:
         check_sendable(worker)
     failed: dict[str, str] = {}
     check_writable(folder)
@@ -85,7 +94,11 @@ def sweep(
                 progress.ended(job, error)
 
             try:
-                if processes == 1:
+                if executor is not None:
+                    from rllab.runs.elsewhere import run_by_executor  # which loads torch
+
+                    run_by_executor(worker, waiting, folder, executor, started=progress.started, ended=ended)
+                elif processes == 1:
                     for job in waiting:
                         progress.started(job)
                         ended(job, do_job(worker, job, folder, track))

@@ -4,6 +4,11 @@ from collections import Counter
 from concurrent.futures import BrokenExecutor, Future
 
 
+def rows_of(inputs):
+    """Return how many rows are sent, as arrays, or as (block, start, stop) of a recipe."""
+    return inputs[2] - inputs[1] if isinstance(inputs[0], int) else len(inputs[0])
+
+
 class Late:
     """A future that is not one of concurrent.futures; it has `done`, `result` and `cancel`."""
 
@@ -47,7 +52,7 @@ class Backwards:
 
     def submit(self, function, /, *inputs):
         self.waiting.append(late := Late(self, function, inputs))
-        self.sizes.append(len(inputs[0]))
+        self.sizes.append(rows_of(inputs))
         self.most = max(self.most, len(self.waiting))
         return late
 
@@ -63,7 +68,7 @@ class Timed:
         self.seconds, self.sizes = seconds, []
 
     def submit(self, function, /, *inputs):
-        future, rows = Future(), len(inputs[0])
+        future, rows = Future(), rows_of(inputs)
         self.sizes.append(rows)
         future.set_result(function(*inputs)._replace(seconds=self.seconds * rows))
         return future

@@ -68,6 +68,7 @@ class LinearInterpolation(Estimator):
     order: ClassVar[int | None] = 2
     target: ClassVar[Target] = Target.gradient()
     unbiased: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False  # a matrix is decomposed
     step: float | None = None
     noise: float = 0.0
     directions: Literal["orthogonal", "gaussian"] = "orthogonal"

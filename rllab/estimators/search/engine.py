@@ -39,6 +39,10 @@ class Search(Estimator):
     def _shape(self, query: Query, costs: Tensor) -> Tensor:
         """Return what is folded in the place of costs (n,), or (n, B) for a batch."""
 
+    @property
+    def elementwise(self) -> bool:
+        return self._inner.elementwise
+
     def _plan(self, at: Any) -> Plan:
         return self._inner._plan(at)
 

@@ -75,6 +75,7 @@ class OrthogonalSmoothing(Smoothing):
         "scalable policy optimization"
     )
     unbiased: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = False  # a matrix is decomposed or scrambled
     radius: float = 0.1
     law: Law = "haar"
     form: Form = "antithetic"

@@ -60,6 +60,7 @@ class SobolSmoothing(Smoothing):
         "sampling"
     )
     unbiased: ClassVar[bool] = True
+    elementwise: ClassVar[bool] = False  # a matrix is decomposed or scrambled
     sigma: float = 0.1
     form: Form = "antithetic"
     group: int = 128

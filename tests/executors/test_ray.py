@@ -1,0 +1,59 @@
+"""Ray: the same bits as here, a lost and a hung worker found and replaced, in a network namespace without a network."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("ray", reason="Ray is not installed")
+
+SCRIPT = Path(__file__).parents[1] / "proofs" / "on_ray.py"
+ROOT = SCRIPT.parents[2]
+SUMS = [3.0 * i for i in range(6)]
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ray")
+    command = ["unshare", "--map-root-user", "--net", sys.executable, str(SCRIPT), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, cwd=ROOT)
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1000)
+def test_an_estimate_is_the_same_bits_on_ray(told):
+    assert told["count"] >= 1 and told["same bits"]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_replaced_and_every_attempt_counted(told):
+    assert told["lost once"] == [SUMS, 7]
+
+
+@pytest.mark.slow
+def test_a_hung_evaluation_ends_by_its_timeout_and_is_scored(told):
+    costs, lost, seconds = told["hung"]
+    assert costs == [*SUMS[:3], -1.0, *SUMS[4:]] and lost == 1
+    assert seconds >= 3
+
+
+@pytest.mark.slow
+def test_an_error_of_the_function_names_its_point_and_carries_the_workers_traceback(told):
+    message, notes, trace = told["own error"]
+    assert message == "three" and "point [3, 3, 3]" in notes[0] and "in failing" in trace
+
+
+@pytest.mark.slow
+def test_a_lambda_reaches_ray(told):
+    assert told["lambda"] == SUMS
+
+
+@pytest.mark.slow
+def test_an_address_nobody_answers_is_a_clear_error_within_fifteen_seconds(told):
+    message, seconds = told["unanswered"]
+    assert "no cluster answers at address '127.0.0.1:1'" in message and seconds < 15
+    assert 'address must be one of a cluster, or "local"' in told["unnamed"]
