@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -54,7 +54,7 @@ class Train:
         name = self.environment.rpartition(":")[2].replace("/", "-")
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
         schedule = Schedule(self.evaluate_every or max(1, int(steps) // 20), self.episodes, stop_at=self.stop_at)
-        on = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
+        on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         records = train_seeds(self.method, self.environment, int(steps), folder, **on)
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
