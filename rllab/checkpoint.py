@@ -74,7 +74,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     return content
 
 
-def as_plain(value: object) -> Any:
+def as_plain(value: Any) -> Any:
     """Return a nest of plain values and dataclasses, as states of estimators are, with each dataclass as a dict."""
     if is_dataclass(value) and not isinstance(value, type):
         name = f"{type(value).__module__}:{type(value).__qualname__}"

@@ -18,7 +18,7 @@ from rllab.runs import Job, Record, sweep
 from rllab.runs.record import RUN, STATES
 from rllab.runs.results import first_difference
 from rllab.runs.states import States, can_go_on
-from rllab.runs.storage import storable
+from rllab.runs.storage import Storable, storable
 from rllab.runs.trackers import Tracking, check_tracker
 
 LATEST, BEST = "agent.pt", "best.pt"
@@ -256,7 +256,7 @@ def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Rec
     if not resume or not (folder / RUN).exists():
         return Record.create(folder, config, seed=seed)
     there = Record.open(folder)
-    wanted = {"config": storable(config, "fit: config"), "seed": seed}
+    wanted: Storable = {"config": storable(config, "fit: config"), "seed": seed}
     if difference := first_difference({"config": storable(there.config, "config"), "seed": there.seed}, wanted):
         name, old, new = difference
         raise ValueError(f"fit: {folder} holds a run whose {name} is {old}, not {new}: choose another folder")

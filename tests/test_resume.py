@@ -1,6 +1,7 @@
 """Runs that are stopped at any moment go on inside themselves: rows and weights are those of a run nothing stopped."""
 
 import functools
+import sys
 
 import pytest
 import torch
@@ -14,7 +15,7 @@ from rllab.runs import Job, Record, sweep
 from rllab.runs.states import States
 from rllab.training import fit, train_seeds
 from tests.proofs.agents import all_of, kinds, timeless
-from tests.proofs.kills import kill_at_random, settings
+from tests.proofs.kills import kill_minimize, kill_training
 from tests.proofs.toy_environments import DRIFT
 
 OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150, "train_freq": 20}
@@ -217,6 +218,11 @@ def test_minimize_goes_on_bit_for_bit(case, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-def test_killed_by_the_system_it_goes_on_bit_for_bit(tmp_path):
-    killed, alike = kill_at_random("evolution", settings("evolution"), tmp_path, kills=2, seed=0)
-    assert killed >= 1 and alike  # on a machine that is busy for a while a run may end before the second
+@pytest.mark.skipif(sys.platform == "win32", reason="needs fork and SIGKILL")
+@pytest.mark.parametrize("method", ["ppo", "minimize"])
+def test_killed_by_the_system_it_goes_on_bit_for_bit(method, tmp_path):
+    if method == "minimize":
+        _, alike = kill_minimize(tmp_path, kills=3, seed=0)
+    else:
+        _, alike = kill_training(method, tmp_path, kills=3, seed=0)
+    assert alike

@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import tyro
 
@@ -56,7 +56,7 @@ class Train:
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
         every = max(1, steps // 20) if self.evaluate_every is None else self.evaluate_every
         schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
-        on = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
+        on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         records = train_seeds(self.method, self.environment, steps, folder, **on)
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))

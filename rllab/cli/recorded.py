@@ -205,7 +205,9 @@ def _number(value: float) -> str:
 
 
 def _interval(low: float, high: float) -> str:
-    return "" if math.isnan(low) else f"[{low:.4g}, {high:.4g}]"
+    if math.isnan(low):
+        return ""
+    return f"[{low:.4g}, ∞)" if math.isinf(high) and high > 0 else f"[{low:.4g}, {high:.4g}]"
 
 
 def _line(record: Record) -> list[object]:

@@ -155,11 +155,11 @@ def _add_standings(
     finite = [s for s in found if math.isfinite(s.iqm)]
     if not finite:
         return
-    figure, axes = plots.panels(2, width=6.4, height=1.6 + 0.4 * max(len(found), 5))
-    draw_scores(axes[0], found, label=label_of(task))
-    draw_profile(axes[1], found, label=label_of(task))
+    figure, (above, below) = plots.panels(1, 2, width=8.0, height=1.8 + 0.35 * max(len(found), 4))
+    draw_scores(above, found, label=label_of(task))
+    draw_profile(below, found, label=label_of(task))
     said = "; ".join(f"{s.name} {s.iqm:.5g}, interval {s.low:.5g} to {s.high:.5g}" for s in finite)
-    label = f"Interquartile means in {task.name} with intervals: {said}. Beside it the share of runs above each score."
+    label = f"Interquartile means in {task.name} with intervals: {said}. Below it the share of runs above each score."
     section.parts.append(
         Part("Interquartile means and performance profile", inline(plots.as_svg(figure), label, next(names)))
     )

@@ -108,7 +108,7 @@ def _count(value: int) -> Cell:
 def _interval(low: float, high: float) -> Cell:
     if math.isnan(low):
         return Cell("none", math.nan)
-    return Cell(f"{low:.4g} to {high:.4g}", low)
+    return Cell(f"{low:.4g} or more" if math.isinf(high) and high > 0 else f"{low:.4g} to {high:.4g}", low)
 
 
 def _text(value: object) -> str:

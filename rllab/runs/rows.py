@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from rllab.runs.storage import restored, scalar, to_json
+from rllab.runs.storage import Storable, restored, scalar, to_json
 
 if sys.platform != "win32":
     import fcntl
@@ -83,7 +83,7 @@ def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> Row:
     for key in row:
         if not isinstance(key, str):
             raise TypeError(f"{who}: keys must be strings, got {key!r}")
-    stored = {key: scalar(value, f"{who}: row[{key!r}]") for key, value in row.items()}
+    stored: Storable = {key: scalar(value, f"{who}: row[{key!r}]") for key, value in row.items()}
     data, size = to_json(stored).encode() + b"\n", file.tell()
     try:
         while data:

@@ -112,7 +112,7 @@ def _columns(run: Record, x: str | None, y: str | None) -> tuple[str, str] | Non
     there = dict.fromkeys(numbers)
     over = x or next((name for name in X if name in there), ROW)
     what = y or next((name for name in Y if name in there), next((name for name in there if name not in X), None))
-    if what not in there or (over not in there and over != ROW):
+    if what is None or what not in there or (over not in there and over != ROW):
         return None
     return over, what
 

@@ -129,6 +129,7 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike, *, level: float = 0.95) -
         # log(−log Ŝ) ± z √(Σ d/n(n − d)) / |log Ŝ|
         width = np.exp(norm.ppf((1 + level) / 2) * hazard / -np.log(share))
         error, low, high = share * hazard, share**width, share ** (1 / width)
+    share, error, low, high = (np.asarray(part, np.float64) for part in (share, error, low, high))
     gone = share <= 0
     error[gone], low[gone], high[gone] = 0.0, np.nan, np.nan
     return Survival(at, n.astype(float), d.astype(float), share, error, low, high, level)

@@ -103,8 +103,9 @@ def sweep(
                         progress.started(job)
                         ended(job, do_job(worker, job, folder, track))
                 else:
-                    told = {"started": progress.started, "ended": ended}
-                    run_in_processes(worker, waiting, folder, processes, track=track, **told)
+                    run_in_processes(
+                        worker, waiting, folder, processes, track=track, started=progress.started, ended=ended
+                    )
             except KeyboardInterrupt as interrupt:
                 interrupt.add_note(f"({progress.done} of {len(jobs)} runs in {folder} are finished; --resume goes on)")
                 raise

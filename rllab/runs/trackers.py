@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -54,11 +55,10 @@ class WandB:
     """Log to W&B in its offline mode, unless WANDB_MODE says otherwise; `wandb sync` uploads what is there."""
 
     def __init__(self, record: Record):
-        import wandb
-
+        wandb: Any = import_module("wandb")
         place, mode = record.folder.absolute(), os.environ.get("WANDB_MODE", "offline")
         about = {"project": PROJECT, "name": _name(record), "group": place.parent.name, "config": _config(record)}
-        self._run = wandb.init(**about, dir=str(place), mode=mode, reinit=True)  # type: ignore[attr-defined]
+        self._run = wandb.init(**about, dir=str(place), mode=mode, reinit=True)
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
@@ -74,11 +74,13 @@ class Trackio:
 
     def __init__(self, record: Record):
         os.environ.setdefault("TRACKIO_DIR", str(record.folder.absolute().parent / "trackio"))  # read when it loads
-        import trackio
-
+        trackio: Any = import_module("trackio")
         quiet: dict[str, Any] = {"auto_log_gpu": False, "auto_log_cpu": False, "embed": False}
         with redirect_stdout(error_stream()):  # what it says is no result of the command
-            self._run = trackio.init(PROJECT, _name(record), resume="allow", config=_config(record), **quiet)
+            self._finish, self._run = (
+                trackio.finish,
+                trackio.init(PROJECT, _name(record), resume="allow", config=_config(record), **quiet),
+            )
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""
@@ -87,7 +89,7 @@ class Trackio:
     def finish(self) -> None:
         """See `Tracker`."""
         with redirect_stdout(error_stream()):
-            self._run.finish()
+            self._finish()
 
 
 TRACKERS: dict[str, Callable[[Record], Tracker]] = {"tensorboard": TensorBoard, "wandb": WandB, "trackio": Trackio}

@@ -5,29 +5,30 @@ python -m tests.proofs.kills 50 OUT      fifty kills over all agents, and of `mi
 
 from __future__ import annotations
 
+import os
 import random
-import signal
-import subprocess
 import sys
 import time
+import warnings
+from collections.abc import Callable
+from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
+import torch
+
+import rllab
+from rllab import estimators as est
+from rllab import training
 from rllab.agents import load
+from rllab.checkpoint import read_checkpoint
+from rllab.optimize import minimizing
 from rllab.runs import Record
+from rllab.training import Schedule, train_seeds
 from tests.proofs.agents import all_of, timeless
 
-SWEEP = """
-import sys
-from rllab import training
-from rllab.training import Schedule, train_seeds
-training.SECONDS_PER_STATE = 0.0
-method, settings, folder = sys.argv[1], eval(sys.argv[2]), sys.argv[3]
-print("begun", flush=True)
-train_seeds(method, "Pendulum-v1", 4200, folder, seeds=1, settings=settings, resume=True, processes=1,
-            schedule=Schedule(evaluate_every=500, episodes=2, max_steps=60))
-"""
-OFF_POLICY = {"learning_starts": 100, "batch_size": 16, "critic_hidden": (16,), "hidden": (16,)}
-SETTINGS = {
+OFF_POLICY = {"learning_starts": 100, "batch_size": 16, "critic_hidden": (16,), "hidden": (16,), "train_freq": 10}
+SETTINGS: dict[str, dict[str, Any]] = {
     "ars": {"n_delta": 2, "n_top": 1},
     "crossq": OFF_POLICY,
     "evolution": {"population": 2, "hidden": ()},
@@ -36,40 +37,15 @@ SETTINGS = {
     "sac": OFF_POLICY,
     "td3": OFF_POLICY,
 }
-MINIMUM = """
-import sys, torch, time
-import rllab
-from rllab import estimators as est
-from rllab.optimize import minimizing
-minimizing.SECONDS_PER_STATE = 0.0
-def cost(x):
-    time.sleep(0.002)
-    return (x - 0.3).square().sum(-1)
-print("begun", flush=True)
-trace = rllab.minimize(rllab.Cost(cost), torch.ones(3), est.GaussianSmoothing(), evaluations=8, budget=4000, lr=0.05,
-                       key=0, checkpoint=sys.argv[1])
-print(trace.at.tolist(), trace.values)
-"""
 
 
-def settings(method: str) -> str:
-    return repr(SETTINGS[method])
-
-
-def kill_at_random(method: str, given: str, folder: Path, *, kills: int, seed: int) -> tuple[int, bool]:
+def kill_training(method: str, folder: Path, *, kills: int, seed: int) -> tuple[int, bool]:
     """Return how often a run was killed before it ended, and whether its rows and agent are those of one that was not.
 
     A run that ends before its next kill is due is not killed any more.
     """
-    length = max(0.05, _seconds_of_work(_run(SWEEP, method, given, folder / "whole")) / (kills + 1))
-    killed, draw = 0, random.Random(seed)
-    while killed < kills:
-        child = _run(SWEEP, method, given, folder / "killed")
-        if not _killed(child, draw.uniform(0, length)):
-            break
-        killed += 1
-    else:
-        _seconds_of_work(_run(SWEEP, method, given, folder / "killed"))
+    length = _to_the_end(_train, method, folder / "whole")
+    killed = _killed(_train, (method, folder / "killed"), kills, seed, longest=1.5 * length / (kills + 1))
     runs = [Record.open(folder / name / f"{method}-0") for name in ("whole", "killed")]
     agents = [load(run.folder / "agent.pt") for run in runs]
     rows = [timeless(run.rows) for run in runs]
@@ -80,47 +56,66 @@ def kill_at_random(method: str, given: str, folder: Path, *, kills: int, seed: i
 
 def kill_minimize(folder: Path, *, kills: int, seed: int) -> tuple[int, bool]:
     """Do the same with `minimize`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    said = _run(MINIMUM, folder / "whole.pt").communicate()[0]
-    killed, draw = 0, random.Random(seed)
-    while killed < kills:
-        child = _run(MINIMUM, folder / "killed.pt")
-        if not _killed(child, draw.uniform(0, 0.5)):
-            break
-        killed += 1
-    return killed, bool(said) and _run(MINIMUM, folder / "killed.pt").communicate()[0] == said
+    length = _to_the_end(_minimize, folder / "whole.pt")
+    killed = _killed(_minimize, (folder / "killed.pt",), kills, seed, longest=1.5 * length / (kills + 1))
+    whole, again = (read_checkpoint(folder / f"{name}.pt") for name in ("whole", "killed"))
+    same = torch.equal(whole["leaves"]["at"], again["leaves"]["at"])
+    return killed, same and all(whole[name] == again[name] for name in ("evaluations", "values"))
 
 
-def _run(program: str, *arguments: object) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", program, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+def _train(method: str, folder: Path) -> None:
+    training.SECONDS_PER_STATE = 0.0
+    schedule = Schedule(evaluate_every=500, episodes=2, max_steps=60)
+    given = {"settings": SETTINGS[method], "schedule": schedule, "resume": True, "processes": 1}
+    train_seeds(method, "Pendulum-v1", 4200, folder, seeds=1, **given)
 
 
-def _seconds_of_work(child: subprocess.Popen[str]) -> float:
-    """Let a child end; return how long it took since it had begun to work."""
-    assert child.stdout is not None
-    child.stdout.readline()
+def _minimize(path: Path) -> None:
+    minimizing.SECONDS_PER_STATE = 0.0
+    cost = rllab.Cost(lambda x: (x - 0.3).square().sum(-1))
+    given = {"evaluations": 8, "budget": 2400, "lr": 0.05, "key": 0}
+    rllab.minimize(cost, torch.ones(3), est.GaussianSmoothing(), checkpoint=path, **given)
+
+
+def _start(work: Callable[..., None], arguments: tuple[Any, ...]) -> Any:
+    """Start work in a process of its own, forked so that nothing is loaded again, and silent."""
+
+    def silent() -> None:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.dup2(null, 2)
+        warnings.simplefilter("ignore")
+        work(*arguments)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking where there are threads, which do not matter
+        child = get_context("fork").Process(target=silent)
+        child.start()
+    return child
+
+
+def _to_the_end(work: Callable[..., None], *arguments: Any) -> float:
     start = time.monotonic()
-    child.communicate()
-    assert child.returncode == 0
+    child = _start(work, arguments)
+    child.join()
+    assert child.exitcode == 0
     return time.monotonic() - start
 
 
-def _killed(child: subprocess.Popen[str], seconds: float) -> bool:
-    """Kill a child so many seconds after it has begun to work; return whether it was still at it."""
-    assert child.stdout is not None
-    child.stdout.readline()
-    try:
-        child.communicate(timeout=seconds)
-        return False
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        return child.returncode == -signal.SIGKILL
+def _killed(work: Callable[..., None], arguments: tuple[Any, ...], kills: int, seed: int, *, longest: float) -> int:
+    """Start work again and again, each time killed after a random while, until it ends; return the number of kills."""
+    draw = random.Random(seed)
+    for killed in range(kills):
+        child = _start(work, arguments)
+        child.join(draw.uniform(0, longest))
+        if child.exitcode is not None:
+            assert child.exitcode == 0
+            return killed
+        child.kill()
+        child.join()
+        assert child.exitcode == -9
+    _to_the_end(work, *arguments)
+    return kills
 
 
 if __name__ == "__main__":
@@ -130,7 +125,7 @@ if __name__ == "__main__":
         if name == "minimize":
             count, same = kill_minimize(out / name, kills=each, seed=number)
         else:
-            count, same = kill_at_random(name, settings(name), out / name, kills=each, seed=number)
+            count, same = kill_training(name, out / name, kills=each, seed=number)
         total += count
         print(f"{name}: killed {count} times, {'alike' if same else 'NOT ALIKE'}", flush=True)
     print(f"{total} kills in all")

@@ -80,7 +80,6 @@ def test_everything_folds_and_unfolds(browser):
     browser.execute_async_script("setTimeout(arguments[0], 50)")
     assert browser.execute_script(count) == 1
     press(browser, "#fold")
-    press(browser, "#fold")
     assert browser.execute_script(count) == 2
 
 

@@ -47,8 +47,10 @@ for row in SQLiteStorage.get_logs("rllab", "runs/td3-3"):
     print("row", row["step"], row["steps"], row.get("return"))
 """
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=120)
-    said = [line for line in done.stdout.splitlines() if line.startswith("row ")]  # beside what trackio says
-    assert said == ["row 10 10.0 1.5", "row 30 30.0 None"], done.stderr
+    assert [line for line in done.stdout.splitlines() if line.startswith("row ")] == [
+        "row 10 10.0 1.5",
+        "row 30 30.0 None",
+    ], done.stderr
     assert list((tmp_path / "runs" / "trackio").glob("*.db"))
 
 
