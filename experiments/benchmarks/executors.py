@@ -2,33 +2,39 @@
 
 Evaluations compute, which needs a core each, or wait, as for a simulator that runs somewhere else; two workers share
 them, after all have started. "ideal" is half of what the evaluations take one after another; a fraction is the median
-over rounds, in wall time, so it says something on a machine that does nothing else. Bytes are those of a generation's
-points, as they are pickled for workers. A lost worker is killed in the middle of each generation by what it evaluates;
+over rounds, in wall time, so it says something on a machine that does nothing else. Bytes are those of one estimate, as
+they are pickled for workers. A lost worker is killed in the middle of each generation by what it evaluates;
 "same" says whether all costs are those of a generation without losses.
 
     python experiments/benchmarks/executors.py             prints, and writes executors.md beside this file
     python experiments/benchmarks/executors.py --fast      a few short evaluations, to see that it runs
+    unshare --map-root-user --net sh -c 'ip link set lo up && python experiments/benchmarks/executors.py'    with Ray
 """
 
+import heapq
 import os
 import pickle
 import signal
+import socket
 import statistics
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from experiments.benchmarks.timing import Flags, Page, goal, main
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from rllab import Cost
-from rllab.executors import Workers
-from rllab.executors.calls import pack
+from rllab import Cost, Key
+from rllab import estimators as est
+from rllab.executors import RayExecutor, Workers
 from rllab.executors.jobs import Executor
 
 Executors = dict[str, Executor]
@@ -98,11 +104,55 @@ def overhead(flags: Flags, page: Page, executors: Executors) -> None:
         page.row(f"overhead of an evaluation of 1 ms, chunk={chunk}", *cells)
 
 
-def messages(page: Page, executors: Executors) -> None:
-    points, cost = torch.zeros(16, LARGE), partial(wait, 0.0)
-    sent = sum(len(pickle.dumps(pack(point[None]))) for point in points)
-    cells = [f"{sent / 1e6:.1f} MB of points and {len(pickle.dumps(cost))} B of function"] * len(executors)
-    page.row(f"sent for {len(points)} points of 10⁶ float32", *cells)
+class Weighing(Workers):
+    """Own workers that weigh what they are sent: a function once for each, inputs every time."""
+
+    def __init__(self, count: int):
+        super().__init__(count)
+        self.sent, self._weighed = 0, None
+
+    def submit(self, function: Any, /, *inputs: Any, timeout: float | None = None) -> Future[Any]:
+        if function is not self._weighed:
+            self._weighed = function
+            self.sent += self.count * len(pickle.dumps(function))
+        self.sent += len(pickle.dumps(inputs))
+        return super().submit(function, *inputs, timeout=timeout)
+
+
+def messages(flags: Flags, page: Page) -> None:
+    d, m = (10**4, 8) if flags.fast else (LARGE, 2048)
+    at = torch.zeros(d)
+    pool = Weighing(WORKERS)
+    with pool:
+        cost = Cost(partial(wait, 0.0), batched=False, executor=pool)
+        est.GaussianSmoothing()(cost, at, evaluations=2 * m, key=0, errors=False)
+    beside = pool.sent - WORKERS * at.nbytes
+    page.more.append(
+        f"Bytes sent to own workers for {m} pairs of {d:,} float32: {pool.sent:,}, of which the parameters, once for "
+        f"each of {WORKERS} workers, are {WORKERS * at.nbytes:,}, and all the rest {beside:,}; the points themselves "
+        f"would be {2 * m * at.nbytes:,}."
+    )
+
+
+def stragglers(page: Page) -> None:
+    """Simulate workers that take the next of n evaluations when they are done with one; times are lognormal."""
+    page.more += ["", "Calculated, not measured: the share of W workers that is used by n evaluations, whose times are",
+                  "lognormal with a standard deviation of their logarithm of 0.5, so that one in a hundred takes more",
+                  "than 3.2 times the median:", "", "| W | n = W | n = 2 W | n = 4 W | n = 16 W |",
+                  "| --- | --- | --- | --- | --- |"]  # fmt: skip
+    for count in (100, 1_000, 10_000):
+        cells = [f"{used_by(count, each):.2f}" for each in (1, 2, 4, 16)]
+        page.more.append(f"| {count:,} | {' | '.join(cells)} |")
+
+
+def used_by(count: int, each: int) -> float:
+    """Return Σ times / (workers × the time until the last is done)."""
+    rng = np.random.default_rng(Key(0).child("stragglers", count, each))  # type: ignore[arg-type] - a seed sequence
+    times = rng.lognormal(0.0, 0.5, count * each)
+    free = [0.0] * count
+    for seconds in times.tolist():
+        heapq.heapreplace(free, free[0] + seconds)
+    return float(times.sum()) / (count * max(free))
 
 
 def losses(flags: Flags, page: Page, executors: Executors) -> None:
@@ -124,14 +174,26 @@ def losses(flags: Flags, page: Page, executors: Executors) -> None:
     page.row(f"a worker lost in each generation of {n} × {seconds * 1000:.0f} ms", *cells)
 
 
+def apart() -> bool:
+    """Whether there is no network interface but loopback: Ray listens on all there are."""
+    return {name for _, name in socket.if_nameindex()} == {"lo"}
+
+
 def measure(flags: Flags) -> Page:
-    page = Page(remark=f" {WORKERS} workers; load average at the start {os.getloadavg()[0]:.1f}.")
-    with Workers(WORKERS) as own, pool() as given:
-        executors = {"own workers": own, "ProcessPoolExecutor": given}
+    page = Page(remark=f" {WORKERS} workers; load average at the start {os.getloadavg()[0]:.1f}.", packages=("ray",))
+    with ExitStack() as stack:
+        own, given = stack.enter_context(Workers(WORKERS)), stack.enter_context(pool())
+        executors: Executors = {"own workers": own, "ProcessPoolExecutor": given}
+        survivors: Executors = {"own workers": own, "ProcessPoolExecutor": pool}
+        if apart():
+            executors["Ray"] = survivors["Ray"] = stack.enter_context(RayExecutor("local"))
+        else:
+            page.skip({"Ray": "there are other network interfaces than loopback, and it listens on all"}, "everywhere")
         speed(flags, page, executors)
         overhead(flags, page, executors)
-        losses(flags, page, {"own workers": own, "ProcessPoolExecutor": pool})
-        messages(page, executors)
+        losses(flags, page, survivors)
+    messages(flags, page)
+    stragglers(page)
     return page
 
 
