@@ -16,6 +16,7 @@ from rllab.agents.making import Maker
 from rllab.agents.policy import Policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.vectorization import make_environments
+from rllab.backprop.network import MLP
 from rllab.keys import Key, as_key, seeds_for
 from rllab.noise import standard_normal
 
@@ -93,7 +94,8 @@ def search_weights(
     draws, rides = (make_environments(make, n) for n in (TOGETHER, CONFIRMED))
     weighted = torch.ones(policy.size)
     if not biases:
-        for _, bias in policy.layers(torch.arange(policy.size)):
+        assert isinstance(policy.network, MLP)
+        for _, bias in policy.network.layers(torch.arange(policy.size)):
             weighted[bias.flatten()] = 0.0
     found = Search(None, 0, 0, 0, 0)
     while True:

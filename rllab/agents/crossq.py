@@ -88,6 +88,9 @@ class CrossQ(OffPolicy):
     def _critic_size(self) -> int:
         return NormalizedMLP.size(NormalizedCritics.shape(*self._widths(), self.critic_hidden))
 
+    def _critic_weights(self) -> Tensor:
+        return self.critics.weights
+
     def _make_networks(self) -> None:
         (o, k), longest, key = self._widths(), self.max_grad_norm, self.key.child("critics")
         self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))

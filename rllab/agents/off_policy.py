@@ -106,7 +106,7 @@ class OffPolicy(Agent):
         return super()._modules() | dict(zip(("critic_1", "critic_2"), self._critics or (), strict=False))
 
     def _learned(self) -> dict[str, Tensor]:
-        return super()._learned() | dict(zip(("critic_1", "critic_2"), self.critics.weights, strict=True))
+        return super()._learned() | dict(zip(("critic_1", "critic_2"), self._critic_weights(), strict=True))
 
     def _widths(self) -> tuple[int, int]:
         """Return the numbers in an observation and in an action."""
@@ -175,6 +175,10 @@ class OffPolicy(Agent):
     @abstractmethod
     def _critic_size(self) -> int:
         """Return the number of weights of one critic; nothing is allocated yet."""
+
+    @abstractmethod
+    def _critic_weights(self) -> Tensor:
+        """Return the weights of both critics, (2, d)."""
 
     @abstractmethod
     def _stands_in(self) -> str:

@@ -72,6 +72,9 @@ class SAC(OffPolicy):
     def _critic_size(self) -> int:
         return TwinCritics.shape(*self._widths(), self.critic_hidden, self._critics).size
 
+    def _critic_weights(self) -> Tensor:
+        return self.critics.weights
+
     def _make_networks(self) -> None:
         (o, k), longest = self._widths(), self.max_grad_norm
         self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))

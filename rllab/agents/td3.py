@@ -65,6 +65,9 @@ class TD3(OffPolicy):
     def _critic_size(self) -> int:
         return TwinCritics.shape(*self._widths(), self.critic_hidden, self._critics).size
 
+    def _critic_weights(self) -> Tensor:
+        return self.critics.weights
+
     def _make_networks(self) -> None:
         o, k = self._widths()
         self.learned_actor = Actor(self.policy, self.weights, self.lr, self.max_grad_norm)

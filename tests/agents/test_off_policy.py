@@ -272,7 +272,7 @@ def test_at_no_steps_it_is_the_mean_over_the_replay_in_pieces_and_the_slope_of_i
     if kind is TD3:
         shift.copy_(u)
     else:
-        for own, part in zip(agent.learned_actor._means(shift), _parts_of(agent, u), strict=True):
+        for own, part in zip(agent.learned_actor._means(agent.policy.network, shift), _parts_of(agent, u), strict=True):
             own.copy_(part)
     kept, values = target.clone(), []
     for sign in (1, -1):
