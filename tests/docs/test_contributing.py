@@ -72,7 +72,7 @@ def test_there_is_an_example_of_each_kind(copy):
 
 @pytest.mark.slow
 def test_the_examples_keep_the_contract_of_their_kind(copy):
-    command = ["-m", "pytest", "-v", "-p", "no:cacheprovider", *FILES, "-k", " or ".join(ABOUT)]
+    command = ["-m", "pytest", "-vv", "-p", "no:cacheprovider", *FILES, "-k", " or ".join(ABOUT)]
     done = inside(copy[0], *command)
     assert done.returncode == 0, done.stdout[-3_000:] + done.stderr[-1_000:]
     passed = [line for line in done.stdout.splitlines() if " PASSED" in line]
