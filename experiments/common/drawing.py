@@ -82,12 +82,6 @@ def legend_below(ax: Axes, columns: int = 2, *, down: float = 0.16, **more: Any)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **{"fontsize": 8, **more})
 
 
-def legends_below(axes: Iterable[Axes], columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
-    """Put the legend of every panel below it."""
-    for ax in axes:
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **more)
-
-
 def shared_legend(drawing: Figure, ax: Axes, columns: int, **more: Any) -> None:
     """Put the legend of one panel, which speaks for all of them, below the whole figure."""
     drawing.legend(*ax.get_legend_handles_labels(), loc="outside lower center", ncols=columns, **more)

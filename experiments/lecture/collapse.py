@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, largest, least, row
 from experiments.common.claims import judge_row
-from experiments.common.drawing import REFERENCE, every_seed, legends_below, line, look
+from experiments.common.drawing import REFERENCE, every_seed, label_end, line, look
 from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
 from experiments.lecture.draws import least_squares, normal, predict, relative, with_ones
 from experiments.lecture.stacks import Layer, compose, layers_of, stack
@@ -49,6 +49,7 @@ LINEAR, RELU = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyl
 KINDS = {"linear": LINEAR, "relu": RELU}
 Compose = Callable[[list[Layer], Tensor], Layer]
 NAMES = {"linear": "linear layers", "relu": "layers, ReLU between"}
+NAMED = {"linear": (-1.95, -0.45), "relu": (0.2, 1.75)}  # places beside the borders
 
 
 @dataclass(frozen=True)
@@ -267,18 +268,24 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         left = by_seed(records, "unexplained", part="stack")[:, 1:]
         for y, how, name in (
-            (by_seed(records, "difference", part="stack"), LINEAR, "linear layers, to their product"),
-            (left, RELU, "ReLU between, to the best affine map"),
+            (by_seed(records, "difference", part="stack"), LINEAR, "linear layers, against their product"),
+            (left, RELU, "ReLU between, against the best affine map"),
         ):
             x, y = DEPTHS[-y.shape[1] :], np.maximum(y, 1e-17)
             axes[0].semilogy(np.tile(x, len(y)), y.ravel(), how.marker, color=how.color, alpha=0.25)
-            axes[0].semilogy(x, np.median(y, 0), label=name, **line(how))
-        axes[0].set(ylim=(1e-17, 30), ylabel="relative difference", title="One affine map instead of the stack")
+            axes[0].semilogy(x, np.median(y, 0), **line(how))
+            label_end(
+                axes[0], x[-1], np.median(y[:, -1]), name, how.color, side="left", up=10 if how is LINEAR else -12
+            )
+        axes[0].set(ylim=(1e-17, 30), ylabel="relative difference", title="Without ReLU a stack is one affine map")
         for kind, how in KINDS.items():
             y = 100 * by_seed(records, "accuracy", part="moons", kind=kind)
             x = DEPTHS[-y.shape[1] :]
-            axes[1].errorbar(x, y.mean(0), half_width(y), capsize=3, label=NAMES[kind], **look(how))
-        axes[1].set(ylabel="right on new points, %", title="Two moons, after training")
+            axes[1].errorbar(x, y.mean(0), half_width(y), capsize=3, **look(how))
+            label_end(
+                axes[1], x[-1], y[:, -1].mean(), NAMES[kind], how.color, side="left", up=20 if how is LINEAR else -30
+            )
+        axes[1].set(ylabel="right on new points, %", title="Two moons: so more of them learn no more")
         for ax in axes[:2]:
             ax.set(xlabel="layers", xticks=DEPTHS)
         borders(axes[2], records[0])
@@ -287,10 +294,11 @@ def figure(records: list[Record], config: Config) -> Path:
             label = f"{depth} layer{'s' * (depth > 1)}"
             every_seed(axes[3], descents(records, depth), label, color=color, linestyle=dashes, alpha=0.6)
         axes[3].axhline(DOWN, **REFERENCE)
+        axes[3].legend(loc="upper right", fontsize=8, ncols=2)
         axes[3].set(xlabel=f"steps of gradient descent, η = {ETA}", ylabel="loss/loss of W = 0", yscale="log")
-        axes[3].set(title="The same linear map to learn, every seed")
-        legends_below(axes)
+        axes[3].set(title="but learn the same map more slowly (every seed)")
         drawing.suptitle(
+            "Linear layers say no more than one, however many; with ReLU between them they do\n"
             f"{len(records)} seeds; bars: 95 % intervals of Student's t; above left medians and every seed"
         )
     return plots.save(drawing, config.out / "collapse.png")
@@ -305,8 +313,8 @@ def borders(ax: Axes, record: Record) -> None:
         how = KINDS[kind]
         margin = values([record], "margin", part="border", kind=kind).reshape(GRID.shape[:2])
         ax.contour(GRID[..., 0], GRID[..., 1], margin, [0.0], colors=how.color, linestyles=[how.linestyle])
-        ax.plot([], [], label=f"{depth} {NAMES[kind]}", **line(how))
-    ax.set(xlabel="x₁", ylabel="x₂", title="Borders between the moons, first seed")
+        ax.text(*NAMED[kind], f"{depth} {NAMES[kind]}", color=how.color, fontsize=8)
+    ax.set(xlabel="x₁", ylabel="x₂", title="and their border stays straight (first seed)")
     ax.grid(False)
 
 

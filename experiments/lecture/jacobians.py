@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
 from experiments.common.claims import judge_row
-from experiments.common.drawing import band, legends_below, line, look
+from experiments.common.drawing import band, label_end, line, look
 from experiments.common.frame import Flags, Judge, main, one_a_seed
 from experiments.lecture.draws import regression, relative
 
@@ -246,31 +246,41 @@ def figure(records: list[Record], config: Config) -> Path:
     drawing, axes = plots.panels(2, 1, width=5.2, height=4.4)
     with plots.style():
         for name, how, label in (
-            ("held", SWEEP, "sweep: the gradients alone"),
-            ("states", STATES, "explicit: Jacobians by states"),
-            ("by weights", EXPLICIT, "explicit: Jacobians by weights"),
+            ("held", SWEEP, "sweep: gradients alone"),
+            ("states", STATES, "Jacobians by states"),
+            ("by weights", EXPLICIT, "Jacobians by weights\n(hollow: not formed)"),
         ):
             at, y = table(records, name)
-            axes[0].loglog(at, BYTES * y[0], label=label, **look(how))
+            axes[0].loglog(at, BYTES * y[0], **look(how))
+            label_end(axes[0], at[-1], BYTES * y[0, -1], label, how.color, up=-14 * (name == "by weights"))
         if (more := np.array([w for w in widths(config.widest) if w > FORMED])).size:
             axes[0].loglog(more, BYTES * DEPTH * more**2 * (more + 1), EXPLICIT.marker, color=EXPLICIT.color,
-                           markerfacecolor="none", label="the same, not formed")  # fmt: skip
-        axes[0].set(ylabel="bytes", title=f"What {DEPTH} layers and one sample take")
+                           markerfacecolor="none")  # fmt: skip
+        axes[0].set(ylabel="memory, bytes", title="Memory: width³ by weights, else width²")
         _, base = table(records, "seconds")
         for name, how, label in (
-            ("states seconds", STATES, "explicit, by states only"),
-            ("all seconds", EXPLICIT, "explicit, by states and weights"),
+            ("states seconds", STATES, "Jacobians by states"),
+            ("all seconds", EXPLICIT, "by states and weights"),
         ):
             at, y = table(records, name)
-            band(axes[1], at, y / base[:, : len(at)], how, alpha=0.2, label=label)
+            ratio = y / base[:, : len(at)]
+            band(axes[1], at, ratio, how, alpha=0.2)
+            label_end(axes[1], at[-1], np.median(ratio[:, -1]), label, how.color)
             axes[1].set(xscale="log", yscale="log")
-        axes[1].axhline(1, label="sweep", **line(SWEEP))
-        axes[1].set(ylabel="CPU time/CPU time of the sweep", title=f"Medians of {len(records)} seeds; bands hold all")
+        axes[1].axhline(1, **line(SWEEP))
+        label_end(axes[1], config.widest, 1, "sweep", SWEEP.color, up=7)
+        axes[1].set(
+            ylabel="CPU time/CPU time of the sweep", title="CPU time: many times that of the sweep in wide layers"
+        )
         for ax in axes:
             ax.set(xlabel="width of every layer", xscale="log")
             ax.set_xticks(widths(config.widest), [str(w) for w in widths(config.widest)])
             ax.minorticks_off()
-        legends_below(axes, columns=1)
+            ax.set_xlim(widths(config.widest)[0] / 1.2, config.widest * 8)  # with room for the names
+        drawing.suptitle(
+            "Multiplying Jacobians costs memory and time that products of vectors with them do not\n"
+            f"A network of {DEPTH} layers, one sample; times: medians of {len(records)} seeds, bands: their ranges"
+        )
     return plots.save(drawing, config.out / "jacobians.png")
 
 

@@ -24,7 +24,7 @@ from typing import Any, ClassVar
 from experiments.common.acceptance import AtLeast, least, row
 from experiments.common.claims import judge_row
 from experiments.common.data import Data, digits
-from experiments.common.drawing import GREY, every_seed, legends_below, look
+from experiments.common.drawing import GREY, every_seed, label_end, look
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 
 import numpy as np
@@ -213,6 +213,11 @@ def first_reach(records: list[Record], method: str) -> np.ndarray:
     return np.where(there.any(1), at[there.argmax(1)], np.inf)
 
 
+def price(records: list[Record]) -> float:
+    """Return how many times the evaluations of gradients values alone take to the class means, by medians."""
+    return float(np.median(first_reach(records, "values only")) / np.median(first_reach(records, "relaxed")))
+
+
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     start, means = (reference(records, who) for who in ("start", "means"))
     judge.note(
@@ -230,7 +235,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{method}: {spent:,.0f} {kind}s spent; the class means' accuracy after {np.median(reach):,.0f} in the "
             f"median, {reach.min():,.0f} to {reach.max():,.0f}"
         )
-    ratio = np.median(first_reach(records, "values only")) / np.median(first_reach(records, "relaxed"))
+    ratio = price(records)
     judge(
         ratio >= 10,
         f"values alone take {ratio:.0f} times the evaluations of gradients to the class means, by medians (needs 10)",
@@ -241,20 +246,28 @@ def figure(records: list[Record], config: Config) -> Path:
     """Draw accuracy against evaluations, and what the prototypes of the first seed look like."""
     drawing, (left, right) = plots.panels(2, 1, width=5.6, height=4.2)
     styles = plots.method_styles(METHODS.values())
-    names = {"values only": "values only, the share of errors", "relaxed": "relaxed, by backpropagation"}
-    lines = {"means": ("mean image of each class", plots.DASHDOT), "start": ("first image of each class", plots.DOTTED)}
+    named = {"values only": ("values only,\nshare of errors", 8), "relaxed": ("relaxed,\nby backpropagation", 0)}
+    lines = {"means": ("class means", plots.DASHDOT), "start": ("first images", plots.DOTTED)}
     with plots.style():
         for method, estimator in METHODS.items():
             how, (at, accuracy) = styles[estimator], paths(records, method)
             pairs = [(at + 1, 100 * y) for y in accuracy]
             every_seed(left, pairs, "", color=how.color, linewidth=0.7, alpha=0.35)
-            left.semilogx(at + 1, 100 * np.median(accuracy, 0), markevery=6, label=names[method], **look(how))
+            middle, (name, up) = 100 * np.median(accuracy, 0), named[method]
+            left.semilogx(at + 1, middle, markevery=6, **look(how))
+            label_end(left, at[-1] + 1, middle[-1], name, how.color, up=up)
         for who, (name, line) in lines.items():
-            left.axhline(100 * np.median(reference(records, who)), color=GREY, linestyle=line, label=name)
+            level = 100 * np.median(reference(records, who))
+            left.axhline(level, color=GREY, linestyle=line)
+            label_end(left, 4e5, level, name, GREY, side="left", up=-8)
         left.set(xlabel="1 + evaluations on all training images (relaxed: with gradient)", ylim=(40, 100))
-        left.set(ylabel="right on test images, %", title=f"Medians of {len(records)} seeds; faint: every seed")
-        legends_below([left], columns=1)
+        left.set(ylabel="right on test images, %", xlim=(0.8, 4e5))
+        left.set(title=f"Both pass the class means (medians of {len(records)} seeds; faint: every seed)")
         gallery(right, records[0])
+        drawing.suptitle(
+            f"Prototypes are learned from values alone, at {price(records):.0f} times the evaluations of a relaxed "
+            "cost's gradient"
+        )
     return plots.save(drawing, config.out / "prototypes.png")
 
 

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtMost, largest, row
 from experiments.common.claims import judge_row
-from experiments.common.drawing import REFERENCE, line
+from experiments.common.drawing import REFERENCE, label_end, line
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 from experiments.common.random_graphs import positive, random_graph
 from experiments.lecture.draws import LIKE, normal
@@ -247,17 +247,20 @@ def figure(records: list[Record], config: Config) -> Path:
         for engine, tolerance, how in zip(("autograd", "differences"), TOLERANCES, looks, strict=True):
             errors = np.sort(np.maximum(values(records, engine, part="graph"), LEAST))
             share = np.arange(1, len(errors) + 1) / len(errors)
-            axes[1].semilogx(errors, share, label=f"to {engine}", **line(how))
+            axes[1].semilogx(errors, share, **line(how))
             axes[1].axvline(tolerance, **{**REFERENCE, "color": how.color})
-        axes[1].set(xlabel="largest relative difference; left edge: none", xlim=(1e-17, 1e-4))
+            side = "right" if engine == "autograd" else "left"  # away from what is allowed
+            label_end(axes[1], errors[int(0.7 * len(errors))], 0.7, f"to {engine}", how.color, side=side)
+            label_end(axes[1], tolerance, 0.02, "allowed", how.color)
+        axes[1].set(xlabel="largest relative difference; left edge: none", xlim=(1e-17, 1e-3))
         axes[1].set_ylabel("share of graphs with at most that")
-        axes[1].set_title(f"{len(errors)} random graphs; vertical: allowed")
-        axes[1].legend(loc="lower left")
+        axes[1].set_title(f"All of {len(errors)} random graphs agree")
         names, caught = zip(*sorted(shares(records), key=lambda pair: pair[1]), strict=True)
         axes[2].barh(range(len(names)), 100 * np.array(caught), color=plots.SKY)
         axes[2].set_yticks(range(len(names)), names, fontsize=8)
-        axes[2].set(xlabel="random graphs on which it is noticed, %", title="Rules with one mistake")
+        axes[2].set(xlabel="random graphs on which it is noticed, %", title=f"Each of {len(names)} mistakes is noticed")
         axes[2].grid(False, axis="y")
+        drawing.suptitle("Gradients by hand are those of autograd and of differences, on every module and on any graph")
     return plots.save(drawing, config.out / "three_way.png")
 
 
@@ -272,7 +275,7 @@ def heat(ax: Axes, names: list[str], cells: np.ma.MaskedArray) -> None:
     ax.set_xticks(range(len(JACOBIANS)), [what.replace(" by ", "\nby ") for what in JACOBIANS])
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.grid(False)
-    ax.set_title("Largest relative error against torch")
+    ax.set_title(f"Largest relative error against torch: {cells.max():.0e}")
 
 
 if __name__ == "__main__":
