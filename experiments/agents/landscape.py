@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from experiments.agents.landscape_figure import draw
 from experiments.common.frame import Flags, Judge, by_seed, main, select
@@ -105,10 +105,10 @@ def grid(points: int) -> np.ndarray:
 
 def run(job: Job, record: Record) -> None:
     """Ride the landscape, or estimate gradients at every point."""
-    {"landscape": ride_around, "arrows": arrows}[job.config["part"]](job, record)
+    {"landscape": surface, "arrows": arrows}[job.config["part"]](job, record)
 
 
-def ride_around(job: Job, record: Record) -> None:
+def surface(job: Job, record: Record) -> None:
     """Store the steps upright over the whole domain, and at the points every difference."""
     n = round((HIGH - LOW + 2 * MARGIN) / job.config["spacing"]) + 1
     along = np.linspace(LOW - MARGIN, HIGH + MARGIN, n)
@@ -147,7 +147,7 @@ def arrows(job: Job, record: Record) -> None:
         store(record, along=along, learned=learned.astype(np.float32))
 
 
-def store(record: Record, **arrays: np.ndarray) -> None:
+def store(record: Record, **arrays: Any) -> None:
     """Write arrays into a run's folder."""
     file = BytesIO()
     np.savez_compressed(file, **arrays)

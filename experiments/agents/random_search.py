@@ -20,7 +20,7 @@ from rllab.backprop.network import MLP
 from rllab.keys import Key, as_key, seeds_for
 from rllab.noise import standard_normal
 
-TOGETHER = 256  # draws played side by side; those after the one that rides are not paid for
+TOGETHER = 64  # draws played side by side; those after the one that rides are not paid for
 CONFIRMED = 20  # further rides, all of which must reach the goal
 
 

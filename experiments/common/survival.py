@@ -10,7 +10,6 @@ from numpy.typing import ArrayLike
 from rllab.keys import Key, as_key
 
 
-@dataclass(frozen=True, eq=False)
 class Times:
     """Say when each run first succeeded.
 
@@ -28,18 +27,13 @@ class Times:
         times.share(1000.0)  # 1/3
     """
 
-    first: ArrayLike
-    limit: ArrayLike
-
-    def __post_init__(self) -> None:
-        first = np.asarray(self.first, float)
-        limit = np.broadcast_to(np.asarray(self.limit, float), first.shape)
-        if first.ndim != 1 or len(first) == 0:
-            raise ValueError(f"Times: first must be (runs,), of one run or more, got {first.shape}")
-        if (first > limit).any() or not (limit > 0).all():
+    def __init__(self, first: ArrayLike, limit: ArrayLike):
+        self.first = np.asarray(first, float)
+        if self.first.ndim != 1 or len(self.first) == 0:
+            raise ValueError(f"Times: first must be (runs,), of one run or more, got {self.first.shape}")
+        self.limit = np.broadcast_to(np.asarray(limit, float), self.first.shape)
+        if (self.first > self.limit).any() or not (self.limit > 0).all():
             raise ValueError("Times: limits must be positive and no time after its limit")
-        object.__setattr__(self, "first", first)
-        object.__setattr__(self, "limit", limit)
 
     @property
     def came(self) -> np.ndarray:
@@ -51,8 +45,12 @@ class Times:
         """Return the time of each run, or its limit, (runs,)."""
         return np.where(self.came, self.first, self.limit)
 
-    def share(self, at: float, *, level: float | None = None) -> float | tuple[float, float, float]:
-        """Return the share of runs that succeed by a time; with `level` also the ends of its interval.
+    def share(self, at: float) -> float:
+        """Return the share of runs that succeed by a time, 1 − S(t), see `interval`."""
+        return self.interval(at)[0]
+
+    def interval(self, at: float, *, level: float = 0.95) -> tuple[float, float, float]:
+        """Return the share of runs that succeed by a time, and the ends of its interval.
 
             1 − S(t),   S(t) = Π_{t_i <= t} (1 − d_i/n_i)        of d_i successes at t_i among n_i still under way
             Var log(−log S) = Σ d_i/(n_i (n_i − d_i)) / log² S                           (Greenwood, log-log)
@@ -71,8 +69,6 @@ class Times:
             under_way, now = int((self.seen >= t).sum()), int((self.seen[self.came] == t).sum())
             survival *= 1.0 - now / under_way
             variance += now / (under_way * (under_way - now)) if under_way > now else np.inf
-        if level is None:
-            return 1.0 - survival
         z = float(norm.ppf((1 + level) / 2))
         if 0.0 < survival < 1.0:
             spread = z * variance**0.5 / abs(np.log(survival))
@@ -93,7 +89,10 @@ class Times:
 
 
 def earlier(a: Times, b: Times) -> float:
-    """Return p of the one-sided log-rank test that a succeeds earlier than b.
+    """Return p of the one-sided log-rank test that a succeeds earlier than b; 1 where nothing can be compared.
+
+    Runs are compared at each success, of those that are still under way then: after the last limit of either there is
+    nothing to compare.
 
     Source: N. Mantel (1966), "Evaluation of survival data and two new rank order statistics arising in its
     consideration".
@@ -103,7 +102,9 @@ def earlier(a: Times, b: Times) -> float:
     x, y = (CensoredData(t.seen[t.came], right=t.seen[~t.came]) for t in (a, b))
     if not (a.came.any() or b.came.any()):
         return 1.0
-    return float(logrank(x, y, alternative="greater").pvalue)  # of scipy: greater is the rate of x's events
+    with np.errstate(invalid="ignore", divide="ignore"):  # no success while both are under way: 0/0
+        p = float(logrank(x, y, alternative="greater").pvalue)  # of scipy: the rate of x's successes is greater
+    return 1.0 if np.isnan(p) else p
 
 
 @dataclass(frozen=True)
@@ -135,20 +136,26 @@ def lognormal_line(d: ArrayLike, times: Times) -> Line:
         ValueError: fewer than two sizes have a success, so that there is no exponent.
     """
     from scipy.optimize import minimize
-    from scipy.stats import norm
+    from scipy.special import log_ndtr
 
     x, y, came = np.log(np.asarray(d, float)), np.log(times.seen), times.came
     if len(np.unique(x[came])) < 2:
         raise ValueError("lognormal_line: d must have two values or more at which a run succeeded")
     slope, start = np.polyfit(x[came], y[came], 1)
+    design = np.stack((np.ones_like(x), x))
 
-    def minus(parameters: np.ndarray) -> float:
-        a, b, log_s = parameters
-        z = (y - a - b * x) / np.exp(log_s)
-        return float(-(norm.logpdf(z[came]) - log_s).sum() - norm.logsf(z[~came]).sum())
+    def minus(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return −ℓ without its constant, and its gradient by a, b, log s."""
+        s = np.exp(parameters[2])
+        z = (y - parameters[:2] @ design) / s
+        value = (0.5 * z[came] ** 2 + parameters[2]).sum() - log_ndtr(-z[~came]).sum()
+        # −∂ℓ/∂z: z where a run succeeded, φ(z)/Φ(−z) where it was cut off
+        slope = np.where(came, z, np.exp(-0.5 * z * z - log_ndtr(-z)) / np.sqrt(2 * np.pi))
+        by_scale = (came - slope * z).sum()
+        return float(value), np.append(-(design @ slope) / s, by_scale)
 
     scale = max(float((y[came] - start - slope * x[came]).std()), 0.05)
-    found = minimize(minus, (start, slope, np.log(scale)), method="Nelder-Mead", options={"maxiter": 2000})
+    found = minimize(minus, (start, slope, np.log(scale)), jac=True, method="BFGS")
     a, b, log_s = found.x
     return Line(float(a), float(b), float(np.exp(log_s)))
 
@@ -163,7 +170,7 @@ def exponents(d: ArrayLike, times: Times, *, key: Key | int, resamples: int = 50
     found = np.full(resamples, np.nan)
     for i in range(resamples):
         chosen = np.concatenate([draw.choice(group, len(group)) for group in groups])
-        again = Times(np.asarray(times.first)[chosen], np.asarray(times.limit)[chosen])
+        again = Times(times.first[chosen], times.limit[chosen])
         if len(np.unique(d[chosen][again.came])) >= 2:
             found[i] = lognormal_line(d[chosen], again).exponent
     return found

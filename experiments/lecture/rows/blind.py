@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from experiments.agents import flat_cost
-from experiments.agents.bicycle import CAP, ENVIRONMENT, SCALE
+from experiments.agents.learners import CAP, ENVIRONMENT, SCALE
 from experiments.common.acceptance import AtLeast, AtMost, Equals, Within, furthest, largest, least, row
 from experiments.lecture.draws import normal
 from experiments.zeroth_order import nonsmooth

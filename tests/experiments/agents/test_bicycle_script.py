@@ -1,27 +1,30 @@
-"""The bicycle experiment as a user runs it: records, claims that can fail, replot, resume, and errors in one line."""
+"""The bicycle experiment as a user runs it: records, replot, resume, trials, and errors in one line."""
 
 import json
 import shutil
+from dataclasses import replace
 
-from experiments.agents import bicycle, flat_cost
-from experiments.common.frame import Judge, main
+from experiments.agents import bicycle, flat_cost, learners, rider_trials, riding
+from experiments.agents.learners import LEARNERS, inside, trials
+from experiments.common.frame import main
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from rllab.runs import Record
+from rllab.runs import Job, Record
 
-STEPS = {"evolution": 20_000, "reinforce": 20_000, "td3": 1_100}
+STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760}
 
 
 def script(monkeypatch, *arguments):
     """Run the script in this process; return its exit code."""
     monkeypatch.setattr(bicycle, "FAST_STEPS", STEPS)
+    monkeypatch.setattr(bicycle, "FAST_POLICIES", 8)
     monkeypatch.setattr("sys.argv", ["bicycle.py", *map(str, arguments)])
     with pytest.raises(SystemExit) as stop:
-        main(bicycle.Config, bicycle.__doc__, bicycle.jobs_of, bicycle.run, bicycle.claims, bicycle.figure)
+        main(bicycle.Config, bicycle.__doc__, bicycle.jobs_of, riding.run, bicycle.claims, bicycle.figure)
     return stop.value.code
 
 
@@ -29,20 +32,21 @@ def script(monkeypatch, *arguments):
 def results(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results") / "bicycle"
     with pytest.MonkeyPatch.context() as patch:
-        # 20,000 steps do not teach a rider: claim (b) fails, and the exit code says so
-        assert script(patch, "--fast", "--out", folder) == 1
+        assert script(patch, "--fast", "--out", folder) == 0
     return folder
 
 
 def test_every_step_is_counted_and_no_limit_exceeded(results):
     for method, steps in STEPS.items():
-        record = Record.open(results / f"{method}-linear-10")
+        record = Record.open(results / f"{method}-balance-linear-1000")
         assert record.finished and record.config["method"] == method
         used, evaluated = record.column("steps"), record.column("evaluated")
         assert used[0] == 0 and used[-1] <= steps and (np.diff(used) > 0).all()
         assert (np.diff(evaluated) >= 20).all()  # evaluation is counted, and apart
-        assert record.summary["steps"] == used[-1]
-        assert used[-1] > 0.9 * steps
+        assert record.summary["steps"] == used[-1] > 0.5 * steps
+        assert (np.diff(record.column("cpu_seconds")) >= 0).all()
+    searched = Record.open(results / "random-balance-linear-1000").summary
+    assert searched["first_steps"] is None or searched["first_steps"] == searched["steps"] <= 120_000
 
 
 def test_the_figure_and_the_ride_are_drawn(results):
@@ -62,46 +66,98 @@ def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, c
     (copy / "bicycle.png").unlink()
     (copy / "bicycle.gif").unlink()
     # nothing may be learned, ridden or rendered again
-    monkeypatch.setattr(bicycle, "make_agent", None)
+    monkeypatch.setattr(riding, "make_agent", None)
     monkeypatch.setattr("gymnasium.make", None)
     monkeypatch.setattr("rllab.agents.load", None)
-    assert script(monkeypatch, "--fast", "--replot", "--out", copy) == 1
+    assert script(monkeypatch, "--fast", "--replot", "--out", copy) == 0
     for name in ("bicycle.png", "bicycle.gif"):
         assert (copy / name).read_bytes() == (results / name).read_bytes()
     out = capsys.readouterr().out
-    assert "FAILS  (b) evolution, linear: 0 of 1 seeds" in out and "holds  (a)" in out
+    assert "| td3 | 0 of 1 in 760" in out and "holds  (c)" in out and "by hand succeeds on 100%" in out
 
 
 def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
-    (copy / "td3-linear-10/done.json").unlink()
-    untouched = (copy / "evolution-linear-10/rows.jsonl").stat().st_mtime_ns
-    assert script(monkeypatch, "--fast", "--resume", "--out", copy) == 1
-    assert (copy / "evolution-linear-10/rows.jsonl").stat().st_mtime_ns == untouched
-    assert (copy / "td3-linear-10/interrupted-1").exists()
-    again, before = Record.open(copy / "td3-linear-10"), Record.open(results / "td3-linear-10")
-    for name in ("steps", "evaluation", "worst", "evaluated"):
+    (copy / "td3-balance-linear-1000/done.json").unlink()
+    untouched = (copy / "evolution-balance-linear-1000/rows.jsonl").stat().st_mtime_ns
+    assert script(monkeypatch, "--fast", "--resume", "--out", copy) == 0
+    assert (copy / "evolution-balance-linear-1000/rows.jsonl").stat().st_mtime_ns == untouched
+    assert (copy / "td3-balance-linear-1000/interrupted-1").exists()
+    again, before = (Record.open(at / "td3-balance-linear-1000") for at in (copy, results))
+    for name in ("steps", "upright", "worst", "evaluated"):
         np.testing.assert_array_equal(again.column(name), before.column(name))
 
 
-def test_trials_with_the_default_policy_end_in_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bicycle, "TRIALS", {method: trials[:2] for method, trials in bicycle.TRIALS.items()})
-    monkeypatch.setattr(bicycle, "TUNING_SEEDS", (100,))
-    monkeypatch.setattr(bicycle, "TUNING_STEPS", {"evolution": 15_000, "reinforce": 15_000, "td3": 1_010})
-    assert script(monkeypatch, "--tune", "--processes", 1, "--out", tmp_path / "tuning") == 0
-    out = capsys.readouterr().out
-    assert "steps each: evolution 15,000" in out and out.count("| td3 |") == 2 and "6 trials are finished" in out
-    assert (tmp_path / "tuning/bicycle.png").exists() and not (tmp_path / "tuning/bicycle.gif").exists()
+def test_trials_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(learners, "TRIALS", 2)
+    monkeypatch.setattr(rider_trials, "TUNED", tmp_path / "tuned.json")
+    monkeypatch.setitem(LEARNERS, "reinforce", replace(LEARNERS["reinforce"], tuning_steps=3_000))
+    monkeypatch.setitem(LEARNERS, "random", replace(LEARNERS["random"], tuning_steps=600))
+    arguments = ("--tune", "--learners", "reinforce", "random", "--sizes", "linear", "--processes", 1)
+    code = script(monkeypatch, *arguments, "--out", tmp_path / "tuning")
+    out, tuned = capsys.readouterr().out, json.loads((tmp_path / "tuned.json").read_text())
+    best = tuned["linear"]["reinforce"]
+    assert best["settings"] in trials("reinforce") and len(best["trials"]) == 2
+    assert best["score"] == max(trial["score"] for trial in best["trials"]) > 20
+    assert code == (0 if all(inside(m, tuned["linear"][m]["settings"]) for m in ("reinforce", "random")) else 1)
+    assert "| reinforce | lr " in out and (tmp_path / "tuning/bicycle_trials.png").exists()
+
+
+def test_trials_fill_their_ranges_evenly():
+    for method, learner in LEARNERS.items():
+        tried = trials(method)
+        assert len(tried) == learners.TRIALS and tried == trials(method)
+        for name, (low, high) in learner.ranges.items():
+            u = [np.log(settings[name] / low) / np.log(high / low) for settings in tried]
+            # of 16 Sobol points each sixteenth of a range holds one; independent draws do so once in 900,000 times.
+            # Settings have three digits: a point may lie as much beyond its sixteenth
+            ideal = (np.arange(learners.TRIALS) + 0.5) / learners.TRIALS
+            assert np.abs(np.sort(u) - ideal).max() < 0.5 / learners.TRIALS + 0.005
+
+
+def test_a_winner_on_an_edge_is_not_inside():
+    ranges = LEARNERS["reinforce"].ranges
+    middle = {name: (low * high) ** 0.5 for name, (low, high) in ranges.items()}
+    assert inside("reinforce", middle)
+    assert not inside("reinforce", {**middle, "lr": 1.1 * ranges["lr"][0]})
+    assert not inside("reinforce", {**middle, "std": ranges["std"][1]})
+
+
+def test_the_score_holds_each_evaluation_until_the_next():
+    steps, upright = np.array([0.0, 100.0, 400.0]), np.array([10.0, 50.0, 1000.0])
+    # 100 steps of 10, 300 of 50, 600 of 1,000
+    assert riding.score(steps, upright, 1000) == pytest.approx((1_000 + 15_000 + 600_000) / 1000)
+    assert riding.score(steps, upright, 200) == pytest.approx((1_000 + 5_000) / 200)
+    fell = np.array([True, False, True, False])
+    steps = np.array([0, 100, 400, 900])
+    assert riding.fallen_share(steps, fell, 1100) == pytest.approx(500 / 1000)  # from 400 to 900, of 100 to 1,100
+    assert riding.fallen_share(steps, np.ones(4, bool), 1100) is None
+
+
+def test_a_trial_of_random_search_counts_every_rider_found(tmp_path):
+    settings = {"scale": 2.0}
+    what = {"method": "random", "task": "balance", "size": "linear", "settings": settings, "steps": 6_000}
+    found = []
+    for trial in (True, False):
+        with Record.create(tmp_path / str(trial), what, seed=3) as record:
+            found.append(riding.run(Job("search", {**what, "trial": trial, "ride": 0.0}, 3), record))
+    several, one = found
+    riders = several["score"] * several["steps"] / 1e6
+    assert several["first_steps"] is None and several["steps"] == 6_000 and riders == pytest.approx(round(riders))
+    # the first search of the trial is the search alone: the trial goes on after it
+    assert one["first_steps"] in (None, one["steps"]) and one["steps"] <= 6_000
+    assert (one["first_steps"] is not None) == (riders >= 1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["--fast"], "--resume goes on"),
-        (["--policy", "linear"], "fast"),
+        ([], "fast"),
         (["--seeds", "0"], "--seeds must be positive, got 0"),
-        (["--steps", "-5"], "--steps must be positive, got -5"),
+        (["--sizes", "64"], "--sizes must be some of linear, 16, 64-64, 256-256, got 64"),
+        (["--learners", "dqn"], "--learners must be some of evolution, ars"),
     ],
 )
 def test_a_users_error_is_one_line_and_changes_nothing(results, arguments, says, monkeypatch, capsys):
@@ -112,30 +168,8 @@ def test_a_users_error_is_one_line_and_changes_nothing(results, arguments, says,
     assert before == {path: path.stat().st_mtime_ns for path in results.rglob("*")}
 
 
-def test_each_claim_can_fail(results, tmp_path, capsys):
-    config = bicycle.Config(policy="linear", seeds=1)
-
-    def verdicts(**changes):
-        copy = tmp_path / str(len(list(tmp_path.iterdir())))
-        shutil.copytree(results, copy)
-        good = {"ride": 1000.0, "at_cap": 1.0, "unchanged": 0.99, "significant": 0.9}
-        for path in copy.glob("*/done.json"):
-            path.write_text(json.dumps({**json.loads(path.read_text()), **good, **changes}))
-        records = [Record.open(path.parent) for path in copy.glob("*/done.json")]
-        judge = Judge()
-        bicycle.claims(records, config, judge)
-        return judge.all_hold
-
-    assert verdicts()
-    assert not verdicts(unchanged=0.97)
-    assert not verdicts(significant=0.4)
-    assert not verdicts(ride=250.0)
-    assert not verdicts(at_cap=0.88)
-    assert "FAILS" in capsys.readouterr().out
-
-
 def test_rides_meet_equal_noise_under_equal_seeds_only():
-    rides = flat_cost.Rides(bicycle.ENVIRONMENT, bicycle.SCALE, 4)
+    rides = flat_cost.Rides(learners.ENVIRONMENT, learners.SCALE, 4)
     w = torch.zeros(4, 10, dtype=torch.float64)
     steps = rides(w, torch.tensor([1, 1, 2, 3]))
     assert steps[0] == steps[1] and len(set(steps.tolist())) > 1

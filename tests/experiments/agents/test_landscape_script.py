@@ -44,7 +44,7 @@ def test_the_truth_is_the_slope_of_the_smoothed_landscape(tmp_path, monkeypatch)
     stored: dict[str, np.ndarray] = {}
     with Record.create(tmp_path / "run", {}, seed=0) as record:
         job = landscape.Job("land", {"part": "landscape", "spacing": 0.2}, 0)
-        landscape.ride_around(job, record)
+        landscape.surface(job, record)
     along, smoothed = stored["along"], stored["smoothed"].astype(float)
     assert along[0] == pytest.approx(landscape.LOW - landscape.MARGIN)
     by_y, by_x = np.gradient(smoothed, along, along)

@@ -28,15 +28,15 @@ def test_intervals_are_greenwoods_as_scipy_has_them():
     curve = ecdf(CensoredData(times.seen[times.came], right=times.seen[~times.came])).sf
     ends = curve.confidence_interval(0.95, method="log-log")
     for t in (0.4, 0.9, 1.4):
-        share, low, high = times.share(t, level=0.95)
+        share, low, high = times.interval(t)
         assert share == pytest.approx(1 - curve.evaluate(t))
         assert (low, high) == pytest.approx((1 - ends.high.evaluate(t), 1 - ends.low.evaluate(t)))
 
 
 def test_where_all_or_none_succeed_the_interval_is_wilsons():
     z2 = 1.959963984540054**2
-    assert Times([1.0] * 10, 5.0).share(2.0, level=0.95) == pytest.approx((1.0, 10 / (10 + z2), 1.0))
-    assert Times([NAN] * 10, 5.0).share(5.0, level=0.95) == pytest.approx((0.0, 0.0, z2 / (10 + z2)))
+    assert Times([1.0] * 10, 5.0).interval(2.0) == pytest.approx((1.0, 10 / (10 + z2), 1.0))
+    assert Times([NAN] * 10, 5.0).interval(5.0) == pytest.approx((0.0, 0.0, z2 / (10 + z2)))
 
 
 def test_who_succeeds_earlier_is_found_by_direction():
@@ -44,6 +44,7 @@ def test_who_succeeds_earlier_is_found_by_direction():
     assert earlier(soon, late) < 1e-4 and earlier(late, soon) > 0.99
     assert earlier(soon, soon) == pytest.approx(0.5)
     assert earlier(Times([NAN], 1.0), Times([NAN], 1.0)) == 1.0
+    assert earlier(Times([NAN], 1.0), Times([2.0, 3.0], 5.0)) == 1.0  # nobody succeeds while both are under way
 
 
 def sample(b, s, runs, limit, seed):

@@ -1,0 +1,210 @@
+"""Who learns to ride: seven ways to a policy, what is fixed and tuned in each, and the most steps each may take."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rllab import agents
+from rllab import estimators as est
+
+ENVIRONMENT = "rllab_envs:rllab/BicycleBalance-v0"
+CAP = 1000  # steps: 10 s, the environment's default
+SCALE = (0.1, 0.3, 0.3, 3.0)  # rad, rad/s, rad, rad/s: round numbers near what a rider about to fall sees
+SIZES: dict[str, tuple[int, ...]] = {"linear": (), "16": (16,), "64-64": (64, 64), "256-256": (256, 256)}
+WEIGHTS = {"linear": 10, "16": 114, "64-64": 4_610, "256-256": 67_586}  # of the policy
+TUNED = Path(__file__).parent / "bicycle_tuned.json"
+TRIALS = 16  # of each learner and size: a power of two, for which Sobol points are balanced
+TUNING_SEEDS = (100,)  # never reported
+EDGE = 0.05  # of a range on either side: a winner there does not count as inside
+Settings = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be learned, and when it is: `returns >= goal` in episodes that are judged with `judged`.
+
+    Args:
+        environment: Gymnasium id.
+        scale: what observations are divided by.
+        arguments: for the environment.
+        goal: the return of an episode that counts as success.
+        judged: arguments that an evaluation overrides.
+        longest: steps an episode may take.
+    """
+
+    environment: str
+    scale: tuple[float, ...]
+    arguments: dict[str, Any]
+    goal: float
+    judged: dict[str, Any]
+    longest: int = CAP
+
+
+FAR = 10_000  # steps to a goal at 100 m; straight there are 3,240
+TASKS = {
+    "balance": Task(ENVIRONMENT, SCALE, {}, CAP, {}),
+    "no-rates": Task(ENVIRONMENT, (0.1, 0.3), {"rates": False}, CAP, {}),
+    "delay": Task(ENVIRONMENT, SCALE, {"delay": 3}, CAP, {}),
+    "whipple": Task("rllab_envs:rllab/WhippleBicycle-v0", SCALE, {}, CAP, {}),
+    "goal": Task(
+        "rllab_envs:rllab/BicycleGoal-v0",
+        (*SCALE, 1.0, 100.0),
+        {"distance": 100.0, "cap": FAR},
+        0.01,
+        {"reward": "sparse"},
+        FAR,
+    ),  # sparse: 0.01 on arriving, −1 on a fall
+}
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A way of learning, as it competes.
+
+    Args:
+        name: in plain words, as figures say.
+        objective: what is minimised.
+        steps: environment steps a reported run may take, written down before the runs; so are
+        tuning_steps: those of a trial.
+        ranges: of what is tuned, each log-uniform; `one_minus_gamma` is 1 − γ.
+        make: makes the agent of the settings; is given what all agents share.
+    """
+
+    name: str
+    objective: str
+    steps: int
+    tuning_steps: int
+    ranges: dict[str, tuple[float, float]]
+    make: Callable[..., agents.Agent] | None
+
+    @property
+    def pieces(self) -> int | None:
+        """Steps from one row to the next where an agent's own iterations are long; None: they are not."""
+        return 250 if self.make in (_td3, _sac) else None
+
+
+def _whole(value: float) -> int:
+    return max(1, round(value))
+
+
+def _evolution(settings: Settings, **common: Any) -> agents.Agent:
+    estimator, population = est.GaussianSmoothing(sigma=settings["sigma"]), 2 * _whole(settings["population"] / 2)
+    more: dict[str, Any] = {"population": population, "lr": settings["lr"], "normalize_observations": False}
+    return agents.Evolution(estimator=estimator, **more, **common)
+
+
+def _ars(settings: Settings, **common: Any) -> agents.Agent:
+    n = _whole(settings["n_delta"])
+    more: dict[str, Any] = {"delta_std": settings["delta_std"], "lr": settings["lr"], "normalize_observations": False}
+    return agents.ARS(n_delta=n, n_top=(n + 1) // 2, **more, **common)
+
+
+def _reinforce(settings: Settings, **common: Any) -> agents.Agent:
+    episodes = max(2, _whole(settings["episodes"]))
+    return agents.Reinforce(episodes=episodes, lr=settings["lr"], std=settings["std"], **common)
+
+
+def _ppo(settings: Settings, **common: Any) -> agents.Agent:
+    more: dict[str, Any] = {"num_envs": 8, "n_steps": 128, "batch_size": 256, "normalize_observations": False}
+    gamma = 1.0 - settings["one_minus_gamma"]
+    return agents.PPO(lr=settings["lr"], gamma=gamma, std=settings["std"], **more, **common)
+
+
+REPLAY: dict[str, Any] = {"learning_starts": 500, "batch_size": 128, "critic_hidden": (64, 64)}
+
+
+def _td3(settings: Settings, **common: Any) -> agents.Agent:
+    more = {name: settings[name] for name in ("tau", "action_noise", "lr")}
+    return agents.TD3(gamma=1.0 - settings["one_minus_gamma"], **more, **REPLAY, **common)
+
+
+def _sac(settings: Settings, **common: Any) -> agents.Agent:
+    more = {name: settings[name] for name in ("tau", "ent_coef", "lr")}
+    return agents.SAC(gamma=1.0 - settings["one_minus_gamma"], **more, **REPLAY, **common)
+
+
+CAPPED = "cost of an episode of at most 1,000 steps"
+DISCOUNTED = "discounted cost"
+HORIZON = (0.003, 0.1)  # 1 − γ: 330 to 10 steps
+LEARNERS = {
+    "evolution": Learner(
+        "Evolution: weights perturbed", CAPPED, 100_000, 40_000,
+        {"sigma": (0.02, 1.0), "lr": (0.01, 1.0), "population": (8, 128)}, _evolution,
+    ),
+    "ars": Learner(
+        "ARS: weights perturbed, the best kept", CAPPED, 100_000, 40_000,
+        {"delta_std": (0.02, 1.0), "lr": (0.01, 1.0), "n_delta": (4, 64)}, _ars,
+    ),
+    "reinforce": Learner(
+        "Reinforce: actions drawn and scored", CAPPED, 100_000, 40_000,
+        {"lr": (0.003, 0.3), "std": (0.1, 1.0), "episodes": (8, 128)}, _reinforce,
+    ),
+    "ppo": Learner(
+        "PPO: actions scored by a learned value", DISCOUNTED, 30_000, 15_000,
+        {"lr": (3e-4, 3e-2), "std": (0.1, 1.0), "one_minus_gamma": HORIZON}, _ppo,
+    ),
+    "td3": Learner(
+        "TD3: through a learned cost", DISCOUNTED, 4_000, 3_000,
+        {"tau": (0.003, 0.3), "action_noise": (0.1, 1.0), "lr": (2e-4, 2e-2), "one_minus_gamma": HORIZON}, _td3,
+    ),
+    "sac": Learner(
+        "SAC: through a learned cost, with entropy", DISCOUNTED, 4_000, 3_000,
+        {"tau": (0.01, 1.0), "ent_coef": (0.001, 1.0), "lr": (5e-4, 2e-2), "one_minus_gamma": HORIZON}, _sac,
+    ),
+    "random": Learner(
+        "random search: weights drawn until one rides", "none", 100_000, 15_000, {"scale": (0.05, 20.0)}, None
+    ),
+}  # fmt: skip
+
+
+def trials(method: str) -> list[Settings]:
+    """Return the settings that are tried: log-uniform in the learner's ranges, by a scrambled Sobol sequence.
+
+    Source: A. B. Owen (1998), "Scrambling Sobol' and Niederreiter–Xing points", J. Complexity 14.
+    """
+    from scipy.stats import qmc
+
+    ranges = LEARNERS[method].ranges
+    seed = list(LEARNERS).index(method)
+    points = qmc.Sobol(len(ranges), scramble=True, seed=seed)  # pyright: ignore[reportCallIssue] - scipy < 1.15 too
+    tried = points.random_base2(int(math.log2(TRIALS)))
+    # s = low (high / low)^u
+    return [
+        {
+            name: float(f"{low * (high / low) ** u:.3g}")
+            for (name, (low, high)), u in zip(ranges.items(), row, strict=True)
+        }
+        for row in tried
+    ]
+
+
+def inside(method: str, settings: Settings) -> bool:
+    """Whether every setting is inside its range, so that the range need not be widened."""
+    ranges = LEARNERS[method].ranges
+    at = [math.log(settings[name] / low) / math.log(high / low) for name, (low, high) in ranges.items()]
+    return all(EDGE < u < 1.0 - EDGE for u in at)
+
+
+def settings_of(method: str, size: str) -> Settings:
+    """Return the tuned settings of a learner at a size; where that was not tuned, those of 64-64.
+
+    Raises:
+        FileNotFoundError: nothing was tuned yet.
+        KeyError: the learner was not tuned.
+    """
+    tuned = json.loads(TUNED.read_text("utf-8"))
+    return tuned.get(size, {}).get(method, tuned["64-64"][method])["settings"]
+
+
+def make_agent(method: str, size: str, settings: Settings, seed: int, task: str = "balance") -> agents.Agent:
+    """Return a learner of `LEARNERS` that has learned nothing yet; all share policy, scaling and environment."""
+    what, make = TASKS[task], LEARNERS[method].make
+    if make is None:
+        raise ValueError(f"make_agent: method must be a learner, got {method!r}, which keeps nothing of what it tries")
+    common: dict[str, Any] = {"hidden": SIZES[size], "observation_scale": what.scale}
+    return make(settings, environment=what.environment, seed=seed, environment_arguments=what.arguments, **common)

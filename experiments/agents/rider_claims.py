@@ -1,0 +1,157 @@
+"""What the bicycle experiment claims of its runs, each with a threshold that was written down before them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from experiments.agents.learners import LEARNERS, SIZES, WEIGHTS
+from experiments.agents.rider_records import CPU_SECONDS, Run, chosen, kept, runs_of, times_of
+from experiments.agents.riding import FRESH
+from experiments.common.frame import Judge, select
+from experiments.common.survival import earlier, exponents, lognormal_line
+
+import numpy as np
+
+from rllab.runs import Record
+from rllab.runs.statistics import bootstrap_interval, iqm
+
+LEVEL = 0.05 / 6  # of the test of each learner against random search: 5 % for all six together
+TAUGHT = 0.9  # share of unseen starts from which the goal is reached
+RESAMPLES = 500  # of exponents
+PAIRS = [(slow, fast) for slow in ("evolution", "ars") for fast in ("td3", "sac")]
+
+
+def judge_all(records: Sequence[Record], fast: bool, judge: Judge) -> None:
+    """Judge every claim, and print the table of learners."""
+    for record in select(records, method="hand"):
+        share, task = (record.summary or {})["fresh"], record.config["task"]
+        judge.note(f"a rider by hand succeeds on {share:.0%} of {FRESH} rides ({task})")
+    flat = next(record.summary for record in records if record.config["method"] == "flatness")
+    assert flat is not None
+    judge(
+        flat["unchanged"] >= 0.98,
+        f"(c) no gradient under fixed noise: {flat['unchanged']:.1%} of {flat['policies']} drawn policies keep their "
+        f"steps exactly under central differences, h = {flat['h']:g}, in every weight (needs >= 98 %)",
+    )
+    judge(
+        flat["significant"] >= 0.5,
+        f"(c) but the smoothed one is not 0: at {flat['significant']:.1%} a weight's slope is > 5 standard errors, "
+        f"σ = {flat['sigma']:g}, {flat['evaluations']} rides each (needs >= 50 %)",
+    )
+    runs = runs_of(records)
+    for task, size in dict.fromkeys((run.task, run.size) for run in runs):
+        print("\n" + table(runs, task, size))
+    if fast:
+        judge.note("a fast pass judges no more")
+        return
+    judge_speed(chosen(runs, task="balance", size="64-64"), judge)
+    judge_sizes(chosen(kept(), task="balance"), judge)
+    judge_goal(chosen(kept(), task="goal"), judge)
+
+
+def judge_speed(runs: Sequence[Run], judge: Judge) -> None:
+    """(d): one learner has the most steps upright over the first CPU seconds, and its interval is above all others'."""
+    learners = [m for m in LEARNERS if m != "random" and chosen(runs, method=m)]
+    if len(learners) < 2:
+        judge.note("(d) not judged: fewer than two learners")
+        return
+    upright = {m: np.array([run.upright for run in chosen(runs, method=m)], float) for m in learners}
+    ends = {m: [float(end) for end in bootstrap_interval(x, iqm, key=0)] for m, x in upright.items()}
+    best = max(learners, key=lambda m: float(iqm(upright[m])))
+    other = max((m for m in learners if m != best), key=lambda m: ends[m][1])
+    judge(
+        ends[best][0] > ends[other][1],
+        f"(d) longest upright over the first {CPU_SECONDS:g} CPU seconds: {best}, interquartile mean "
+        f"{float(iqm(upright[best])):.0f} steps, 95 % interval {ends[best][0]:.0f} to {ends[best][1]:.0f} "
+        f"(needs to be above that of every other; {other}'s ends at {ends[other][1]:.0f})",
+    )
+
+
+def judge_sizes(runs: Sequence[Run], judge: Judge) -> None:
+    """(a): the price of perturbing weights grows with their number, by a larger exponent than that of a critic."""
+    found, line = {}, {}
+    for method in {m for pair in PAIRS for m in pair}:
+        mine = chosen(runs, method=method)
+        if {run.size for run in mine} < set(SIZES):
+            judge.note(f"(a) not judged for {method}: of {', '.join(SIZES)} there is {sorted({r.size for r in mine})}")
+            continue
+        d, times = [WEIGHTS[run.size] for run in mine], times_of(mine)
+        line[method], found[method] = lognormal_line(d, times).exponent, exponents(d, times, key=0, resamples=RESAMPLES)
+    for slow in ("evolution", "ars"):
+        if slow in found:
+            low, high = np.nanpercentile(found[slow], (2.5, 97.5))
+            judge(
+                low > 0,
+                f"(a) {slow}: steps to ride grow as d^{line[slow]:.2f}, 95 % interval {low:.2f} to {high:.2f} "
+                "(needs to be above 0)",
+            )
+    for slow, fast in PAIRS:
+        if slow in found and fast in found:
+            low, high = np.nanpercentile(found[slow] - found[fast], (2.5, 97.5))
+            judge(
+                low > 0,
+                f"(a) that exponent less {fast}'s, {line[fast]:.2f}: {line[slow] - line[fast]:.2f}, 95 % interval "
+                f"{low:.2f} to {high:.2f} (needs to be above 0)",
+            )
+
+
+def judge_goal(runs: Sequence[Run], judge: Judge) -> None:
+    """(b): goal riding is learned by at least one learner."""
+    shares = {m: [run.fresh for run in chosen(runs, method=m) if run.fresh is not None] for m in LEARNERS}
+    shares = {m: float(np.median(x)) for m, x in shares.items() if x}
+    if not shares:
+        judge.note("(b) not judged: no run to the goal is kept")
+        return
+    text = ", ".join(f"{m} {share:.0%}" for m, share in shares.items())
+    judge(
+        max(shares.values()) >= TAUGHT,
+        f"(b) of {FRESH} unseen starts the goal is reached, median of seeds: {text} (needs >= {TAUGHT:.0%} of one)",
+    )
+
+
+def credited(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> tuple[bool, float]:
+    """Return whether a learner rides significantly earlier than every random search, and the largest p."""
+    p = max(earlier(times_of(runs), times_of(search)) for search in searches)
+    return p < LEVEL, p
+
+
+TITLES = (
+    "| learner | rides within its limit, 95 % | steps to the first ride: median (least to most) | CPU s to it "
+    "| earlier than random search? | fallen since | final rides | upright |\n" + "| --- " * 8 + "|"
+)
+
+
+def table(runs: Sequence[Run], task: str, size: str) -> str:
+    """Return what came of one task and policy as Markdown, a line for each learner and random search."""
+    here = chosen(runs, task=task, size=size)
+    searches = [s for at in {size, "linear"} if (s := chosen(runs, method="random", task=task, size=at))]
+    lines = [f"{task}, policy {size}:\n", TITLES]
+    for method in LEARNERS:
+        if mine := chosen(here, method=method):
+            lines.append(_line(method, mine, searches))
+    return "\n".join(lines)
+
+
+def _line(method: str, mine: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
+    times = times_of(mine)
+    limit = float(np.max(times.limit))
+    interval = times.interval(limit)
+    share = f"{times.came.sum()} of {len(mine)} in {limit:,.0f} ({interval[1]:.0%} to {interval[2]:.0%})"
+    seen = np.where(times.came, times.seen, np.inf)
+    first = " ".join((number(times.median()), f"({number(seen.min())} to {number(seen.max())})"))
+    if method == "random":
+        return f"| {method} | {share} | {first} | | | | | |"
+    cpu = times_of(mine, cpu=True).median()
+    verdict = "–"
+    if searches:
+        yes, p = credited(mine, searches)
+        verdict = f"{'yes' if yes else '**no**'} (p = {p:.1g})"
+    fallen = [run.fallen for run in mine if run.fallen is not None]
+    since = f"{np.mean(fallen):.0%}" if fallen else "–"
+    fresh, upright = (np.mean([getattr(run, name) for run in mine]) for name in ("fresh", "score"))
+    return f"| {method} | {share} | {first} | {number(cpu, 1)} | {verdict} | {since} | {fresh:.0%} | {upright:.0f} |"
+
+
+def number(value: float, digits: int = 0) -> str:
+    """Return a number, or "never" for what did not come."""
+    return f"{value:,.{digits}f}" if np.isfinite(value) else "never"

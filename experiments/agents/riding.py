@@ -1,0 +1,159 @@
+"""One run of the bicycle experiment: a learner, a random search, or the rider by hand, judged in the same way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from experiments.agents.flat_cost import flatness
+from experiments.agents.learners import ENVIRONMENT, LEARNERS, SCALE, SIZES, TASKS, Task, make_agent
+from experiments.agents.random_search import search_weights
+from experiments.agents.ride import store_ride
+from experiments.agents.riders import GoalRider, balance_rider, ride, whipple_rider
+
+import numpy as np
+
+from rllab import Key, agents
+from rllab.agents.base import Row
+from rllab.agents.rollouts import Rollout
+from rllab.runs import Job, Record
+from rllab_envs.whipple.task import SPEED
+
+RIDES = 20  # of an evaluation, all of which must succeed
+FRESH = 100  # further rides at the end, which no evaluation saw
+GROWTH, AFTER = 1.2, 1.5  # of the steps from one evaluation to the next, until the first success and after it
+
+
+def run(job: Job, record: Record) -> dict[str, Any]:
+    """Make one run of whatever kind its configuration names; return its summary."""
+    kinds = {"flatness": _flatness, "random": _search, "hand": _by_hand}
+    return kinds.get(job.config["method"], _learn)(job, record)
+
+
+def _learn(job: Job, record: Record) -> dict[str, Any]:
+    """Train, evaluating each time the steps have grown by `GROWTH` or `AFTER`, and save the agent."""
+    c, task = job.config, TASKS[job.config["task"]]
+    agent = make_agent(c["method"], c["size"], c["settings"], job.seed, c["task"])
+    if c["ride"]:
+        agent.save(record.folder / "untrained.pt")
+    monitor = Monitor(agent, task, record)
+    row: Row = dict.fromkeys(("steps", "cpu_seconds", "seconds", "episodes", "updates"), 0)
+    monitor(row)
+    due = 1.0
+    for row in pieces(agent, c["steps"], LEARNERS[c["method"]].pieces):
+        if _steps(row) >= due:
+            monitor(row)
+            due = (GROWTH if monitor.first["first_steps"] is None else AFTER) * _steps(row)
+    if _steps(row) != record.rows[-1]["steps"]:
+        monitor(row)
+    agent.save(record.folder / "agent.pt")
+    if c["ride"]:
+        untrained, trained = (agents.load(record.folder / f"{name}.pt") for name in ("untrained", "agent"))
+        store_ride(untrained, trained, record.folder, seconds=c["ride"])
+    ridden = evaluated(agent, task, FRESH, first=RIDES)
+    return {
+        **monitor.first,
+        "steps": row["steps"],
+        "cpu_seconds": row["cpu_seconds"],
+        "fresh": (ridden.returns >= task.goal).mean(),
+        "score": score(record.column("steps"), record.column("upright"), c["steps"]),
+        "fallen": fallen_share(record.column("steps"), record.column("worst") < task.goal, c["steps"]),
+    }
+
+
+def pieces(agent: agents.Agent, steps: int, every: int | None) -> Iterator[Row]:
+    """Yield the rows of learning for so many steps, with `every` in calls of so many, the first past the warm-up."""
+    if every is None:
+        yield from agent.train(steps)
+        return
+    assert isinstance(agent, agents.TD3 | agents.SAC)
+    yield from agent.train(min(steps, agent.learning_starts + every))
+    while agent.spent.steps < steps:
+        yield from agent.train(min(steps - agent.spent.steps, every))
+
+
+def evaluated(agent: agents.Agent, task: Task, rides: int, *, first: int = 0) -> Rollout:
+    """Return rides as the task is judged."""
+    return agent.evaluate(rides, first=first, max_steps=task.longest, environment_arguments=task.judged)
+
+
+@dataclass
+class Monitor:
+    """Evaluates an agent, appends what comes of it, and remembers when it first succeeded in all rides."""
+
+    agent: agents.Agent
+    task: Task
+    record: Record
+
+    def __post_init__(self) -> None:
+        self.first: dict[str, Any] = {"first_steps": None, "first_cpu_seconds": None}
+        self.spent = 0  # steps of evaluation
+
+    def __call__(self, row: Row) -> None:
+        ridden = evaluated(self.agent, self.task, RIDES)
+        self.spent += ridden.steps
+        worst = float(ridden.returns.min())
+        found = {"upright": ridden.lengths.mean(), "worst": worst, "evaluated": self.spent}
+        self.record.append({"steps": row["steps"], "cpu_seconds": row["cpu_seconds"], **found})
+        if self.first["first_steps"] is None and worst >= self.task.goal:
+            self.first = {"first_steps": row["steps"], "first_cpu_seconds": row["cpu_seconds"]}
+
+
+def _steps(row: Row) -> int:
+    assert isinstance(row["steps"], int)
+    return row["steps"]
+
+
+def score(x: np.ndarray, upright: np.ndarray, limit: float) -> float:
+    """Return mean steps upright over all x up to a limit: each evaluation counts until the next one, (rows,) each."""
+    inside = x < limit
+    ends = np.append(x[inside], limit)
+    return float((np.diff(ends) * upright[inside]).sum() / limit)
+
+
+def fallen_share(steps: np.ndarray, fell: np.ndarray, limit: int) -> float | None:
+    """Return the share of the steps after the first success at which the last evaluation had a fall; None without."""
+    if fell.all() or steps[~fell][0] >= limit:
+        return None
+    since = steps >= steps[~fell][0]
+    start = steps[since][0]
+    return score(steps[since] - start, fell[since].astype(float), float(limit - start))
+
+
+def _search(job: Job, record: Record) -> dict[str, Any]:
+    """Draw weights until one rides; in a trial go on until the steps are spent, and count."""
+    c, task, found, spent = job.config, TASKS[job.config["task"]], 0, 0
+    if task.judged:
+        raise ValueError(f"random search: task must have returns that say success, got {c['task']}")
+    while True:
+        searched = search_weights(
+            task.environment,
+            goal=task.goal,
+            scale=c["settings"]["scale"],
+            biases=False,
+            key=Key(job.seed).child("search", found),
+            steps=c["steps"] - spent,
+            hidden=SIZES[c["size"]],
+            observation_scale=task.scale,
+            environment_arguments=task.arguments,
+        )
+        found, spent = found + (searched.weights is not None), spent + searched.steps
+        if not c["trial"] or searched.weights is None or spent >= c["steps"]:
+            break
+    first = spent if found and not c["trial"] else None
+    # so that more is better, as with learners: riders found in a million steps
+    return {"first_steps": first, "steps": spent, "draws": searched.draws, "score": 1e6 * found / spent}
+
+
+def _by_hand(job: Job, record: Record) -> dict[str, Any]:
+    """Ride by hand, or by the exact regulator."""
+    task = TASKS[job.config["task"]]
+    rider = {"goal": GoalRider(), "whipple": whipple_rider(SPEED)}.get(job.config["task"], balance_rider())
+    arguments = {**task.arguments, **task.judged}
+    ridden = ride(rider, task.environment, rides=FRESH, key=job.seed, environment_arguments=arguments)
+    return {"fresh": (ridden.returns >= task.goal).mean()}
+
+
+def _flatness(job: Job, record: Record) -> dict[str, Any]:
+    return flatness(ENVIRONMENT, SCALE, policies=job.config["policies"], key=job.seed)
