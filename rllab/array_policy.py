@@ -124,7 +124,7 @@ class ArrayPolicy:
             OSError: the file cannot be written.
         """
         layout = {"parts": [asdict(part) for part in self.parts], "actions": asdict(self.actions), "clip": self.clip}
-        arrays = {"layout": np.array(json.dumps(layout)), "shrink": self.shrink}
+        arrays: dict[str, Any] = {"layout": np.array(json.dumps(layout)), "shrink": self.shrink}
         if self.moments is not None:
             arrays["moments"] = self.moments
         for depth, (weight, bias) in enumerate(self.layers):

@@ -69,7 +69,7 @@ def learn(
         settings: of our agent, translated here; networks, budgets and all that has a name in both are the same.
         every: steps between evaluations on `episodes` episodes, told to `evaluated`; their time is not counted.
     """
-    from stable_baselines3.common.callbacks import BaseCallback
+    callbacks: Any = importlib.import_module("stable_baselines3.common.callbacks")
 
     model, normalizer = _model(library, method, task, seed, settings)
 
@@ -77,7 +77,7 @@ def learn(
         seen = observations if normalizer is None else normalizer.normalize_obs(observations)
         return model.predict(seen, deterministic=True)[0]
 
-    class Evaluation(BaseCallback):
+    class Evaluation(callbacks.BaseCallback):
         due, spent, since = every, 0.0, time.process_time()
 
         def _on_step(self) -> bool:
@@ -94,24 +94,24 @@ def learn(
 
 def _model(library: str, method: str, task: str, seed: int, settings: Mapping[str, Any]) -> tuple[Any, Any]:
     """Return a model, and what normalises its observations, or None."""
-    from stable_baselines3.common.env_util import make_vec_env
-    from stable_baselines3.common.noise import NormalActionNoise
-    from stable_baselines3.common.vec_env import VecNormalize
+    envs, noise, vec_env = (
+        importlib.import_module(f"stable_baselines3.common.{part}") for part in ("env_util", "noise", "vec_env")
+    )
 
     kind, given = getattr(importlib.import_module(library), method), dict(settings)
     hidden = list(given.pop("hidden", (64, 64)))
     named: dict[str, Any] = {"learning_rate": given.pop("lr"), "seed": seed, "device": "cpu"}
     if method in ("PPO", "ARS"):
-        venv = make_vec_env(task, n_envs=given.pop("num_envs", 1), seed=seed)
-        venv = VecNormalize(venv, norm_reward=method == "PPO", gamma=given.get("gamma", 0.99))
+        venv = envs.make_vec_env(task, n_envs=given.pop("num_envs", 1), seed=seed)
+        venv = vec_env.VecNormalize(venv, norm_reward=method == "PPO", gamma=given.get("gamma", 0.99))
         policy = "MlpPolicy" if method == "PPO" else "LinearPolicy"
         if method == "PPO":
             named["policy_kwargs"] = {"net_arch": hidden}
         return kind(policy, venv, **named, **given), venv
-    venv = make_vec_env(task, n_envs=1, seed=seed)
+    venv = envs.make_vec_env(task, n_envs=1, seed=seed)
     critics = list(given.pop("critic_hidden", (64, 64)))
     named["policy_kwargs"] = {"net_arch": {"pi": hidden, "qf": critics}}
     if method == "TD3":
         k = venv.action_space.shape[0]
-        named["action_noise"] = NormalActionNoise(np.zeros(k), np.full(k, given.pop("action_noise", 0.1)))
+        named["action_noise"] = noise.NormalActionNoise(np.zeros(k), np.full(k, given.pop("action_noise", 0.1)))
     return kind("MlpPolicy", venv, **named, **given), None

@@ -240,8 +240,7 @@ class _Rows(nn.Module):
         """Say what the module is called with, of two observations."""
         rows = torch.zeros(2, self.observations)
         inputs = [_shown(self._space, rows)] + ([torch.zeros(2, self._actions)] if self._actions else [])
-        shapes = torch.utils._pytree.tree_map(lambda t: tuple(t.shape), inputs)
-        return f"inputs of shape {', '.join(map(str, shapes))} for two observations"
+        return f"inputs of shape {', '.join(str(_shapes(part)) for part in inputs)} for two observations"
 
 
 def _shown(space: Space, rows: Tensor) -> Any:
@@ -253,6 +252,13 @@ def _shown(space: Space, rows: Tensor) -> Any:
         parts = _split(list(space.spaces), rows)
         return tuple(_shown(part, columns) for part, columns in zip(space.spaces, parts, strict=True))
     return rows.reshape(len(rows), *space.shape) if isinstance(space, spaces.Box) else rows
+
+
+def _shapes(shown: Any) -> Any:
+    """Return the shapes of what `_shown` returns, in its form."""
+    if isinstance(shown, dict):
+        return {name: _shapes(part) for name, part in shown.items()}
+    return tuple(map(_shapes, shown)) if isinstance(shown, tuple) else tuple(shown.shape)
 
 
 def _split(parts: list[Space], rows: Tensor) -> tuple[Tensor, ...]:
