@@ -208,7 +208,11 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         )
     each = np.array([cosines(f["direction"], truth(land, f["at"])).mean() for f in fields["learn"]])
     low = each.mean() - student.ppf(0.995, len(each) - 1) * each.std(ddof=1) / len(each) ** 0.5
-    judge(low > 0, f"(d) learn: mean cosine to the truth {each.mean():.2f}, 99 % interval above {low:.2f} (needs > 0)")
+    text = f"(d) learn: mean cosine to the truth {each.mean():.2f}, 99 % interval above {low:.2f}"
+    if config.fast:
+        judge.note(f"{text} (not judged of so few seeds)")
+    else:
+        judge(low > 0, f"{text} (needs > 0)")
     for way in ("perturb", "score"):
         mean = np.mean([cosines(f["direction"], truth(land, f["at"])).mean() for f in fields[way]])
         judge.note(f"mean cosine of {way} to the truth {mean:.2f}, all arrows")
