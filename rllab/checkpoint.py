@@ -76,14 +76,16 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 
 def as_plain(value: Any) -> Any:
     """Return a nest of plain values and dataclasses, as states of estimators are, with each dataclass as a dict."""
-    if is_dataclass(value) and not isinstance(value, type):
-        name = f"{type(value).__module__}:{type(value).__qualname__}"
-        return {CLASS: name, **{f.name: as_plain(getattr(value, f.name)) for f in fields(value) if f.init}}
     if isinstance(value, dict):
         return {key: as_plain(part) for key, part in value.items()}
     if type(value) is list or type(value) is tuple:
         return type(value)(as_plain(part) for part in value)
-    return value.detach() if isinstance(value, torch.Tensor) else value
+    if isinstance(value, torch.Tensor):
+        return value.detach()
+    if is_dataclass(value) and not isinstance(value, type):
+        name = f"{type(value).__module__}:{type(value).__qualname__}"
+        return {CLASS: name, **{f.name: as_plain(getattr(value, f.name)) for f in fields(value) if f.init}}
+    return value
 
 
 def from_plain(value: Any) -> Any:

@@ -93,9 +93,12 @@ def ranked(
         key: of the bootstraps.
 
     Returns:
-        A standing for each curve, and the comparisons: of every two, or of each with the best if there are many.
+        A standing for each curve, but those whose runs all finished without a row, best first; and the comparisons: of
+        every two, or of each with the best if there are many.
     """
     sign, key = -1 if _less_is_better(task, lower) else 1, as_key(key)
+    # who finished without a single row was never asked for one: measurements beside the learners
+    curves = [c for c in curves if any(len(xs) for xs, _ in c.points) or not all(run.finished for run in c.runs)]
     longest = max((xs[-1] for curve in curves for xs, _ in curve.points if len(xs)), default=0.0)
     found = [_standing(curve, sign, longest, threshold, key.child("interval", i)) for i, curve in enumerate(curves)]
     found.sort(key=lambda standing: -standing.iqm if not math.isnan(standing.iqm) else math.inf)

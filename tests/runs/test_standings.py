@@ -62,6 +62,7 @@ def test_less_is_better_of_a_cost_and_scores_are_then_its_negative(tmp_path):
         for m, e in (("a", 1.0), ("b", 3.0))
         for s in (0, 1)
     ]
+    runs.append(run(tmp_path / "aside-0", {"method": "aside"}, 0, []))
     ((task, curves),) = curves_by_task(runs).items()
     found, (pair,) = ranked(task, curves, threshold=2.0, key=0)
     assert [(s.name, s.scores) for s in found] == [("a", {0: -1.0, 1: -2.0}), ("b", {0: -3.0, 1: -4.0})]
