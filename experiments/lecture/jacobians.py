@@ -252,7 +252,8 @@ def figure(records: list[Record], config: Config) -> Path:
         ):
             at, y = table(records, name)
             axes[0].loglog(at, BYTES * y[0], **look(how))
-            label_end(axes[0], at[-1], BYTES * y[0, -1], label, how.color, up=-14 * (name == "by weights"))
+            side, up = ("left", 14) if name == "by weights" else ("right", 0)
+            label_end(axes[0], at[-1], BYTES * y[0, -1], label, how.color, side=side, up=up)
         if (more := np.array([w for w in widths(config.widest) if w > FORMED])).size:
             axes[0].loglog(more, BYTES * DEPTH * more**2 * (more + 1), EXPLICIT.marker, color=EXPLICIT.color,
                            markerfacecolor="none")  # fmt: skip
