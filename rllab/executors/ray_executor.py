@@ -149,7 +149,7 @@ def _apply(function: Callable[..., Any], timeout: float | None, *inputs: Any) ->
     """Apply a function in a worker; end the process if it takes too long, whatever it does then."""
     if timeout is None:
         return function(*inputs)
-    with open(os.devnull, "w", encoding="utf-8") as nowhere:
+    with open(os.devnull, "wb") as nowhere:
         faulthandler.dump_traceback_later(timeout, exit=True, file=nowhere)  # a thread that needs no interpreter
         try:
             return function(*inputs)

@@ -29,7 +29,7 @@ def die_once(folder, point):
     """End the process at the first visit to a point whose first number is 3."""
     mark = f"{folder}/died"
     if point[0] == 3 and not os.path.exists(mark):
-        open(mark, "w").close()
+        open(mark, "wb").close()
         os._exit(3)
     return point.sum()
 
