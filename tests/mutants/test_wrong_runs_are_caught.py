@@ -17,17 +17,16 @@ def _numbered_by_count(folder):
     return aside.rename(aside.with_name(f"interrupted-{n}"))
 
 
-def _interpolated(records, x, y, grid, *, after_end="hold"):
-    curves = held(records, x, y, grid, after_end=after_end)
-    for curve, record in zip(curves, records, strict=True):
-        xs, ys = statistics.curve_of(record, x, y)
+def _interpolated(curves, points, *, hold=True):
+    values = held(curves, points, hold=hold)
+    for value, (xs, ys) in zip(values, curves, strict=True):
         if len(xs):
-            known = ~np.isnan(curve)
-            curve[known] = np.interp(np.asarray(grid, float)[known], xs, ys)
-    return curves
+            known = ~np.isnan(value)
+            value[known] = np.interp(points[known], xs, ys)
+    return values
 
 
-Record_set_aside, held = Record.set_aside, statistics.on_grid
+Record_set_aside, held = Record.set_aside, statistics._held
 MUTANTS = {
     "set aside by count": (
         Record,
@@ -37,7 +36,7 @@ MUTANTS = {
     ),
     "curves interpolated": (
         statistics,
-        "on_grid",
+        "_held",
         _interpolated,
         lambda path: test_statistics.test_runs_with_rows_at_other_points_are_compared_where_each_last_stood(path),
     ),
