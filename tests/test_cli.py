@@ -197,7 +197,7 @@ def test_doctor_says_what_is_there_and_what_is_amiss(capsys, monkeypatch):
     out = capsys.readouterr().out
     assert caught.value.code == 1 and out.endswith("1 of the checks failed\n")
     assert "WRONG  numpy: 99.1 or newer is needed, this is " in out
-    assert "-----  extra moon, nothing: not there: pip install 'rllab[moon]'\n" in out
+    assert "-----  extra moon, nothing: not there: pip install '.[moon]'\n" in out
 
 
 def test_the_module_runs_as_the_command_does():

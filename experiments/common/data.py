@@ -103,7 +103,5 @@ def _loaded(name: str) -> tuple[Any, Any]:
     try:
         datasets = import_module("sklearn.datasets")
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{name}: needs scikit-learn, which is in the extra: pip install 'rllab[data]'"
-        ) from None
+        raise ModuleNotFoundError(f"{name}: needs scikit-learn, which is in the extra: pip install '.[data]'") from None
     return getattr(datasets, f"load_{name}")(return_X_y=True)

@@ -60,7 +60,7 @@ class Doctor:
                 print(printable(f"WRONG  {what}: {str(error) or type(error).__name__}"))
         for extra, (packages, what) in EXTRAS.items():
             missing = [package for package in packages if not installed(package)]
-            how = f"not there: pip install 'rllab[{extra}]'" if missing else "there"
+            how = f"not there: pip install '.[{extra}]'" if missing else "there"
             print(f"{'-----' if missing else 'ok   '}  extra {extra}, {what}: {how}")
         print(f"\n{wrong} of the checks failed" if wrong else "\nall is well")
         return 1 if wrong else 0

@@ -49,7 +49,7 @@ class RayExecutor:
         try:
             import ray
         except ModuleNotFoundError as error:
-            raise ModuleNotFoundError("RayExecutor: needs Ray: pip install 'rllab[ray]'") from error
+            raise ModuleNotFoundError("RayExecutor: needs Ray: pip install '.[ray]'") from error
         self._ray, self._started = ray, address == "local"
         if not (address is None and ray.is_initialized()):
             _join(ray, address or os.environ.get("RAY_ADDRESS", ""))

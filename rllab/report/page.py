@@ -59,7 +59,7 @@ def write_report(
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ModuleNotFoundError:
         raise ModuleNotFoundError(
-            "write_report: needs jinja2, which is in the extra: pip install 'rllab[report]'"
+            "write_report: needs jinja2, which is in the extra: pip install '.[report]'"
         ) from None
     places = [Path(f) for f in ([folders] if isinstance(folders, str | os.PathLike) else folders)]
     measured = [path for place in places for path in place.rglob(f"*{QUALITY}")]

@@ -134,7 +134,7 @@ class Tracking:
             self._tracker = None
             why = str(error) or type(error).__name__
             if isinstance(error, ImportError):
-                why = f"it is not installed: pip install 'rllab[{self._name}]'"
+                why = f"it is not installed: pip install '.[{self._name}]'"
             text = f"{self._where}: tracking by {self._name} ended: {why}; the run goes on, its rows are in rows.jsonl"
             print(printable(text), file=error_stream(), flush=True)
 

@@ -96,7 +96,7 @@ def test_a_tracker_that_is_not_installed_is_said_with_what_to_do(tmp_path, monke
     record = tracked(tmp_path / "run", "wandb")
     assert len(record.rows) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "it is not installed: pip install 'rllab[wandb]'; the run goes on" in line
+    assert "it is not installed: pip install '.[wandb]'; the run goes on" in line
 
 
 def test_sweeps_and_fit_hand_their_rows_on(tmp_path, monkeypatch):

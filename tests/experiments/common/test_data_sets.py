@@ -59,5 +59,5 @@ def test_more_samples_than_there_are_are_refused(samples):
 def test_a_missing_scikit_learn_is_named_with_the_extra_that_brings_it(monkeypatch):
     data._loaded.cache_clear()
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ModuleNotFoundError, match=r"digits: needs scikit-learn.*rllab\[data\]"):
+    with pytest.raises(ModuleNotFoundError, match=r"digits: needs scikit-learn.*\.\[data\]"):
         data.digits()
