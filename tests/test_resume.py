@@ -119,7 +119,7 @@ def test_a_sweep_goes_on_inside_a_run_and_a_damaged_state_gives_way_to_the_one_b
     assert not list(run.glob("interrupted-*"))
 
 
-@pytest.mark.parametrize("wrong", ["rows are not cut", "progress begins anew"])
+@pytest.mark.parametrize("wrong", ["rows are doubled", "progress begins anew"])
 def test_what_goes_on_wrongly_is_noticed(wrong, tmp_path, monkeypatch):
     def train(folder):
         agent = Evolution("CartPole-v1", hidden=(), population=4)
@@ -131,8 +131,8 @@ def test_what_goes_on_wrongly_is_noticed(wrong, tmp_path, monkeypatch):
         stop_at(patch, Record, "append", 3)
         with pytest.raises(Killed):
             train(tmp_path / "run")
-    if wrong == "rows are not cut":
-        monkeypatch.setattr(Record, "cut", lambda record, size: None)
+    if wrong == "rows are doubled":
+        monkeypatch.setattr(Record, "repeat", lambda record, size=0: None)
     else:
         go_on = States.go_on
         monkeypatch.setattr(States, "go_on", lambda s, load: (go_on(s, load)[0], {"start": 0, "start_seconds": 0.0}))

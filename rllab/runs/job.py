@@ -12,7 +12,7 @@ from typing import Any
 
 from rllab.checks import check_seed
 from rllab.files import write_atomically
-from rllab.runs.record import ASIDE, ERROR, STATES, Record
+from rllab.runs.record import ASIDE, ERROR, RUN, Record
 from rllab.runs.trackers import Tracking
 from rllab.text import as_bytes, printable
 
@@ -52,7 +52,7 @@ Worker = Callable[[Job, Record], dict[str, Any] | None]
 
 
 def do_job(worker: Worker, job: Job, folder: Path, track: str | None = None) -> str | None:
-    """Make one run, or go on with one that has states, and keep whatever comes of it.
+    """Make one run, or go on with one that was interrupted, and keep whatever comes of it.
 
     Returns:
         None, or in one line why it failed.
@@ -62,7 +62,8 @@ def do_job(worker: Worker, job: Job, folder: Path, track: str | None = None) -> 
     here, folder = os.getcwd(), folder.absolute()  # a worker may change directory
     try:
         run = folder / job.name
-        record = Record.reopen(run) if (run / STATES).exists() else Record.create(run, job.config, seed=job.seed)
+        record = Record.reopen(run) if (run / RUN).exists() else Record.create(run, job.config, seed=job.seed)
+        record.repeat()  # what has states goes on from the last of them instead, once its worker asks for it
     except (OSError, ValueError) as error:  # the folder may be another process's: nothing is left there
         return str(error)
     with record:

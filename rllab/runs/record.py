@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -15,7 +16,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 from rllab.checks import check_seed
 from rllab.files import write_atomically
 from rllab.runs.columns import Columns
-from rllab.runs.rows import ROWS, Row, append_row, being_written, create_rows, read_rows, reopen_rows
+from rllab.runs.repetition import Repetition
+from rllab.runs.rows import (
+    ROWS,
+    Row,
+    append_row,
+    being_written,
+    create_rows,
+    read_rows,
+    reopen_rows,
+    storable_row,
+)
 from rllab.runs.storage import read_object, restored, storable, to_json
 from rllab.runs.versions import machine, package_versions, threads
 
@@ -93,6 +104,7 @@ class Record:
         with suppress(FileNotFoundError):
             self.error = (folder / ERROR).read_bytes().decode("utf-8", "replace")
         self._file = file
+        self._repetition: Repetition | None = None
         self._watchers: list[Watcher] = []
         self._size = None if file else (folder / ROWS).stat().st_size  # what is there now is what is read
         self._rows: list[Row] | None = None
@@ -171,9 +183,7 @@ class Record:
             raise ValueError(f"Record.set_aside: the run in {folder} is finished")
         if being_written(folder):
             raise ValueError(f"Record.set_aside: the run in {folder} is still being written by another process")
-        names = os.listdir(folder)
-        aside = [int(match[1]) for match in map(ASIDE.fullmatch, names) if match]
-        target = folder / f"interrupted-{max(aside, default=0) + 1}"
+        names, target = os.listdir(folder), Record._next_aside(folder)
         target.mkdir()
         # run.json goes first: without it a folder is no run, so a move cut short never looks like one
         for name in sorted(names, key=lambda name: name != RUN):
@@ -181,39 +191,76 @@ class Record:
                 os.rename(folder / name, target / name)
         return target
 
+    @staticmethod
+    def _next_aside(folder: Path) -> Path:
+        aside = [int(match[1]) for match in map(ASIDE.fullmatch, os.listdir(folder)) if match]
+        return folder / f"interrupted-{max(aside, default=0) + 1}"
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Store one row of numbers, texts, bools and None; scalars of numpy and torch become Python's.
+
+        In a repetition, see `repeat`, a row that is there already is only looked at.
 
         Raises:
             TypeError: if a value is anything else, naming its key; nothing is written.
             ValueError: if the record is not open for writing.
             OSError: if the disk is full; the row is then not there at all.
         """
-        stored = append_row(self._writable("append"), row, "Record.append")
+        file, stored = self._writable("append"), storable_row(row, "Record.append")
+        readable: Any = restored(stored)
+        if self._repetition is not None:
+            difference = self._repetition.difference(readable)
+            if difference is None:
+                if self._repetition.over:
+                    self._repetition = None
+                return
+            self._give_up_repetition(difference)
+        append_row(file, stored)
         for watcher in self._watchers:
-            watcher.log(stored)
+            watcher.log(readable)
 
     def watch(self, watcher: Watcher) -> None:
         """Tell somebody of every row from now on, once it is stored, and of the end."""
         self._watchers.append(watcher)
 
     def sync(self) -> int:
-        """Force the rows to the disk; return how many bytes they are."""
+        """Force the rows to the disk; return how many bytes those are that were made so far."""
         file = self._writable("sync")
         os.fsync(file.fileno())
-        return file.tell()
+        return self._made(file)
 
-    def cut(self, size: int) -> None:
-        """Leave only the first rows, of so many bytes.
+    def repeat(self, size: int = 0) -> None:
+        """Begin to make the rows again that follow the first ones, of so many bytes; until then they stay.
+
+        Each appended row is held against the one that is there, times aside (columns whose names end in "seconds"). At
+        the first that differs a copy of the old rows is set aside, the new ones take their place, and a warning says
+        so.
 
         Raises:
-            ValueError: if there are fewer.
+            ValueError: if there are fewer bytes, or the record is not open for writing.
         """
-        file = self._writable("cut")
-        if size > file.tell():
-            raise ValueError(f"Record.cut: {self.folder} has {file.tell()} bytes of rows, {size} are wanted")
-        file.truncate(size)
-        file.seek(size)
+        there = self._writable("repeat").tell()
+        if size > there:
+            raise ValueError(f"Record.repeat: {self.folder} has {there} bytes of rows, {size} are wanted")
+        self._repetition = Repetition(self.folder, size) if size < there else None
+
+    def _give_up_repetition(self, why: str) -> None:
+        assert self._repetition is not None
+        file, target = self._writable("append"), self._next_aside(self.folder)
+        target.mkdir()
+        for name in (ROWS, RUN):  # without the last a folder is no run, so a copy cut short never looks like one
+            shutil.copyfile(self.folder / name, target / name)
+        file.truncate(self._repetition.made)
+        file.seek(self._repetition.made)
+        self._repetition = None
+        warnings.warn(
+            f"{self.folder}: a row made again differs from the one before the interruption ({why}): the rows from there "
+            f"on are made anew, the old ones are kept in {target.name}",
+            stacklevel=3,
+        )
+
+    def _made(self, file: FileIO) -> int:
+        return file.tell() if self._repetition is None else self._repetition.made
 
     def finish(self, **summary: Any) -> None:
         """Say that the run came to its end, with a summary of whatever JSON holds; the record is closed.
@@ -222,6 +269,8 @@ class Record:
         """
         file = self._writable("finish")
         done = storable(summary, "Record.finish: summary")
+        if self._repetition is not None:
+            self._give_up_repetition("there are fewer rows")
         os.fsync(file.fileno())  # the rows reach the disk before the word that they are all there
         write_atomically(self.folder / DONE, to_json(done, indent=2) + "\n")
         self.summary = restored(done)  # type: ignore[assignment]
@@ -234,6 +283,7 @@ class Record:
         if self._file is not None:
             self._file.close()
             self.running = False
+            self._repetition = None
             while self._watchers:
                 self._watchers.pop().finish()
 
@@ -251,9 +301,9 @@ class Record:
             ValueError: if a line is no row, naming it.
         """
         if self._file is not None:
-            return list(read_rows(self.folder))
+            return list(read_rows(self.folder, self._until))
         if self._rows is None:
-            self._rows = list(read_rows(self.folder, self._size))
+            self._rows = list(read_rows(self.folder, self._until))
         return self._rows
 
     @property
@@ -261,9 +311,14 @@ class Record:
         """The same numbers by column; of a record that is being written, those on disk now."""
         return self._read_columns() if self._columns is None else self._columns
 
+    @property
+    def _until(self) -> int | None:
+        """How many bytes of rows are read: in a repetition those that were made again; None for all."""
+        return self._size if self._repetition is None else self._repetition.made
+
     def _read_columns(self) -> Columns:
         try:
-            return Columns(read_rows(self.folder, self._size))
+            return Columns(read_rows(self.folder, self._until))
         except ValueError as error:
             where = "" if f"{self.folder}" in f"{error}" else f"{self.folder}: "
             raise ValueError(f"{where}{error}") from None

@@ -9,10 +9,11 @@ from typing import Any
 from rllab.files import write_atomically
 from rllab.runs.errors import ResultsConflict
 from rllab.runs.job import Job
-from rllab.runs.record import DONE, RUN, Record
+from rllab.runs.record import DONE, RUN, STATES, Record
 from rllab.runs.rows import being_written
 from rllab.runs.states import can_go_on
 from rllab.runs.storage import Storable, read_object, storable, to_json
+from rllab.runs.versions import package_versions
 
 CONFIG = "config.json"
 ABSENT = "absent"
@@ -21,8 +22,8 @@ ABSENT = "absent"
 def claim(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], resume: bool) -> list[Job]:
     """Make `folder` the place of these jobs; return those still to be done, their folders cleared for them.
 
-    What unfinished runs left is set aside, unless it holds a state that they can go on from. All is checked before
-    anything is changed.
+    What unfinished runs left is set aside where they failed, are damaged, or were begun otherwise or with other
+    versions; the rows of those that were interrupted stay. All is checked before anything is changed.
 
     Raises:
         ResultsConflict: if the folder holds results of another configuration; or of this one, without `resume`; or
@@ -100,15 +101,17 @@ def _is_done(run: Path, asked: Storable) -> bool:
 
 
 def _goes_on(run: Path, asked: Storable) -> bool:
-    """Whether an unfinished run is the one that is asked for, and can go on from where it was."""
-    if not can_go_on(run):
-        return False
+    """Whether a run that was interrupted is the one that is asked for, and can go on, or make its rows again."""
     try:
-        Record.open(run)
-        there = {name: value for name, value in read_object(run / RUN).items() if name in ("config", "seed")}
+        record, header = Record.open(run), read_object(run / RUN)
     except (ValueError, OSError):  # damaged
         return False
-    return first_difference(there, asked) is None
+    if (run / STATES).exists():
+        if not can_go_on(run):
+            return False
+    elif record.error is not None or header.get("versions") != storable(package_versions(), "versions"):
+        return False
+    return first_difference({name: header[name] for name in ("config", "seed")}, asked) is None
 
 
 def check_writable(folder: Path) -> None:

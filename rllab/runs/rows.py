@@ -73,18 +73,25 @@ def reopen_rows(folder: Path) -> FileIO:
         raise
 
 
-def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> Row:
-    """Hand one row to the operating system, whole or not at all; return it as it is read again.
+def storable_row(row: Mapping[str, Any], who: str) -> Storable:
+    """Return a row as it is stored.
 
     Raises:
         TypeError, ValueError: if a value cannot be stored, naming its key.
-        OSError: if the disk is full, say.
     """
     for key in row:
         if not isinstance(key, str):
             raise TypeError(f"{who}: keys must be strings, got {key!r}")
-    stored: Storable = {key: scalar(value, f"{who}: row[{key!r}]") for key, value in row.items()}
-    data, size = to_json(stored).encode() + b"\n", file.tell()
+    return {key: scalar(value, f"{who}: row[{key!r}]") for key, value in row.items()}
+
+
+def append_row(file: FileIO, row: Storable) -> None:
+    """Hand one row to the operating system, whole or not at all.
+
+    Raises:
+        OSError: if the disk is full, say.
+    """
+    data, size = to_json(row).encode() + b"\n", file.tell()
     try:
         while data:
             data = data[file.write(data) :]
@@ -92,7 +99,6 @@ def append_row(file: FileIO, row: Mapping[str, Any], who: str) -> Row:
         file.truncate(size)
         file.seek(size)
         raise
-    return restored(stored)  # type: ignore[return-value]
 
 
 def read_rows(folder: Path, size: int | None = None) -> Iterator[Row]:
@@ -110,7 +116,7 @@ def read_rows(folder: Path, size: int | None = None) -> Iterator[Row]:
             read += len(line)
             if not line.endswith(b"\n") or (size is not None and read > size):
                 return
-            yield _parse(line[:-1], f"{folder / ROWS}: line {number}")
+            yield parse_row(line[:-1], f"{folder / ROWS}: line {number}")
 
 
 def last_row(folder: Path) -> Row | None:
@@ -122,7 +128,7 @@ def last_row(folder: Path) -> Row | None:
             lines = file.read().split(b"\n")[start > 0 :]  # the first of a tail is a part of a line
     except FileNotFoundError:
         return None
-    return _parse(lines[-2], f"{folder / ROWS}: the last line") if len(lines) > 1 else None
+    return parse_row(lines[-2], f"{folder / ROWS}: the last line") if len(lines) > 1 else None
 
 
 def being_written(folder: Path) -> bool:
@@ -139,7 +145,12 @@ def being_written(folder: Path) -> bool:
     return False
 
 
-def _parse(line: bytes, where: str) -> Row:
+def parse_row(line: bytes, where: str) -> Row:
+    """Return the row of a line without its end.
+
+    Raises:
+        ValueError: if it is none, naming where it stands.
+    """
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):

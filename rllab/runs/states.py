@@ -25,7 +25,7 @@ class States:
         state-7.pt      what the caller saved
 
     A state is on disk whole before states.json names it, so a process that is killed at any moment leaves what a run
-    can go on from. Rows that were appended after the state are cut off, and made again.
+    can go on from. Rows that were appended after the state are made again, see `Record.repeat`.
 
     Args:
         record: of the run.
@@ -57,21 +57,21 @@ class States:
                 old.unlink()
 
     def go_on(self, load: Callable[[Path], Loaded]) -> tuple[Loaded, dict[str, Any]] | None:
-        """Return the newest state that can be read, with its notes; the rows are cut to those that it had.
+        """Return the newest state that can be read, with its notes; the rows after those that it had are made again.
 
         Args:
             load: reads a path that `save` wrote; raises a ValueError or OSError if that is damaged.
 
         Returns:
-            What was loaded, and the notes; None if there is no state to be read: the run is then without rows, at its
-            start.
+            What was loaded, and the notes; None if there is no state to be read: the run is then at its start, and
+            makes all its rows again.
         """
         for state in _kept(self.record.folder):
             with suppress(ValueError, OSError):
                 loaded = load(self.record.folder / state["file"])
-                self.record.cut(state["bytes"])
+                self.record.repeat(state["bytes"])
                 return loaded, state["notes"]
-        self.record.cut(0)
+        self.record.repeat()
         return None
 
 

@@ -45,7 +45,8 @@ def sweep(
         config: the experiment's configuration; a folder holds runs of one only. What only says which jobs there are,
             such as the number of seeds, may stay out of it, and may then grow with `resume`.
         resume: go on in a folder that holds results: finished runs stay; one that has states (see `rllab.runs.states`)
-            goes on from the last of them; what others left is set aside and redone.
+            goes on from the last of them; one that was interrupted without makes its rows again, which stay meanwhile,
+            see `Record.repeat`; what failed is set aside and redone.
         processes: how many at a time, one thread each; with 1 everything runs in this process. A worker that draws
             from its job's seed gives the same numbers either way.
         executor: who makes the runs in the place of processes of this machine, and sends their files back: a number of

@@ -68,9 +68,9 @@ def test_a_job_that_fails_leaves_its_traceback_and_the_others_alone(tmp_path, pr
         assert Record.open(tmp_path / "dies").error == "the process ended with signal SIGKILL\n"
 
 
-def test_going_on_skips_what_is_finished_and_sets_aside_what_was_interrupted(tmp_path):
+def test_going_on_skips_what_is_finished_and_sets_aside_what_was_another_run(tmp_path):
     sweep(note, jobs(2), tmp_path, config=CONFIG, processes=1)
-    with Record.create(tmp_path / "walk-2", {"method": "walk"}, seed=2) as record:
+    with Record.create(tmp_path / "walk-2", {"method": "walks"}, seed=2) as record:
         record.append({"steps": -5})
     before = bytes_in(tmp_path)
     records = sweep(note, jobs(4), tmp_path, config=CONFIG, processes=1, resume=True)
@@ -80,6 +80,54 @@ def test_going_on_skips_what_is_finished_and_sets_aside_what_was_interrupted(tmp
         if path.parts[0] == "walk-2":
             path = Path("walk-2", "interrupted-1", path.name)
         assert after[path] == content
+
+
+def count(job, record):
+    """Append ten rows, the last ones differently where a file says so; stop after four where another does."""
+    for i in range(10):
+        if i == 4 and Path(job.config["stop"]).exists():
+            raise KeyboardInterrupt
+        shift = i >= 2 and Path(job.config["shift"]).exists()
+        record.append({"steps": i + shift, "seconds": time.monotonic()})
+        assert len(record.rows) == i + 1  # a run sees no rows that it has not made yet
+    return {}
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_an_interrupted_run_makes_its_rows_again_which_stay_meanwhile(differs, tmp_path):
+    stop, shift = tmp_path / "stop", tmp_path / "shift"
+    todo, out = [Job("a", {"stop": str(stop), "shift": str(shift)}, 0)], tmp_path / "out"
+    stop.touch()
+    with pytest.raises(KeyboardInterrupt):
+        sweep(count, todo, out, config=CONFIG, processes=1)
+    before = (out / "a" / "rows.jsonl").read_bytes()
+    assert before.count(b"\n") == 4
+    with pytest.raises(KeyboardInterrupt):  # as far as it came before: nothing is lost, nothing twice
+        sweep(count, todo, out, config=CONFIG, processes=1, resume=True)
+    assert (out / "a" / "rows.jsonl").read_bytes() == before
+    stop.unlink()
+    if not differs:
+        (record,) = sweep(count, todo, out, config=CONFIG, processes=1, resume=True)
+        assert (out / "a" / "rows.jsonl").read_bytes().startswith(before)
+        assert record.column("steps").tolist() == list(range(10)) and not (out / "a" / "interrupted-1").exists()
+        return
+    shift.touch()
+    with pytest.warns(UserWarning, match=r"a: a row made again differs .*\(steps was 2 and is 3\).*interrupted-1"):
+        (record,) = sweep(count, todo, out, config=CONFIG, processes=1, resume=True)
+    assert record.column("steps").tolist() == [0, 1, *range(3, 11)]
+    assert (out / "a" / "interrupted-1" / "rows.jsonl").read_bytes() == before
+
+
+def test_an_interrupted_run_that_ends_with_fewer_rows_keeps_the_old_ones_aside(tmp_path):
+    with Record.create(tmp_path / "walk-0", {"method": "walk"}, seed=0) as record:
+        for steps in (0, 1, 2):
+            record.append({"steps": steps})
+    with Record.reopen(tmp_path / "walk-0") as record, pytest.warns(UserWarning, match="there are fewer rows"):
+        record.repeat()
+        record.append({"steps": 0})
+        record.finish()
+    assert record.rows == [{"steps": 0}]
+    assert [row["steps"] for row in Record.open(tmp_path / "walk-0" / "interrupted-1").rows] == [0, 1, 2]
 
 
 def test_a_failed_job_is_done_again(tmp_path):
