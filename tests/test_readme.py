@@ -33,7 +33,7 @@ def test_it_is_cloned_as_it_says(tmp_path):
     clone = SHELL[0].replace("<address of this repository>", f"-q {ROOT}")
     if not (ROOT / ".git").exists():
         pytest.skip("this copy of the tree is no checkout")
-    subprocess.run(["bash", "-ec", f"{clone} && test -f pyproject.toml"], cwd=tmp_path, check=True, timeout=60)
+    subprocess.run(["bash", "-ec", f"{clone} && test -f pyproject.toml"], cwd=tmp_path, check=True, timeout=240)
 
 
 def test_two_lines_set_everything_up():

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from rllab.files import write_atomically
 from rllab.report.sections import QUALITY, sections_of
-from rllab.runs.record import Record, load_records
+from rllab.runs.loading import load_records
+from rllab.runs.record import Record
 from rllab.runs.versions import machine
 from rllab.version import __version__
 

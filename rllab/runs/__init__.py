@@ -9,8 +9,8 @@ from rllab.runs.errors import ResultsConflict as ResultsConflict
 from rllab.runs.errors import SweepFailed as SweepFailed
 from rllab.runs.errors import one_line_errors as one_line_errors
 from rllab.runs.job import Job as Job
+from rllab.runs.loading import load_records as load_records
 from rllab.runs.record import Record as Record
-from rllab.runs.record import load_records as load_records
 from rllab.runs.sweeps import sweep as sweep
 from rllab.runs.versions import limit_threads as limit_threads
 from rllab.runs.versions import machine as machine

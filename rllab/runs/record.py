@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from io import FileIO
@@ -254,8 +254,8 @@ class Record:
         file.seek(self._repetition.made)
         self._repetition = None
         warnings.warn(
-            f"{self.folder}: a row made again differs from the one before the interruption ({why}): the rows from there "
-            f"on are made anew, the old ones are kept in {target.name}",
+            f"{self.folder}: a row made again differs from the one before the interruption ({why}): the rows from "
+            f"there on are made anew, the old ones are kept in {target.name}",
             stacklevel=3,
         )
 
@@ -352,64 +352,3 @@ class Record:
         if self._file is None or self._file.closed:
             raise ValueError(f"Record.{who}: {self.folder} is {self.status} and open for reading only")
         return self._file
-
-
-def load_records(
-    paths: Folder | Iterable[Folder], *, skipped: Callable[[Path, str], None] | None = None
-) -> list[Record]:
-    """Read every run in the given folders and below, each once, evolution-2 before evolution-10.
-
-    Args:
-        paths: a folder, or several; each is a run, or has runs somewhere below.
-        skipped: told the folder of a damaged run, and what is wrong with it; by default that is a warning.
-
-    Returns:
-        The records, in the order of the names of their folders.
-
-    Raises:
-        FileNotFoundError: if a folder does not exist.
-        ValueError: if there is no run at all, or none that can be read.
-
-    Example:
-        import tempfile
-        from rllab.runs import Record, load_records
-
-        with tempfile.TemporaryDirectory() as folder:
-            Record.create(f"{folder}/run-0", {"lr": 0.1}, seed=0).close()
-            print([record.config for record in load_records(folder)])
-    """
-    folders = [Path(p) for p in ([paths] if isinstance(paths, (str, os.PathLike)) else paths)]
-    found: dict[Path, Path] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise FileNotFoundError(f"load_records: there is no folder {folder}")
-        for run in sorted(_runs_below(folder), key=_natural):
-            found.setdefault(run.resolve(), run)
-    if not found:
-        raise ValueError(f"load_records: no run in {', '.join(map(str, folders)) or 'no folder at all'}")
-    records, damaged = [], []
-    for run in found.values():
-        try:
-            records.append(Record.open(run))
-        except (ValueError, OSError) as error:
-            damaged.append((run, str(error)))
-    if not records:
-        raise ValueError(f"load_records: no run can be read: {damaged[0][1]}")
-    for run, why in damaged:
-        if skipped is None:
-            warnings.warn(f"load_records: {run} is skipped: {why}", stacklevel=2)
-        else:
-            skipped(run, why)
-    return records
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key by which the numbers in a path count as numbers."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", str(path))]
-
-
-def _runs_below(folder: Path) -> Iterator[Path]:
-    for here, below, files in os.walk(folder):
-        if RUN in files:
-            yield Path(here)
-        below[:] = [name for name in below if RUN not in files and not ASIDE.fullmatch(name)]

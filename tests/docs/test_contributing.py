@@ -91,5 +91,5 @@ def test_examples_are_formatted_and_without_faults(copy):
     if ruff is None:
         pytest.skip("ruff is not installed")
     for command in (["check"], ["format", "--check"]):
-        done = subprocess.run([ruff, *command, *copy[1]], cwd=copy[0], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([ruff, *command, *copy[1]], cwd=copy[0], capture_output=True, text=True, timeout=240)
         assert done.returncode == 0, done.stdout

@@ -67,5 +67,5 @@ with one_line_errors():
     writer = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert writer.stdout.readline() == b"a line\n"
     writer.stdout.close()
-    assert writer.wait(timeout=30) == 1 and writer.stderr.read() == b""
+    assert writer.wait(timeout=240) == 1 and writer.stderr.read() == b""
     writer.stderr.close()

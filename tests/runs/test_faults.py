@@ -24,7 +24,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="forks, and real-time
 
 def python(program, *arguments, **options):
     done = [sys.executable, "-c", program, *map(str, arguments)]
-    return subprocess.run(done, capture_output=True, text=True, timeout=60, cwd=CHECKOUT, **options)
+    return subprocess.run(done, capture_output=True, text=True, timeout=240, cwd=CHECKOUT, **options)
 
 
 def children():

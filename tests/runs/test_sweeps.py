@@ -194,7 +194,7 @@ def test_children_end_with_their_parent_and_their_rows_stay(tmp_path, how):
     seen = len(rows(0))
     assert wait_until(lambda: len(rows(0)) > seen + 3)
     (os.killpg if how is signal.SIGINT else os.kill)(parent.pid, how)  # Ctrl-C goes to the whole group
-    said = parent.communicate(timeout=30)[1]
+    said = parent.communicate(timeout=240)[1]
     assert wait_until(lambda: not any(map(alive, processes)))
     assert [Record.open(out / f"run-{i}").status for i in (0, 1)] == ["interrupted"] * 2
     assert len(rows(0)) > 3 and not (out / "run-2").exists()

@@ -16,7 +16,7 @@ from rllab.runs.versions import THREAD_VARIABLES, one_thread
 def python(program, **variables):
     environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES} | variables
     return subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True, timeout=240
     ).stdout.strip()
 
 
