@@ -13,6 +13,7 @@ from typing import Any
 from rllab.agents import Agent, load
 from rllab.agents.base import Row, known_agents
 from rllab.checks import as_count, check_finite
+from rllab.executors.jobs import Executor
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
 from rllab.runs.record import RUN, STATES
@@ -299,6 +300,7 @@ def train_seeds(
     schedule: Schedule,
     resume: bool = False,
     processes: int = 2,
+    executor: Executor | None = None,
     track: str | None = None,
 ) -> list[Record]:
     """Train one agent a seed, in processes; return the records, whose rows have `evaluation` where one was made.
@@ -313,6 +315,7 @@ def train_seeds(
         schedule: what happens around training.
         resume: go on in a folder that holds some of these runs; those that finished stay, others go on inside.
         processes: how many at a time.
+        executor: who trains them in the place of processes of this machine, see `sweep`.
         track: a tracker's name, see `sweep`.
 
     Raises:
@@ -325,7 +328,7 @@ def train_seeds(
         Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
         for seed in range(as_count("train", "seeds", seeds))
     ]
-    options: dict[str, Any] = {"resume": resume, "processes": processes, "track": track}
+    options: dict[str, Any] = {"resume": resume, "processes": processes, "executor": executor, "track": track}
     return sweep(train_run, jobs, folder, config=config, describe=_result, **options)
 
 

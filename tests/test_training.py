@@ -14,6 +14,7 @@ from rllab.cli import main
 from rllab.progress import Meter
 from rllab.runs import Record, ResultsConflict
 from rllab.training import UNSEEN, Schedule, _Every, arguments_of, train_seeds
+from tests.proofs.agents import timeless
 
 
 def agent(seed=0):
@@ -181,6 +182,9 @@ def test_the_command_trains_draws_and_says_what_came_out(tmp_path, monkeypatch, 
     folder = tmp_path / "results" / "CartPole-v1-evolution"
     assert (folder / "curves.png").exists() and (folder / "evolution-1" / "best.pt").exists()
     assert Record.open(folder / "evolution-1").config["settings"]["population"] == 4
+    main(["train", "CartPole-v1", *flags.split(), "--executor", "1", "--out", "elsewhere"])
+    here, there = (Record.open(at / "evolution-1") for at in (folder, tmp_path / "elsewhere"))
+    assert timeless(here.rows) == timeless(there.rows) and (there.folder / "best.pt").exists()
 
 
 @pytest.mark.parametrize(

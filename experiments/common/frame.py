@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
-    from rllab.executors import RayExecutor
+    from rllab.executors.jobs import Executor
+
 
 # flags on which no single number depends
 SHARED = ("seeds", "processes", "executor", "out", "replot", "resume", "track")
@@ -148,7 +149,7 @@ def main(
             config=config.identity,
             resume=config.resume,
             processes=config.processes,
-            executor=executor_of(config.executor),
+            executor=_executor(config),
             describe=describe,
             track=config.track,
         )
@@ -166,24 +167,12 @@ def main(
     sys.exit(0 if judge.all_hold else 1)
 
 
-def executor_of(named: str) -> int | RayExecutor | None:
-    """Return the executor that a flag names; None for processes of this machine.
-
-    Raises:
-        CannotStart: no Ray cluster answers.
-        ValueError: it names none.
-    """
-    if not named:
+def _executor(config: Flags) -> Executor | None:
+    if not config.executor:
         return None
-    if named.isdecimal():
-        return int(named)
-    from rllab.executors import RayExecutor
+    from rllab.executors.named import executor_of  # which loads torch
 
-    if named == "ray":
-        return RayExecutor()
-    if named.startswith("ray://") or named.rpartition(":")[2].isdecimal():
-        return RayExecutor(named)
-    raise ValueError(f"--executor must be a number of workers, ray, or the address of a Ray cluster, got {named!r}")
+    return executor_of(config.executor)
 
 
 def script_of(config: Flags) -> str:

@@ -1,16 +1,23 @@
-"""Learning in environments: one policy, several ways of getting its gradient, one accounting."""
+"""Learning in environments: one policy, several ways of getting its gradient, one accounting.
 
-from rllab.agents.ars import ARS as ARS
-from rllab.agents.base import Agent as Agent
-from rllab.agents.crossq import CrossQ as CrossQ
-from rllab.agents.evolution import Evolution as Evolution
-from rllab.agents.loading import load as load
-from rllab.agents.policy import Policy as Policy
-from rllab.agents.ppo import PPO as PPO
-from rllab.agents.ppo import a2c as a2c
-from rllab.agents.reinforce import Reinforce as Reinforce
-from rllab.agents.rollouts import Rollout as Rollout
-from rllab.agents.sac import SAC as SAC
-from rllab.agents.schedules import Linear as Linear
-from rllab.agents.td3 import TD3 as TD3
-from rllab.agents.tuned_settings import tuned as tuned
+Names are loaded when first used: a worker process that only steps environments starts without torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rllab.agents.every import *  # noqa: F403 - as `__getattr__` finds them
+
+
+def __getattr__(name: str) -> object:
+    try:
+        return vars(import_module("rllab.agents.every"))[name]
+    except KeyError:
+        raise AttributeError(f"module 'rllab.agents' has no attribute {name!r}") from None
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *vars(import_module("rllab.agents.every"))})

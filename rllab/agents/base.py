@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import KW_ONLY, asdict, dataclass, field, fields, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -373,6 +374,7 @@ class Agent(ABC):
 
 def known_agents() -> list[type[Agent]]:
     """Return every agent there is: this lab's, and those of modules that are imported."""
+    import_module("rllab.agents.every")
     return list(_final(Agent))
 
 

@@ -38,6 +38,8 @@ class Train:
     """Mean return at which a seed's training ends."""
     processes: int = 2
     """Seeds at a time, one thread each."""
+    executor: str = ""
+    """Train the seeds elsewhere: a number of workers, ray, or host:port of a Ray cluster."""
     out: Path | None = None
     """Folder of the records; by default one of results, named after environment and method."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -47,6 +49,7 @@ class Train:
 
     def run(self) -> None:
         from rllab import plots
+        from rllab.executors.named import executor_of
         from rllab.runs.about import About
         from rllab.training import Schedule, train_seeds
 
@@ -58,6 +61,7 @@ class Train:
         schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
         on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
+        on["executor"] = executor_of(self.executor)
         records = train_seeds(self.method, self.environment, steps, folder, **on)
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
         figure, (ax,) = plots.panels()

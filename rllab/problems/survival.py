@@ -22,6 +22,7 @@ import torch
 from scipy.special import expit, ndtri
 from torch import Tensor
 
+from rllab._special.nodes import gauss_legendre
 from rllab._special.normal import interval, pdf
 from rllab.checks import check_positive, take_counts
 from rllab.problems.base import NoClosedForm, NormalMoments
@@ -327,7 +328,7 @@ class LinearSurvival(Survival):
     def _few_mean_steps(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         closed, sd, half = self.a - self.b * theta, self._deviation, self.nodes // 2
         r = np.minimum(1.0, (1 + 9 * sd) / np.maximum(np.abs(closed), 1e-9))  # (n, 1)
-        node, weight = (each[half:] for each in np.polynomial.legendre.leggauss(2 * half))
+        node, weight = (each[half:] for each in gauss_legendre(2 * half))
         # v is even, so the nodes of (0, r) serve both sides; the start is put first
         x = np.concatenate((np.full_like(r, self.start), r * node), axis=1)
         m = closed * x / sd

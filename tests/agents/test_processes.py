@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import gymnasium
@@ -29,6 +31,11 @@ class Sick(gymnasium.Wrapper):
         if self.t == 3:
             raise type("Local", (Exception,), {})("the motor is broken")
         return super().step(action)
+
+
+def test_a_worker_loads_no_torch():
+    program = "import sys, rllab.agents.processes; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], timeout=240).returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -332,26 +332,23 @@ CHILD = f"""
 import pickle, sys, torch
 {inspect.getsource(smooth)}
 {inspect.getsource(bumpy)}
-query, path = pickle.load(sys.stdin.buffer), sys.argv[1]
-e = query.estimator.tell(query, torch.cat([bumpy(block.points) for block in query]))
-torch.save(e.gradient, path)
+found = []
+for query in pickle.load(sys.stdin.buffer):
+    e = query.estimator.tell(query, torch.cat([bumpy(block.points) for block in query]))
+    found.append(e.gradient)
+torch.save(found, sys.argv[1])
 """.replace(": Tensor", "").replace(" -> Tensor", "")
 
 
-@pytest.mark.parametrize(
-    "case",
-    [Case(GaussianSmoothing(0.2, "forward")), Case(ScoreFunction(), gaussian)],
-    ids=str,
-)
-def test_a_pickled_query_is_a_recipe_that_another_process_can_carry_on(case, tmp_path):
-    estimator, x = case.estimator, torch.linspace(-1, 2, 2_000, dtype=torch.float64)
-    at = x if case.place is None else case.place(x)
-    query = estimator.ask(at, 100, 7)
-    parcel = pickle.dumps(query)
-    assert len(parcel) < 40_000 + 2_000 * 8  # the parameters travel; 100 × 2,000 numbers of noise do not
-    path = tmp_path / "gradient.pt"
-    subprocess.run([sys.executable, "-c", CHILD, str(path)], input=parcel, check=True, timeout=120)
-    here = estimator(Cost(bumpy), at, evaluations=100, key=7).gradient
-    there = torch.load(path, weights_only=True)
-    # the child evaluates with one thread per its own settings, so costs may differ by rounding
-    torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12)
+def test_a_pickled_query_is_a_recipe_that_another_process_can_carry_on(tmp_path):
+    x = torch.linspace(-1, 2, 2_000, dtype=torch.float64)
+    asked = [(GaussianSmoothing(0.2, "forward"), x), (ScoreFunction(), gaussian(x))]
+    queries = [estimator.ask(at, 100, 7) for estimator, at in asked]
+    for query in queries:  # the parameters travel; 100 × 2,000 numbers of noise do not
+        assert len(pickle.dumps(query)) < 40_000 + 2_000 * 8
+    path = tmp_path / "gradients.pt"
+    subprocess.run([sys.executable, "-c", CHILD, str(path)], input=pickle.dumps(queries), check=True, timeout=240)
+    for (estimator, at), there in zip(asked, torch.load(path, weights_only=True), strict=True):
+        here = estimator(Cost(bumpy), at, evaluations=100, key=7).gradient
+        # the child evaluates with one thread per its own settings, so costs may differ by rounding
+        torch.testing.assert_close(here, there, rtol=1e-12, atol=1e-12)

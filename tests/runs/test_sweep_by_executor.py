@@ -4,10 +4,9 @@ import json
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from experiments.common.frame import executor_of
-
 import pytest
 
+from rllab.executors.named import executor_of
 from rllab.runs import Job, SweepFailed, sweep
 from rllab.runs.elsewhere import do_job_apart, keep_files
 from rllab.runs.record import DONE, RUN

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab._special.nodes import gauss_hermite
 from rllab.checks import as_count
 from rllab.cost import Cost
 from rllab.estimate import Gradient
@@ -128,7 +129,7 @@ class _GivenNoise(Key):
 
 def _grid(laws: Sequence[Law], nodes: int) -> Iterator[tuple[Tensor, float]]:
     """Yield every combination of nodes, one for each number, with its weight."""
-    x, w = np.polynomial.hermite_e.hermegauss(nodes)
+    x, w = gauss_hermite(nodes)
     rules = {"normal": list(zip(x, w / w.sum(), strict=True)), "sign": [(-1.0, 0.5), (1.0, 0.5)]}
     for choice in itertools.product(*(rules[law] for law in laws)):
         yield torch.tensor([z for z, _ in choice], dtype=torch.float64), math.prod(p for _, p in choice)

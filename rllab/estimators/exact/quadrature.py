@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab._special.nodes import gauss_hermite, gauss_legendre
 from rllab.checks import check_parameters, check_positive, take_counts
 from rllab.distributions import Gaussian
 from rllab.estimate import Estimate, Target
@@ -106,12 +107,12 @@ class Quadrature(Estimator):
         """Return nodes and weights under N(0, 1) for each coordinate, (*shape, n)."""
         mean, scale = at.parameters["mean"], at.parameters["scale"]
         if not self.jumps:
-            x, v = (torch.as_tensor(t).to(mean) for t in np.polynomial.hermite_e.hermegauss(self.nodes))
+            x, v = (torch.tensor(t).to(mean) for t in gauss_hermite(self.nodes))
             return x.expand(*at.shape, -1), (v / v.sum()).expand(*at.shape, -1)
         jumps = (mean.new_tensor(self.jumps) - mean.unsqueeze(-1)) / scale.unsqueeze(-1)
         fixed = torch.as_tensor(_EDGES).to(mean)
         edges = torch.cat((fixed.expand(*at.shape, -1), jumps.clamp(fixed[0], fixed[-1])), -1).sort(-1).values
-        t, v = (torch.as_tensor(t).to(mean) for t in np.polynomial.legendre.leggauss(self.nodes))
+        t, v = (torch.tensor(t).to(mean) for t in gauss_legendre(self.nodes))
         middle, half = (edges[..., 1:] + edges[..., :-1]) / 2, (edges[..., 1:] - edges[..., :-1]) / 2
         u = middle.unsqueeze(-1) + half.unsqueeze(-1) * t
         w = half.unsqueeze(-1) * v * torch.exp(-u * u / 2) / math.sqrt(2 * math.pi)

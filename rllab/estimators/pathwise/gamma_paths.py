@@ -17,9 +17,10 @@ Source: Figurnov, Mohamed & Mnih (2018), "Implicit reparameterization gradients"
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
+
+from rllab._special.nodes import gauss_legendre
 
 _NODES, _TERMS, _FAR, _NEWTON = 64, 24, 38.0, 12  # e^−38 = 3·10⁻¹⁷
 
@@ -56,7 +57,7 @@ def _integral(side: float, y: Tensor, offset: Tensor, alpha: Tensor) -> Tensor:
     end = torch.minimum(v, _FAR / slope)
     for _ in range(_NEWTON):
         end = end - (slope * end + y * bend(end) - _FAR) / (slope + y * (side * torch.expm1(side * end)))
-    x, w = np.polynomial.legendre.leggauss(_NODES)
+    x, w = gauss_legendre(_NODES)
     total = torch.zeros_like(y)
     for node, weight in zip((x + 1) / 2, w / 2, strict=True):
         v = end * node
