@@ -116,7 +116,7 @@ class Reinforce(Agent):
         parts = torch.autograd.grad(
             surrogate - self.ent_coef * entropy, (self.weights, self.log_std), materialize_grads=True
         )
-        gradient = torch.cat(parts)
+        gradient = torch.cat(parts).detach()  # torch 2.6 makes zeros that require gradients
         norm = gradient.norm().item()
         if self.max_grad_norm is not None and norm > self.max_grad_norm:
             gradient *= self.max_grad_norm / norm

@@ -166,7 +166,7 @@ class ModuleChain:
             out: (d,), where v · ∂y/∂w is written; None leaves these products out.
         """
         wanted = ([] if out is None else [self._w]) + ([self._x] if to_input else [])
-        found = list(torch.autograd.grad(self._y, wanted, v, materialize_grads=True))
+        found = [g.detach() for g in torch.autograd.grad(self._y, wanted, v, materialize_grads=True)]
         if out is not None:
             out.copy_(found.pop(0))
         return found[0] if to_input else None

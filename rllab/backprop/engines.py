@@ -33,9 +33,10 @@ def autograd(wiring: Wiring, observed: Sequence[Tensor], flat: Tensor, asked: Se
         if not loss.requires_grad:
             flat_g, *g = (torch.zeros_like(t) for t in every)
         else:
-            flat_g, *g = torch.autograd.grad(loss, every, allow_unused=True, materialize_grads=True)
-    found = dict(zip(reached, g, strict=True))
-    of_variables = {name: found[name] if name in found else torch.zeros_like(values[name]) for name in asked}
+            found = torch.autograd.grad(loss, every, allow_unused=True, materialize_grads=True)
+            flat_g, *g = (each.detach() for each in found)
+    of_reached = dict(zip(reached, g, strict=True))
+    of_variables = {name: of_reached[name] if name in of_reached else torch.zeros_like(values[name]) for name in asked}
     return loss.detach(), flat_g, of_variables
 
 

@@ -153,7 +153,7 @@ class FromTorch(Distribution):
                 for one in w.reshape(-1, *log_p.shape)
             ]
         lead = w.shape[: w.ndim - log_p.ndim]
-        stacked = (torch.stack(each).view((*lead, *each[0].shape)) for each in zip(*sums, strict=True))
+        stacked = (torch.stack(each).detach().view((*lead, *each[0].shape)) for each in zip(*sums, strict=True))
         return dict(zip(leaves, map(as_array, stacked), strict=True))
 
     def scores(self, x: Tensor, noise: Any) -> dict[str, Tensor]:

@@ -95,7 +95,7 @@ class FlatParameters:
                 if not y.requires_grad:
                     raise TypeError(f"{self._who}: cost must depend on the parameters in a way autograd can follow")
                 parts = torch.autograd.grad(y, tensors, materialize_grads=True, allow_unused=True)
-            return torch.cat([part.reshape(-1).to(point) for part in parts])
+            return torch.cat([part.detach().reshape(-1).to(point) for part in parts])
 
         return Cost(value, batched=False, gradient=gradient)
 
