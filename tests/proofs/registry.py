@@ -1,0 +1,101 @@
+"""Registry: Gymnasium's own environments, and every agent on each of them: it learns for some steps, or refuses.
+
+python -m tests.proofs.registry --steps 2000 --resume FILE    prints ids × agents, and exits with 1 if a cell is neither
+"""
+
+import argparse
+import json
+import re
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
+from rllab.tables import table
+
+OFF_POLICY = {"learning_starts": 80, "batch_size": 8, "critic_hidden": (8,), "buffer_size": 500}
+SMALL = {
+    ARS: {"n_delta": 1, "n_top": 1},
+    CrossQ: OFF_POLICY,
+    Evolution: {"population": 2},
+    PPO: {"num_envs": 2, "n_steps": 32, "batch_size": 32, "n_epochs": 1},
+    Reinforce: {"episodes": 2},
+    SAC: OFF_POLICY,
+    TD3: OFF_POLICY,
+}
+# id: what it takes; what it shows, flattened
+CHOICES = {
+    "Acrobot-v1": 6,
+    "Blackjack-v1": 32 + 11 + 2,
+    "CartPole-v1": 4,
+    "CliffWalking-v1": 48,
+    "CliffWalkingSlippery-v1": 48,
+    "FrozenLake-v1": 16,
+    "FrozenLake8x8-v1": 64,
+    "MountainCar-v0": 2,
+    "Taxi-v4": 500,
+}
+BOXES = {
+    "Ant-v5": 105,
+    "HalfCheetah-v5": 17,
+    "Hopper-v5": 11,
+    "Humanoid-v5": 348,
+    "HumanoidStandup-v5": 348,
+    "InvertedDoublePendulum-v5": 9,
+    "InvertedPendulum-v5": 4,
+    "MountainCarContinuous-v0": 2,
+    "Pendulum-v1": 3,
+    "Pusher-v5": 23,
+    "Reacher-v5": 10,
+    "Swimmer-v5": 8,
+    "Walker2d-v5": 17,
+}
+CELLS = [(environment, kind) for environment in CHOICES | BOXES for kind in SMALL]
+REFUSED = r"{}: actions must be a Box, got \w+\(.*\); these agents learn them: [\w, ]+"
+
+
+def attempt(environment, kind, steps):
+    """Learn for so many steps; return "learned" or "refused", each checked; an AssertionError says what is neither."""
+    arguments = {"hidden": (8,), **SMALL[kind]}
+    if environment in CHOICES and not kind.takes_choices:
+        try:
+            kind(environment, **arguments)
+        except ValueError as error:
+            assert re.fullmatch(REFUSED.format(kind.__name__), str(error)), error
+            return "refused"
+        raise AssertionError("neither learned nor refused")
+    agent = kind(environment, **arguments)
+    assert len(agent.policy.scale) == (CHOICES | BOXES)[environment]
+    agent.learn(steps)
+    assert steps - 2 < agent.spent.steps <= steps
+    assert np.isfinite(agent.weights.detach().numpy()).all()
+    assert agent.evaluate(1, max_steps=20).steps <= 20
+    return "learned"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--steps", type=int, default=2000)
+    parser.add_argument("--resume", type=Path, help="where what was found is kept, and gone on from")
+    given = parser.parse_args()
+    found = json.loads(given.resume.read_text()) if given.resume and given.resume.exists() else {}
+    warnings.simplefilter("ignore")  # episodes longer than the steps pay for no update, which agents say
+    for environment, kind in CELLS:
+        cell = f"{environment} {kind.__name__} {given.steps}"
+        if cell not in found:
+            try:
+                found[cell] = attempt(environment, kind, given.steps)
+            except Exception as error:  # whatever it is, it is what the table is to show
+                found[cell] = f"{type(error).__name__}: {error}"
+            print(cell, found[cell], flush=True)
+            if given.resume:
+                given.resume.write_text(json.dumps(found))
+    lines = [[e, *(found[f"{e} {kind.__name__} {given.steps}"] for kind in SMALL)] for e in CHOICES | BOXES]
+    print(table(["environment", *(kind.__name__ for kind in SMALL)], lines))
+    sys.exit(int(any(not set(line[1:]) <= {"learned", "refused"} for line in lines)))
+
+
+if __name__ == "__main__":
+    main()
