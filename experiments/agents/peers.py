@@ -109,12 +109,10 @@ def _model(library: str, method: str, task: str, seed: int, settings: Mapping[st
         space = venv.action_space
         venv = vec_env.VecNormalize(venv, norm_reward=method == "PPO", gamma=given.get("gamma", 0.99))
         if method == "PPO":
-            named["policy_kwargs"] = {"net_arch": hidden}
+            nets: dict[str, Any] = {"net_arch": hidden}
             if isinstance(space, Box):  # our σ is in units of half the box
-                named["policy_kwargs"]["log_std_init"] = float(
-                    np.log(given.pop("std") * (space.high - space.low)[0] / 2)
-                )
-            return kind("MlpPolicy", venv, **named, **given), venv
+                nets["log_std_init"] = float(np.log(given.pop("std") * (space.high - space.low)[0] / 2))
+            return kind("MlpPolicy", venv, policy_kwargs=nets, **named, **given), venv
         # its standard deviation of the 2b returns that count divides by 2b − 1, ours by 2b
         named["learning_rate"] *= (2 * given["n_top"] / (2 * given["n_top"] - 1)) ** 0.5
         return kind("LinearPolicy", venv, policy_kwargs=LINEAR, **named, **given), venv
