@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from rllab.agents.base import EVALUATION
 from rllab.agents.collectors import episode_seeds
@@ -24,6 +25,7 @@ LIBRARIES = {  # the first that is installed
     "TD3": ("stable_baselines3",),
 }
 LONGEST = 10_000  # steps of an evaluated episode
+LINEAR = {"with_bias": True, "squash_output": True}  # sb3-contrib's linear policy as ours is: a constant, and tanh
 Evaluate = Callable[[int, float, np.ndarray], None]  # steps, CPU seconds of learning, returns
 
 
@@ -62,8 +64,8 @@ def learn(
     every: int,
     episodes: int,
     evaluated: Evaluate,
-) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-    """Train a peer's agent; return how it acts on observations (n, o) without exploration, and the steps it took.
+) -> tuple[Callable[[np.ndarray], np.ndarray], int, float]:
+    """Train a peer's agent; return how it acts on observations (n, o) without exploration, its steps and CPU seconds.
 
     Args:
         settings: of our agent, translated here; networks, budgets and all that has a name in both are the same.
@@ -88,8 +90,9 @@ def learn(
                 self.since = time.process_time()
             return True
 
-    model.learn(steps, callback=Evaluation())
-    return act, model.num_timesteps
+    clock = Evaluation()
+    model.learn(steps, callback=clock)
+    return act, model.num_timesteps, clock.spent + time.process_time() - clock.since
 
 
 def _model(library: str, method: str, task: str, seed: int, settings: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -103,11 +106,16 @@ def _model(library: str, method: str, task: str, seed: int, settings: Mapping[st
     named: dict[str, Any] = {"learning_rate": given.pop("lr"), "seed": seed, "device": "cpu"}
     if method in ("PPO", "ARS"):
         venv = envs.make_vec_env(task, n_envs=given.pop("num_envs", 1), seed=seed)
+        space = venv.action_space
         venv = vec_env.VecNormalize(venv, norm_reward=method == "PPO", gamma=given.get("gamma", 0.99))
-        policy = "MlpPolicy" if method == "PPO" else "LinearPolicy"
         if method == "PPO":
-            named["policy_kwargs"] = {"net_arch": hidden}
-        return kind(policy, venv, **named, **given), venv
+            nets: dict[str, Any] = {"net_arch": hidden}
+            if isinstance(space, Box):  # our σ is in units of half the box
+                nets["log_std_init"] = float(np.log(given.pop("std") * (space.high - space.low)[0] / 2))
+            return kind("MlpPolicy", venv, policy_kwargs=nets, **named, **given), venv
+        # its standard deviation of the 2b returns that count divides by 2b − 1, ours by 2b
+        named["learning_rate"] *= (2 * given["n_top"] / (2 * given["n_top"] - 1)) ** 0.5
+        return kind("LinearPolicy", venv, policy_kwargs=LINEAR, **named, **given), venv
     venv = envs.make_vec_env(task, n_envs=1, seed=seed)
     critics = list(given.pop("critic_hidden", (64, 64)))
     named["policy_kwargs"] = {"net_arch": {"pi": hidden, "qf": critics}}

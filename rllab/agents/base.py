@@ -60,7 +60,8 @@ class Agent(ABC):
         environment_arguments: keyword arguments for the environment.
         normalize_observations: bring each number of an observation, after `observation_scale`, to mean 0 and variance 1
             by all that learning has seen so far, see `RunningMoments`. Evaluation and `act` leave that as it is.
-        wrappers: callables env -> env, applied in order. What a wrapper learns of its own is not saved.
+        wrappers: callables env -> env, applied in order. What one learns of its own is not saved; Gymnasium's that
+            normalise by what they have seen are refused.
         vectorization: "auto" steps environments here, all in one call if they have such a form; "process" in worker
             processes, which pays where a step takes long. Nothing else differs.
         actor: a network of your own in the place of the policy's, differentiated by autograd: observations in the form
@@ -124,6 +125,7 @@ class Agent(ABC):
         self.maker = Maker(self._name, self.environment, self.environment_arguments, self.wrappers)
         env = self.maker()
         self.maker.check_anew(env)
+        self.maker.check_still(env)
         self._encoder, actions = Observations(self._name, env.observation_space), env.action_space
         env.close()
         self.policy = Policy.for_spaces(

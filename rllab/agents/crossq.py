@@ -15,6 +15,7 @@ from rllab.agents.normalized_critics import NormalizedCritics
 from rllab.agents.normalized_mlp import NormalizedMLP
 from rllab.agents.off_policy import OffPolicy
 from rllab.agents.replay import Batch
+from rllab.agents.schedules import now
 from rllab.agents.squashed import SquashedGaussian
 from rllab.agents.stochastic_actor import StochasticActor
 from rllab.agents.temperature import Temperature, as_target_entropy
@@ -92,21 +93,23 @@ class CrossQ(OffPolicy):
         return self.critics.weights
 
     def _make_networks(self) -> None:
+        lr = now(self.lr, self.spent)
         (o, k), longest, key = self._widths(), self.max_grad_norm, self.key.child("critics")
         self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
         assert isinstance(self.learned_actor.network, MLP)  # a module is refused
         # the actor that learns; `learned_actor` is what it is when evaluated
         weights, running = NormalizedMLP.around(self.learned_actor.network, self.learned_actor.weights)
         self.normalized_actor = NormalizedMLP(self.learned_actor.network, weights, running)
-        self.actor_optimizer, self._gradient = Adam(weights, self.lr, BETA_1, longest), torch.zeros_like(weights)
+        self.actor_optimizer, self._gradient = Adam(weights, lr, BETA_1, longest), torch.zeros_like(weights)
         self._gaussian = SquashedGaussian(k)
-        self.critics = NormalizedCritics(
-            o, k, self.critic_hidden, key=key, lr=self.lr, beta1=BETA_1, max_grad_norm=longest
-        )
+        self.critics = NormalizedCritics(o, k, self.critic_hidden, key=key, lr=lr, beta1=BETA_1, max_grad_norm=longest)
         self.larger = LargerCost(self.critics.network, o)
         entropy = as_target_entropy(self._name, self.target_entropy, k)
-        self.temperature = Temperature(self.ent_coef, entropy, self.lr)
+        self.temperature = Temperature(self.ent_coef, entropy, lr)
         self._evaluate_actor()
+
+    def _optimizers(self) -> tuple[Adam, ...]:
+        return self.actor_optimizer, self.critics.optimizer, self.temperature.optimizer
 
     def _evaluate_actor(self) -> None:
         """Bring what acts and is evaluated up to date."""

@@ -10,9 +10,14 @@ from typing import Any
 import gymnasium
 from gymnasium.envs.registration import load_env_creator
 from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward
 
 Factory = Callable[..., gymnasium.Env]
 Wrapper = Callable[[gymnasium.Env], gymnasium.Env]
+INSTEAD: dict[type, str] = {  # of wrappers whose statistics an evaluation in environments of its own would not have
+    NormalizeObservation: "normalize_observations=True, or observation_scale",
+    NormalizeReward: "PPO's normalize_costs, or TransformReward with a fixed factor",
+}
 
 
 @dataclass(frozen=True)
@@ -80,6 +85,17 @@ class Maker:
                 f"{self.who}: the factory must make a new environment at every call, got the same one twice: make it "
                 "within the lambda"
             )
+
+    def check_still(self, env: gymnasium.Env) -> None:
+        """Raise a ValueError if an environment is normalised by what it has seen, which another one would not know."""
+        while isinstance(env, gymnasium.Wrapper):
+            for kind, instead in INSTEAD.items():
+                if isinstance(env, kind):
+                    raise ValueError(
+                        f"{self.who}: no wrapper may normalise by what it has seen, as {kind.__name__} does: "
+                        f"evaluation and files would be without it; take {instead}"
+                    )
+            env = env.env
 
     def vector(self, n: int) -> VectorEnv | None:
         """Make n environments in the id's own vector form, if it has one that leaves ended episodes alone.

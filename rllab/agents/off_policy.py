@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rllab.agents.adam import Adam
 from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
 from rllab.agents.draws import Draws
 from rllab.agents.n_step import NStep
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.saved import check_names, check_tensor, check_whole
+from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.user_network import ModuleNetwork, twin_networks
 from rllab.agents.vector_collector import VectorCollector
 from rllab.agents.vectorization import replay_collector
@@ -45,7 +47,7 @@ class OffPolicy(Agent):
         critic: two networks of your own in the place of the critics', of one architecture, differentiated by autograd:
             each takes observations in the form of their space, and actions (n, k) in [−1, 1], and returns (n,) or
             (n, 1). A learned constant is added to each.
-        lr: learning rate of Adam, for all that is learned.
+        lr: learning rate of Adam, for all that is learned; a number or `Linear`, which moves every 1,000 steps.
         buffer_size: transitions kept.
         learning_starts: steps of uniformly random actions before learning begins; they count like any other.
         batch_size: transitions a minibatch.
@@ -73,7 +75,7 @@ class OffPolicy(Agent):
     num_envs: int = 1
     critic_hidden: tuple[int, ...] = (64, 64)
     critic: tuple[nn.Module, nn.Module] | None = None
-    lr: float = 1e-3
+    lr: float | Linear = 1e-3
     buffer_size: int = 200_000
     learning_starts: int = 1000
     batch_size: int = 128
@@ -90,7 +92,7 @@ class OffPolicy(Agent):
         counts = "num_envs buffer_size learning_starts batch_size train_freq gradient_steps policy_delay n_steps"
         for name in counts.split():
             setattr(self, name, as_count(who, name, getattr(self, name)))
-        check_positive(who, lr=self.lr)
+        check_scheduled(who, lr=self.lr)
         check_fraction(who, below=True, gamma=self.gamma)
         if self.max_grad_norm is not None:
             check_positive(who, max_grad_norm=self.max_grad_norm)
@@ -133,6 +135,10 @@ class OffPolicy(Agent):
     @abstractmethod
     def _make_networks(self) -> None:
         """Make actor and critics."""
+
+    @abstractmethod
+    def _optimizers(self) -> tuple[Adam, ...]:
+        """Return all that learn."""
 
     @abstractmethod
     def _reads(self) -> tuple[object, ...]:
@@ -217,11 +223,20 @@ class OffPolicy(Agent):
             for step in range(n):
                 if before + step >= 0 and (before + step + 1) % every == 0:
                     first = (i + step) // every * updates
+                    self._follow_schedule()
                     for j in range(first, first + updates):
                         update(self.replay.batch(draws.picks[j]), draws.noise[j])
         if self.critic_updates > critics:
             self._report(actor=self.spent.updates > actors)
         return returns
+
+    def _follow_schedule(self) -> None:
+        """Set the learning rate to that of the last multiple of BLOCK steps: with each new one a step is recorded."""
+        if isinstance(self.lr, Linear):
+            lr = now(self.lr, replace(self.spent, steps=self.spent.steps // BLOCK * BLOCK))
+            for optimizer in self._optimizers():
+                if optimizer.lr != lr:
+                    optimizer.lr = lr
 
     def _report(self, *, actor: bool) -> None:
         """Tell rows of the last update of the critics, and, if there was one, of the actor."""

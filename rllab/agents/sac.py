@@ -13,6 +13,7 @@ from rllab.agents.adam import Adam
 from rllab.agents.larger_cost import LargerCost
 from rllab.agents.off_policy import OffPolicy
 from rllab.agents.replay import Batch
+from rllab.agents.schedules import now
 from rllab.agents.stochastic_actor import StochasticActor
 from rllab.agents.temperature import Temperature, as_target_entropy
 from rllab.agents.twin_critics import TwinCritics
@@ -76,16 +77,20 @@ class SAC(OffPolicy):
         return self.critics.weights
 
     def _make_networks(self) -> None:
+        lr = now(self.lr, self.spent)
         (o, k), longest = self._widths(), self.max_grad_norm
         self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
-        self.actor_optimizer = Adam(self.learned_actor.weights, self.lr, max_grad_norm=longest)
+        self.actor_optimizer = Adam(self.learned_actor.weights, lr, max_grad_norm=longest)
         key = self.key.child("critics")
         self.critics = TwinCritics(
-            o, k, self.critic_hidden, key=key, lr=self.lr, max_grad_norm=longest, networks=self._critics
+            o, k, self.critic_hidden, key=key, lr=lr, max_grad_norm=longest, networks=self._critics
         )
         self.larger = LargerCost(self.critics.network, o)
         entropy = as_target_entropy(self._name, self.target_entropy, k)
-        self.temperature = Temperature(self.ent_coef, entropy, self.lr)
+        self.temperature = Temperature(self.ent_coef, entropy, lr)
+
+    def _optimizers(self) -> tuple[Adam, ...]:
+        return self.actor_optimizer, self.critics.optimizer, self.temperature.optimizer
 
     def _reads(self) -> tuple[object, ...]:
         optimizer = self.actor_optimizer, self.actor_optimizer.lr

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from rllab.agents.actor import Actor
+from rllab.agents.adam import Adam
 from rllab.agents.off_policy import OffPolicy
 from rllab.agents.replay import Batch
+from rllab.agents.schedules import now
 from rllab.agents.twin_critics import TwinCritics
 from rllab.checks import check_fraction, check_not_negative
 
@@ -69,12 +71,16 @@ class TD3(OffPolicy):
         return self.critics.weights
 
     def _make_networks(self) -> None:
+        lr = now(self.lr, self.spent)
         o, k = self._widths()
-        self.learned_actor = Actor(self.policy, self.weights, self.lr, self.max_grad_norm)
+        self.learned_actor = Actor(self.policy, self.weights, lr, self.max_grad_norm)
         key, longest = self.key.child("critics"), self.max_grad_norm
         self.critics = TwinCritics(
-            o, k, self.critic_hidden, key=key, lr=self.lr, max_grad_norm=longest, networks=self._critics
+            o, k, self.critic_hidden, key=key, lr=lr, max_grad_norm=longest, networks=self._critics
         )
+
+    def _optimizers(self) -> tuple[Adam, ...]:
+        return self.learned_actor.optimizer, self.critics.optimizer
 
     def _reads(self) -> tuple[object, ...]:
         numbers = self.gamma, self.tau, self.target_policy_noise, self.target_noise_clip

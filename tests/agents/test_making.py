@@ -6,7 +6,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
-from gymnasium.wrappers import TimeAwareObservation, TimeLimit, TransformReward
+from gymnasium.wrappers import NormalizeObservation, NormalizeReward, TimeAwareObservation, TimeLimit, TransformReward
 
 from rllab.agents import SAC, TD3, CrossQ, Evolution, Reinforce, load
 from rllab.agents.environments import SingleEnvironments
@@ -49,6 +49,26 @@ def test_a_factory_is_learned_as_the_same_environment_by_id(kind):
     by_id, own = make(kind, environment_arguments={"cap": 20}), make(kind, lambda: Drift(cap=20))
     assert timeless(by_id.learn(300)) == timeless(own.learn(300)) and all_of(by_id) == all_of(own)
     np.testing.assert_array_equal(by_id.evaluate(3).returns, own.evaluate(3).returns)
+
+
+@every
+@pytest.mark.parametrize(
+    ("wrapper", "instead"),
+    (
+        (NormalizeObservation, "normalize_observations=True, or observation_scale"),
+        (NormalizeReward, "PPO's normalize_costs, or TransformReward with a fixed factor"),
+    ),
+)
+def test_a_wrapper_that_evaluation_would_be_without_is_refused(kind, wrapper, instead):
+    """Statistics that grew in training are not in the environments of an evaluation, whose returns would be others."""
+    message = re.escape(
+        f"{kind.__name__}: no wrapper may normalise by what it has seen, as {wrapper.__name__} does: evaluation and "
+        f"files would be without it; take {instead}"
+    )
+    with pytest.raises(ValueError, match=message):
+        make(kind, wrappers=[wrapper])
+    with pytest.raises(ValueError, match=message):  # wherever it comes from
+        make(kind, lambda: TransformReward(wrapper(Drift()), lambda r: r))
 
 
 @every

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from rllab import Key
-from rllab.agents import SAC, TD3, CrossQ, load, off_policy
+from rllab.agents import SAC, TD3, CrossQ, Linear, load, off_policy
 from rllab.agents.adam import Adam
 from rllab.agents.n_step import NStep
 from rllab.agents.off_policy import OffPolicy
@@ -51,6 +51,45 @@ def test_no_two_updates_have_one_minibatch(monkeypatch):
     agent.replay.batch = lambda uniform: picks.append(tuple(uniform.tolist())) or batch(uniform)
     agent.learn(100)
     assert len(picks) == len(set(picks)) == 40
+
+
+# ---- learning rates that move
+
+
+@every
+def test_a_learning_rate_moves_with_the_steps_of_all_that_learns(kind, monkeypatch):
+    monkeypatch.setattr(off_policy, "BLOCK", 25)
+    line = Linear(0.01, 0.0, steps=100)
+    whole, chunks = (make(kind, lr=line) for _ in range(2))
+    assert {optimizer.lr for optimizer in whole._optimizers()} == {0.01}
+    for steps in (30, 30):
+        whole.learn(steps)
+    chunks.learn(60)
+    for agent in (whole, chunks):  # by the last multiple of 25, whatever the calls
+        assert [o.lr for o in agent._optimizers()] == [pytest.approx(0.005)] * len(agent._optimizers())
+    whole.learn(45)  # from 100 steps on it is 0, and all stands still
+    before = [optimizer.weights.clone() for optimizer in whole._optimizers()]
+    whole.learn(20)
+    assert whole.critic_updates == 85
+    assert all(map(torch.equal, before, [optimizer.weights for optimizer in whole._optimizers()]))
+
+
+@every
+def test_a_line_that_is_level_is_a_number(kind, tmp_path):
+    level, plain = make(kind, lr=Linear(0.01, 0.01)), make(kind, lr=0.01)
+    for agent in (level, plain):
+        agent.learn(70)
+    assert torch.equal(level.weights, plain.weights)
+    level.save(tmp_path / "agent.pt")
+    again = load(tmp_path / "agent.pt")
+    assert again.lr == Linear(0.01, 0.01)
+
+
+def test_what_learns_is_all_named():
+    learned = {"TD3": 2, "SAC": 3, "CrossQ": 3}  # actor, critics, and the temperature where there is one
+    for kind in KINDS:
+        agent = make(kind)
+        assert len({id(o) for o in agent._optimizers()}) == learned[kind.__name__]
 
 
 # ---- transitions of several steps

@@ -27,15 +27,6 @@ def kinds():
     return sorted(found, key=lambda kind: kind.__name__)
 
 
-def newest_versions(families):
-    """Return the newest id of every environment of Gymnasium whose code is in these packages, by name."""
-    newest = {}
-    for spec in gymnasium.registry.values():
-        if str(spec.entry_point).startswith(families):
-            newest[spec.name] = max(newest.get(spec.name, -1), spec.version or 0)
-    return {name: f"{name}-v{version}" for name, version in newest.items()}
-
-
 class Watched:
     """An optimiser that looks and does not move."""
 

@@ -4,13 +4,17 @@ import json
 from pathlib import Path
 
 from experiments.agents import strength
-from experiments.agents.strength import Config, claims, difference, figure, results
+from experiments.agents.strength import STORED, Config, claims, figure, jobs_of, results
+from experiments.agents.strength_cells import CELLS
+from experiments.agents.strength_figure import answer
+from experiments.agents.strength_judged import compared, difference, markdown, seeds_needed
 from experiments.common.frame import Judge
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind
 
-CELL = "Pendulum-v1/TD3"
+CELL, COMMITTED = "Pendulum-v1/TD3", STORED  # before a test puts another in its place
 
 
 class Made:
@@ -41,20 +45,21 @@ def judged(records, capsys, **flags):
     return judge, capsys.readouterr().out
 
 
-EQUAL, WORSE = [-130.0, -135, -128, -133, -131], [-330.0, -335, -328, -333, -331]
+EQUAL = [-130.0, -135, -128, -133, -131, -129, -136, -130, -132, -134]
+WORSE = [x - 200 for x in EQUAL]
 
 
 def test_equals_are_not_inferior_and_worse_ones_are(capsys):
     judge, said = judged(runs(EQUAL, EQUAL[::-1]), capsys)
     assert judge.verdicts == [True, True] and "3.0 times its CPU speed" in said
     judge, said = judged(runs(WORSE, EQUAL), capsys)
-    assert judge.verdicts == [True, False] and "FAILS" in said and "-331.4 against -131.4" in said
-    spread = [-130.0, -900, -131, -128, -133]  # good in the median, but who knows
+    assert judge.verdicts == [True, False] and "FAILS" in said and "-331.8 against -131.8" in said
+    spread = [*EQUAL[:-1], -1200.0]  # good in the median, but who knows
     assert judged(runs(spread, EQUAL), capsys)[0].verdicts == [True, False]
 
 
 def test_few_seeds_are_noted_and_not_judged(capsys):
-    judge, said = judged(runs(WORSE[:3], EQUAL[:3]), capsys)
+    judge, said = judged(runs(WORSE[:9], EQUAL[:9]), capsys)
     assert judge.verdicts == [True] and "-----  Pendulum-v1/TD3: " in said
 
 
@@ -65,7 +70,7 @@ def test_more_steps_than_the_budget_fail(capsys):
 def test_what_is_stored_takes_the_place_of_a_peer_that_is_not_there(stored, capsys, tmp_path):
     judged(runs(EQUAL, EQUAL), capsys, store=True)
     found = json.loads(stored.read_text())
-    assert found[CELL]["stable_baselines3"]["seeds"] == [0, 1, 2, 3, 4] and "fresh" not in found[CELL]["rllab"]
+    assert found[CELL]["stable_baselines3"]["seeds"] == list(range(10)) and "fresh" not in found[CELL]["rllab"]
     alone = [run for run in runs(WORSE, []) if run.config["library"] == "rllab"]
     assert judged(alone, capsys)[0].verdicts == [True, False]
     assert results(alone, Config())[CELL]["rllab"]["return"] == WORSE
@@ -74,15 +79,65 @@ def test_what_is_stored_takes_the_place_of_a_peer_that_is_not_there(stored, caps
     assert path.stat().st_size > 10_000
 
 
-def test_the_interval_is_welchs():
-    x, y = np.array(EQUAL), np.array([-140.0, -120, -131])
-    apart, low, high = difference(list(x), list(y))
-    a, b = x.var(ddof=1) / 5, y.var(ddof=1) / 3
-    freedom = (a + b) ** 2 / (a**2 / 4 + b**2 / 2)
-    from scipy.stats import t
+def found_in(ours, theirs):
+    return results(runs(ours, theirs), Config())
 
-    half = t.ppf(0.975, freedom) * (a + b) ** 0.5
-    np.testing.assert_allclose((apart, low, high), (x.mean() - y.mean(), apart - half, apart + half))
+
+def test_verdicts_are_not_inferior_inferior_undecided_and_none():
+    spread = [*EQUAL[:-1], -1200.0]
+    for ours, seeds, verdict in (
+        (EQUAL, 10, "not inferior"),
+        (WORSE, 10, "inferior"),
+        (spread, 10, "undecided"),
+        (EQUAL, 9, "not judged"),
+    ):
+        (one,) = compared(found_in(ours[:seeds], EQUAL[:seeds]))
+        assert one.verdict == verdict
+        assert f"| {verdict} |" in markdown(found_in(ours[:seeds], EQUAL[:seeds]))
+
+
+def test_the_title_counts_what_is_judged():
+    good, bad = compared(found_in(EQUAL, EQUAL)), compared(found_in(WORSE, EQUAL))
+    assert answer(good) == (
+        "1 of 13 cells judged: our agents are not inferior in 1,\nat 0.33 of their peers' CPU time (median)"
+    )
+    assert answer(good + bad).startswith("2 of 13 cells judged: our agents are not inferior in 1,")
+    assert answer(compared(found_in(EQUAL[:3], EQUAL[:3]))) == "None of 13 cells has ten seeds a side yet"
+
+
+def test_the_seeds_that_are_needed_are_those_of_the_textbook():
+    # Cohen (1988), "Statistical power analysis for the behavioral sciences", table 2.4.1: two-sided 5 %, power 0.8
+    assert [seeds_needed((1.0, 1.0), d) for d in (0.2, 0.5, 0.8, 1.0)] == [394, 64, 26, 17]
+    assert seeds_needed((3.0, 4.0), 1.0) == seeds_needed((5 / 2**0.5, 5 / 2**0.5), 1.0)
+    assert seeds_needed((0.0, 0.0), 1.0) == 2 and seeds_needed((1e9, 1.0), 1.0, most=50) == 50
+
+
+def test_returns_without_spread_have_an_interval_without_width():
+    assert difference([500.0] * 3, [499.0] * 3) == (1.0, 1.0, 1.0)
+
+
+def test_both_sides_take_turns(monkeypatch):
+    monkeypatch.setattr(strength, "library_of", lambda method: "peer")
+    names = [job.name for job in jobs_of(Config(only=("CartPole-v1/PPO", "CartPole-v1/ARS"), seeds=2))]
+    assert names == [
+        "CartPole-v1-random",
+        *(f"CartPole-v1-{m}-{lib}-{k}" for k in (100, 101) for m in ("PPO", "ARS") for lib in ("rllab", "peer")),
+    ]
+
+
+def test_the_table_beside_the_script_is_that_of_the_stored_results():
+    stored = json.loads(COMMITTED.read_text())
+    assert COMMITTED.with_suffix(".md").read_text() == markdown(stored)
+    assert {name.partition("/")[0] for name in stored} <= {cell.task for cell in CELLS}
+
+
+def test_the_interval_is_welchs():
+    x, y = EQUAL, [-140.0, -120, -131]
+    interval = ttest_ind(x, y, equal_var=False).confidence_interval(0.95)
+    np.testing.assert_allclose(difference(x, y), (np.mean(x) - np.mean(y), interval.low, interval.high))
+    pooled = ttest_ind(x, y).confidence_interval(0.95)  # which takes the spreads for equal
+    assert difference(x, y)[1] < pooled.low - 1
+    assert difference(x, [-131.0] * 3)[1] < np.mean(x) + 131  # one side without spread
 
 
 def test_a_method_that_is_not_there_is_named():
