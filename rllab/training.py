@@ -6,7 +6,8 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +74,7 @@ class Fit:
     """
 
     agent: Agent
-    rows: list[Row]
+    rows: list[Row] = field(repr=False)
     returns: list[float]
     best: float | None
     best_steps: int | None
@@ -148,8 +149,7 @@ def fit(
     with _begun(Path(folder), config, agent.seed, resume) as record:
         if track is not None:
             record.watch(Tracking(track, record))
-        states = States(record)
-        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress, states=states)
+        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress, states=States(record))
         record.finish(**summary(done))
     return done
 
@@ -210,7 +210,7 @@ def follow(
 def described(agent: Agent) -> dict[str, Any]:
     """Return an agent's method, environment and hyperparameters as a record's configuration has them.
 
-    What is no plain value, a factory or an estimator, stands there as its text.
+    A function or class stands there as module:name, in whatever process; what else is no plain value, as its text.
     """
     settings = {f.name: _plain(f.name, getattr(agent, f.name)) for f in fields(agent) if f.name != "seed"}
     return {"method": type(agent).__name__.lower(), "environment": settings.pop("environment"), "settings": settings}
@@ -229,6 +229,10 @@ def summary(done: Fit) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
+    if isfunction(value) or isclass(value):
+        return f"{value.__module__}:{value.__qualname__}"
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, part) for part in value]
     try:
         return storable(value, name)
     except (TypeError, ValueError):
@@ -325,8 +329,8 @@ def train_seeds(
         Job(f"{config['method']}-{seed}", {**config, "given": dict(settings)}, seed)
         for seed in range(as_count("train", "seeds", seeds))
     ]
-    options: dict[str, Any] = {"resume": resume, "processes": processes, "track": track}
-    return sweep(train_run, jobs, folder, config=config, describe=_result, **options)
+    how: dict[str, Any] = {"resume": resume, "processes": processes, "track": track, "describe": _result}
+    return sweep(train_run, jobs, folder, config=config, **how)
 
 
 def train_run(job: Job, record: Record) -> dict[str, Any]:
@@ -373,8 +377,7 @@ def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, An
     for name, value in settings.items():
         outer, dot, inner = name.partition(".")
         if outer not in defaults:
-            has = ", ".join(sorted(defaults))
-            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {has}")
+            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {', '.join(sorted(defaults))}")
         if not dot:
             arguments[name] = value
             continue
