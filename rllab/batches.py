@@ -14,6 +14,7 @@ from torch import Tensor
 from rllab.arrays import single_at_least, wider
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-6  # what single precision may make of one row in a batch and alone
+ARRAYS = "Cost: function is given tensors; one that computes with numpy takes their .numpy()"
 
 
 def as_numbers(y: object, who: str = "") -> Tensor:
@@ -73,6 +74,12 @@ def cure_for(function: Callable[..., object], points: Tensor, seeds: Tensor | No
         if answer.numel() == 1 and not answer.is_complex():
             return tried, cure
     return len(cures), ""
+
+
+def hint_at_arrays(error: Exception) -> None:
+    """Say in an error of a user's function, where it may be due to it, that tensors were given, and no arrays."""
+    if isinstance(error, (TypeError, AttributeError)):
+        error.add_note(ARRAYS)
 
 
 def checked_costs(y: Tensor, points: Tensor, first: int, nonfinite: Literal["raise"] | float) -> Tensor:

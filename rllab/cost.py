@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for
+from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for, hint_at_arrays
 from rllab.checks import as_count
 from rllab.executors.calls import Recipe
 from rllab.executors.dispatch import Dispatcher
@@ -368,6 +368,7 @@ class Cost:
             tried, cure = cure_for(function, points, seeds)
             self.checks += tried
             if not cure:
+                hint_at_arrays(error)
                 raise
             raise TypeError(f"Cost: function must map {tuple(points.shape)} points to costs: {cure}") from error
         self._look_at_rows(points, seeds, y)

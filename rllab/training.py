@@ -6,13 +6,15 @@ import math
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
 from rllab.agents import Agent, load
 from rllab.agents.base import Row, known_agents
 from rllab.checks import as_count, check_finite
+from rllab.due import Every
 from rllab.executors.jobs import Executor
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
@@ -74,7 +76,7 @@ class Fit:
     """
 
     agent: Agent
-    rows: list[Row]
+    rows: list[Row] = field(repr=False)
     returns: list[float]
     best: float | None
     best_steps: int | None
@@ -149,8 +151,7 @@ def fit(
     with _begun(Path(folder), config, agent.seed, resume) as record:
         if track is not None:
             record.watch(Tracking(track, record))
-        states = States(record)
-        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress, states=states)
+        done = follow(agent, steps, schedule, record, seconds=seconds, progress=progress, states=States(record))
         record.finish(**summary(done))
     return done
 
@@ -174,8 +175,8 @@ def follow(
     if states is not None and record is not None and (found := states.go_on(lambda path: _again(agent, path))):
         agent, notes = found
         at, rows = _Progress(**notes), record.rows
-    evaluation = _Every(schedule.evaluate_every, at.start, agent.spent.steps)
-    checkpoint = _Every(schedule.checkpoint_every, at.start, agent.spent.steps)
+    evaluation = Every(schedule.evaluate_every, at.start, agent.spent.steps)
+    checkpoint = Every(schedule.checkpoint_every, at.start, agent.spent.steps)
     steps_left, written = at.start + steps - agent.spent.steps, time.monotonic()
     seconds_left = seconds - (agent.spent.seconds - at.start_seconds)
     with Meter(steps) if progress else nullcontext() as meter:
@@ -211,7 +212,7 @@ def follow(
 def described(agent: Agent) -> dict[str, Any]:
     """Return an agent's method, environment and hyperparameters as a record's configuration has them.
 
-    What is no plain value, a factory or an estimator, stands there as its text.
+    A function or class stands there as module:name, in whatever process; what else is no plain value, as its text.
     """
     settings = {f.name: _plain(f.name, getattr(agent, f.name)) for f in fields(agent) if f.name != "seed"}
     return {"method": type(agent).__name__.lower(), "environment": settings.pop("environment"), "settings": settings}
@@ -230,6 +231,10 @@ def summary(done: Fit) -> dict[str, Any]:
 
 
 def _plain(name: str, value: Any) -> Any:
+    if isfunction(value) or isclass(value):
+        return f"{value.__module__}:{value.__qualname__}"
+    if isinstance(value, (list, tuple)):
+        return [_plain(name, part) for part in value]
     try:
         return storable(value, name)
     except (TypeError, ValueError):
@@ -272,21 +277,6 @@ def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Rec
 def _again(agent: Agent, path: Path) -> Agent:
     """Return an agent of the same arguments, as it was when it was saved."""
     return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
-
-
-class _Every:
-    """Say when so many steps more have been taken since a start; what was due by `now` is past."""
-
-    def __init__(self, period: int | None, start: int, now: int):
-        self._period, self._next = period, start + (period or 0)
-        self.due(now)
-
-    def due(self, steps: int) -> bool:
-        if self._period is None or steps < self._next:
-            return False
-        while self._next <= steps:
-            self._next += self._period
-        return True
 
 
 def train_seeds(
@@ -376,8 +366,7 @@ def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, An
     for name, value in settings.items():
         outer, dot, inner = name.partition(".")
         if outer not in defaults:
-            has = ", ".join(sorted(defaults))
-            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {has}")
+            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {', '.join(sorted(defaults))}")
         if not dot:
             arguments[name] = value
             continue

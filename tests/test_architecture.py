@@ -24,6 +24,7 @@ GROUND = {
     "checkpoint",
     "checks",
     "children",
+    "due",
     "executors",
     "files",
     "keys",

@@ -304,6 +304,26 @@ def test_a_function_that_fails_at_one_point_too_fails_with_its_own_error():
         Cost(breaks)(X)
 
 
+@pytest.mark.parametrize(
+    ("function", "batched"),
+    [(lambda w: np.sum(w * 2.0, axis=1), True), (lambda w: w.astype(float).sum(), False)],
+    ids=("many points", "one point"),
+)
+def test_a_function_of_arrays_is_told_that_it_is_given_tensors(function, batched):
+    with pytest.raises((TypeError, AttributeError)) as caught:
+        Cost(function, batched=batched)(X)
+    assert caught.value.__notes__ == [
+        "Cost: function is given tensors; one that computes with numpy takes their .numpy()"
+    ]
+    assert Cost(lambda w: function(w.numpy()), batched=batched)(X).shape == (3,)
+
+
+def test_an_error_that_is_not_about_arrays_gets_no_such_hint():
+    with pytest.raises(KeyError) as caught:
+        Cost(lambda w: {}["wheel"], batched=False)(X)
+    assert "__notes__" not in vars(caught.value)
+
+
 @pytest.mark.parametrize("given", (torch.float16, torch.float32, torch.float64, torch.int64, torch.bool))
 @pytest.mark.parametrize("dtype", (torch.float16, torch.float32, torch.float64, torch.int64))
 def test_costs_are_never_narrowed_to_what_the_points_have(given, dtype):

@@ -3,6 +3,7 @@
 import functools
 import sys
 
+import gymnasium
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from rllab.agents.base import Agent
 from rllab.optimize import minimizing
 from rllab.runs import Job, Record, sweep
 from rllab.runs.states import States
-from rllab.training import fit, train_seeds
+from rllab.training import described, fit, train_seeds
 from tests.proofs.agents import all_of, kinds, timeless
 from tests.proofs.kills import kill_minimize, kill_training
 from tests.proofs.toy_environments import DRIFT
@@ -158,6 +159,19 @@ def test_a_state_of_other_versions_is_not_gone_on_from(tmp_path, monkeypatch):
         processes=1,
     )
     assert done.rows == [{"steps": 2}] and (done.folder / "interrupted-1" / "states.json").exists()
+
+
+def test_a_function_is_recorded_by_its_name_in_whatever_process_it_is():
+    def made_in_a_process():
+        def make():
+            return gymnasium.make("CartPole-v1")
+
+        return Evolution(make, hidden=(), population=4, wrappers=[lambda env: env])
+
+    one, other = described(made_in_a_process()), described(made_in_a_process())
+    assert one == other
+    assert one["environment"].startswith(f"{__name__}:") and one["environment"].endswith("make")
+    assert one["settings"]["wrappers"][0].endswith("<lambda>") and one["settings"]["hidden"] == []
 
 
 def test_what_cannot_go_on_is_refused(tmp_path):

@@ -11,9 +11,10 @@ from rllab.agents import Evolution, load
 from rllab.agents.base import EVALUATION
 from rllab.agents.collectors import episode_seeds
 from rllab.cli import main
+from rllab.due import Every
 from rllab.progress import Meter
 from rllab.runs import Record, ResultsConflict
-from rllab.training import UNSEEN, Schedule, _Every, arguments_of, train_seeds
+from rllab.training import UNSEEN, Schedule, arguments_of, train_seeds
 from tests.proofs.agents import timeless
 
 
@@ -78,9 +79,9 @@ def test_a_checkpoint_on_the_way_goes_on_to_the_same_end(tmp_path, monkeypatch):
 
 
 def test_periods_are_counted_from_where_training_begins_and_a_long_row_makes_up_for_all_it_spans():
-    every = _Every(100, 50, now=50)
+    every = Every(100, 50, now=50)
     assert [every.due(steps) for steps in (149, 150, 249, 450, 460, 549, 550)] == [0, 1, 0, 1, 0, 0, 1]
-    assert not _Every(None, 0, now=0).due(10**9)
+    assert not Every(None, 0, now=0).due(10**9)
 
 
 def test_of_equal_evaluations_the_first_is_the_best_and_a_return_that_is_reached_ends_it(tmp_path, monkeypatch):

@@ -1,5 +1,7 @@
 """The GIF of an episode: one frame a step, thinned where there are many, written whole."""
 
+import sys
+from pathlib import Path
 from typing import ClassVar
 
 import gymnasium
@@ -10,6 +12,7 @@ from PIL import Image
 
 from rllab import video
 from rllab.agents import Evolution
+from rllab.cli import main
 from rllab.video import WIDTH, record_episode
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
@@ -93,3 +96,42 @@ def test_an_environment_without_pictures_is_named(tmp_path, wrapper, got):
     with pytest.raises(ValueError, match=f"must render pictures .*, got {got}"):
         record_episode(agent, tmp_path / "ride.gif")
     assert not (tmp_path / "ride.gif").exists()
+
+
+OWN = """
+import gymnasium, numpy as np
+
+class Tank(gymnasium.Env):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 10}
+    observation_space = action_space = gymnasium.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(1, np.float32), 0.0, False, False, {}
+
+    def render(self):
+        return np.zeros((8, 8, 3), np.uint8)
+
+gymnasium.register("Tank-v0", Tank, max_episode_steps=5)
+"""
+
+
+def test_an_environment_of_the_folder_is_trained_in_and_filmed_where_it_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    Path("own_tank.py").write_text(OWN)
+    options = ["--steps", "40", "--seeds", "1", "--processes", "1", "--episodes", "1", "--set", "population=4"]
+    main(["train", "own_tank:Tank-v0", "--method", "evolution", "--out", "tank", *options])
+    del sys.modules["own_tank"], gymnasium.registry["Tank-v0"]  # as in another process
+    with pytest.raises(SystemExit):
+        main(["video", "tank/evolution-0", "--out", "ride.gif"])
+    assert "of the module own_tank, which is not imported because a file says so" in capsys.readouterr().err
+    main(["video", "tank/evolution-0", "--environment", "own_tank:Tank-v0", "--out", "ride.gif"])
+    with Image.open("ride.gif") as ride:
+        assert ride.size == (8, 8)

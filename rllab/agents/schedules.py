@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Real
 
 from rllab.agents.spent import Spent
 from rllab.checks import as_count, check_finite, check_not_negative, check_positive
@@ -55,5 +56,7 @@ def check_scheduled(who: str, *, zero: bool = False, **values: object) -> None:
     for name, value in values.items():
         numbers = {f"{name}.start": value.start, f"{name}.end": value.end} if isinstance(value, Linear) else {}
         check_not_negative(who, **numbers)
+        if not isinstance(value, Linear | Real):
+            raise TypeError(f"{who}: {name} must be a number or agents.Linear(start, end), got {value!r}")
         if not numbers:
             (check_not_negative if zero else check_positive)(who, **{name: value})

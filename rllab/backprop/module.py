@@ -17,7 +17,7 @@ Weights = Sequence[Tensor]  # the weights of a module, one view of the flat vect
 
 
 class Module(ABC):
-    """One block. A subclass is a frozen dataclass, final, and writes `_forward`, `_vjp_state` and, with weights, more.
+    """One block. A subclass is a frozen dataclass, final, and writes `_forward`, `_vjp_state`, and more for weights.
 
         ∂C/∂z = ∂C/∂f · ∂f/∂z        ∂C/∂w = Σ_p ∂C/∂f · ∂f/∂w          over the samples p of a batch         (L76–L83)
 
@@ -29,7 +29,8 @@ class Module(ABC):
     The methods with an underscore are the fast path: weights come as views in the shapes of `shapes`, y is what
     `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
     written over. A method may ignore `out`; it must never write into z, w, v or y. What `_forward` finds on its way and
-    a product needs again, it may return after its outputs: `hidden` tensors, sample first, that only it sees.
+    a product needs again, it may return after its outputs: `hidden` tensors, sample first, that only it sees. One with
+    weights says their `shapes`, has a `_vjp_weights`, and an `initial` if they are not to begin at 0.
 
     Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation"; the numbers
     L… here and in the modules count that lecture's statements in order, T… what was said beside them.
@@ -45,7 +46,21 @@ class Module(ABC):
             def _vjp_state(self, v, z, w, y, out=None):
                 return torch.mul(v, 0.5, out=out)
 
+        class Scale(bp.Module):  # with weights: two numbers
+            shapes = {"a": (), "b": ()}
+
+            def _forward(self, z, w, out=None):
+                return w[0] * z + w[1]
+
+            def _vjp_state(self, v, z, w, y, out=None):
+                return w[0] * v
+
+            def _vjp_weights(self, v, z, w, y, out):  # writes into `out`, and returns nothing
+                out[0].copy_((v * z).sum())
+                out[1].copy_(v.sum())
+
         print(Halve().jacobian_state(torch.ones(1, 2)))
+        print(Scale().jacobian_weights(torch.ones(1, 2), torch.tensor([3.0, 0.5])))
     """
 
     inputs: int = 1
@@ -121,7 +136,9 @@ class Module(ABC):
         v = self._checked_v(v, y)
         g = torch.zeros(0, dtype=torch.float64) if w is None else torch.zeros_like(w)
         if self.size:
-            self._vjp_weights(v, z, views, y, self.views(g))
+            returned: object = self._vjp_weights(v, z, views, y, self.views(g))
+            if returned is not None:  # by a subclass that takes it for a product like `_vjp_state`
+                raise TypeError(f"{type(self).__name__}: _vjp_weights must write into out and return None")
         return g
 
     def jacobian_state(self, z: State, w: Tensor | None = None) -> State:

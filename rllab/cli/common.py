@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -38,6 +39,12 @@ class Reader:
     def code(self) -> int:
         """The exit code: 1 if a run was skipped."""
         return 1 if self.skipped else 0
+
+
+def find_modules_here() -> None:
+    """Let a module of the folder we are in be imported, after all others: an environment's, as mine:Tank-v0."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
 
 
 def setting(text: str) -> tuple[str, Any]:

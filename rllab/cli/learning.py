@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from rllab.checks import as_count
-from rllab.cli.common import number, setting, short
+from rllab.cli.common import find_modules_here, number, setting, short
 from rllab.tables import table
 
 
@@ -48,6 +48,7 @@ class Train:
     """Show the rows there as well."""
 
     def run(self) -> None:
+        find_modules_here()
         from rllab import plots
         from rllab.executors.named import executor_of
         from rllab.runs.about import About
@@ -98,6 +99,7 @@ class Tune:
     """Go on where a killed search stopped."""
 
     def run(self) -> None:
+        find_modules_here()
         from rllab.tuning import Range, tune
 
         ranges: dict[str, Range] = {}
@@ -141,15 +143,19 @@ class Video:
     """Play the checkpoint with the highest evaluation, not the last one."""
     steps: int = 1_000
     """Steps shown at most."""
+    environment: str | None = None
+    """Its environment, where it is one of your own, as mine:Tank-v0: no file makes a module be imported."""
     out: Path = Path("episode.gif")
     """The picture."""
 
     def run(self) -> None:
+        find_modules_here()
         from rllab.agents import load
         from rllab.training import BEST, LATEST
         from rllab.video import record_episode
 
-        agent = load(self.run_folder / (BEST if self.best else LATEST))
+        given = {} if self.environment is None else {"environment": self.environment}
+        agent = load(self.run_folder / (BEST if self.best else LATEST), **given)
         print(record_episode(agent, self.out, episode=self.episode, max_steps=self.steps))
 
 

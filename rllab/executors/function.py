@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from rllab.batches import as_numbers
+from rllab.batches import as_numbers, hint_at_arrays
 
 What = Literal["values", "complex", "gradients", "backward", "forward"]
 
@@ -96,7 +96,11 @@ class Function:
             y = function(*inputs, seeds) if self.seeded else function(*inputs)
             return tuple(as_numbers(part, "Cost") for part in y) if isinstance(y, tuple) else as_numbers(y, "Cost")
         rows = zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True)
-        answers = [function(*row) for row in rows]
+        try:
+            answers = [function(*row) for row in rows]
+        except Exception as error:
+            hint_at_arrays(error)
+            raise
         if answers and isinstance(answers[0], tuple):
             columns = zip(*answers, strict=True)
             return tuple(torch.stack([as_numbers(a, "Cost") for a in column]) for column in columns)

@@ -87,9 +87,9 @@ def minimize(
         estimator: asked once a step; where it is stateful its state travels from step to step.
         key: of the whole run; step t draws from the stream "step", t.
         optimizer: called as optimizer(parameters, lr=lr).
-        checkpoint: a file to which parameters, optimiser, the estimator's state and the trace are written every minute
-            and at the end. If it exists, the run goes on from it, bit for bit as if it had not been stopped; `budget`
-            may have grown.
+        checkpoint: a file to which parameters, optimiser, the estimator's state and the trace are written every minute,
+            at the end, and where a Ctrl-C or an error of the cost stops it. If it exists, the run goes on from it, bit
+            for bit as if it had not been stopped; `budget` may have grown.
 
     Returns:
         A `Trace`: the parameters reached, and evaluations and mean cost by step.
@@ -98,7 +98,7 @@ def minimize(
         TypeError: `cost` is a Cost for a module, or something else for anything else.
         ValueError: if `budget` does not pay for one step; or the checkpoint is damaged, or of other arguments.
         OSError: the checkpoint cannot be written.
-        Exception: whatever the cost raises; the trace up to then is the exception's attribute `trace`.
+        Exception: whatever the cost raises, or a KeyboardInterrupt; the trace up to then is its attribute `trace`.
 
     Example:
         import torch
@@ -126,7 +126,7 @@ def minimize(
     if path is not None and path.exists():
         state = _restore(path, arguments, leaves, stepper, trace)
         trace.at, spent = moved.reached(leaves), trace.evaluations[-1]
-    before = cost.evaluated - spent
+    before, moving = cost.evaluated - spent, False  # moving: between two steps, where nothing can be gone on from
     try:
         while True:
             step, spent = key.child("step", len(trace)), cost.evaluated - before
@@ -136,6 +136,7 @@ def minimize(
                 break
             with nullcontext() if flat is None else flat.kept():
                 estimate = estimator(cost, point, evaluations=evaluations, key=step, state=state, errors=False)
+            moving = True
             state, gradient = estimate.state, moved.parts(estimate.gradient)
             for name, leaf in leaves.items():
                 leaf.grad = gradient[name]
@@ -143,10 +144,13 @@ def minimize(
             trace.at = moved.reached(leaves)
             trace.evaluations.append(cost.evaluated - before)
             trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
+            moving = False
             if path is not None and time.monotonic() - written >= SECONDS_PER_STATE:
                 _save(path, arguments, leaves, stepper, trace, state)
                 written = time.monotonic()
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        if path is not None and len(trace) and not moving:
+            _save(path, arguments, leaves, stepper, trace, state)
         error.trace = trace  # type: ignore[attr-defined]
         error.add_note(f"minimize: {len(trace)} steps were done; they are this exception's attribute `trace`")
         raise

@@ -41,5 +41,5 @@ def test_its_errors_name_it():
         Linear(1.0, 0.0, steps=0.5)  # type: ignore[arg-type] - that is the test
     with pytest.raises(TypeError, match="Linear: start must be a number, got 'a'"):
         Linear("a", 0.0)  # type: ignore[arg-type] - that is the test
-    with pytest.raises(TypeError, match="Somebody: lr must be a number, got 'a'"):
+    with pytest.raises(TypeError, match=r"Somebody: lr must be a number or agents.Linear\(start, end\), got 'a'"):
         check_scheduled("Somebody", lr="a")

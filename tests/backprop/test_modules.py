@@ -1,5 +1,7 @@
 """Every module's two Jacobians and vector–Jacobian products, against torch's own on the same forward."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -312,3 +314,26 @@ def test_a_wrapped_module_of_integers_has_no_gradient_for_them():
     assert wrapped.vjp_state(torch.ones(2, 2).double(), torch.tensor([2, 0]), wrapped.initial(0)) is None
     g = wrapped.vjp_weights(torch.ones(2, 2).double(), torch.tensor([2, 0]), wrapped.initial(0))
     assert g.tolist() == [1, 1, 0, 0, 1, 1]
+
+
+def test_a_product_by_the_weights_that_is_returned_instead_of_written_is_refused():
+    class Returns(bp.Module):
+        shapes: ClassVar = {"a": ()}
+
+        def _forward(self, z, w, out=None):
+            return w[0] * z
+
+        def _vjp_state(self, v, z, w, y, out=None):
+            return w[0] * v
+
+        def _vjp_weights(self, v, z, w, y, out):
+            return [(v * z).sum()]
+
+    class Writes(Returns):
+        def _vjp_weights(self, v, z, w, y, out):
+            out[0].copy_((v * z).sum())
+
+    z, w = torch.tensor([[1.0, 2.0]]), torch.ones(1)
+    assert Writes().vjp_weights(torch.ones(1, 2), z, w).tolist() == [3.0]
+    with pytest.raises(TypeError, match="Returns: _vjp_weights must write into out and return None"):
+        Returns().vjp_weights(torch.ones(1, 2), z, w)
