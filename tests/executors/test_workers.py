@@ -158,11 +158,11 @@ def test_workers_end_with_their_program(tmp_path, ended_by):
     try:
         until(lambda: len(list((tmp_path / "working").iterdir())) == 1, 120)
         program.send_signal(ended_by)
-        _, said = program.communicate(timeout=20)
+        _, said = program.communicate(timeout=240)
     finally:
         program.kill()
     assert said.strip().endswith("KeyboardInterrupt") == (ended_by == signal.SIGINT), said
-    until(lambda: not any(Path(f"/proc/{path.name}").exists() for path in (tmp_path / "working").iterdir()), 20)
+    until(lambda: not any(Path(f"/proc/{path.name}").exists() for path in (tmp_path / "working").iterdir()), 120)
 
 
 @pytest.mark.slow
