@@ -111,7 +111,8 @@ def _columns(run: Record, x: str | None, y: str | None) -> tuple[str, str] | Non
     numbers = [name for row in rows for name, value in row.items() if value is not None and name not in texts]
     there = dict.fromkeys(numbers)
     over = x or next((name for name in X if name in there), ROW)
-    what = y or next((name for name in Y if name in there), next((name for name in there if name not in X), None))
+    others = (name for name in there if name not in X and not name.endswith("seconds"))  # times are never what is drawn
+    what = y or next((name for name in Y if name in there), next(others, None))
     if what is None or what not in there or (over not in there and over != ROW):
         return None
     return over, what

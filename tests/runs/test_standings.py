@@ -100,3 +100,11 @@ def test_about_comes_back_and_another_form_is_refused(tmp_path):
     (tmp_path / "about.json").write_text('{"question": "?"}')
     with pytest.raises(ValueError, match="not of the form that this version writes"):
         About.read(tmp_path)
+
+
+def test_times_are_never_what_is_compared(tmp_path):
+    rows = [{"steps": 1, "cpu_seconds": 2.0, "seconds": 3.0}]
+    assert curves_by_task([run(tmp_path / "a-0", {"method": "a"}, 0, rows)]) == {}
+    rows[0]["height"] = 4.0
+    ((task, _),) = curves_by_task([run(tmp_path / "a-1", {"method": "a"}, 1, rows)]).items()
+    assert task.y == "height"
