@@ -8,7 +8,8 @@ are held against: random search, whose scale is tuned by as many trials as the l
 
     python experiments/agents/bicycle.py            trains at 64-64, prints claims, draws
     python experiments/agents/bicycle.py --replot   draws again from disk
-    python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own
+    python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own; then
+    python experiments/agents/bicycle.py --finals   the best four of each again, on three more seeds
     python experiments/agents/bicycle.py --full --keep --resume
                             all sizes and tasks, or with --sizes, --tasks, --learners pieces of them, each of which goes
                             on where it stopped; what finished is kept in records/bicycle.jsonl
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
-from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, settings_of, trials
+from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, settings_of, trials
 from experiments.agents.ride import draw_ride
 from experiments.common.frame import Flags, Judge, main
 
@@ -56,10 +57,14 @@ class Config(Flags):
     keep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Keep what finished in records/bicycle.jsonl, which the panel of sizes and claims (a) and (b) are drawn from."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Run the trials instead, on seeds that are never reported; write what came out."""
+    """Run the trials instead, on a seed that is never reported; write what came out."""
+    finals: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the best trials again instead, on further seeds that are never reported; write whose mean is the best."""
 
     def check(self) -> None:
         super().check()
+        if self.tune and self.finals:
+            raise ValueError("--finals needs what --tune came to: give one, then the other")
         for flag, known in (("sizes", SIZES), ("tasks", TASKS), ("learners", LEARNERS)):
             given = getattr(self, flag)
             if not given or not set(given) <= set(known):
@@ -68,7 +73,7 @@ class Config(Flags):
     @property
     def identity(self) -> dict[str, Any]:
         """Sizes, tasks and learners only say which runs there are."""
-        return {"fast": self.fast, "tune": self.tune}
+        return {"fast": self.fast, "tune": self.tune or self.finals}
 
     def faster(self) -> Self:
         return replace(self, seeds=1, sizes=(LINEAR,), processes=1)
@@ -82,13 +87,8 @@ def cells(config: Config) -> list[tuple[str, str]]:
 
 def jobs_of(config: Config) -> Iterator[Job]:
     """Yield one job per learner, policy, task and seed, the slow ones first, and the look at the cost itself."""
-    if config.tune:
-        for size in config.sizes:
-            for method in reversed(config.learners):
-                for trial, settings in enumerate(trials(method)):
-                    for seed in TUNING_SEEDS:
-                        name, steps = f"{method}-{size}-trial{trial}-{seed}", LEARNERS[method].tuning_steps
-                        yield _job(name, method, "balance", size, settings, steps, seed, trial=True)
+    if config.tune or config.finals:
+        yield from trials_of(config)
         return
     learners = [method for method in reversed(LEARNERS) if method in config.learners and method != "random"]
     for task, size in cells(config):
@@ -108,6 +108,17 @@ def jobs_of(config: Config) -> Iterator[Job]:
     yield Job("flatness", {"method": "flatness", "policies": FAST_POLICIES if config.fast else POLICIES}, seed=0)
 
 
+def trials_of(config: Config) -> Iterator[Job]:
+    """Yield the trials on the first seed, or those of the finals on the other seeds."""
+    for size in config.sizes:
+        for method in reversed(config.learners):
+            every, steps = trials(method), LEARNERS[method].tuning_steps
+            for settings in finalists(method, size) if config.finals else every:
+                for seed in TUNING_SEEDS[1:] if config.finals else TUNING_SEEDS[:1]:
+                    name = f"{method}-{size}-trial{every.index(settings)}-{seed}"
+                    yield _job(name, method, "balance", size, settings, steps, seed, trial=True)
+
+
 def _job(
     name: str, method: str, task: str, size: str, settings: Settings, steps: int, seed: int, *,
     trial: bool = False, ride: float = 0.0,
@@ -118,7 +129,7 @@ def _job(
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     """Judge every claim on its numbers; under --tune whether every winner is inside its ranges, and write it."""
-    if config.tune:
+    if config.tune or config.finals:
         rider_trials.choose(records, judge)
         print("\n" + rider_trials.table())
         return
@@ -129,7 +140,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw what learning to ride takes, PNG and SVG, and a stored ride beside a fall, GIF; trials under --tune."""
-    if config.tune:
+    if config.tune or config.finals:
         return rider_figures.draw_trials(records, config.out / "bicycle_trials.png")
     for record in records:
         if record.config.get("ride"):

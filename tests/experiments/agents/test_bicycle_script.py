@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from experiments.agents import bicycle, flat_cost, learners, rider_trials, riding
 from experiments.agents.learners import LEARNERS, inside, trials
+from experiments.agents.snapshots import ride_all
 from experiments.common.frame import main
 
 import numpy as np
@@ -89,19 +90,40 @@ def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch)
         np.testing.assert_array_equal(again.column(name), before.column(name))
 
 
-def test_trials_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
+def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(learners, "TRIALS", 2)
-    monkeypatch.setattr(rider_trials, "TUNED", tmp_path / "tuned.json")
+    for module in (learners, rider_trials):
+        monkeypatch.setattr(module, "TUNED", tmp_path / "tuned.json")
+    for module in (learners, rider_trials, bicycle):
+        monkeypatch.setattr(module, "TUNING_SEEDS", (100, 101))
     monkeypatch.setitem(LEARNERS, "reinforce", replace(LEARNERS["reinforce"], tuning_steps=3_000))
     monkeypatch.setitem(LEARNERS, "random", replace(LEARNERS["random"], tuning_steps=600))
-    arguments = ("--tune", "--learners", "reinforce", "random", "--sizes", "linear", "--processes", 1)
-    code = script(monkeypatch, *arguments, "--out", tmp_path / "tuning")
+    arguments = ("--learners", "reinforce", "random", "--sizes", "linear", "--processes", 1, "--out", tmp_path / "all")
+    script(monkeypatch, "--tune", *arguments)
+    first = json.loads((tmp_path / "tuned.json").read_text())["linear"]["reinforce"]
+    code = script(monkeypatch, "--finals", "--resume", *arguments)
     out, tuned = capsys.readouterr().out, json.loads((tmp_path / "tuned.json").read_text())
     best = tuned["linear"]["reinforce"]
     assert best["settings"] in trials("reinforce") and len(best["trials"]) == 2
-    assert best["score"] == max(trial["score"] for trial in best["trials"]) > 20
+    assert first["seeds"] == [100] and best["seeds"] == [100, 101]
+    for before, row in zip(first["trials"], best["trials"], strict=True):
+        assert row["scores"][:1] == before["scores"] and len(row["scores"]) == 2  # the seed before is not made again
+    assert np.mean(best["scores"]) == max(np.mean(trial["scores"]) for trial in best["trials"]) > 20
     assert code == (0 if all(inside(m, tuned["linear"][m]["settings"]) for m in ("reinforce", "random")) else 1)
-    assert "| reinforce | lr " in out and (tmp_path / "tuning/bicycle_trials.png").exists()
+    assert "| reinforce | lr " in out and (tmp_path / "all/bicycle_trials.png").exists()
+
+
+def test_weights_judged_together_give_what_each_gives_alone():
+    agent = learners.make_agent("ars", "16", {"delta_std": 0.3, "lr": 0.3, "n_delta": 4}, 7)
+    kept, alone = [], []
+    for row in agent.train(4_000):
+        if row["updates"] % 2:
+            kept.append(agent.weights.clone())
+            alone.append(agent.evaluate(5, max_steps=150).lengths)
+    returns, lengths = ride_all(agent, kept, 5, longest=150)
+    np.testing.assert_array_equal(lengths, alone)
+    np.testing.assert_array_equal(returns, alone)  # one for each step
+    assert len(set(lengths.mean(1))) > 2  # they do not all ride alike
 
 
 def test_trials_fill_their_ranges_evenly():
