@@ -9,7 +9,7 @@ are held against: random search, whose scale is tuned by as many trials as the l
     python experiments/agents/bicycle.py            trains at 64-64, prints claims, draws
     python experiments/agents/bicycle.py --replot   draws again from disk
     python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own; then
-    python experiments/agents/bicycle.py --finals   the best three of each again, on two more seeds
+    python experiments/agents/bicycle.py --finals   the best three of each again, on three more seeds
     python experiments/agents/bicycle.py --full --keep --resume
                             all sizes and tasks, or with --sizes, --tasks, --learners pieces of them, each of which goes
                             on where it stopped; what finished is kept in records/bicycle.jsonl
