@@ -1,4 +1,4 @@
-"""Who learns to ride: seven ways to a policy, what is fixed and tuned in each, and the most steps each may take."""
+"""Who learns to ride: eight ways to a policy, what is fixed and tuned in each, and the most steps each may take."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from experiments.agents.true_gradient import TrueGradient
 
 from rllab import agents
 from rllab import estimators as est
@@ -35,6 +37,7 @@ class Task:
         arguments: for the environment.
         goal: the return of an episode that counts as success.
         judged: arguments that an evaluation overrides.
+        smooth: whether the true gradient is of any use: balance, with all of the state observed.
         longest: steps an episode may take.
     """
 
@@ -44,11 +47,12 @@ class Task:
     goal: float
     judged: dict[str, Any]
     longest: int = CAP
+    smooth: bool = False
 
 
 FAR = 10_000  # steps to a goal at 100 m; straight there are 3,240
 TASKS = {
-    "balance": Task(ENVIRONMENT, SCALE, {}, CAP, {}),
+    "balance": Task(ENVIRONMENT, SCALE, {}, CAP, {}, smooth=True),
     "no-rates": Task(ENVIRONMENT, (0.1, 0.3), {"rates": False}, CAP, {}),
     "delay": Task(ENVIRONMENT, SCALE, {"delay": 3}, CAP, {}),
     "whipple": Task("rllab_envs:rllab/WhippleBicycle-v0", SCALE, {}, CAP, {}),
@@ -116,6 +120,11 @@ def _ppo(settings: Settings, **common: Any) -> agents.Agent:
     return agents.PPO(lr=settings["lr"], gamma=gamma, std=settings["std"], **more, **common)
 
 
+def _true(settings: Settings, **common: Any) -> agents.Agent:
+    more = {"num_envs": _whole(settings["num_envs"]), "horizon": _whole(settings["horizon"])}
+    return TrueGradient(lr=settings["lr"], **more, **common)
+
+
 REPLAY: dict[str, Any] = {"learning_starts": 500, "batch_size": 128, "critic_hidden": (64, 64)}
 
 
@@ -159,6 +168,10 @@ LEARNERS = {
     ),
     "random": Learner(
         "random search: weights drawn until one rides", "none", 100_000, 40_000, {"scale": (0.05, 20.0)}, None
+    ),
+    "true": Learner(
+        "true gradient: through the dynamics, of lean squared", "mean square of the lean", 30_000, 15_000,
+        {"lr": (1e-3, 1e-1), "horizon": (4, 64), "num_envs": (4, 64)}, _true,
     ),
 }  # fmt: skip
 

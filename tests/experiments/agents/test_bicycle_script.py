@@ -16,7 +16,7 @@ from PIL import Image
 
 from rllab.runs import Job, Record
 
-STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760}
+STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760, "true": 4_000}
 
 
 def script(monkeypatch, *arguments):
