@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
-from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, settings_of, trials
+from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, plan_of, trials
 from experiments.agents.ride import draw_ride
 from experiments.common.frame import Flags, Judge, main
 
@@ -94,6 +94,12 @@ def cells(config: Config) -> list[tuple[str, str]]:
     return [(task, size) for task in tasks for size in (sizes if task == "balance" else ("64-64",))]
 
 
+def searched(config: Config) -> list[tuple[str, str]]:
+    """Return the pairs of task and policy that random search is made of: besides those learned, linear policies."""
+    found = cells(config)
+    return list(dict.fromkeys([*((task, LINEAR) for task, _ in found), *found]))
+
+
 def jobs_of(config: Config) -> Iterator[Job]:
     """Yield one job per learner, policy, task and seed, the slow ones first, and the look at the cost itself."""
     if config.tune or config.finals:
@@ -101,19 +107,22 @@ def jobs_of(config: Config) -> Iterator[Job]:
         return
     learners = [method for method in reversed(LEARNERS) if method in config.learners and method != "random"]
     for task, size in cells(config):
+        plans, smooth = TASKS[task].plans, TASKS[task].smooth
         for seed in config.all_seeds:
             for method in learners:
-                if method == "true" and not TASKS[task].smooth:
+                if method not in plans if plans is not None else method == "true" and not smooth:
                     continue
-                steps = FAST_STEPS[method] if config.fast else LEARNERS[method].steps
+                plan = plan_of(task, method, size)
+                steps = FAST_STEPS[method] if config.fast else plan.steps
                 ride = (1.0 if config.fast else 5.0) if (method, task, seed) == SHOWN else 0.0
-                name, settings = f"{method}-{task}-{size}-{seed}", settings_of(method, size)
-                yield _job(name, method, task, size, settings, steps, seed, ride=ride)
-    for task, size in dict.fromkeys([("balance", LINEAR), *cells(config)]):
-        if "random" in config.learners and not TASKS[task].judged:
-            for seed in range(config.first_seed, config.first_seed + (2 if config.fast else SEARCHES)):
-                name, settings = f"random-{task}-{size}-{seed}", settings_of("random", size)
-                yield _job(name, "random", task, size, settings, LEARNERS["random"].steps, seed)
+                name = f"{method}-{task}-{plan.size}-{seed}"
+                yield _job(name, method, task, plan.size, plan.settings, steps, seed, ride=ride)
+    for task, size in searched(config):
+        if "random" in config.learners:
+            few = config.seeds if TASKS[task].judged else SEARCHES
+            for seed in range(config.first_seed, config.first_seed + (2 if config.fast else few)):
+                name, plan = f"random-{task}-{size}-{seed}", plan_of(task, "random", size)
+                yield _job(name, "random", task, size, plan.settings, plan.steps, seed)
     for task in dict.fromkeys(task for task, _ in cells(config) if task in HANDS):
         yield Job(f"hand-{task}", {"method": "hand", "task": task}, seed=0)
     yield Job("flatness", {"method": "flatness", "policies": FAST_POLICIES if config.fast else POLICIES}, seed=0)
@@ -123,10 +132,10 @@ def trials_of(config: Config) -> Iterator[Job]:
     """Yield the trials on the first seed, or those of the finals on the other seeds."""
     for size in config.sizes:
         for method in reversed(config.learners):
-            every, steps = trials(method), LEARNERS[method].tuning_steps
+            every, steps = trials(method, size), LEARNERS[method].tuning_steps
             for settings in finalists(method, size) if config.finals else every:
                 for seed in TUNING_SEEDS[1:] if config.finals else TUNING_SEEDS[:1]:
-                    name = f"{method}-{size}-trial{every.index(settings)}-{seed}"
+                    name = f"{method}-{size}-trial{trials(method).index(settings)}-{seed}"
                     yield _job(name, method, "balance", size, settings, steps, seed, trial=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from experiments.agents.learners import EDGE, LEARNERS, TRIALS, TUNED, TUNING_SEEDS, inside, trials
+from experiments.agents.learners import EDGE, LEARNERS, TUNED, TUNING_SEEDS, inside, trials
 from experiments.common.frame import Judge, column, select
 
 import numpy as np
@@ -29,7 +29,7 @@ def choose(records: Sequence[Record], judge: Judge) -> None:
     for size, method in sorted({(r.config["size"], r.config["method"]) for r in records}):
         mine = sorted(select(records, size=size, method=method), key=lambda record: record.seed)
         if any(record.seed == TUNING_SEEDS[0] for record in mine):
-            rows = [{"settings": settings, "scores": [], "first": []} for settings in trials(method)]
+            rows = [{"settings": settings, "scores": [], "first": []} for settings in trials(method, size)]
         else:
             rows = [
                 {**row, "scores": row["scores"][:1], "first": row["first"][:1]}
@@ -45,7 +45,7 @@ def choose(records: Sequence[Record], judge: Judge) -> None:
         chosen.setdefault(size, {})[method] = {**best, "steps": steps, "seeds": list(seeds), "trials": rows}
         judge(
             inside(method, best["settings"]),
-            f"{size}, {method}: the best of {TRIALS} trials, {best['settings']}, is inside its ranges "
+            f"{size}, {method}: the best of {len(rows)} trials, {best['settings']}, is inside its ranges "
             f"{LEARNERS[method].ranges} (needs all by {EDGE:.0%} of the range)",
         )
     write_atomically(TUNED, (json.dumps(chosen, indent=1) + "\n").encode())

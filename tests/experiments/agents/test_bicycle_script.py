@@ -91,7 +91,7 @@ def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch)
 
 
 def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(learners, "TRIALS", 2)
+    monkeypatch.setattr(learners, "FEWER", 2)
     for module in (learners, rider_trials):
         monkeypatch.setattr(module, "TUNED", tmp_path / "tuned.json")
     for module in (learners, rider_trials, bicycle):
@@ -104,7 +104,7 @@ def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path
     code = script(monkeypatch, "--finals", "--resume", *arguments)
     out, tuned = capsys.readouterr().out, json.loads((tmp_path / "tuned.json").read_text())
     best = tuned["linear"]["reinforce"]
-    assert best["settings"] in trials("reinforce") and len(best["trials"]) == 2
+    assert best["settings"] in trials("reinforce", "linear") and len(best["trials"]) == 2
     assert first["seeds"] == [100] and best["seeds"] == [100, 101]
     for before, row in zip(first["trials"], best["trials"], strict=True):
         assert row["scores"][:1] == before["scores"] and len(row["scores"]) == 2  # the seed before is not made again
@@ -129,6 +129,7 @@ def test_trials_fill_their_ranges_evenly():
     for method, learner in LEARNERS.items():
         tried = trials(method)
         assert len(tried) == learners.TRIALS and tried == trials(method)
+        assert trials(method, "linear") == tried[: learners.FEWER]
         for name, (low, high) in learner.ranges.items():
             u = [np.log(settings[name] / low) / np.log(high / low) for settings in tried]
             # of 16 Sobol points each sixteenth of a range holds one; independent draws do so once in 900,000 times.
@@ -143,6 +144,26 @@ def test_a_winner_on_an_edge_is_not_inside():
     assert inside("reinforce", middle)
     assert not inside("reinforce", {**middle, "lr": 1.1 * ranges["lr"][0]})
     assert not inside("reinforce", {**middle, "std": ranges["std"][1]})
+    # an edge beyond which there is nothing is no reason to widen a range
+    middle = {name: (low * high) ** 0.5 for name, (low, high) in LEARNERS["td3"].ranges.items()}
+    assert inside("td3", {**middle, "tau": 1.0}) and not inside(
+        "td3", {**middle, "tau": LEARNERS["td3"].ranges["tau"][0]}
+    )
+
+
+def test_a_task_with_plans_is_learned_by_those_who_have_one():
+    config = bicycle.Config(tasks=("goal", "delay"), seeds=2)
+    jobs = [job for job in bicycle.jobs_of(config) if "size" in job.config]
+    goal = {(j.config["method"], j.config["size"], j.config["steps"]) for j in jobs if j.config["task"] == "goal"}
+    plans = {(method, plan.size, plan.steps) for method, plan in learners.GOAL.items()}
+    steps = learners.TASKS["goal"].searched
+    assert goal == plans | {("random", "linear", steps), ("random", "64-64", steps)}
+    delayed = {j.config["method"] for j in jobs if j.config["task"] == "delay"}
+    assert delayed == set(LEARNERS) - {"true"}  # which is told the state of now
+    # what a plan changes is for learning: all are judged alike
+    agent = learners.make_agent("ars", "linear", learners.GOAL["ars"].settings, 0, "goal")
+    assert agent.environment_arguments["cap"] == 2_000 and agent.environment_arguments["distance"] == 100.0
+    assert learners.TASKS["goal"].judged == {"reward": "sparse", "cap": learners.FAR}
 
 
 def test_the_score_holds_each_evaluation_until_the_next():
