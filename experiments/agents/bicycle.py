@@ -95,9 +95,11 @@ def cells(config: Config) -> list[tuple[str, str]]:
 
 
 def searched(config: Config) -> list[tuple[str, str]]:
-    """Return the pairs of task and policy that random search is made of: besides those learned, linear policies."""
+    """Return the pairs of task and policy that random search is made of: linear, and those learned without plans."""
     found = cells(config)
-    return list(dict.fromkeys([*((task, LINEAR) for task, _ in found), *found]))
+    return list(
+        dict.fromkeys([*((task, LINEAR) for task, _ in found), *(at for at in found if not TASKS[at[0]].plans)])
+    )
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

@@ -90,7 +90,7 @@ TASKS = {
         {"reward": "sparse", "cap": FAR},
         FAR,
         plans=GOAL,
-        searched=3_000_000,
+        searched=600_000,
     ),  # sparse: 0.01 on arriving, −1 on a fall
 }
 
@@ -184,7 +184,7 @@ LEARNERS = {
     ),
     "ppo": Learner(
         "PPO: actions scored by a learned value", DISCOUNTED, 30_000, 15_000,
-        {"lr": (5e-4, 5e-2), "std": (0.1, 3.0), "one_minus_gamma": HORIZON}, _ppo,
+        {"lr": (5e-4, 5e-1), "std": (0.1, 3.0), "one_minus_gamma": HORIZON}, _ppo,
     ),
     "td3": Learner(
         "TD3: through a learned cost", DISCOUNTED, 6_000, 3_000,
@@ -192,7 +192,7 @@ LEARNERS = {
     ),
     "sac": Learner(
         "SAC: through a learned cost, with entropy", DISCOUNTED, 6_000, 3_000,
-        {"tau": (0.01, 1.0), "ent_coef": (0.001, 1.0), "lr": (5e-4, 2e-2), "one_minus_gamma": HORIZON}, _sac,
+        {"tau": (0.01, 1.0), "ent_coef": (0.01, 10.0), "lr": (5e-4, 5e-2), "one_minus_gamma": HORIZON}, _sac,
     ),
     "random": Learner(
         "random search: weights drawn until one rides", "none", 100_000, 40_000, {"scale": (0.05, 20.0)}, None
