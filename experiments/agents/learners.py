@@ -20,9 +20,9 @@ SCALE = (0.1, 0.3, 0.3, 3.0)  # rad, rad/s, rad, rad/s: round numbers near what 
 SIZES: dict[str, tuple[int, ...]] = {"linear": (), "16": (16,), "64-64": (64, 64), "256-256": (256, 256)}
 WEIGHTS = {"linear": 10, "16": 114, "64-64": 4_610, "256-256": 67_586}  # of the policy
 TUNED = Path(__file__).parent / "bicycle_tuned.json"
-TRIALS, FEWER = 16, 8  # of each learner at 64-64, and at each other size: powers of two, where Sobol points balance
+TRIALS = 16  # of each learner at 64-64: a power of two, for which Sobol points are balanced
 TUNING_SEEDS = (100, 101, 102, 103)  # never reported; the first is that of all trials, the others of the finals
-FINALISTS = 3  # best trials, which are made again on the other seeds
+FINALISTS = 3  # best trials, which are made again on the other seeds, and are all that is tried at other sizes
 EDGE = 0.05  # of a range on either side: a winner there does not count as inside
 ENDS = {("tau", 1.0), ("n_delta", 1)}  # no target network, one direction: no range goes beyond
 Settings = dict[str, float]
@@ -203,20 +203,24 @@ LEARNERS = {
     ),
 }  # fmt: skip
 
+SHORTER = {("td3", "256-256"): 3_000, ("sac", "256-256"): 3_000}  # steps of a reported run, for what they cost there
+
 
 def trials(method: str, size: str = "64-64") -> list[Settings]:
     """Return the settings that are tried: log-uniform in the learner's ranges, by a scrambled Sobol sequence.
 
-    There are `TRIALS` of them, of sizes other than 64-64 the first `FEWER`.
+    There are `TRIALS` of them. Of sizes other than 64-64 they are the finalists of 64-64.
 
     Source: A. B. Owen (1998), "Scrambling Sobol' and Niederreiter–Xing points", J. Complexity 14.
     """
     from scipy.stats import qmc
 
+    if size != "64-64":
+        return finalists(method, "64-64")
     ranges = LEARNERS[method].ranges
     seed = list(LEARNERS).index(method)
     points = qmc.Sobol(len(ranges), scramble=True, seed=seed)  # pyright: ignore[reportCallIssue] - scipy < 1.15 too
-    tried = points.random_base2(int(math.log2(TRIALS if size == "64-64" else FEWER)))
+    tried = points.random_base2(int(math.log2(TRIALS)))
     # s = low (high / low)^u
     return [
         {
@@ -264,7 +268,7 @@ def plan_of(task: str, method: str, size: str) -> Plan:
     """Return how a learner goes about a task with a policy of this size: by its own plan, or as it does balance."""
     plans = TASKS[task].plans
     if plans is None or method == "random":
-        steps = TASKS[task].searched if method == "random" else LEARNERS[method].steps
+        steps = TASKS[task].searched if method == "random" else SHORTER.get((method, size), LEARNERS[method].steps)
         return Plan(steps, settings_of(method, size), {}, size)
     return plans[method]
 
