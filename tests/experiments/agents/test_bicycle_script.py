@@ -105,7 +105,7 @@ def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path
     code = script(monkeypatch, "--finals", "--resume", *arguments)
     out, tuned = capsys.readouterr().out, json.loads((tmp_path / "tuned.json").read_text())
     best = tuned["linear"]["reinforce"]
-    assert best["settings"] in trials("reinforce", "linear") and len(best["trials"]) == 2
+    assert best["settings"] in trials("reinforce") and len(best["trials"]) == 2
     assert first["seeds"] == [100] and best["seeds"] == [100, 101]
     for before, row in zip(first["trials"], best["trials"], strict=True):
         assert row["scores"][:1] == before["scores"] and len(row["scores"]) == 2  # the seed before is not made again
