@@ -62,7 +62,9 @@ def table() -> str:
             yes = "yes" if inside(method, best["settings"]) else "**no**"
             first = first if method != "random" else "–"
             scores = best["scores"]
-            score = f"{np.mean(scores):,.0f} ({min(scores):,.0f} to {max(scores):,.0f})"
+            score = f"{np.mean(scores):,.0f}"
+            if len(scores) > 1:
+                score += f" ({min(scores):,.0f} to {max(scores):,.0f})"
             lines.append(f"| {method} | {what} | {score} | {first} | {yes} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"
