@@ -2,13 +2,15 @@
 
 The cost is how soon the rider falls: a count, so under fixed noise its gradient is 0 almost everywhere. Evolution and
 ARS perturb the policy's weights, Reinforce and PPO draw its actions and score them, TD3 and SAC backpropagate through
-a learned cost. Same policy, same observation scaling, same task; every environment step used to learn is counted, with
-warm-up, failed episodes and cut-off rollouts. Evaluation is counted apart and its time is not the learner's. What they
-are held against: random search, whose scale is tuned by as many trials as the learners, and a rider by hand.
+a learned cost; one more backpropagates through the dynamics, which it alone is told. Same policy, same observation
+scaling, same task; every environment step used to learn is counted, with warm-up, failed episodes and cut-off rollouts.
+Evaluation is counted apart and its time is not the learner's. What they are held against: random search, whose scale is
+tuned by as many trials as the learners, and a rider by hand.
 
     python experiments/agents/bicycle.py            trains at 64-64, prints claims, draws
     python experiments/agents/bicycle.py --replot   draws again from disk
-    python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own
+    python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own; then
+    python experiments/agents/bicycle.py --finals   the best three of each again, on three more seeds
     python experiments/agents/bicycle.py --full --keep --resume
                             all sizes and tasks, or with --sizes, --tasks, --learners pieces of them, each of which goes
                             on where it stopped; what finished is kept in records/bicycle.jsonl
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
-from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, settings_of, trials
+from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, plan_of, trials
 from experiments.agents.ride import draw_ride
 from experiments.common.frame import Flags, Judge, main
 
@@ -30,7 +32,15 @@ import tyro
 
 from rllab.runs import Job, Record
 
-FAST_STEPS = {"evolution": 20_000, "ars": 20_000, "reinforce": 20_000, "ppo": 2_048, "td3": 800, "sac": 800}
+FAST_STEPS = {
+    "evolution": 20_000,
+    "ars": 20_000,
+    "reinforce": 20_000,
+    "ppo": 2_048,
+    "td3": 800,
+    "sac": 800,
+    "true": 4_000,
+}
 POLICIES, FAST_POLICIES = 96, 40  # of the look at the cost
 SEARCHES = 30  # of random search, cheap as it is
 SHOWN = ("evolution", "balance", 1000)  # the learner, task and seed whose rides are the GIF
@@ -56,10 +66,14 @@ class Config(Flags):
     keep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Keep what finished in records/bicycle.jsonl, which the panel of sizes and claims (a) and (b) are drawn from."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Run the trials instead, on seeds that are never reported; write what came out."""
+    """Run the trials instead, on a seed that is never reported; write what came out."""
+    finals: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Run the best trials again instead, on further seeds that are never reported; write whose mean is the best."""
 
     def check(self) -> None:
         super().check()
+        if self.tune and self.finals:
+            raise ValueError("--finals needs what --tune came to: give one, then the other")
         for flag, known in (("sizes", SIZES), ("tasks", TASKS), ("learners", LEARNERS)):
             given = getattr(self, flag)
             if not given or not set(given) <= set(known):
@@ -68,7 +82,7 @@ class Config(Flags):
     @property
     def identity(self) -> dict[str, Any]:
         """Sizes, tasks and learners only say which runs there are."""
-        return {"fast": self.fast, "tune": self.tune}
+        return {"fast": self.fast, "tune": self.tune or self.finals}
 
     def faster(self) -> Self:
         return replace(self, seeds=1, sizes=(LINEAR,), processes=1)
@@ -80,32 +94,51 @@ def cells(config: Config) -> list[tuple[str, str]]:
     return [(task, size) for task in tasks for size in (sizes if task == "balance" else ("64-64",))]
 
 
+def searched(config: Config) -> list[tuple[str, str]]:
+    """Return the pairs of task and policy that random search is made of: linear, and those learned without plans."""
+    found = cells(config)
+    return list(
+        dict.fromkeys([*((task, LINEAR) for task, _ in found), *(at for at in found if not TASKS[at[0]].plans)])
+    )
+
+
 def jobs_of(config: Config) -> Iterator[Job]:
     """Yield one job per learner, policy, task and seed, the slow ones first, and the look at the cost itself."""
-    if config.tune:
-        for size in config.sizes:
-            for method in reversed(config.learners):
-                for trial, settings in enumerate(trials(method)):
-                    for seed in TUNING_SEEDS:
-                        name, steps = f"{method}-{size}-trial{trial}-{seed}", LEARNERS[method].tuning_steps
-                        yield _job(name, method, "balance", size, settings, steps, seed, trial=True)
+    if config.tune or config.finals:
+        yield from trials_of(config)
         return
     learners = [method for method in reversed(LEARNERS) if method in config.learners and method != "random"]
     for task, size in cells(config):
+        plans, smooth = TASKS[task].plans, TASKS[task].smooth
         for seed in config.all_seeds:
             for method in learners:
-                steps = FAST_STEPS[method] if config.fast else LEARNERS[method].steps
+                if method not in plans if plans is not None else method == "true" and not smooth:
+                    continue
+                plan = plan_of(task, method, size)
+                steps = FAST_STEPS[method] if config.fast else plan.steps
                 ride = (1.0 if config.fast else 5.0) if (method, task, seed) == SHOWN else 0.0
-                name, settings = f"{method}-{task}-{size}-{seed}", settings_of(method, size)
-                yield _job(name, method, task, size, settings, steps, seed, ride=ride)
-    for task, size in dict.fromkeys([("balance", LINEAR), *cells(config)]):
-        if "random" in config.learners and not TASKS[task].judged:
-            for seed in range(config.first_seed, config.first_seed + (2 if config.fast else SEARCHES)):
-                name, settings = f"random-{task}-{size}-{seed}", settings_of("random", size)
-                yield _job(name, "random", task, size, settings, LEARNERS["random"].steps, seed)
+                name = f"{method}-{task}-{plan.size}-{seed}"
+                yield _job(name, method, task, plan.size, plan.settings, steps, seed, ride=ride)
+    for task, size in searched(config):
+        if "random" in config.learners:
+            few = config.seeds if TASKS[task].judged else SEARCHES
+            for seed in range(config.first_seed, config.first_seed + (2 if config.fast else few)):
+                name, plan = f"random-{task}-{size}-{seed}", plan_of(task, "random", size)
+                yield _job(name, "random", task, size, plan.settings, plan.steps, seed)
     for task in dict.fromkeys(task for task, _ in cells(config) if task in HANDS):
         yield Job(f"hand-{task}", {"method": "hand", "task": task}, seed=0)
     yield Job("flatness", {"method": "flatness", "policies": FAST_POLICIES if config.fast else POLICIES}, seed=0)
+
+
+def trials_of(config: Config) -> Iterator[Job]:
+    """Yield the trials on the first seed, or those of the finals on the other seeds."""
+    for size in config.sizes:
+        for method in reversed(config.learners):
+            every, steps = trials(method, size), LEARNERS[method].tuning_steps
+            for settings in finalists(method, size) if config.finals else every:
+                for seed in TUNING_SEEDS[1:] if config.finals else TUNING_SEEDS[:1]:
+                    name = f"{method}-{size}-trial{trials(method).index(settings)}-{seed}"
+                    yield _job(name, method, "balance", size, settings, steps, seed, trial=True)
 
 
 def _job(
@@ -118,7 +151,7 @@ def _job(
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     """Judge every claim on its numbers; under --tune whether every winner is inside its ranges, and write it."""
-    if config.tune:
+    if config.tune or config.finals:
         rider_trials.choose(records, judge)
         print("\n" + rider_trials.table())
         return
@@ -129,7 +162,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw what learning to ride takes, PNG and SVG, and a stored ride beside a fall, GIF; trials under --tune."""
-    if config.tune:
+    if config.tune or config.finals:
         return rider_figures.draw_trials(records, config.out / "bicycle_trials.png")
     for record in records:
         if record.config.get("ride"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,13 +30,15 @@ class Search:
 
     Attributes:
         weights: of the first policy that was confirmed, (d,); None if the steps ran out before.
-        steps: environment steps of all draws, up to and including the one confirmed; never more than were allowed.
+        riders: how many were confirmed.
+        steps: environment steps of all draws, up to and including the last one confirmed; never more than allowed.
         draws: how many there were; one that the limit cut short is not among them.
         reached: how many of them reached the goal on their one ride.
         evaluated: environment steps of confirming, which is counted apart, as evaluations of learners are.
     """
 
     weights: Tensor | None
+    riders: int
     steps: int
     draws: int
     reached: int
@@ -52,6 +54,8 @@ def search_weights(
     steps: int,
     hidden: Sequence[int] = (),
     biases: bool = True,
+    riders: int = 1,
+    together: int = TOGETHER,
     observation_scale: Sequence[float] | None = None,
     environment_arguments: Mapping[str, Any] | None = None,
 ) -> Search:
@@ -70,6 +74,8 @@ def search_weights(
         steps: environment steps the draws may take in all, >= 1.
         hidden: widths of the policy's hidden layers; (): linear. The policy is that of the agents.
         biases: False: all biases are 0.
+        riders: how many are to be confirmed before the search stops, >= 1: more than one, to count them.
+        together: draws that are played side by side; no number depends on it.
         observation_scale: what observations are divided by, as in the agents.
         environment_arguments: for `gymnasium.make` or the factory.
 
@@ -85,39 +91,55 @@ def search_weights(
     the baseline that H. Mania, A. Guy and B. Recht (2018), "Simple random search provides a competitive approach to
     reinforcement learning", ask for.
     """
-    if not 0.0 < scale < math.inf or steps < 1:
+    if not 0.0 < scale < math.inf or min(steps, riders, together) < 1:
         raise ValueError(f"search_weights: scale must be positive and steps >= 1, got {scale!r} and {steps!r}")
     make, root = Maker("search_weights", environment, dict(environment_arguments or {})), as_key(key)
     env = make()
     policy = Policy.for_spaces("search_weights", env.observation_space, env.action_space, hidden, observation_scale)
     env.close()
-    draws, rides = (make_environments(make, n) for n in (TOGETHER, CONFIRMED))
+    draws = make_environments(make, together)
     weighted = torch.ones(policy.size)
     if not biases:
         assert isinstance(policy.network, MLP)
         for _, bias in policy.network.layers(torch.arange(policy.size)):
             weighted[bias.flatten()] = 0.0
-    found = Search(None, 0, 0, 0, 0)
+    found = Search(None, 0, 0, 0, 0, 0)
     while True:
         # a draw is named by its number, so that it is the same however many are played side by side
-        numbers = np.arange(found.draws, found.draws + TOGETHER)
+        numbers = np.arange(found.draws, found.draws + together)
         keys = [root.child("weights", int(i)) for i in numbers]
         w = torch.stack([scale * weighted * standard_normal((policy.size,), k, weighted) for k in keys])
         played = play(policy, w, draws, seeds_for(numbers, root.child("noise")).tolist())
+        reached = played.returns >= goal
+        confirmed, rides = _confirm(policy, make, w, np.flatnonzero(reached), goal, root, numbers)
         for i, length in enumerate(played.lengths.tolist()):
             if found.steps + length > steps:
-                return Search(None, steps, found.draws, found.reached, found.evaluated)
-            reached = bool(played.returns[i] >= goal)
+                return replace(found, steps=steps)
             found = Search(
-                None, found.steps + length, found.draws + 1, found.reached + reached, found.evaluated
-            )  # fmt: skip
-            if reached:
-                seeds = seeds_for(np.arange(CONFIRMED), root.child("confirm", int(numbers[i]))).tolist()
-                again = play(policy, w[i].expand(CONFIRMED, -1), rides, seeds)
-                weights = w[i].clone() if (again.returns >= goal).all() else None
-                found = Search(weights, found.steps, found.draws, found.reached, found.evaluated + again.steps)
-                if weights is not None:
-                    return found
+                w[i].clone() if confirmed[i] and found.weights is None else found.weights,
+                found.riders + bool(confirmed[i]),
+                found.steps + length,
+                found.draws + 1,
+                found.reached + bool(reached[i]),
+                found.evaluated + int(rides[i]),
+            )
+            if found.riders == riders:
+                return found
+
+
+def _confirm(
+    policy: Policy, make: Maker, w: Tensor, which: np.ndarray, goal: float, root: Key, numbers: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return of each draw whether it rides on, and the steps that took; those not in `which` are not asked."""
+    confirmed, steps = np.zeros(len(w), bool), np.zeros(len(w), np.int64)
+    if which.size:
+        environments = make_environments(make, CONFIRMED * len(which))
+        seeds = [seeds_for(np.arange(CONFIRMED), root.child("confirm", int(n))).tolist() for n in numbers[which]]
+        again = play(policy, w[np.repeat(which, CONFIRMED)], environments, [seed for each in seeds for seed in each])
+        environments.close()
+        confirmed[which] = (again.returns >= goal).reshape(-1, CONFIRMED).all(1)
+        steps[which] = again.lengths.reshape(-1, CONFIRMED).sum(1)
+    return confirmed, steps
 
 
 def play(policy: Policy, w: Tensor, environments: Environments, seeds: Sequence[int]) -> Rollout:

@@ -13,9 +13,14 @@ from experiments.common.survival import earlier, exponents, lognormal_line
 import numpy as np
 
 from rllab.runs import Record
-from rllab.runs.statistics import bootstrap_interval, iqm
+from rllab.runs.statistics import (
+    bootstrap_interval,
+    iqm,
+    probability_of_improvement,
+    stratified_bootstrap_interval,
+)
 
-LEVEL = 0.05 / 6  # of the test of each learner against random search: 5 % for all six together
+LEVEL = 0.05 / 7  # of the test of each learner against random search: 5 % for all seven together
 TAUGHT = 0.9  # share of unseen starts from which the goal is reached
 RESAMPLES = 500  # of exponents
 PAIRS = [(slow, fast) for slow in ("evolution", "ars") for fast in ("td3", "sac")]
@@ -41,6 +46,7 @@ def judge_all(records: Sequence[Record], fast: bool, judge: Judge) -> None:
     runs = runs_of(records)
     for task, size in dict.fromkeys((run.task, run.size) for run in runs):
         print("\n" + table(runs, task, size))
+    print("\n" + overall(chosen(runs, task="balance")))
     if fast:
         judge.note("a fast pass judges no more")
         return
@@ -117,7 +123,8 @@ def credited(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> tuple[bo
 
 TITLES = (
     "| learner | rides within its limit, 95 % | steps to the first ride: median (least to most) | CPU s to it "
-    "| earlier than random search? | fallen since | final rides | upright |\n" + "| --- " * 8 + "|"
+    "| earlier than random search? | P(sooner than a search) | fallen since | final rides "
+    "| upright: interquartile mean, 95 % |\n" + "| --- " * 9 + "|"
 )
 
 
@@ -140,16 +147,51 @@ def _line(method: str, mine: Sequence[Run], searches: Sequence[Sequence[Run]]) -
     seen = np.where(times.came, times.seen, np.inf)
     first = " ".join((number(times.median()), f"({number(seen.min())} to {number(seen.max())})"))
     if method == "random":
-        return f"| {method} | {share} | {first} | | | | | |"
+        return f"| {method} | {share} | {first} |{' |' * 6}"
     cpu = times_of(mine, cpu=True).median()
-    verdict = "–"
+    verdict = sooner = "–"
     if searches:
         yes, p = credited(mine, searches)
         verdict = f"{'yes' if yes else '**no**'} (p = {p:.1g})"
+        sooner = f"{min(chance_of_riding_sooner(mine, search) for search in searches):.0%}"
     fallen = [run.fallen for run in mine if run.fallen is not None]
     since = f"{np.mean(fallen):.0%}" if fallen else "–"
-    fresh, upright = (np.mean([getattr(run, name) for run in mine]) for name in ("fresh", "score"))
-    return f"| {method} | {share} | {first} | {number(cpu, 1)} | {verdict} | {since} | {fresh:.0%} | {upright:.0f} |"
+    fresh = np.mean([run.fresh for run in mine if run.fresh is not None])
+    upright = with_interval([run.score for run in mine if run.score is not None])
+    cells = method, share, first, number(cpu, 1), verdict, sooner, since, f"{fresh:.0%}", upright
+    return f"| {' | '.join(cells)} |"
+
+
+def chance_of_riding_sooner(runs: Sequence[Run], search: Sequence[Run]) -> float:
+    """Return P(T < T') + P(T = T')/2 of a run and a search, over the shorter of their limits: never is a tie."""
+    limit = min(run.limit for run in (*runs, *search))
+    a, b = ([min(run.first_steps or limit, limit) for run in these] for these in (runs, search))
+    return probability_of_improvement(-np.array(a, float), -np.array(b, float))
+
+
+def with_interval(scores: Sequence[float]) -> str:
+    """Return the interquartile mean and its 95 % bootstrap interval; of one run no interval."""
+    if len(scores) < 2:
+        return f"{np.mean(scores):.0f}"
+    low, high = bootstrap_interval(scores, iqm, key=0)
+    return f"{float(iqm(scores)):.0f} ({float(low):.0f} to {float(high):.0f})"
+
+
+def overall(runs: Sequence[Run]) -> str:
+    """Return, of learners with equally many runs at every size, the share upright over all sizes, as Markdown.
+
+    Interquartile mean of steps upright over all runs and sizes, with a bootstrap interval stratified by size.
+    """
+    lines = ["balance, all sizes:\n", "| learner | upright: interquartile mean, 95 % stratified |", "| --- | --- |"]
+    for method in LEARNERS:
+        mine = [chosen(runs, method=method, size=size) for size in SIZES]
+        scores = [[run.score for run in at if run.score is not None] for at in mine]
+        n = min(map(len, scores))
+        if n > 1:
+            table = np.array([at[:n] for at in scores], float).T
+            low, high = stratified_bootstrap_interval(table, iqm, key=0)
+            lines.append(f"| {method} | {float(iqm(table)):.0f} ({low:.0f} to {high:.0f}) |")
+    return "\n".join(lines) if len(lines) > 3 else ""
 
 
 def number(value: float, digits: int = 0) -> str:

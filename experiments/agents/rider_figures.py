@@ -96,7 +96,7 @@ def sizes(ax: Axes, runs: Sequence[Run]) -> None:
     """Draw each run's steps to ride against its weights, and medians with intervals; a bound where under half ride."""
     how = styles()
     for i, method in enumerate(LEARNERS):
-        shift = 1.12 ** (i - len(LEARNERS) / 2)
+        shift = 1.09 ** (i - len(LEARNERS) / 2)
         x, middle, low, high = [], [], [], []
         for size in SIZES:
             mine = chosen(runs, method=method, size=size)
@@ -120,7 +120,7 @@ def sizes(ax: Axes, runs: Sequence[Run]) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("number of the policy's weights")
-    ax.set_ylabel("steps to ride: every run, median, 95 % interval\n(arrow: under half ride, more than this)")
+    ax.set_ylabel("steps to ride: runs, median, 95 % interval\n(arrow: under half ride in so many)")
 
 
 def draw_trials(records: Sequence[Record], path: Path) -> Path:

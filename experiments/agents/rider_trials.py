@@ -5,31 +5,47 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from experiments.agents.learners import EDGE, LEARNERS, TRIALS, TUNED, TUNING_SEEDS, inside, trials
+from experiments.agents.learners import EDGE, LEARNERS, TUNED, TUNING_SEEDS, inside, trials
 from experiments.common.frame import Judge, column, select
+
+import numpy as np
 
 from rllab.files import write_atomically
 from rllab.runs import Record
 
-TITLES = "| learner | settings | score | first ride after, steps | inside its range |\n| --- | --- | --- | --- | --- |"
+TITLES = (
+    "| learner | settings | score: mean (least to most) | first rides after, steps | inside its range |\n"
+    + "| --- " * 5 + "|"
+)  # fmt: skip
 
 
 def choose(records: Sequence[Record], judge: Judge) -> None:
-    """Write every tried learner's best settings at every size, beside those tried before, and judge them."""
+    """Write every tried learner's best settings at every size, beside those tried before, and judge them.
+
+    Records of the first seed are of all trials, and begin the file anew; those of other seeds are of the finals, and
+    add to it. The best has the highest mean score of those tried on the most seeds.
+    """
     chosen = json.loads(TUNED.read_text("utf-8")) if TUNED.exists() else {}
     for size, method in sorted({(r.config["size"], r.config["method"]) for r in records}):
-        mine = select(records, size=size, method=method)
-        rows = []
-        for settings in trials(method):
-            runs = select(mine, settings=settings)
-            first = [record.summary["first_steps"] for record in runs if record.summary]
-            rows.append({"settings": settings, "score": float(f"{column(runs, 'score').mean():.4g}"), "first": first})
-        best = max(rows, key=lambda row: (row["score"], inside(method, row["settings"])))  # of equals one inside
+        mine = sorted(select(records, size=size, method=method), key=lambda record: record.seed)
+        if any(record.seed == TUNING_SEEDS[0] for record in mine):
+            rows = [{"settings": settings, "scores": [], "first": []} for settings in trials(method, size)]
+        else:
+            rows = [
+                {**row, "scores": row["scores"][:1], "first": row["first"][:1]}
+                for row in chosen[size][method]["trials"]
+            ]
+        for row in rows:
+            runs = select(mine, settings=row["settings"])
+            row["scores"] += [float(f"{score:.4g}") for score in column(runs, "score")]
+            row["first"] += [record.summary["first_steps"] for record in runs if record.summary]
+        best = max(rows, key=lambda row: (len(row["scores"]), np.mean(row["scores"])))
         steps = mine[0].config["steps"]
-        chosen.setdefault(size, {})[method] = {**best, "steps": steps, "seeds": list(TUNING_SEEDS), "trials": rows}
+        seeds = TUNING_SEEDS[: len(best["scores"])]
+        chosen.setdefault(size, {})[method] = {**best, "steps": steps, "seeds": list(seeds), "trials": rows}
         judge(
             inside(method, best["settings"]),
-            f"{size}, {method}: the best of {TRIALS} trials, {best['settings']}, is inside its ranges "
+            f"{size}, {method}: the best of {len(rows)} trials, {best['settings']}, is inside its ranges "
             f"{LEARNERS[method].ranges} (needs all by {EDGE:.0%} of the range)",
         )
     write_atomically(TUNED, (json.dumps(chosen, indent=1) + "\n").encode())
@@ -45,6 +61,10 @@ def table() -> str:
             first = ", ".join("never" if steps is None else f"{steps:,}" for steps in best["first"])
             yes = "yes" if inside(method, best["settings"]) else "**no**"
             first = first if method != "random" else "–"
-            lines.append(f"| {method} | {what} | {best['score']:,.0f} | {first} | {yes} |")
+            scores = best["scores"]
+            score = f"{np.mean(scores):,.0f}"
+            if len(scores) > 1:
+                score += f" ({min(scores):,.0f} to {max(scores):,.0f})"
+            lines.append(f"| {method} | {what} | {score} | {first} | {yes} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts) + "\n"

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from experiments.agents.flat_cost import flatness
-from experiments.agents.learners import ENVIRONMENT, LEARNERS, SCALE, SIZES, TASKS, Task, make_agent
-from experiments.agents.random_search import search_weights
+from experiments.agents.learners import CAP, ENVIRONMENT, LEARNERS, SCALE, SIZES, TASKS, Task, make_agent
+from experiments.agents.random_search import TOGETHER, search_weights
 from experiments.agents.ride import store_ride
 from experiments.agents.riders import GoalRider, balance_rider, ride, whipple_rider
+from experiments.agents.snapshots import ride_all
 
 import numpy as np
+from torch import Tensor
 
 from rllab import Key, agents
 from rllab.agents.base import Row
-from rllab.agents.rollouts import Rollout
 from rllab.runs import Job, Record
 from rllab_envs.whipple.task import SPEED
 
 RIDES = 20  # of an evaluation, all of which must succeed
+MANY = 128  # draws side by side where a search is long
 FRESH = 100  # further rides at the end, which no evaluation saw
-GROWTH, AFTER = 1.2, 1.5  # of the steps from one evaluation to the next, until the first success and after it
+GROWTH = 1.15  # of the steps from one evaluation to the next
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
@@ -32,34 +33,50 @@ def run(job: Job, record: Record) -> dict[str, Any]:
 
 
 def _learn(job: Job, record: Record) -> dict[str, Any]:
-    """Train, evaluating each time the steps have grown by `GROWTH` or `AFTER`, and save the agent."""
+    """Train, keep the weights each time the steps have grown by `GROWTH`, judge them all afterwards, save the agent."""
     c, task = job.config, TASKS[job.config["task"]]
     agent = make_agent(c["method"], c["size"], c["settings"], job.seed, c["task"])
     if c["ride"]:
         agent.save(record.folder / "untrained.pt")
-    monitor = Monitor(agent, task, record)
     row: Row = dict.fromkeys(("steps", "cpu_seconds", "seconds", "episodes", "updates"), 0)
-    monitor(row)
-    due = 1.0
+    kept, due = [(row, agent.weights.detach().clone())], 1.0
     for row in pieces(agent, c["steps"], LEARNERS[c["method"]].pieces):
         if _steps(row) >= due:
-            monitor(row)
-            due = (GROWTH if monitor.first["first_steps"] is None else AFTER) * _steps(row)
-    if _steps(row) != record.rows[-1]["steps"]:
-        monitor(row)
+            kept.append((row, agent.weights.detach().clone()))
+            due = GROWTH * _steps(row)
+    if _steps(row) > _steps(kept[-1][0]):
+        kept.append((row, agent.weights.detach().clone()))
+    first = judged(agent, task, kept, record)
+    steps = record.column("steps")
+    found = {
+        **first,
+        "steps": row["steps"],
+        "cpu_seconds": row["cpu_seconds"],
+        "score": score(steps, record.column("upright"), c["steps"]),
+        "fallen": fallen_share(steps, record.column("worst") < task.goal, c["steps"]),
+    }
+    if c["trial"]:
+        return found
     agent.save(record.folder / "agent.pt")
     if c["ride"]:
         untrained, trained = (agents.load(record.folder / f"{name}.pt") for name in ("untrained", "agent"))
         store_ride(untrained, trained, record.folder, seconds=c["ride"])
-    ridden = evaluated(agent, task, FRESH, first=RIDES)
-    return {
-        **monitor.first,
-        "steps": row["steps"],
-        "cpu_seconds": row["cpu_seconds"],
-        "fresh": (ridden.returns >= task.goal).mean(),
-        "score": score(record.column("steps"), record.column("upright"), c["steps"]),
-        "fallen": fallen_share(record.column("steps"), record.column("worst") < task.goal, c["steps"]),
-    }
+    ridden = agent.evaluate(FRESH, first=RIDES, max_steps=task.longest, environment_arguments=task.judged)
+    return {**found, "fresh": (ridden.returns >= task.goal).mean()}
+
+
+def judged(agent: agents.Agent, task: Task, kept: Sequence[tuple[Row, Tensor]], record: Record) -> dict[str, Any]:
+    """Append what comes of the weights kept; return what had been spent when first all their rides succeeded."""
+    returns, lengths = ride_all(
+        agent, [w for _, w in kept], RIDES, longest=task.longest, environment_arguments=task.judged
+    )
+    first: dict[str, Any] = {"first_steps": None, "first_cpu_seconds": None}
+    for (row, _), worst, ridden, spent in zip(kept, returns.min(1), lengths, lengths.sum(1).cumsum(), strict=True):
+        found = {"upright": ridden.mean(), "worst": float(worst), "evaluated": int(spent)}
+        record.append({"steps": row["steps"], "cpu_seconds": row["cpu_seconds"], **found})
+        if first["first_steps"] is None and worst >= task.goal:
+            first = {"first_steps": row["steps"], "first_cpu_seconds": row["cpu_seconds"]}
+    return first
 
 
 def pieces(agent: agents.Agent, steps: int, every: int | None) -> Iterator[Row]:
@@ -71,33 +88,6 @@ def pieces(agent: agents.Agent, steps: int, every: int | None) -> Iterator[Row]:
     yield from agent.train(min(steps, agent.learning_starts + every))
     while agent.spent.steps < steps:
         yield from agent.train(min(steps - agent.spent.steps, every))
-
-
-def evaluated(agent: agents.Agent, task: Task, rides: int, *, first: int = 0) -> Rollout:
-    """Return rides as the task is judged."""
-    return agent.evaluate(rides, first=first, max_steps=task.longest, environment_arguments=task.judged)
-
-
-@dataclass
-class Monitor:
-    """Evaluates an agent, appends what comes of it, and remembers when it first succeeded in all rides."""
-
-    agent: agents.Agent
-    task: Task
-    record: Record
-
-    def __post_init__(self) -> None:
-        self.first: dict[str, Any] = {"first_steps": None, "first_cpu_seconds": None}
-        self.spent = 0  # steps of evaluation
-
-    def __call__(self, row: Row) -> None:
-        ridden = evaluated(self.agent, self.task, RIDES)
-        self.spent += ridden.steps
-        worst = float(ridden.returns.min())
-        found = {"upright": ridden.lengths.mean(), "worst": worst, "evaluated": self.spent}
-        self.record.append({"steps": row["steps"], "cpu_seconds": row["cpu_seconds"], **found})
-        if self.first["first_steps"] is None and worst >= self.task.goal:
-            self.first = {"first_steps": row["steps"], "first_cpu_seconds": row["cpu_seconds"]}
 
 
 def _steps(row: Row) -> int:
@@ -123,27 +113,24 @@ def fallen_share(steps: np.ndarray, fell: np.ndarray, limit: int) -> float | Non
 
 def _search(job: Job, record: Record) -> dict[str, Any]:
     """Draw weights until one rides; in a trial go on until the steps are spent, and count."""
-    c, task, found, spent = job.config, TASKS[job.config["task"]], 0, 0
-    if task.judged:
-        raise ValueError(f"random search: task must have returns that say success, got {c['task']}")
-    while True:
-        searched = search_weights(
-            task.environment,
-            goal=task.goal,
-            scale=c["settings"]["scale"],
-            biases=False,
-            key=Key(job.seed).child("search", found),
-            steps=c["steps"] - spent,
-            hidden=SIZES[c["size"]],
-            observation_scale=task.scale,
-            environment_arguments=task.arguments,
-        )
-        found, spent = found + (searched.weights is not None), spent + searched.steps
-        if not c["trial"] or searched.weights is None or spent >= c["steps"]:
-            break
-    first = spent if found and not c["trial"] else None
+    c, task = job.config, TASKS[job.config["task"]]
+    searched = search_weights(
+        task.environment,
+        goal=task.goal,
+        scale=c["settings"]["scale"],
+        biases=False,
+        riders=c["steps"] if c["trial"] else 1,
+        together=MANY if c["trial"] or task.longest > CAP else TOGETHER,
+        key=Key(job.seed).child("search"),
+        steps=c["steps"],
+        hidden=SIZES[c["size"]],
+        observation_scale=task.scale,
+        environment_arguments={**task.arguments, **task.judged},
+    )
+    first = searched.steps if searched.riders and not c["trial"] else None
     # so that more is better, as with learners: riders found in a million steps
-    return {"first_steps": first, "steps": spent, "draws": searched.draws, "score": 1e6 * found / spent}
+    score = 1e6 * searched.riders / searched.steps
+    return {"first_steps": first, "steps": searched.steps, "draws": searched.draws, "score": score}
 
 
 def _by_hand(job: Job, record: Record) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from experiments.agents import bicycle, flat_cost, learners, rider_trials, riding
 from experiments.agents.learners import LEARNERS, inside, trials
+from experiments.agents.snapshots import ride_all
 from experiments.common.frame import main
 
 import numpy as np
@@ -15,7 +16,7 @@ from PIL import Image
 
 from rllab.runs import Job, Record
 
-STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760}
+STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760, "true": 4_000}
 
 
 def script(monkeypatch, *arguments):
@@ -89,25 +90,47 @@ def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch)
         np.testing.assert_array_equal(again.column(name), before.column(name))
 
 
-def test_trials_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(learners, "TRIALS", 2)
-    monkeypatch.setattr(rider_trials, "TUNED", tmp_path / "tuned.json")
+def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
+    for module in (learners, rider_trials, bicycle):
+        monkeypatch.setattr(module, "trials", lambda method, size="64-64": trials(method)[:2])
+    for module in (learners, rider_trials):
+        monkeypatch.setattr(module, "TUNED", tmp_path / "tuned.json")
+    for module in (learners, rider_trials, bicycle):
+        monkeypatch.setattr(module, "TUNING_SEEDS", (100, 101))
     monkeypatch.setitem(LEARNERS, "reinforce", replace(LEARNERS["reinforce"], tuning_steps=3_000))
     monkeypatch.setitem(LEARNERS, "random", replace(LEARNERS["random"], tuning_steps=600))
-    arguments = ("--tune", "--learners", "reinforce", "random", "--sizes", "linear", "--processes", 1)
-    code = script(monkeypatch, *arguments, "--out", tmp_path / "tuning")
+    arguments = ("--learners", "reinforce", "random", "--sizes", "linear", "--processes", 1, "--out", tmp_path / "all")
+    script(monkeypatch, "--tune", *arguments)
+    first = json.loads((tmp_path / "tuned.json").read_text())["linear"]["reinforce"]
+    code = script(monkeypatch, "--finals", "--resume", *arguments)
     out, tuned = capsys.readouterr().out, json.loads((tmp_path / "tuned.json").read_text())
     best = tuned["linear"]["reinforce"]
     assert best["settings"] in trials("reinforce") and len(best["trials"]) == 2
-    assert best["score"] == max(trial["score"] for trial in best["trials"]) > 20
+    assert first["seeds"] == [100] and best["seeds"] == [100, 101]
+    for before, row in zip(first["trials"], best["trials"], strict=True):
+        assert row["scores"][:1] == before["scores"] and len(row["scores"]) == 2  # the seed before is not made again
+    assert np.mean(best["scores"]) == max(np.mean(trial["scores"]) for trial in best["trials"]) > 20
     assert code == (0 if all(inside(m, tuned["linear"][m]["settings"]) for m in ("reinforce", "random")) else 1)
-    assert "| reinforce | lr " in out and (tmp_path / "tuning/bicycle_trials.png").exists()
+    assert "| reinforce | lr " in out and (tmp_path / "all/bicycle_trials.png").exists()
+
+
+def test_weights_judged_together_give_what_each_gives_alone():
+    agent = learners.make_agent("ars", "16", {"delta_std": 0.3, "lr": 0.3, "n_delta": 4}, 7)
+    kept, alone = [], []
+    for _ in agent.train(4_000):
+        kept.append(agent.weights.clone())
+        alone.append(agent.evaluate(5, max_steps=150).lengths)
+    returns, lengths = ride_all(agent, kept, 5, longest=150)
+    np.testing.assert_array_equal(lengths, alone)
+    np.testing.assert_array_equal(returns, alone)  # one for each step
+    assert len(set(lengths.mean(1))) > 2  # they do not all ride alike
 
 
 def test_trials_fill_their_ranges_evenly():
     for method, learner in LEARNERS.items():
         tried = trials(method)
         assert len(tried) == learners.TRIALS and tried == trials(method)
+        assert trials(method, "linear") == learners.finalists(method, "64-64")  # what else is tried there
         for name, (low, high) in learner.ranges.items():
             u = [np.log(settings[name] / low) / np.log(high / low) for settings in tried]
             # of 16 Sobol points each sixteenth of a range holds one; independent draws do so once in 900,000 times.
@@ -122,6 +145,26 @@ def test_a_winner_on_an_edge_is_not_inside():
     assert inside("reinforce", middle)
     assert not inside("reinforce", {**middle, "lr": 1.1 * ranges["lr"][0]})
     assert not inside("reinforce", {**middle, "std": ranges["std"][1]})
+    # an edge beyond which there is nothing is no reason to widen a range
+    middle = {name: (low * high) ** 0.5 for name, (low, high) in LEARNERS["td3"].ranges.items()}
+    assert inside("td3", {**middle, "tau": 1.0}) and not inside(
+        "td3", {**middle, "tau": LEARNERS["td3"].ranges["tau"][0]}
+    )
+
+
+def test_a_task_with_plans_is_learned_by_those_who_have_one():
+    config = bicycle.Config(tasks=("goal", "delay"), seeds=2)
+    jobs = [job for job in bicycle.jobs_of(config) if "size" in job.config]
+    goal = {(j.config["method"], j.config["size"], j.config["steps"]) for j in jobs if j.config["task"] == "goal"}
+    plans = {(method, plan.size, plan.steps) for method, plan in learners.GOAL.items()}
+    steps = learners.TASKS["goal"].searched
+    assert goal == plans | {("random", "linear", steps)}
+    delayed = {j.config["method"] for j in jobs if j.config["task"] == "delay"}
+    assert delayed == set(LEARNERS) - {"true"}  # which is told the state of now
+    # what a plan changes is for learning: all are judged alike
+    agent = learners.make_agent("ars", "linear", learners.GOAL["ars"].settings, 0, "goal")
+    assert agent.environment_arguments["cap"] == 2_000 and agent.environment_arguments["distance"] == 100.0
+    assert learners.TASKS["goal"].judged == {"reward": "sparse", "cap": learners.FAR}
 
 
 def test_the_score_holds_each_evaluation_until_the_next():

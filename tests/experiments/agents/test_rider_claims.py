@@ -115,3 +115,21 @@ def test_runs_are_kept_once_each_and_read_as_they_were(tmp_path):
     back = kept(path)
     assert len(back) == 3 and [run.first_steps for run in back if run.method == "td3"] == [None]
     assert [run for run in back if run.method == "ars"] == many("ars", [5, None])
+
+
+def test_who_rides_sooner_than_a_search_is_counted_over_pairs_and_never_is_a_tie():
+    search = many("random", [1_000, 3_000, None])
+    # against 1,000, 3,000 and never: 2,000 wins 2 of 3, never wins 0 and half of a tie
+    assert rider_claims.chance_of_riding_sooner(many("td3", [2_000, None]), search) == pytest.approx(2.5 / 6)
+    # a search that went on for longer is not held against who stopped before
+    late = many("random", [90_000] * 3)
+    assert rider_claims.chance_of_riding_sooner(many("td3", [None], limit=5_000), late) == 0.5
+
+
+def test_the_mean_over_all_sizes_needs_runs_at_each():
+    runs = [*growing("ars", 0.1), *growing("td3", 0.1)]
+    runs = [Run(**{**vars(run), "score": 400.0 + run.seed}) for run in runs if run.method == "ars" or run.size != "16"]
+    text = rider_claims.overall(runs)
+    # of 40 scores, 400 to 409 each four times, the middle half is 402.5 to 407: the mean is 404.5
+    assert "| ars | 404 (40" in text and "td3" not in text
+    assert rider_claims.overall(runs[:10]) == ""
