@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.agents.learners import LEARNERS, SIZES, WEIGHTS
+from experiments.agents.rider_claims import credited
 from experiments.agents.rider_records import Run, chosen, kept, runs_of, times_of
 from experiments.common.drawing import GREY, dots, line, look
 from experiments.common.frame import column, select
@@ -41,10 +42,11 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     here = chosen(runs, task="balance", size=size)
     hand = [record.summary["fresh"] for record in select(records, method="hand", task="balance") if record.summary]
     riding(left, here, hand[0] if hand else None)
-    left.set_title("Steps until a rider rides")
+    searches = [chosen(runs, task="balance", method="random", size=at) for at in dict.fromkeys((size, "linear"))]
+    left.set_title(_answer(here, [search for search in searches if search]))
     if len({run.size for run in before if run.method != "random"}) > 1:
         sizes(right, before)
-        right.set_title("With more weights")
+        right.set_title(_growth(before))
     else:
         riding(right, [run for run in here if run.method != "random"], None, cpu=True)
         right.set_title("The same by the clock: seconds of one core")
@@ -54,6 +56,27 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     )  # fmt: skip
     drawing.suptitle(f"{TITLE} {len(here) and WEIGHTS[size]:,} weights, {_counts(here)}", fontsize=13)
     return plots.save(drawing, path)
+
+
+def _answer(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
+    """Say who rides significantly sooner than every random search."""
+    if not searches:
+        return "Steps until a rider rides"
+    learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
+    sooner = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
+    return f"Significantly sooner than random search: {' and '.join(sooner) or 'nobody'}"
+
+
+def _growth(runs: Sequence[Run]) -> str:
+    """Say how much longer, at most, a learner takes with the most weights than with the fewest."""
+    few, many = (
+        {m: times_of(mine).median() for m in LEARNERS if (mine := chosen(runs, method=m, size=size))}
+        for size in (min(WEIGHTS, key=WEIGHTS.__getitem__), max(WEIGHTS, key=WEIGHTS.__getitem__))
+    )
+    factors = [many[m] / few[m] for m in few if m in many and np.isfinite(few[m]) and np.isfinite(many[m])]
+    if not factors:
+        return "Steps to ride with more weights"
+    return f"The most weights against the fewest: at most {max(factors):.1f} times the steps"
 
 
 def _counts(runs: Sequence[Run]) -> str:
