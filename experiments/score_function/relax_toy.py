@@ -254,7 +254,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw p against iterations as published, p and variance against evaluations for all."""
-    drawing, axes = plots.panels(len(TARGETS), 3, width=5.4, height=3.4)
+    drawing, axes = plots.panels(len(TARGETS), 3, width=5.2, height=3.0)
     published = [method for method in METHODS if method not in TRICKS]
     with plots.style():
         for j, t in enumerate(TARGETS):
