@@ -45,7 +45,7 @@ def draw_ride(run: Path, path: Path) -> Path:
     with np.load(run / FILE) as stored:
         both = stored["untrained"], stored["trained"]
     frames = [
-        Image.fromarray(np.concatenate(pair)).resize((640, 480), Image.Resampling.LANCZOS).quantize(64)
+        Image.fromarray(np.concatenate(pair)).resize((560, 420), Image.Resampling.LANCZOS).quantize(64)
         for pair in zip(*both, strict=True)
     ]
     file = BytesIO()
