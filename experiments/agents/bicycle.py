@@ -33,9 +33,9 @@ import tyro
 from rllab.runs import Job, Record
 
 FAST_STEPS = {
-    "evolution": 20_000,
-    "ars": 20_000,
-    "reinforce": 20_000,
+    "evolution": 10_000,
+    "ars": 10_000,
+    "reinforce": 10_000,
     "ppo": 2_048,
     "td3": 800,
     "sac": 800,
