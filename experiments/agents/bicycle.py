@@ -43,7 +43,7 @@ FAST_STEPS = {
 }
 POLICIES, FAST_POLICIES = 96, 40  # of the look at the cost
 SEARCHES = 30  # of random search, cheap as it is
-SHOWN = ("evolution", "balance", 1000)  # the learner, task and seed whose rides are the GIF
+SHOWN = ("sac", "balance", 1000)  # the learner, task and seed whose rides are the GIF
 LINEAR = "linear"
 HANDS = ("balance", "delay", "whipple", "goal")  # tasks that have a rider by hand
 
