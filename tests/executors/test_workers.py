@@ -138,11 +138,13 @@ def test_a_process_pool_that_is_made_anew_gives_the_same_bits_and_a_lambda_is_re
 
 
 PROGRAM = """
+import signal
 import torch
 from rllab import Cost
 from tests.proofs.evaluated import in_session
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what is in the background
     Cost(in_session, batched=False, executor=1)(torch.ones(4, 3))
 """
 
