@@ -112,7 +112,7 @@ def _columns(quantity: str) -> tuple[str, str, str]:
 def _number(row: Row, name: str, quantity: str) -> float:
     """Return what is drawn for a column: NaN, which draws nothing, where there is none, or the axis cannot show it."""
     value = row[name]
-    if value is None or not math.isfinite(value) or (value <= 0 and quantity not in ("cosine", "bias")):
+    if value is None or not math.isfinite(value) or (value <= 0 and quantity != "cosine"):
         return math.nan
     return value
 
