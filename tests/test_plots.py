@@ -248,6 +248,15 @@ def test_a_legend_shows_of_every_line_how_it_is_dashed_beside_its_marker(marker,
         assert any(abs(run - dot) <= 1 for run in side) and max(side) > 2 * dot
 
 
+def test_a_style_leaves_no_setting_behind():
+    with mpl.rc_context():
+        mpl.rcdefaults()  # not what a style may have left in a test before this one
+        before = dict(mpl.rcParams)
+        with plots.style():
+            assert dict(mpl.rcParams) != before
+        assert dict(mpl.rcParams) == before
+
+
 def test_a_figure_is_written_twice_whole_and_with_the_same_bytes(tmp_path):
     records = [run(tmp_path / str(s), s, [1.0, 5.0, 3.0 + s]) for s in (0, 1, 2)]
     before = dict(mpl.rcParams)
