@@ -7,7 +7,7 @@ import pytest
 
 from rllab.runs import Record
 from rllab.runs.about import About, Claim
-from rllab.runs.series import Task, curves_by_task
+from rllab.runs.series import Task, curves_by_task, group_runs
 from rllab.runs.standings import label_of, ranked
 from rllab.runs.statistics import iqm
 
@@ -108,3 +108,13 @@ def test_times_are_never_what_is_compared(tmp_path):
     rows[0]["height"] = 4.0
     ((task, _),) = curves_by_task([run(tmp_path / "a-1", {"method": "a"}, 1, rows)]).items()
     assert task.y == "height"
+
+
+def test_a_field_that_only_the_middle_one_of_three_has_otherwise_is_named(tmp_path):
+    settings = ((0.1, 2), (0.5, 2), (0.1, 3), (0.1, 4))
+    runs = [
+        run(tmp_path / f"a-{i}", {"method": "a", "lr": lr, "layers": layers}, 0, [{"steps": 1, "value": 1.0}])
+        for i, (lr, layers) in enumerate(settings)
+    ]
+    names = [curve.name for curve in group_runs(runs)]
+    assert names == [f"a, layers = {layers}, lr = {lr}" for lr, layers in settings]
