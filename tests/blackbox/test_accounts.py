@@ -1,0 +1,63 @@
+"""BlackBox keeps its accounts: what was paid, what was learned, which noise each row met, how a loss is scaled."""
+
+import pytest
+import torch
+
+import rllab
+from rllab import estimators as est
+from rllab.blackbox import BlackBox
+from rllab.critics import Critic
+
+N = 5
+
+
+def points():
+    return torch.linspace(-1, 1, 2 * N, dtype=torch.float64).reshape(N, 2).requires_grad_()
+
+
+def test_the_gradient_of_a_scaled_loss_through_a_distribution_is_scaled():
+    found = []
+    for scale in (1.0, 3.0):
+        x = points()
+        box = BlackBox(lambda b: b.sum(1), est.ScoreFunction(), 8, scope="cost", distribution=rllab.Bernoulli, key=5)
+        (scale * box(x)).sum().backward()
+        found.append(x.grad)
+    assert found[0].abs().sum() > 0
+    torch.testing.assert_close(found[1], 3 * found[0], rtol=1e-12, atol=0)
+
+
+def test_a_forward_pass_that_raises_is_paid_for():
+    def fails(z):
+        raise RuntimeError("no power")
+
+    box = BlackBox(fails, scope="cost", check_rows=False, key=0)
+    with pytest.raises(RuntimeError, match="no power"), torch.no_grad():
+        box(points())
+    assert box.calls == N
+
+
+def test_another_gradient_starts_with_nothing_learned():
+    critic = Critic(hidden=(4,), sigma=0.3, gradient_steps=2)
+    boxes = [BlackBox(lambda z: z.square().sum(1), critic, 8, scope="cost", key=0) for _ in range(2)]
+    found = []
+    for box, forgets in zip(boxes, (False, True), strict=True):
+        box(points()).sum().backward()
+        if forgets:
+            box.gradient = Critic(hidden=(4,), sigma=0.3, gradient_steps=2)
+        x = points()
+        box(x).sum().backward()
+        found.append(x.grad)
+    assert not torch.equal(*found)  # the first learned from both passes, the second from the last alone
+
+
+def test_every_row_of_a_forward_pass_meets_noise_of_its_own():
+    met = []
+
+    def noisy(z, seeds):
+        met.extend(int(seed) for seed in seeds)
+        return z.sum(1)
+
+    box = BlackBox(noisy, est.GaussianSmoothing(0.1), 4, scope="cost", seeded=True, check_rows=False, key=4)
+    with torch.no_grad():
+        box(points())
+    assert len(met) == N == len(set(met))
