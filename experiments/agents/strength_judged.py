@@ -48,7 +48,9 @@ def seeds_needed(spread: tuple[float, float], margin: float, *, most: int = 10_0
         return 2
     n = np.arange(2, most)
     freedom = 2 * (n - 1)
-    reached = nct.sf(t.ppf(0.975, freedom), freedom, margin / np.sqrt(variance / n)) >= POWER
+    with np.errstate(invalid="ignore"):  # where it is as good as 1, old versions of scipy have no number for it
+        power = nct.sf(t.ppf(0.975, freedom), freedom, margin / np.sqrt(variance / n))
+    reached = (power >= POWER) | np.isnan(power)
     return int(n[np.argmax(reached)]) if reached.any() else most
 
 
