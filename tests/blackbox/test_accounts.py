@@ -6,6 +6,7 @@ import torch
 import rllab
 from rllab import estimators as est
 from rllab.blackbox import BlackBox
+from rllab.blackbox.asker import Asker
 from rllab.critics import Critic
 
 N = 5
@@ -61,3 +62,14 @@ def test_every_row_of_a_forward_pass_meets_noise_of_its_own():
     with torch.no_grad():
         box(points())
     assert len(met) == N == len(set(met))
+
+
+def test_an_input_that_needs_no_gradient_is_the_context_of_what_is_learned(monkeypatch):
+    given, ask = [], Asker.ask
+    monkeypatch.setattr(
+        Asker, "ask", lambda self, f, at, key, context: given.append(context) or ask(self, f, at, key, context)
+    )
+    fixed = torch.arange(N, dtype=torch.float64)[:, None]
+    box = BlackBox(lambda z, k: (k * z).sum(1), est.GaussianSmoothing(0.1), 4, scope="cost", key=0)
+    box(points(), fixed).sum().backward()
+    torch.testing.assert_close(given[0].to(fixed), fixed, rtol=0, atol=0)
