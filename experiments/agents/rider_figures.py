@@ -76,7 +76,9 @@ def _growth(runs: Sequence[Run]) -> str:
     factors = [many[m] / few[m] for m in few if m in many and np.isfinite(few[m]) and np.isfinite(many[m])]
     if not factors:
         return "Steps to ride with more weights"
-    return f"The most weights against the fewest: at most {max(factors):.1f} times the steps"
+    between = [times_of(mine).median() for m in few for size in SIZES if (mine := chosen(runs, method=m, size=size))]
+    unfinished = "; ↑: no median" if np.isinf(between).any() else ""
+    return f"Most against fewest weights: at most {max(factors):.1f} × the steps{unfinished}"
 
 
 def _counts(runs: Sequence[Run]) -> str:
