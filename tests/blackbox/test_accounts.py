@@ -73,3 +73,12 @@ def test_an_input_that_needs_no_gradient_is_the_context_of_what_is_learned(monke
     box = BlackBox(lambda z, k: (k * z).sum(1), est.GaussianSmoothing(0.1), 4, scope="cost", key=0)
     box(points(), fixed).sum().backward()
     torch.testing.assert_close(given[0].to(fixed), fixed, rtol=0, atol=0)
+
+
+def test_a_state_is_loaded_into_the_ledger_that_blocks_share():
+    box = BlackBox(lambda z: z.sum(1), est.GaussianSmoothing(0.1), 4, scope="cost", key=0)
+    fresh, shared = box.get_extra_state(), box.ledger.spent
+    box(points()).sum().backward()
+    assert shared["value"] > 0
+    box.set_extra_state(fresh)
+    assert shared["value"] == 0 and box.ledger.spent is shared
