@@ -74,6 +74,7 @@ from rllab.problems.survival import Survival
 from rllab.quality.truth import exact_gradient
 from rllab.testing import RULES, Subject, check_estimator, exported_estimators
 from rllab.testing.subject import beta, bumpy, choice, dirichlet, gamma, gaussian, mixture, poisson, smooth
+from tests.proofs.blocks import make_blocks_small
 from tests.proofs.problems import PROBLEMS
 
 
@@ -200,6 +201,13 @@ CASES = [
     Case(ScoreFunction(counts=True), choice),
     Case(ScoreFunction(0.7, counts=True), choice, ignores_offset=False, scales=False),
 ]
+AS_THEY_ARE = [  # one of each way to draw
+    Case(GaussianSmoothing(0.2)),
+    Case(OrthogonalSmoothing(0.2, "hadamard", "one-point"), ignores_offset=False),
+    Case(SobolSmoothing(0.2, "forward", group=4)),
+    Case(ScoreFunction(), Bernoulli),
+    Case(ScoreFunction(), beta),
+]
 every = pytest.mark.parametrize("case", CASES, ids=str)
 
 
@@ -209,8 +217,15 @@ def test_every_exported_estimator_has_its_case():
 
 @every
 @pytest.mark.parametrize("rule", RULES)
-def test_the_rule_is_kept(case, rule):
+def test_the_rule_is_kept(case, rule, monkeypatch):
+    if rule != "unbiased":  # which is about many estimates, not about many blocks
+        make_blocks_small(monkeypatch)
     case.check(rule)
+
+
+@pytest.mark.parametrize("case", AS_THEY_ARE, ids=str)
+def test_rules_about_blocks_are_kept_in_blocks_as_large_as_they_are(case):
+    case.check("pure blocks", "ask and tell", "pickled query", "reservation")
 
 
 @every
