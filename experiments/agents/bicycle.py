@@ -33,15 +33,15 @@ import tyro
 from rllab.runs import Job, Record
 
 FAST_STEPS = {
-    "evolution": 10_000,
-    "ars": 10_000,
-    "reinforce": 10_000,
-    "ppo": 2_048,
-    "td3": 800,
-    "sac": 800,
-    "true": 4_000,
+    "evolution": 3_000,
+    "ars": 3_000,
+    "reinforce": 3_000,
+    "ppo": 1_024,
+    "td3": 600,
+    "sac": 600,
+    "true": 1_000,
 }
-POLICIES, FAST_POLICIES = 96, 40  # of the look at the cost
+POLICIES, FAST_POLICIES = 96, 16  # of the look at the cost
 SEARCHES = 30  # of random search, cheap as it is
 SHOWN = ("sac", "balance", 1000)  # the learner, task and seed whose rides are the GIF
 LINEAR = "linear"
