@@ -173,6 +173,7 @@ def test_importing_the_package_loads_neither_torch_nor_matplotlib():
     assert out.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_a_black_box_does_not_load_torchs_compiler():
     program = "import sys, rllab.blackbox, rllab.optimize; print('torch._dynamo' in sys.modules)"
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=120)

@@ -40,6 +40,7 @@ def run(*arguments, **options):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], *([command, "--help"] for command in COMMANDS), ["--version"], []],
@@ -172,6 +173,7 @@ def test_export_writes_every_row(two_environments, tmp_path, capsys):
     assert {row["row.method"] for row in rows} == {"", "spsa", "gaussian"} and len(rows) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["list", "plot", "compare", "report", "export"])
 def test_a_damaged_run_is_named_and_skipped_and_the_exit_code_says_so(two_environments, tmp_path, capsys, command):
     damaged = two_environments / "pendulum" / "td3-3" / "rows.jsonl"

@@ -17,6 +17,7 @@ PYTHON = [text for language, text in BLOCKS if language == "python"]
 SHELL = [line for language, text in BLOCKS if language == "sh" for line in text.splitlines() if line.strip()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snippet", PYTHON, ids=lambda s: s.strip().splitlines()[-1][:40])
 def test_a_python_snippet_runs(snippet, tmp_path):
     done = subprocess.run(
@@ -47,6 +48,7 @@ def test_two_lines_set_everything_up():
     assert "-m pytest" in second
 
 
+@pytest.mark.slow
 def test_every_other_shell_line_runs(tmp_path, monkeypatch):
     # in this order, as they are shown, but in this process, and with results in a folder of the test
     monkeypatch.chdir(ROOT)

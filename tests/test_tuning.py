@@ -66,6 +66,7 @@ def search(folder, **options):
     return tune("evolution", "CartPole-v1", folder, **{**on, **options})
 
 
+@pytest.mark.slow
 def test_the_better_third_goes_on_from_where_it_was(tmp_path):
     found = search(tmp_path / "t")
     assert sorted(len(trial.scores) for trial in found.trials) == [1, 1, 1, 1, 2, 2, 3]

@@ -77,6 +77,7 @@ def test_no_evaluation_episode_is_met_in_learning(kind):
     assert len(set(LOG.seeds)) == 20 and not learned & set(LOG.seeds)
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("steps", (1, 7, 100, 333))
 def test_steps_are_those_taken_and_never_more_than_asked(kind, steps):
@@ -140,6 +141,7 @@ for path in sys.argv[3:]:
 """
 
 
+@pytest.mark.slow
 def test_they_go_on_bit_for_bit_in_another_process(tmp_path):
     agents = {str(tmp_path / kind.__name__): make(kind, seed=6) for kind in KINDS}
     for path, agent in agents.items():

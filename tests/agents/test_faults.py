@@ -113,6 +113,7 @@ def test_a_disk_that_fills_up_ends_a_training_with_its_rows_kept(tmp_path):
     assert not [name for name in os.listdir(tmp_path / "run") if name.startswith("agent.pt")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", (Evolution, TD3), ids=lambda kind: kind.__name__)
 def test_nothing_is_left_behind_by_the_step(kind):
     agent, seen = soak(kind, 4000)

@@ -194,6 +194,7 @@ def test_an_observation_that_is_not_of_its_space_is_refused(kind, wrong):
         agent.act(wrong)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("actions", ACTIONS[2:], ids=str)
 def test_reinforce_learns_choices_of_every_kind(actions):
     agent = Reinforce(lambda: Room(actions), hidden=(), episodes=16, lr=0.2)
@@ -252,6 +253,7 @@ def prove_every_transition_is_of_one_environment(agent):
     assert noise.abs().max() <= 0.3 + 1e-5 and noise.abs().max() > 0.29
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "num_envs"), ((TD3, 1), (TD3, 3), (TD3, 4), (SAC, 3), (CrossQ, 3)))
 def test_off_policy_agents_learn_from_environments_side_by_side(kind, num_envs, tmp_path):
     agent = make(kind, num_envs=num_envs, buffer_size=500)

@@ -194,6 +194,7 @@ def test_targets_of_several_steps_are_discounted_sums():
     torch.testing.assert_close(one.target(q.clone(), GAMMA), expected)
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("num_envs", (1, 3))
 def test_agents_go_on_in_the_middle_of_several_steps(kind, num_envs, tmp_path, monkeypatch):

@@ -147,6 +147,7 @@ def test_what_is_no_policy_or_no_observation_is_named(tmp_path):
         policy({"card": 3, "place": place})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporter
 def test_onnx_acts_as_the_agent(tmp_path):
     for needed in ("onnx", "onnxscript", "onnxruntime"):

@@ -92,6 +92,7 @@ def test_an_agent_learns_the_same_in_processes(kind):
     assert timeless(here.learn(150)) == timeless(there.learn(150)) and all_of(here) == all_of(there)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_worker_comes_here_and_the_others_go_on():
     environments = ProcessEnvironments(Maker("Test", DRIFT, wrappers=(Sick,)), 2, workers=2)
     live, actions = np.arange(2), np.zeros((2, 1), np.float32)

@@ -204,6 +204,7 @@ def test_a_gradient_changes_nothing_of_the_agent_and_follows_its_key(baseline):
     assert Reinforce(DRIFT, hidden=(3,), gamma=0.9).gradient(steps=2_000, key=0).target.kind is Kind.SURROGATE
 
 
+@pytest.mark.slow
 def test_gradients_scatter_around_the_exact_one_as_their_standard_error_says():
     agent = choice_agent(Reinforce)
     w = agent.weights.detach().double().requires_grad_()

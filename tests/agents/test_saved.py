@@ -127,6 +127,7 @@ def test_what_load_would_refuse_is_not_written(tmp_path):
 # ---- TD3 within an episode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("at", range(1, 7))
 def test_td3_goes_on_within_the_episode_from_every_row(at, tmp_path, monkeypatch):
     monkeypatch.setattr(off_policy, "BLOCK", 70)
@@ -361,6 +362,7 @@ for environment in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_a_file_imports_no_module_but_who_loads_it_may(tmp_path):
     (tmp_path / "found_beside_the_file.py").write_text("open('RAN', 'w').close()\nimport rllab_envs\n")
     agent = Evolution(BICYCLE, hidden=())

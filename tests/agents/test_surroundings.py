@@ -31,6 +31,7 @@ def learned(kind):
     return agent
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("mode", (torch.no_grad, torch.inference_mode), ids=lambda mode: mode.__name__)
 def test_gradients_are_off_around_it(kind, mode):

@@ -67,6 +67,7 @@ def assert_same_learning(ours, theirs, steps):
     torch.testing.assert_close(theirs.weights, learned, rtol=2e-3, atol=2e-4)  # products in another order, float32
 
 
+@pytest.mark.slow
 @every
 def test_a_module_learns_as_our_own_network_does(kind):
     ours, theirs = with_modules(kind, DRIFT)
@@ -117,6 +118,7 @@ def see():
     return Shown(IMAGE, ACTIONS)
 
 
+@pytest.mark.slow
 @every
 def test_images_are_learned_from_saved_and_shown_again(kind, tmp_path):
     given = eyes(kind)

@@ -12,6 +12,7 @@ from rllab.backprop.engines import central_difference
 from tests.proofs.small_graphs import ENGINES, X2, Y2, beside
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", range(0, 200, 20))
 def test_all_engines_agree_for_every_variable_of_random_dags(start):
     for seed in range(start, start + 20):

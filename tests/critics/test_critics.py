@@ -239,6 +239,7 @@ def test_differences_of_a_critic_are_taken_for_each_of_a_batch_beside_its_contex
     torch.testing.assert_close(e.gradient, e.state.gradient(at), rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("critic", [SMALL, ThroughCritic(critic=SMALL)])
 def test_the_contract_is_kept_but_for_what_a_critic_is_about(critic):
     rllab.testing.check_estimator(critic, rules=[rule for rule in RULES if rule != "batch members apart"])

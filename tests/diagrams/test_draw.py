@@ -114,6 +114,7 @@ def test_units_show_every_weight_and_layers_are_counted_both_ways():
     assert not faults(laid_out(diagram, measure))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("direction", ["up", "right"])
 @pytest.mark.parametrize("start", range(0, 60, 20))
 def test_nothing_lies_on_anything_else_in_random_graphs(start, direction):
@@ -205,6 +206,7 @@ def test_names_become_mathematics(name, tex):
     assert symbol(name) == tex
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["a%b", "a{b", "a}b", "a\\b", "z#1", "$x$", "a^b", "a~b", 'q"r', "f(x)", "a\nb", "_", "100%"]
 )

@@ -11,6 +11,7 @@ WITH_CODE = [page for page in PAGES if any(block.language == "python" for block 
 EVERY = [*PAGES, ROOT / "README.md"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_CODE, ids=name_of)
 def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     import matplotlib.pyplot as plt

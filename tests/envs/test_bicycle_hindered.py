@@ -48,6 +48,7 @@ def test_a_late_ride_is_the_prompt_one_with_its_actions_moved(delay, reward):
     assert ours[2] and t > 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ("NEXT_STEP", "SAME_STEP", "DISABLED"))
 def test_the_vector_form_is_the_single_one_bit_for_bit(mode):
     arguments = {"rates": False, "delay": 2, "cap": 70}

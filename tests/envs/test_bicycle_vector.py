@@ -23,6 +23,7 @@ def riders(n, seed=0):
     return act
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("variant", "n"), (("author", 1), ("ernst", 3), ("author", 37)))
 def test_next_step_bicycles_are_single_environments_bit_for_bit(variant, n):
     # 400 steps: several falls, truncations at 300, and more than one block of noise for those that ride on

@@ -51,6 +51,7 @@ def test_one_seed_gives_one_episode(name):
     prove_seeding(lambda: make(name, dtype=np.float64), actions_of(make(name), 40))
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("mode", AutoresetMode)
 @pytest.mark.parametrize("num_envs", (1, 4))

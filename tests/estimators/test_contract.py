@@ -305,6 +305,7 @@ def has_truth(case, problem, at):
 ELSEWHERE = (Kind.DIRECTION, Kind.RELAXED, Kind.SURROGATE)  # targets whose means are integrated in tests of their own
 
 
+@pytest.mark.slow
 @every
 def test_what_it_claims_holds_on_every_problem_that_knows_the_truth(case):
     known = [(problem, at) for problem, at in places_to_ask(case) if has_truth(case, problem, at)]
@@ -355,6 +356,7 @@ torch.save(found, sys.argv[1])
 """.replace(": Tensor", "").replace(" -> Tensor", "")
 
 
+@pytest.mark.slow
 def test_a_pickled_query_is_a_recipe_that_another_process_can_carry_on(tmp_path):
     x = torch.linspace(-1, 2, 2_000, dtype=torch.float64)
     asked = [(GaussianSmoothing(0.2, "forward"), x), (ScoreFunction(), gaussian(x))]

@@ -23,6 +23,7 @@ def estimates(estimator, at, n, chunk=3, **how):
     return here, there, pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "n"),
     [
@@ -90,6 +91,7 @@ def test_a_recipe_that_makes_other_rows_would_be_noticed(monkeypatch):
     assert pool.recipes > 0 and not torch.equal(here.gradient, there.gradient)
 
 
+@pytest.mark.slow
 def test_an_error_in_a_recipes_row_names_evaluation_and_point():
     at = torch.zeros(500)
     at[0] = 3

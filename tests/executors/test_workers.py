@@ -74,6 +74,7 @@ def test_a_function_is_sent_as_it_is_when_its_points_are(workers):
     assert torch.equal(cost(ROWS), 3 * SUMS)
 
 
+@pytest.mark.slow
 @linux
 @pytest.mark.parametrize("what", ["die", "hang"])
 def test_a_worker_that_is_killed_or_hangs_costs_an_attempt_and_changes_no_number(workers, what, tmp_path):

@@ -13,6 +13,7 @@ from rllab.backprop.replay import InputBuffers
 from tests.backprop import test_replay
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MUTANTS)
 def test_a_wrong_rule_fails_the_three_way_check(mistake):
     graphs = (random_graph(seed) for seed in range(40))

@@ -156,6 +156,7 @@ MUTANTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mistake", MUTANTS)
 def test_wrong_descent_fails_its_proof(mistake, monkeypatch):
     name, wrong, proof = MUTANTS[mistake]

@@ -185,6 +185,7 @@ def counts_no_step_of_a_cut(self, *arguments):
     return played
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", (thrown_away, another_one_after_a_cut, counts_no_step_of_a_cut))
 @pytest.mark.filterwarnings("ignore:the environment does not repeat")
 def test_losing_what_a_call_has_played_is_caught(wrong, monkeypatch, tmp_path):

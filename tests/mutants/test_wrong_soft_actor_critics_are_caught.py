@@ -316,6 +316,7 @@ def forgets_the_first_optimiser(self):
 FORGOTTEN = forgets_the_warm_up, forgets_the_statistics, forgets_the_temperature, forgets_the_first_optimiser
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", FORGOTTEN, ids=lambda f: f.__name__)
 def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
     monkeypatch.setattr(off_policy, "BLOCK", 70)

@@ -229,6 +229,7 @@ def small(kind):
     return td3_agent(kind, hidden=(6,), buffer_size=150, environment_arguments={"cap": 25})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -49,6 +49,7 @@ every = pytest.mark.parametrize(("problem", "k", "breaks"), CURVES, ids=[str(c[0
 PLACES = ((0.37, 0.8), (1.9, 0.1), (-2.3, 0.11), (0.87, 0.03), (-0.45, 2e-3), (4.7, 3.0))
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize(("mu", "s"), PLACES)
 def test_mean_and_its_gradients_are_those_of_the_definition(problem, k, breaks, mu, s):

@@ -19,6 +19,7 @@ def place(d, distance):
     return distance * direction / direction.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", (1, 2, 3, 20, 1000))
 @pytest.mark.parametrize("lam", (0.0, 1e-8, 0.3, 40.0, 2500.0))
 def test_both_tails_of_the_noncentral_law_are_right_relative_to_themselves(d, lam):

@@ -86,6 +86,7 @@ def thirds(mu, r):
         return [mp.mpf(j) / 3 for j in range(math.floor(3 * (mu - r)) - 1, math.ceil(3 * (mu + r)) + 2)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("curve", "k", "breaks"), CURVES, ids=[str(c[0]) for c in CURVES])
 @pytest.mark.parametrize("d", (1, 2, 7, 1000))
 def test_smoothing_by_a_ball_is_that_of_the_definition(curve, k, breaks, d):

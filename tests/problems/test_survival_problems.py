@@ -178,6 +178,7 @@ def test_a_long_walk_is_smoothed_as_the_gamblers_ruin_is(size, start, theta, sig
     assert_holds(float(problem.smoothed_gradient(at, sigma)), -slope, rtol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("problem", "theta", "sigma"),
     [

@@ -94,6 +94,7 @@ def test_a_baseline_made_of_the_batch_is_seen_to_shrink_the_gradient_by_the_righ
     assert abs(shrunk["bias"] - size / k) < size / (4 * k)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("d", (1, 3, 30))
 @pytest.mark.parametrize("bias", (0.0, 1.0, 4.0), ids=lambda b: f"{b:g} standard errors of bias")
 @pytest.mark.parametrize("law", ("normal", "products of normals"))

@@ -54,6 +54,7 @@ def page(results, tmp_path_factory):
     return path.read_text()
 
 
+@pytest.mark.slow
 def test_it_is_one_file_that_fetches_nothing_and_runs_one_short_script(page):
     elements = Reader(page).elements
     for tag, attributes in elements:
@@ -104,6 +105,7 @@ def test_it_shows_question_claims_figures_tables_configuration_and_the_command(p
     assert any("above td3: 0.8" in label or "above td3: 0.9" in label for label in labels)
 
 
+@pytest.mark.slow
 def test_the_threshold_is_timed_and_a_damaged_run_is_told_and_left_out(tmp_path):
     results = make_results(tmp_path / "results")
     (results / "pendulum" / "td3-3" / "rows.jsonl").write_text("nonsense\n")

@@ -191,6 +191,7 @@ os.execv(sys.executable, [sys.executable, "-c", sys.argv[1], *sys.argv[2:]])
 """
 
 
+@pytest.mark.slow
 def test_a_sweep_and_a_measurement_need_no_standard_error(tmp_path):
     if python(CLOSED, "import numpy.f2py; print('loaded')").stdout != "loaded\n":
         pytest.skip("numpy itself needs standard error: its f2py, which old versions of scipy load with it")
@@ -223,6 +224,7 @@ print("done")
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["reader", "close"])
 def test_work_goes_on_when_nobody_reads_what_it_says(tmp_path, who):
     command = [sys.executable, "-c", LEFT, tmp_path / "out", who]

@@ -29,6 +29,7 @@ def bytes_in(folder):
     return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_one_process_and_several_give_the_same_bytes_in_the_same_order(tmp_path):
     made = {
         n: sweep(walk, jobs(3, steps=20), tmp_path / str(n), config=CONFIG, processes=n, describe=lambda r: "made")

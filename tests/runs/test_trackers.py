@@ -33,6 +33,7 @@ def test_tensorboard_holds_the_finite_numbers_at_their_steps(tmp_path):
     assert scalars == {"steps": [(10, 10), (30, 30)], "return": [(10, 1.5)], "evaluation": [(30, 2)], "done": [(10, 1)]}
 
 
+@pytest.mark.slow
 def test_trackio_holds_the_rows(tmp_path):
     pytest.importorskip("trackio")
     import subprocess

@@ -9,6 +9,7 @@ from rllab.testing.power import FALSE_ALARM, MISS, power_of
 from tests.estimators.test_contract import CASES, pairs
 
 
+@pytest.mark.slow
 def test_the_test_of_a_mean_errs_as_often_as_it_says():
     truth, scale, r, trials = torch.tensor([1.3, -0.4, 0.2]).double(), torch.tensor([1.0, 3.0, 0.2]).double(), 60, 3_000
     noise = scale * torch.randn(trials, r, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)

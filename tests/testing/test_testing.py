@@ -38,6 +38,7 @@ def test_a_right_estimator_keeps_every_rule_without_being_told_anything(estimato
 WIDE = (ImportanceWeighted, Lax, MeasureValued)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("estimator", exported_estimators())
 def test_every_estimator_of_the_lab_keeps_every_rule_as_it_is(estimator):
     for power in check_estimator(estimator()).values():

@@ -55,6 +55,7 @@ def test_the_whole_contract_is_kept_away_from_the_default_settings_too(make_at):
     check_estimator(Rebar(temperature=1.3, eta=0.6), make_at=make_at)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("estimator", "problem", "at", "share"),
     [  # shares of 0.08 and 0.03 were found, under three other seeds each

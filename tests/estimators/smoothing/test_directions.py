@@ -174,6 +174,7 @@ def test_sobol_has_as_many_dimensions_as_it_says():
     assert sobol_normal((1, SOBOL_DIMENSIONS), Key(1), SINGLE).shape == (1, SOBOL_DIMENSIONS)
 
 
+@pytest.mark.slow
 def test_the_problems_of_a_draw_are_uncorrelated():
     for name, draw in draws().items():
         u = torch.stack([draw((2, 3, 4), Key(10).child(i), DOUBLE) for i in range(3_000)])

@@ -21,6 +21,7 @@ def sigma_matrix(alpha, *orthonormal, d=2):
     return alpha / d * eye + (1 - alpha) / len(u) * u.T @ u
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("alpha", "beta"), ((0.5, 1.0), (0.2, 2.0), (1.0, 1.0), (0.0, 1.5)))
 def test_mean_and_variance_are_the_closed_forms(alpha, beta):
     prove_guided(GuidedSmoothing(0.3, alpha, beta))

@@ -37,6 +37,7 @@ def results(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_every_step_is_counted_and_no_limit_exceeded(results):
     for method, steps in STEPS.items():
         record = Record.open(results / f"{method}-balance-linear-1000")

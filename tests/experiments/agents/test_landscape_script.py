@@ -53,6 +53,7 @@ def test_the_truth_is_the_slope_of_the_smoothed_landscape(tmp_path, monkeypatch)
     np.testing.assert_allclose(by_y[middle, middle], -2.0, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
