@@ -26,6 +26,8 @@ from typing import Annotated, Any, ClassVar, Self
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
 from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, plan_of, trials
 from experiments.agents.ride import draw_ride
+from experiments.agents.rider_records import chosen, runs_of
+from experiments.agents.road_figures import draw_roads
 from experiments.common.frame import Flags, Judge, main
 
 import tyro
@@ -161,12 +163,16 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 
 def figure(records: list[Record], config: Config) -> Path:
-    """Draw what learning to ride takes, PNG and SVG, and a stored ride beside a fall, GIF; trials under --tune."""
+    """Draw what learning to ride takes, PNG and SVG, roads beside it, and a stored ride, GIF; trials under --tune."""
     if config.tune or config.finals:
         return rider_figures.draw_trials(records, config.out / "bicycle_trials.png")
     for record in records:
         if record.config.get("ride"):
             draw_ride(record.folder, config.out / "bicycle.gif")
+    if {task for task, _ in cells(config)} - {"balance", "goal"}:
+        roads = draw_roads(records, config.out / "bicycle_roads.png")
+        if not chosen(runs_of(records), task="balance"):
+            return roads
     return rider_figures.draw(records, config.out / "bicycle.png")
 
 

@@ -1,0 +1,56 @@
+"""The figure of harder roads: who rides after how many steps, a panel for each task, at one size of policy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.agents.learners import LEARNERS
+from experiments.agents.rider_claims import credited
+from experiments.agents.rider_figures import riding
+from experiments.agents.rider_records import Run, chosen, kept, runs_of
+from experiments.common.frame import select
+
+from rllab import plots
+from rllab.runs import Record
+
+SIZE = "64-64"
+ROADS = {
+    "balance": "Upright for 10 s",
+    "whipple": "The benchmark bicycle",
+    "delay": "Observed 3 steps late",
+    "no-rates": "Rates not observed",
+}
+
+
+def draw_roads(records: Sequence[Record], path: Path) -> Path:
+    """Draw the share of runs that ride against steps, of every road there are runs of, beside balance where it is kept.
+
+    Roads are the tasks of balancing; where a goal is to be reached, success is something else, and is told in a table.
+    """
+    runs = runs_of(records)
+    here = {run.task for run in runs} - {"balance"}
+    every = [*runs, *(run for run in kept() if run.task not in here)]
+    roads = {road: mine for road in ROADS if (mine := chosen(every, task=road, size=SIZE))}
+    drawing, axes = plots.panels(len(roads), 1, width=4.6, height=4.4)
+    for ax, (road, mine) in zip(axes, roads.items(), strict=True):
+        hand = [record.summary["fresh"] for record in select(records, method="hand", task=road) if record.summary]
+        riding(ax, mine, hand[0] if hand else None)
+        searches = [s for at in (SIZE, "linear") if (s := chosen(every, task=road, method="random", size=at))]
+        ax.set_title(f"{ROADS[road]}: {_first(mine, searches)}", fontsize=11)
+        if ax is not axes[0]:
+            ax.set_ylabel("")
+    entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    drawing.legend(
+        entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=9, frameon=False,
+        title="what the gradient comes from; bars at the ends: 95 % intervals (Greenwood's, Wilson's where all ride)",
+    )  # fmt: skip
+    drawing.suptitle("Which learner rides in significantly fewer steps than random search, road by road?", fontsize=13)
+    return plots.save(drawing, path)
+
+
+def _first(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
+    """Name the learners that ride significantly sooner than every random search."""
+    learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
+    sooner = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
+    return " and ".join(sooner) or "nobody"
