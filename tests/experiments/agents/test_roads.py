@@ -1,9 +1,10 @@
 """The figure of harder roads: a panel for each road there are runs of, named by who beats random search on it."""
 
-import matplotlib.pyplot as plt
-import pytest
 from experiments.agents import road_figures
 from experiments.agents.rider_records import Run
+
+import matplotlib.pyplot as plt
+import pytest
 
 
 def runs(task, method, first, n=10):
