@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
@@ -25,7 +24,6 @@ from rllab.runs.storage import Storable, storable
 from rllab.runs.trackers import Tracking, check_tracker
 
 LATEST, BEST = "agent.pt", "best.pt"
-SECONDS_PER_STATE = 60.0  # between states on disk that a killed run goes on from
 UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far above what is evaluated on the way
 
 
@@ -168,19 +166,22 @@ def follow(
 ) -> Fit:
     """Train as `fit` does, into a record that somebody else has begun and will finish.
 
-    With `states`, of that record, it goes on from the newest there is, and writes one every `SECONDS_PER_STATE`.
+    With `states`, of that record, it goes on from the newest there is, and writes one every minute.
     """
     rows: list[Row] = []
     at = _Progress(agent.spent.steps, agent.spent.seconds)
-    if states is not None and record is not None and (found := states.go_on(lambda path: _again(agent, path))):
+    if states is not None and record is not None and (found := states.go_on(lambda path: again(agent, path))):
         agent, notes = found
         at, rows = _Progress(**notes), record.rows
     evaluation = Every(schedule.evaluate_every, at.start, agent.spent.steps)
     checkpoint = Every(schedule.checkpoint_every, at.start, agent.spent.steps)
-    steps_left, written = at.start + steps - agent.spent.steps, time.monotonic()
-    seconds_left = seconds - (agent.spent.seconds - at.start_seconds)
+    steps_left, seconds_left = at.start + steps - agent.spent.steps, seconds - (agent.spent.seconds - at.start_seconds)
+    learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
+    moved = True  # a row without steps ends training: who goes on from before it makes it again, and ends too
+    if states is not None:
+        learning = states.between(learning, agent.save, lambda: asdict(at) if moved else None)
     with Meter(steps) if progress else nullcontext() as meter:
-        for row in agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ():
+        for row in learning:
             if evaluation.due(agent.spent.steps):
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
                 row["evaluation"] = mean = float(returns.mean())
@@ -199,10 +200,6 @@ def follow(
                 meter.show(agent.spent.steps - at.start, row.get("evaluation"), row["return"])
             if at.stopped:
                 break
-            # a row without steps ends training: who goes on from before it makes it again, and ends too
-            if states is not None and moved and time.monotonic() - written >= SECONDS_PER_STATE:
-                states.write(agent.save, **asdict(at))
-                written = time.monotonic()
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
@@ -274,7 +271,7 @@ def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Rec
     return Record.reopen(folder)
 
 
-def _again(agent: Agent, path: Path) -> Agent:
+def again(agent: Agent, path: Path) -> Agent:
     """Return an agent of the same arguments, as it was when it was saved."""
     return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
 
