@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from inspect import isclass, isfunction
@@ -177,9 +177,8 @@ def follow(
     checkpoint = Every(schedule.checkpoint_every, at.start, agent.spent.steps)
     steps_left, seconds_left = at.start + steps - agent.spent.steps, seconds - (agent.spent.seconds - at.start_seconds)
     learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
-    moved = True  # a row without steps ends training: who goes on from before it makes it again, and ends too
     if states is not None:
-        learning = states.between(learning, agent.save, lambda: asdict(at) if moved else None)
+        learning = kept_between(learning, agent, states, notes=lambda: asdict(at))
     with Meter(steps) if progress else nullcontext() as meter:
         for row in learning:
             if evaluation.due(agent.spent.steps):
@@ -190,7 +189,6 @@ def follow(
                     if schedule.keep_best and record is not None:
                         agent.save(record.folder / BEST)
                 at.stopped = schedule.stop_at is not None and mean >= schedule.stop_at
-            moved = row["steps"] != (rows[-1]["steps"] if rows else at.start)
             rows.append(row)
             if record is not None:
                 record.append(row)
@@ -204,6 +202,40 @@ def follow(
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
     return Fit(agent, rows, unseen.tolist(), at.best, at.best_steps, at.stopped)
+
+
+def kept_between(
+    learning: Iterable[Row],
+    agent: Agent,
+    states: States,
+    *,
+    save: Callable[[Path], object] | None = None,
+    notes: Callable[[], Mapping[str, Any]] = dict,
+) -> Iterator[Row]:
+    """Yield an agent's rows, and between two of them keep states that `again` goes on from; see `States.between`.
+
+    Args:
+        learning: rows of `agent.train`, for the steps that are left.
+        agent: as it is now.
+        states: of the run's record.
+        save: writes the state; by default the agent's `save`.
+        notes: returns what is noted with it.
+    """
+    steps, moved = agent.spent.steps, True
+
+    def rows() -> Iterator[Row]:
+        nonlocal steps, moved
+        for row in learning:
+            moved, steps = agent.spent.steps != steps, agent.spent.steps
+            yield row
+
+    # a row without steps ends training: who goes on from before it makes it again, and ends too
+    yield from states.between(rows(), save or agent.save, lambda: notes() if moved else None)
+
+
+def again(agent: Agent, path: Path) -> Agent:
+    """Return an agent of the same arguments, as it was when it was saved."""
+    return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
 
 
 def described(agent: Agent) -> dict[str, Any]:
@@ -269,11 +301,6 @@ def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Rec
             "for bit: install those that its run.json names, or choose another folder"
         )
     return Record.reopen(folder)
-
-
-def again(agent: Agent, path: Path) -> Agent:
-    """Return an agent of the same arguments, as it was when it was saved."""
-    return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
 
 
 def train_seeds(
