@@ -60,7 +60,7 @@ def a_state_after_every_row(monkeypatch):
 def test_a_rider_goes_on_from_its_weights_and_those_kept_to_be_judged(method, tmp_path, monkeypatch):
     went_on, go_on = [], States.go_on
     monkeypatch.setattr(States, "go_on", lambda self, load: went_on.append(go_on(self, load)) or went_on[-1])
-    settings = riding.LEARNERS[method].ranges and bicycle.trials(method)[0]
+    settings = bicycle.trials(method)[0]
     job = bicycle._job(method, method, "balance", "linear", settings, STEPS[method], 7)
     whole, again = both(riding.run, job, tmp_path, stops=(1, 2))
     assert [found is not None for found in went_on] == [False, False, True, True]  # the whole run, then the other
@@ -82,7 +82,7 @@ def test_a_rider_without_the_weights_kept_begins_anew(tmp_path):
 
 
 def test_ours_beside_its_peer_goes_on_where_it_was(tmp_path):
-    told = {"cell": "CartPole-v1/ARS", "library": "rllab", "share": 0.02, "peers": ""}
+    told = {"cell": "CartPole-v1/ARS", "library": "rllab", "share": 0.06, "peers": ""}
     whole, again = both(strength.run, Job("ars", told, 3), tmp_path, stops=(1, 3))
     assert timeless(again.rows) == timeless(whole.rows) and len(whole.rows) == 2
     assert timeless_summary(again) == timeless_summary(whole)
