@@ -1,7 +1,5 @@
 """Learners of the experiments that are stopped at any state go on inside themselves: rows, weights and summaries."""
 
-import functools
-
 from experiments.agents import bicycle, riding, strength
 
 import pytest
@@ -10,45 +8,9 @@ from rllab.agents import load
 from rllab.runs import Job, Record, states, sweep
 from rllab.runs.states import States
 from tests.proofs.agents import all_of, timeless
+from tests.proofs.stops import Killed, both, stopped_after, timeless_summary
 
 STEPS = {"ars": 6_000, "ppo": 4_096, "td3": 900, "true": 8_000}
-
-
-class Killed(BaseException):
-    """What stops a run here as a kill would."""
-
-
-def stopped_after(worker, writes):
-    """Return a worker that is stopped once so many states are on disk; without a number one that is not."""
-
-    def work(job, record):
-        left, write = iter(range(writes - 1)), States.write
-
-        @functools.wraps(write)
-        def writing(*args, **options):
-            write(*args, **options)
-            if next(left, None) is None:
-                raise Killed
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(States, "write", writing)
-            return worker(job, record)
-
-    return work
-
-
-def both(worker, job, folder, stops):
-    """Return the record of a run that nothing stopped, and that of one that was stopped after so many states each."""
-    (whole,) = sweep(worker, [job], folder / "whole", config={}, processes=1)
-    for writes in stops:
-        with pytest.raises(Killed):
-            sweep(stopped_after(worker, writes), [job], folder / "run", config={}, processes=1, resume=True)
-    (again,) = sweep(worker, [job], folder / "run", config={}, processes=1, resume=True)
-    return whole, again
-
-
-def timeless_summary(record):
-    return {name: value for name, value in record.summary.items() if "seconds" not in name}
 
 
 @pytest.fixture(autouse=True)
