@@ -10,8 +10,9 @@ from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
-from rllab.agents import Agent, load
+from rllab.agents import Agent
 from rllab.agents.base import Row, known_agents
+from rllab.agents.loading import loaded_like
 from rllab.checks import as_count, check_finite
 from rllab.due import Every
 from rllab.executors.jobs import Executor
@@ -164,13 +165,10 @@ def follow(
     progress: bool = False,
     states: States | None = None,
 ) -> Fit:
-    """Train as `fit` does, into a record that somebody else has begun and will finish.
-
-    With `states`, of that record, it goes on from the newest there is, and writes one every minute.
-    """
+    """Train as `fit` does, into a record begun elsewhere; with its `states` go on from the newest, and write more."""
     rows: list[Row] = []
     at = _Progress(agent.spent.steps, agent.spent.seconds)
-    if states is not None and record is not None and (found := states.go_on(lambda path: again(agent, path))):
+    if states is not None and record is not None and (found := states.go_on(lambda path: loaded_like(agent, path))):
         agent, notes = found
         at, rows = _Progress(**notes), record.rows
     evaluation = Every(schedule.evaluate_every, at.start, agent.spent.steps)
@@ -212,30 +210,17 @@ def kept_between(
     save: Callable[[Path], object] | None = None,
     notes: Callable[[], Mapping[str, Any]] = dict,
 ) -> Iterator[Row]:
-    """Yield an agent's rows, and between two of them keep states that `again` goes on from; see `States.between`.
-
-    Args:
-        learning: rows of `agent.train`, for the steps that are left.
-        agent: as it is now.
-        states: of the run's record.
-        save: writes the state; by default the agent's `save`.
-        notes: returns what is noted with it.
-    """
+    """Yield rows of `agent.train`; between two keep states that `loaded_like` goes on from, see `States.between`."""
     steps, moved = agent.spent.steps, True
 
     def rows() -> Iterator[Row]:
         nonlocal steps, moved
         for row in learning:
-            moved, steps = agent.spent.steps != steps, agent.spent.steps
+            moved, steps = row["steps"] != steps, agent.spent.steps
             yield row
 
     # a row without steps ends training: who goes on from before it makes it again, and ends too
     yield from states.between(rows(), save or agent.save, lambda: notes() if moved else None)
-
-
-def again(agent: Agent, path: Path) -> Agent:
-    """Return an agent of the same arguments, as it was when it was saved."""
-    return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
 
 
 def described(agent: Agent) -> dict[str, Any]:

@@ -138,7 +138,7 @@ def trials(job: Job, record: Record) -> None:
         gains = policies()[p]
         truth = problem.gradient(gains[None])[0]
         here, episodes = key.child(p), TUNING_STEPS // problem.horizon
-        if isinstance(tried, float):
+        if not isinstance(tried, tuple):
             g = smoothed(problem, gains, episodes, here.child("smoothing"), tried)
             record.append({"sigma": tried, "cosine": float(cosine_similarity(g, truth, 0))})
             continue

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from rllab import Key, agents
 from rllab.agents.base import Row
+from rllab.agents.loading import loaded_like
 from rllab.checkpoint import read_checkpoint, write_checkpoint
 from rllab.runs import Job, Record
 from rllab.runs.states import States
-from rllab.training import again, kept_between
+from rllab.training import kept_between
 from rllab_envs.whipple.task import SPEED
 
 RIDES = 20  # of an evaluation, all of which must succeed
@@ -44,7 +45,7 @@ def _learn(job: Job, record: Record) -> dict[str, Any]:
         agent.save(record.folder / "untrained.pt")
     start: Row = dict.fromkeys(("steps", "cpu_seconds", "seconds", "episodes", "updates"), 0)
     kept, row, due, states = [(start, agent.weights.detach().clone())], start, 1.0, States(record)
-    if found := states.go_on(lambda path: (again(agent, path), _kept(path))):
+    if found := states.go_on(lambda path: (loaded_like(agent, path), _kept(path))):
         (agent, kept), notes = found
         row, due = notes["row"], notes["due"]
     learning = pieces(agent, c["steps"], LEARNERS[c["method"]].pieces)

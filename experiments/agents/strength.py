@@ -31,10 +31,11 @@ from experiments.common.frame import SHARED, Flags, Judge, main
 import numpy as np
 import tyro
 
+from rllab.agents.loading import loaded_like
 from rllab.files import write_atomically
 from rllab.runs import Job, Record
 from rllab.runs.states import States
-from rllab.training import UNSEEN, again, agent_called, kept_between
+from rllab.training import UNSEEN, agent_called, kept_between
 
 STORED = Path(__file__).with_suffix(".json")
 POINTS, EPISODES, AT_END = 2, 10, 50  # evaluations on the way, their episodes, and those at the end
@@ -107,7 +108,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     if library == "rllab":
         agent = agent_called(cell.method)(cell.task, job.seed, **cell.settings)
         at, states = {"due": every}, States(record)
-        if found := states.go_on(lambda path: again(agent, path)):
+        if found := states.go_on(lambda path: loaded_like(agent, path)):
             agent, at = found
         left = steps - agent.spent.steps
         for _ in kept_between(agent.train(left) if left > 0 else (), agent, states, notes=lambda: at):

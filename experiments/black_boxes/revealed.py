@@ -223,7 +223,8 @@ class Learner:
     @property
     def parts(self) -> dict[str, Part]:
         """What its steps change."""
-        return {"ledger": self.ledger, "memory": self.memory} | ({"box": self.box} if self.box is not None else {})
+        changed: dict[str, Part] = {"ledger": self.ledger, "memory": self.memory}
+        return changed if self.box is None else {**changed, "box": self.box}
 
     @property
     def calls(self) -> int:
