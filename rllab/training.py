@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
-from rllab.agents import Agent, load
+from rllab.agents import Agent
 from rllab.agents.base import Row, known_agents
+from rllab.agents.loading import loaded_like
 from rllab.checks import as_count, check_finite
 from rllab.due import Every
 from rllab.executors.jobs import Executor
@@ -25,7 +25,6 @@ from rllab.runs.storage import Storable, storable
 from rllab.runs.trackers import Tracking, check_tracker
 
 LATEST, BEST = "agent.pt", "best.pt"
-SECONDS_PER_STATE = 60.0  # between states on disk that a killed run goes on from
 UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far above what is evaluated on the way
 
 
@@ -166,21 +165,20 @@ def follow(
     progress: bool = False,
     states: States | None = None,
 ) -> Fit:
-    """Train as `fit` does, into a record that somebody else has begun and will finish.
-
-    With `states`, of that record, it goes on from the newest there is, and writes one every `SECONDS_PER_STATE`.
-    """
+    """Train as `fit` does, into a record begun elsewhere; with its `states` go on from the newest, and write more."""
     rows: list[Row] = []
     at = _Progress(agent.spent.steps, agent.spent.seconds)
-    if states is not None and record is not None and (found := states.go_on(lambda path: _again(agent, path))):
+    if states is not None and record is not None and (found := states.go_on(lambda path: loaded_like(agent, path))):
         agent, notes = found
         at, rows = _Progress(**notes), record.rows
     evaluation = Every(schedule.evaluate_every, at.start, agent.spent.steps)
     checkpoint = Every(schedule.checkpoint_every, at.start, agent.spent.steps)
-    steps_left, written = at.start + steps - agent.spent.steps, time.monotonic()
-    seconds_left = seconds - (agent.spent.seconds - at.start_seconds)
+    steps_left, seconds_left = at.start + steps - agent.spent.steps, seconds - (agent.spent.seconds - at.start_seconds)
+    learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
+    if states is not None:
+        learning = kept_between(learning, agent, states, notes=lambda: asdict(at))
     with Meter(steps) if progress else nullcontext() as meter:
-        for row in agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ():
+        for row in learning:
             if evaluation.due(agent.spent.steps):
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
                 row["evaluation"] = mean = float(returns.mean())
@@ -189,7 +187,6 @@ def follow(
                     if schedule.keep_best and record is not None:
                         agent.save(record.folder / BEST)
                 at.stopped = schedule.stop_at is not None and mean >= schedule.stop_at
-            moved = row["steps"] != (rows[-1]["steps"] if rows else at.start)
             rows.append(row)
             if record is not None:
                 record.append(row)
@@ -199,14 +196,31 @@ def follow(
                 meter.show(agent.spent.steps - at.start, row.get("evaluation"), row["return"])
             if at.stopped:
                 break
-            # a row without steps ends training: who goes on from before it makes it again, and ends too
-            if states is not None and moved and time.monotonic() - written >= SECONDS_PER_STATE:
-                states.write(agent.save, **asdict(at))
-                written = time.monotonic()
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
     return Fit(agent, rows, unseen.tolist(), at.best, at.best_steps, at.stopped)
+
+
+def kept_between(
+    learning: Iterable[Row],
+    agent: Agent,
+    states: States,
+    *,
+    save: Callable[[Path], object] | None = None,
+    notes: Callable[[], Mapping[str, Any]] = dict,
+) -> Iterator[Row]:
+    """Yield rows of `agent.train`; between two keep states that `loaded_like` goes on from, see `States.between`."""
+    steps, moved = agent.spent.steps, True
+
+    def rows() -> Iterator[Row]:
+        nonlocal steps, moved
+        for row in learning:
+            moved, steps = row["steps"] != steps, agent.spent.steps
+            yield row
+
+    # a row without steps ends training: who goes on from before it makes it again, and ends too
+    yield from states.between(rows(), save or agent.save, lambda: notes() if moved else None)
 
 
 def described(agent: Agent) -> dict[str, Any]:
@@ -272,11 +286,6 @@ def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Rec
             "for bit: install those that its run.json names, or choose another folder"
         )
     return Record.reopen(folder)
-
-
-def _again(agent: Agent, path: Path) -> Agent:
-    """Return an agent of the same arguments, as it was when it was saved."""
-    return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
 
 
 def train_seeds(

@@ -15,6 +15,7 @@ from rllab.agents.tuned_settings import as_toml
 from rllab.checks import as_count, check_number
 from rllab.files import write_atomically
 from rllab.runs import Job, Record, sweep
+from rllab.runs.states import States
 from rllab.training import LATEST, Schedule, agent_called, arguments_of, follow, made
 from rllab.version import __version__
 
@@ -148,7 +149,7 @@ def tune(
         ranges: where to look, by hyperparameter; None takes those of `RANGES`.
         fixed: other arguments of the agent.
         episodes: of each evaluation, five a rung.
-        resume: go on in a folder that a killed search left.
+        resume: go on in a folder that a killed search left, inside the runs it had begun.
         processes: runs at a time.
 
     Returns:
@@ -218,7 +219,7 @@ def _advance(job: Job, record: Record) -> dict[str, Any]:
         if steps > 0:
             every = max(1, (config["to"] - config["from"]) // EVALUATIONS)
             schedule = Schedule(every, config["episodes"], keep_best=False)
-            rows = follow(agent, steps, schedule, record).rows
+            rows = follow(agent, steps, schedule, record, states=States(record)).rows
             evaluations = [value for row in rows if (value := row.get("evaluation")) is not None]
         else:  # an iteration of the rung before went beyond the end of this one
             agent.save(record.folder / LATEST)

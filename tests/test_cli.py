@@ -136,6 +136,7 @@ def test_more_curves_than_a_panel_can_hold_go_on_in_another(tmp_path):
     for i in range(14):
         with Record.create(tmp_path / f"m{i}-0", {"method": f"m{i}"}, seed=0) as record:
             record.append({"steps": 1, "loss": 1.0 * i})
+            record.append({"steps": 2, "loss": 2.0 * i})
     figure = plots.overview(load_records(tmp_path))
     assert [len(ax.get_legend().get_texts()) for ax in figure.axes] == [12, 2]
     assert [ax.get_title() for ax in figure.axes] == [tmp_path.name, f"{tmp_path.name} (continued)"]

@@ -12,9 +12,10 @@ from rllab import Bernoulli, Cost, critics, estimators, training
 from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
 from rllab.agents.base import Agent
 from rllab.optimize import minimizing
-from rllab.runs import Job, Record, sweep
+from rllab.runs import Job, Record, load_records, states, sweep
 from rllab.runs.states import States
 from rllab.training import described, fit, train_seeds
+from rllab.tuning import Range, tune
 from tests.proofs.agents import all_of, kinds, timeless
 from tests.proofs.kills import kill_minimize, kill_training
 from tests.proofs.toy_environments import DRIFT
@@ -38,7 +39,7 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def a_state_after_every_row(monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_PER_STATE", 0.0)
+    monkeypatch.setattr(states, "SECONDS_PER_STATE", 0.0)
     monkeypatch.setattr(minimizing, "SECONDS_PER_STATE", 0.0)
 
 
@@ -121,6 +122,29 @@ def test_a_sweep_goes_on_inside_a_run_and_a_damaged_state_gives_way_to_the_one_b
     assert not list(run.glob("interrupted-*"))
 
 
+def test_a_search_goes_on_inside_its_runs(tmp_path, monkeypatch):
+    def search(folder, **more):
+        on = {"steps": 1800, "trials": 3, "seeds": 1, "fixed": {"hidden": (), "population": 4}, "episodes": 2}
+        return tune(
+            "evolution", "CartPole-v1", folder, ranges={"lr": Range(1e-3, 1.0, "log")}, processes=1, **on, **more
+        )
+
+    whole, went_on = search(tmp_path / "whole"), []
+    for calls in (0, 0, 3):  # of states, in the first rung and in later ones
+        with monkeypatch.context() as patch:
+            stop_at(patch, States, "write", calls)
+            with pytest.raises(Killed):
+                search(tmp_path / "stopped", resume=True)
+    with monkeypatch.context() as patch:
+        go_on = States.go_on
+        patch.setattr(States, "go_on", lambda self, load: went_on.append(go_on(self, load)) or went_on[-1])
+        again = search(tmp_path / "stopped", resume=True)
+    assert went_on[0] is not None
+    assert (again.best, again.trials) == (whole.best, whole.trials)
+    runs = [{r.folder.name: timeless(r.rows) for r in load_records(tmp_path / f)} for f in ("whole", "stopped")]
+    assert runs[0] == runs[1] and len(runs[0]) == 5
+
+
 @pytest.mark.parametrize("wrong", ["rows are doubled", "progress begins anew"])
 def test_what_goes_on_wrongly_is_noticed(wrong, tmp_path, monkeypatch):
     def train(folder):
@@ -148,8 +172,8 @@ def test_a_state_of_other_versions_is_not_gone_on_from(tmp_path, monkeypatch):
     with Record.create(tmp_path / "all" / "job", config, seed=0) as record:
         record.append({"steps": 1})
         States(record).write(lambda path: path.write_bytes(b"state"), start=0)
-    states = tmp_path / "all" / "job" / "states.json"
-    states.write_text(states.read_text().replace('"rllab": "', '"rllab": "0.0.'))
+    kept = tmp_path / "all" / "job" / "states.json"
+    kept.write_text(kept.read_text().replace('"rllab": "', '"rllab": "0.0.'))
     (tmp_path / "all" / "config.json").write_text("{}")
     (done,) = sweep(
         lambda job, record: record.append({"steps": 2}),

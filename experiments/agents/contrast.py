@@ -29,6 +29,7 @@ Written down before the run on seeds 1000 to 1029, to be found wrong, each by a 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -47,6 +48,7 @@ from experiments.agents.policy_gradients import (
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.drawing import REFERENCE, label_end
 from experiments.common.frame import Flags, Judge, half_width, main, select
+from experiments.common.unfinished import going_on
 
 import numpy as np
 import tyro
@@ -120,39 +122,38 @@ def run(job: Job, record: Record) -> None:
 def compared(job: Job, record: Record) -> None:
     problem, key, fast = task(), Key(job.seed), job.config["fast"]
     chosen = Settings(job.config["sigma"], job.config["lr"], tuple(job.config["hidden"]))
-    for p in SHOWN:
+    for p, steps in going_on(record, product(SHOWN, STEPS[: 1 if fast else None])):
         gains = policies()[p]
         truth = problem.gradient(gains[None])[0]
-        for steps in STEPS[: 1 if fast else None]:
-            for method, g in estimates(problem, gains, steps, key.child(p, steps), chosen):
-                error = float((g - truth).square().sum() / truth.square().sum())
-                cosine = float(cosine_similarity(g, truth, 0))
-                record.append({"policy": p, "steps": steps, "method": method, "cosine": cosine, "error": error})
+        for method, g in estimates(problem, gains, steps, key.child(p, steps), chosen):
+            error = float((g - truth).square().sum() / truth.square().sum())
+            cosine = float(cosine_similarity(g, truth, 0))
+            record.append({"policy": p, "steps": steps, "method": method, "cosine": cosine, "error": error})
 
 
 def trials(job: Job, record: Record) -> None:
     """Try every radius and every net on the same policies and numbers of steps."""
     problem, key = task(), Key(job.seed)
-    for p in SHOWN:
+    for p, tried in going_on(record, product(SHOWN, (*SIGMAS, *NETS))):
         gains = policies()[p]
         truth = problem.gradient(gains[None])[0]
         here, episodes = key.child(p), TUNING_STEPS // problem.horizon
-        for sigma in SIGMAS:
-            g = smoothed(problem, gains, episodes, here.child("smoothing"), sigma)
-            record.append({"sigma": sigma, "cosine": float(cosine_similarity(g, truth, 0))})
+        if not isinstance(tried, tuple):
+            g = smoothed(problem, gains, episodes, here.child("smoothing"), tried)
+            record.append({"sigma": tried, "cosine": float(cosine_similarity(g, truth, 0))})
+            continue
+        lr, hidden = tried
         runs = simulated(problem, gains, episodes, here.child("episodes"))
-        to_go = costs_to_go(problem, runs)
-        for lr, hidden in NETS:
-            made = fitted_net(problem, runs, to_go, here.child("net"), Settings(0.1, lr, hidden))
-            cosine = float(cosine_similarity(made.gradient, truth, 0))
-            record.append({"lr": lr, "width": hidden[0], "cosine": cosine, "held_out": made.held_out})
+        made = fitted_net(problem, runs, costs_to_go(problem, runs), here.child("net"), Settings(0.1, lr, hidden))
+        cosine = float(cosine_similarity(made.gradient, truth, 0))
+        record.append({"lr": lr, "width": hidden[0], "cosine": cosine, "held_out": made.held_out})
 
 
 def unbiased(job: Job, record: Record) -> None:
     """Append for every block of 20,000 steps at K = 0 what share of the exact gradient each estimate has along it."""
     problem, key, gains = task(), Key(job.seed), policies()[0]
     truth = problem.gradient(gains[None])[0]
-    for block in range(5 if job.config["fast"] else max(BLOCKS.values())):
+    for block in going_on(record, range(5 if job.config["fast"] else max(BLOCKS.values()))):
         runs = simulated(problem, gains, STEPS[-1] // problem.horizon, key.child("unbiased", block))
         to_go = costs_to_go(problem, runs)
         for method, estimator in UNBIASED.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from experiments.agents.flat_cost import flatness
@@ -17,7 +18,11 @@ from torch import Tensor
 
 from rllab import Key, agents
 from rllab.agents.base import Row
+from rllab.agents.loading import loaded_like
+from rllab.checkpoint import read_checkpoint, write_checkpoint
 from rllab.runs import Job, Record
+from rllab.runs.states import States
+from rllab.training import kept_between
 from rllab_envs.whipple.task import SPEED
 
 RIDES = 20  # of an evaluation, all of which must succeed
@@ -38,9 +43,14 @@ def _learn(job: Job, record: Record) -> dict[str, Any]:
     agent = make_agent(c["method"], c["size"], c["settings"], job.seed, c["task"])
     if c["ride"]:
         agent.save(record.folder / "untrained.pt")
-    row: Row = dict.fromkeys(("steps", "cpu_seconds", "seconds", "episodes", "updates"), 0)
-    kept, due = [(row, agent.weights.detach().clone())], 1.0
-    for row in pieces(agent, c["steps"], LEARNERS[c["method"]].pieces):
+    start: Row = dict.fromkeys(("steps", "cpu_seconds", "seconds", "episodes", "updates"), 0)
+    kept, row, due, states = [(start, agent.weights.detach().clone())], start, 1.0, States(record)
+    if found := states.go_on(lambda path: (loaded_like(agent, path), _kept(path))):
+        (agent, kept), notes = found
+        row, due = notes["row"], notes["due"]
+    learning = pieces(agent, c["steps"], LEARNERS[c["method"]].pieces)
+    keep: dict[str, Any] = {"save": lambda path: _keep(path, agent, kept), "notes": lambda: {"row": row, "due": due}}
+    for row in kept_between(learning, agent, states, **keep):
         if _steps(row) >= due:
             kept.append((row, agent.weights.detach().clone()))
             due = GROWTH * _steps(row)
@@ -65,6 +75,19 @@ def _learn(job: Job, record: Record) -> dict[str, Any]:
     return {**found, "fresh": (ridden.returns >= task.goal).mean()}
 
 
+def _keep(path: Path, agent: agents.Agent, kept: Sequence[tuple[Row, Tensor]]) -> None:
+    """Write what an interrupted run goes on from: the agent, and beside it the weights kept so far."""
+    rows, weights = [dict(row) for row, _ in kept], [w for _, w in kept]
+    write_checkpoint("riding", path.with_suffix(".weights.pt"), {"arguments": {}, "rows": rows, "weights": weights})
+    agent.save(path)
+
+
+def _kept(path: Path) -> list[tuple[Row, Tensor]]:
+    """Read the weights kept."""
+    content = read_checkpoint(path.with_suffix(".weights.pt"))
+    return list(zip(content["rows"], content["weights"], strict=True))
+
+
 def judged(agent: agents.Agent, task: Task, kept: Sequence[tuple[Row, Tensor]], record: Record) -> dict[str, Any]:
     """Append what comes of the weights kept; return what had been spent when first all their rides succeeded."""
     returns, lengths = ride_all(
@@ -80,12 +103,14 @@ def judged(agent: agents.Agent, task: Task, kept: Sequence[tuple[Row, Tensor]], 
 
 
 def pieces(agent: agents.Agent, steps: int, every: int | None) -> Iterator[Row]:
-    """Yield the rows of learning for so many steps, with `every` in calls of so many, the first past the warm-up."""
+    """Yield the rows of learning up to so many steps, with `every` in calls of so many, the first past the warm-up."""
     if every is None:
-        yield from agent.train(steps)
+        if agent.spent.steps < steps:
+            yield from agent.train(steps - agent.spent.steps)
         return
     assert isinstance(agent, agents.TD3 | agents.SAC)
-    yield from agent.train(min(steps, agent.learning_starts + every))
+    if agent.spent.steps == 0:
+        yield from agent.train(min(steps, agent.learning_starts + every))
     while agent.spent.steps < steps:
         yield from agent.train(min(steps - agent.spent.steps, every))
 

@@ -31,9 +31,11 @@ from experiments.common.frame import SHARED, Flags, Judge, main
 import numpy as np
 import tyro
 
+from rllab.agents.loading import loaded_like
 from rllab.files import write_atomically
 from rllab.runs import Job, Record
-from rllab.training import UNSEEN, agent_called
+from rllab.runs.states import States
+from rllab.training import UNSEEN, agent_called, kept_between
 
 STORED = Path(__file__).with_suffix(".json")
 POINTS, EPISODES, AT_END = 2, 10, 50  # evaluations on the way, their episodes, and those at the end
@@ -104,11 +106,15 @@ def run(job: Job, record: Record) -> dict[str, Any]:
         record.append({"steps": at, "return": float(returns.mean()), "cpu_seconds": cpu_seconds})
 
     if library == "rllab":
-        agent, due = agent_called(cell.method)(cell.task, job.seed, **cell.settings), every
-        for _ in agent.train(steps):
-            if agent.spent.steps >= due:
+        agent = agent_called(cell.method)(cell.task, job.seed, **cell.settings)
+        at, states = {"due": every}, States(record)
+        if found := states.go_on(lambda path: loaded_like(agent, path)):
+            agent, at = found
+        left = steps - agent.spent.steps
+        for _ in kept_between(agent.train(left) if left > 0 else (), agent, states, notes=lambda: at):
+            if agent.spent.steps >= at["due"]:
                 evaluated(agent.spent.steps, agent.spent.cpu_seconds, agent.evaluate(EPISODES).returns)
-                due += every
+                at["due"] += every
         returns, taken, spent = agent.evaluate(at_end, first=UNSEEN).returns, agent.spent.steps, agent.spent.cpu_seconds
     else:
         if job.config["peers"] and job.config["peers"] not in sys.path:  # a process of its own

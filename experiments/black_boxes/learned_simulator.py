@@ -19,10 +19,11 @@ so that all ten must agree):
     python experiments/black_boxes/learned_simulator.py --tune    the trials from which each method's settings come
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,6 +32,7 @@ from experiments.common.data import wine
 from experiments.common.drawing import GREY, REFERENCE, band, label_end
 from experiments.common.frame import Judge, column, main, select
 from experiments.common.tuning import TUNING_SEEDS, TunedFlags, calls_to_goal, choose, settings_of
+from experiments.common.unfinished import Part, going_on
 
 import numpy as np
 import torch
@@ -131,50 +133,54 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     budget = job.config["budget"]
     net, ledger, picks = network(key.child("net")), Cost(cost_of), key.child("minibatch").generator()
     adam = torch.optim.Adam(net.parameters(), lr=job.config["lr"])
-    step = learner(name, net, job.config["sigma"], ledger, key.child("gradient"))
+    step, box = learner(name, net, job.config["sigma"], ledger, key.child("gradient"))
     x, grower = orders(300, key.child("held out").generator())
-    price, reached, calls, k = BATCH * (2 if name == AT_WEIGHTS else 3), None, 0, 0
-    while True:
-        if reached is None or k % max(1, 480 // price) == 0:
+    price, found = BATCH * (2 if name == AT_WEIGHTS else 3), {"reached": None, "cost": math.nan}
+    parts: dict[str, Part] = {"net": net, "ledger": ledger, "picks": picks, "adam": adam, "found": found}
+    for k in going_on(record, count(), parts | ({} if box is None else {"box": box})):
+        calls = ledger.evaluations
+        if found["reached"] is None or k % max(1, 480 // price) == 0:
             with torch.no_grad():
-                value = float(cost_of(net(x), grower).mean())  # judged, not learned from: not counted
-            record.append({"evaluations": calls, "cost": value})
-            if reached is None and value <= GOAL:
-                reached = calls
+                found["cost"] = float(cost_of(net(x), grower).mean())  # judged, not learned from: not counted
+            record.append({"evaluations": calls, "cost": found["cost"]})
+            if found["reached"] is None and found["cost"] <= GOAL:
+                found["reached"] = calls
         if calls + price > budget:
             break
         adam.zero_grad()
-        step(*orders(BATCH, picks))
+        step(k, *orders(BATCH, picks))
         adam.step()
-        calls, k = ledger.evaluations, k + 1
-    return {"reached": reached, "cost": value}
+    return found
 
 
-def learner(name: str, net: nn.Sequential, sigma: float, ledger: Cost, key: Key) -> Callable[[Tensor, Tensor], None]:
-    """Return what writes the gradient of a batch into the net's weights, and spends from the ledger."""
+Step = Callable[[int, Tensor, Tensor], None]
+
+
+def learner(name: str, net: nn.Sequential, sigma: float, ledger: Cost, key: Key) -> tuple[Step, BlackBox | None]:
+    """Return what writes the gradient of the k-th batch into the net's weights and spends from the ledger; its box."""
     estimator = METHODS[name][1]
     if estimator is not None:
         box = BlackBox(
             cost_of, estimator(sigma), 2, scope="cost", budget=ledger, check_rows=False, name="forest", key=key
         )
-        return lambda x, grower: box(net(x), grower).mean().backward()
-    named, steps = dict(net.named_parameters()), iter(range(1 << 62))
+        return lambda k, x, grower: box(net(x), grower).mean().backward(), box
+    named = dict(net.named_parameters())
     sizes = [p.numel() for p in named.values()]
 
-    def at_the_weights(x: Tensor, grower: Tensor) -> None:
+    def at_the_weights(k: int, x: Tensor, grower: Tensor) -> None:
         def loss(w: Tensor) -> Tensor:
             weights = {n: part.view(p.shape) for (n, p), part in zip(named.items(), w.split(sizes), strict=True)}
             return cost_of(functional_call(net, weights, (x,)), grower).mean()
 
         flat = torch.cat([p.detach().flatten() for p in named.values()])
         cost = Cost(loss, batched=False)
-        g = est.GaussianSmoothing(sigma)(cost, flat, evaluations=2, key=key.child(next(steps)), errors=False).gradient
+        g = est.GaussianSmoothing(sigma)(cost, flat, evaluations=2, key=key.child(k), errors=False).gradient
         ledger.spent["value"] += cost.evaluations * len(x)
         assert isinstance(g, Tensor)
         for p, part in zip(named.values(), g.split(sizes), strict=True):
             p.grad = part.view(p.shape)
 
-    return at_the_weights
+    return at_the_weights, None
 
 
 def flatness(key: Key) -> float:

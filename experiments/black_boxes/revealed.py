@@ -24,7 +24,7 @@ Written down before the run on seeds 1000 to 1019, to be found wrong, each by a 
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import count, product
 from pathlib import Path
 from typing import Any, Self
 
@@ -32,6 +32,7 @@ from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.data import Data, digits
 from experiments.common.frame import Judge, column, main, select
 from experiments.common.tuning import TUNING_SEEDS, TunedFlags, best_tried, calls_to_goal, choose, settings_of
+from experiments.common.unfinished import Part, going_on
 
 import numpy as np
 import torch
@@ -152,7 +153,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
     key, reached, share = Key(job.seed), None, 0.0
     train, test = split(key)
     sizes = (train.x.shape[1], 30, train.classes)
-    for row in training(job.config["method"], train, test, sizes, job.config, key, between=1):
+    for row in training(job.config["method"], train, test, sizes, job.config, key, between=1, record=record):
         record.append(row)
         share = row["accuracy"]
         if share >= GOAL:
@@ -169,23 +170,26 @@ def training(
     config: Mapping[str, Any],
     key: Key,
     between: int = 300,
+    record: Record | None = None,
 ) -> Iterator[dict[str, float]]:
-    """Yield calls so far, share of test samples right, and the cosine of the last estimate; so many calls between."""
+    """Yield calls so far, share of test samples right, and the cosine of the last estimate; so many calls between.
+
+    With a record, to which each row is appended, an interrupted run goes on from where it was.
+    """
     net, picks = network(sizes, key.child("net")), key.child("minibatch").generator()
     adam = torch.optim.Adam(net.parameters(), lr=config["lr"])
     learner = Learner(name, net, config["sigma"], key.child("gradient"))
-    every, step = max(1, between // learner.price), 0
-    while True:
+    every = max(1, between // learner.price)
+    for step in going_on(record, count(), {"net": net, "picks": picks, "adam": adam, **learner.parts}):
         if step % every == 0:
             right = float((net(test.x).argmax(1) == test.y).double().mean())
-            yield {"evaluations": learner.calls, "accuracy": right, "cosine": learner.cosine}
+            yield {"evaluations": learner.calls, "accuracy": right, "cosine": learner.memory["cosine"]}
         if learner.calls + learner.price > config["budget"]:
             return
         chosen = torch.randint(len(train), (BATCH,), generator=picks)
         adam.zero_grad()
         learner.backward(train.x[chosen], nn.functional.one_hot(train.y[chosen], sizes[2]).to(train.x.dtype))
         adam.step()
-        step += 1
 
 
 def split(key: Key) -> tuple[Data, Data]:
@@ -197,8 +201,9 @@ class Learner:
     """Put a gradient into a net's weights, and count what it cost."""
 
     def __init__(self, name: str, net: nn.Sequential, sigma: float, key: Key):
-        self.name, self.net, self.sigma, self.key, self.cosine = name, net, sigma, key, float("nan")
-        self.ledger, self.method, self.steps = Cost(cross_entropy), METHODS[name], 0
+        self.name, self.net, self.sigma, self.key = name, net, sigma, key
+        self.ledger, self.method = Cost(cross_entropy), METHODS[name]
+        self.memory: dict[str, Any] = {"steps": 0, "cosine": float("nan")}  # of the last estimate
         self.box = self._box() if self.method.estimator is not None else None
 
     def _box(self) -> BlackBox:
@@ -216,6 +221,12 @@ class Learner:
         )
 
     @property
+    def parts(self) -> dict[str, Part]:
+        """What its steps change."""
+        changed: dict[str, Part] = {"ledger": self.ledger, "memory": self.memory}
+        return changed if self.box is None else {**changed, "box": self.box}
+
+    @property
     def calls(self) -> int:
         return self.ledger.evaluations
 
@@ -230,14 +241,14 @@ class Learner:
         """Write the gradient of the mean cost of a batch."""
         if self.box is not None:
             self.box(self.net(x), onehot).mean().backward()
-            self.cosine = self._cosine(x, onehot)
+            self.memory["cosine"] = self._cosine(x, onehot)
         elif self.name == "backprop":
             self.ledger.spent["value"] += len(x)
             cross_entropy(self.net(x), onehot).mean().backward()
-            self.cosine = 1.0
+            self.memory["cosine"] = 1.0
         else:
             self._at_the_weights(x, onehot)
-        self.steps += 1
+        self.memory["steps"] += 1
 
     def _cosine(self, x: Tensor, onehot: Tensor) -> float:
         """Return the mean cosine over rows between the estimate and the ∂C/∂ȳ of cross-entropy, which is known here."""
@@ -257,7 +268,8 @@ class Learner:
             return cross_entropy(functional_call(self.net, weights, (x,)), onehot).mean()
 
         cost = Cost(vmap(loss))
-        g = est.GaussianSmoothing(self.sigma)(cost, flat, evaluations=2, key=self.key.child(self.steps), errors=False)
+        key = self.key.child(self.memory["steps"])
+        g = est.GaussianSmoothing(self.sigma)(cost, flat, evaluations=2, key=key, errors=False)
         self.ledger.spent["value"] += cost.evaluations * len(x)
         assert isinstance(g.gradient, Tensor)
         for p, part in zip(named.values(), g.gradient.split([p.numel() for p in named.values()]), strict=True):

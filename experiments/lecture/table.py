@@ -19,6 +19,7 @@ from typing import Annotated, Any, Self
 
 from experiments.common.acceptance import FRESH, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
 from experiments.common.frame import Flags, Judge, main
+from experiments.common.unfinished import going_on
 from experiments.lecture.table_page import checked, page
 
 import tyro
@@ -72,15 +73,17 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     """Measure the rows of a file, and their wrong versions, under one seed."""
-    for entry in REGISTRY:
-        if _file(entry) != job.config["file"] or not entry.takes(job.seed):
-            continue
-        versions = {"": entry.measure, **(entry.wrong if job.config["wrong"] else {})}
-        for wrong, measure in versions.items():
-            begin = process_time()
-            value, error = measured(measure, job.seed, job.config["fast"])
-            head = {"row": "/".join(entry.ids), "where": entry.where, "wrong": wrong}
-            record.append({**head, "value": value, "error": error, "seconds": process_time() - begin})
+    entries = [entry for entry in REGISTRY if _file(entry) == job.config["file"] and entry.takes(job.seed)]
+    versions = [
+        (entry, wrong, measure)
+        for entry in entries
+        for wrong, measure in {"": entry.measure, **(entry.wrong if job.config["wrong"] else {})}.items()
+    ]
+    for entry, wrong, measure in going_on(record, versions):
+        begin = process_time()
+        value, error = measured(measure, job.seed, job.config["fast"])
+        head = {"row": "/".join(entry.ids), "where": entry.where, "wrong": wrong}
+        record.append({**head, "value": value, "error": error, "seconds": process_time() - begin})
 
 
 def _file(entry: Row) -> str:

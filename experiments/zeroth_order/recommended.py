@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from experiments.common.frame import Flags, Judge, main, one_a_seed, values
+from experiments.common.unfinished import going_on
 from experiments.zeroth_order.untuned import COSTS
 
 import numpy as np
@@ -176,7 +177,7 @@ def error(estimator: Estimator, case: Case, budget: int, truth: Tensor, repeats:
 
 def run(job: Job, record: Record) -> None:
     """Have every cost looked at, and measure what is recommended and what else there is."""
-    for case in cases(job.seed, job.config["exact"]):
+    for case in going_on(record, cases(job.seed, job.config["exact"])):
         key = Key(job.seed).child(case.name)
         for budget in BUDGETS[-job.config["budgets"] :]:
             cost = case.cost()

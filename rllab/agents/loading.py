@@ -53,6 +53,11 @@ def load(path: str | Path, **again: Any) -> Agent:
         raise ValueError(f"load: {path} must hold an agent {name} that can be made again: {reason}") from error
 
 
+def loaded_like(agent: Agent, path: str | Path) -> Agent:
+    """Return an agent of the same arguments as another, as it was when it was saved."""
+    return load(path, **{f.name: getattr(agent, f.name) for f in fields(agent) if f.init})
+
+
 def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any]) -> Agent:
     """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
     check_names("content", content, CONTENT)

@@ -92,14 +92,14 @@ class Compare:
             threshold = self.threshold if self.threshold is not None else solved_at(curves[0].runs[0])
             found[task] = (threshold, *ranked(task, curves, threshold=threshold, lower=lower, key=0))
         for task, (threshold, best, pairs) in found.items():
-            print(f"\n{task.name}: {label_of(task, lower)}")
+            print(f"\n{task.title}: {label_of(task, lower)}")
             print(standings_table(best, task.x, threshold))
             if pairs:
                 print(pairs_table(pairs))
         longest = max(max(len(best), len(pairs)) for _, best, pairs in found.values())
         figure, axes = plots.panels(2, len(found), width=7.0, height=1.4 + 0.45 * longest)
         for i, (task, (_, best, pairs)) in enumerate(found.items()):
-            draw_scores(axes[2 * i], best, label=label_of(task, lower)).set_title(plots.as_label(task.name))
+            draw_scores(axes[2 * i], best, label=label_of(task, lower)).set_title(plots.as_label(task.title))
             if pairs:
                 draw_pairs(axes[2 * i + 1], pairs)
             else:

@@ -7,7 +7,6 @@ so that a figure can be read in grey.
 from rllab.plots.learning_curves import AXES as AXES
 from rllab.plots.learning_curves import curves as curves
 from rllab.plots.reports import quality as quality
-from rllab.plots.run_panels import MOST_CURVES as MOST_CURVES
 from rllab.plots.run_panels import overview as overview
 from rllab.plots.styles import BLACK as BLACK
 from rllab.plots.styles import BLUE as BLUE
@@ -33,3 +32,4 @@ from rllab.plots.styles import panels as panels
 from rllab.plots.styles import save as save
 from rllab.plots.styles import style as style
 from rllab.plots.styles import variant_styles as variant_styles
+from rllab.runs.series import MOST_CURVES as MOST_CURVES

@@ -92,21 +92,47 @@ def curves(
 
 
 def draw_curves(
-    ax: Axes, curves: Sequence[Curve], *, names: Mapping[str, str] | None = None, key: Key | int = 0
+    ax: Axes,
+    curves: Sequence[Curve],
+    *,
+    names: Mapping[str, str] | None = None,
+    key: Key | int = 0,
+    held: bool = True,
 ) -> None:
-    """Draw curves with their points, each with its interval, every seed, and one entry in the legend."""
-    styles = variant_styles(Counter(curve.method for curve in curves))
-    for curve in curves:
+    """Draw curves with their points, each with its interval, every seed, and one entry in the legend.
+
+    Args:
+        ax: what is drawn on.
+        curves: with their points.
+        names: how the legend calls the methods.
+        key: of the bootstrap.
+        held: whether a value holds until the next one; else points of settings are joined.
+    """
+    for curve, how in zip(curves, looks_of(curves), strict=True):
         name = curve.name.replace(curve.method, (names or {}).get(curve.method, curve.method), 1)
-        _draw(ax, curve, styles[curve.method][curve.variant], name, key)
+        _draw(ax, curve, how, name, key, held)
 
 
-def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int) -> None:
+def looks_of(curves: Sequence[Curve]) -> list[MethodStyle]:
+    """Return how each curve of a panel looks: in the colour of its method, and no two alike."""
+    styles = {name: iter(looks) for name, looks in variant_styles(Counter(curve.method for curve in curves)).items()}
+    return [next(styles[curve.method]) for curve in curves]
+
+
+def counted(curve: Curve) -> str:
+    """Say of how many seeds a curve is, and how many of them did not finish."""
+    n, unfinished = len(curve.runs), sum(not run.finished for run in curve.runs)
+    return f"{n} seed{'s' * (n > 1)}" + (f", {unfinished} unfinished" if unfinished else "")
+
+
+def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int, held: bool) -> None:
+    drawn: dict[str, Any] = {"drawstyle": STEPS} if held else {}
+    filled: dict[str, Any] = {"step": "post"} if held else {}
     for xs, ys in curve.points:
-        ax.plot(xs, ys, drawstyle=STEPS, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
+        ax.plot(xs, ys, **drawn, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
     middle = median_of_curves(curve.points, key=key)
-    ax.fill_between(middle.grid, middle.low, middle.high, step="post", color=how.color, alpha=0.18, lw=0, zorder=1.5)
-    notes = [_count(curve)]
+    ax.fill_between(middle.grid, middle.low, middle.high, **filled, color=how.color, alpha=0.18, lw=0, zorder=1.5)
+    notes = [counted(curve)]
     line: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker}
     if np.isnan(middle.median).all():  # a line in the legend would be one that is nowhere else
         notes.append("no median" if len(middle.grid) else "no rows")
@@ -114,15 +140,10 @@ def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int) -
     ax.plot(
         middle.grid,
         middle.median,
-        drawstyle=STEPS,
+        **drawn,
         color=how.color,
         **line,
         markevery=max(1, len(middle.grid) // 8),
         label=as_label(f"{name} ({', '.join(notes)})"),
         zorder=3,
     )
-
-
-def _count(curve: Curve) -> str:
-    n, unfinished = len(curve.runs), sum(not run.finished for run in curve.runs)
-    return f"{n} seed{'s' * (n > 1)}" + (f", {unfinished} unfinished" if unfinished else "")

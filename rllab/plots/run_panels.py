@@ -6,25 +6,31 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rllab.plots.learning_curves import AXES, LEGEND, draw_curves
+import numpy as np
+
+from rllab.plots.learning_curves import AXES, LEGEND, counted, draw_curves, looks_of
 from rllab.plots.styles import as_label, panels, style
 from rllab.runs.record import Record
-from rllab.runs.series import Curve, Task, curves_by_task
+from rllab.runs.row_kinds import COUNTERS, ROW, TIME
+from rllab.runs.series import MOST_CURVES, Curve, Task, curves_by_task
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MOST_CURVES = 12  # curves a panel can hold and be read; more go to further panels
 COLUMNS = 2
+WIDE = 100.0  # times the least: a range that a linear axis does not show
+DOTS = "line: median; dots: seeds"
 
 
 def overview(records: Sequence[Record], x: str | None = None, y: str | None = None, *, log: bool = False) -> Figure:
     """Draw the curves of recorded runs, a panel for each environment, or experiment where there is no environment.
 
-    A panel shows, as `curves` does, each method's median over seeds with its 95 % bootstrap band, and every seed. Which
-    columns it shows follows from the rows, see `rllab.runs.series.curves_by_task`; more than 12 curves are continued in
-    another panel.
+    A panel shows, as `curves` does, each method's median over seeds with its 95 % bootstrap band, and every seed; where
+    there is one number of each run, a line of dots for each method. Which columns it shows follows from the rows, see
+    `rllab.runs.series.curves_by_task`; more than 12 curves are continued in another panel. A vertical axis is
+    logarithmic where what was measured is positive and spans more than two orders of magnitude, a horizontal one where
+    a setting does that.
 
     Args:
         records: runs of any experiments.
@@ -59,9 +65,8 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
         wanted = " and ".join(repr(name) for name in (x, y) if name is not None) or "numbers to draw"
         raise ValueError(f"overview: no row has {wanted}; columns are {', '.join(there) or 'none: no rows'}")
     columns = min(COLUMNS, len(parts))
-    entries = max(len(curves) for _, curves, _ in parts)
-    height = 4.0 + 0.2 * math.ceil(entries)
-    figure, axes = panels(columns, math.ceil(len(parts) / columns), height=height)
+    height = 4.0 + 0.2 * max(len(curves) for _, curves, _ in parts)
+    figure, axes = panels(columns, math.ceil(len(parts) / columns), width=6.8, height=height)
     for ax, (task, curves, first) in zip(axes, parts, strict=False):
         draw_task(ax, task, curves, log=log, continued=first > 0)
     for ax in axes[len(parts) :]:
@@ -70,12 +75,54 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
 
 
 def draw_task(ax: Axes, task: Task, curves: Sequence[Curve], *, log: bool = False, continued: bool = False) -> None:
-    """Draw the curves of one environment or experiment."""
-    if log:
-        ax.set_xscale("log", nonpositive="mask")
+    """Draw the curves of one environment or experiment; where all of them are at one x, a line of dots for each."""
+    there = {float(x) for curve in curves for xs, _ in curve.points for x in xs}
+    title = as_label(f"{task.title} (continued)" if continued else task.title)
+    values = np.concatenate([ys for curve in curves for _, ys in curve.points])
     with style():
-        draw_curves(ax, curves)
-        ax.set_title(as_label(f"{task.name} (continued)" if continued else task.name))
+        if len(there) < 2:
+            at = f", {AXES.get(task.x, task.x)} = {there.pop():,.6g}" if there and task.x not in ("", ROW) else ""
+            _draw_dots(ax, curves)
+            ax.set_title(title)
+            ax.set_xlabel(as_label(f"{task.y}{at} ({DOTS})"))
+            _scale(ax, "x", values)
+            return
+        held = task.x in COUNTERS or task.x.endswith(TIME) or task.x == ROW
+        draw_curves(ax, curves, held=held)
+        if log or (not held and min(there) > 0 and max(there) > WIDE * min(there)):
+            ax.set_xscale("log", nonpositive="mask")
+        _scale(ax, "y", values)
+        ax.set_title(title)
         ax.set_xlabel(as_label(AXES.get(task.x, task.x)))
         ax.set_ylabel(as_label(task.y))
         ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14))
+
+
+def _scale(ax: Axes, which: str, values: np.ndarray) -> None:
+    """Make an axis logarithmic if what stands along it is wide; linear about 0, where there are zeros or signs."""
+    finite = values[np.isfinite(values)]
+    sizes = np.abs(finite[finite != 0])
+    if not sizes.size:
+        return
+    set_scale, set_limits = (ax.set_xscale, ax.set_xlim) if which == "x" else (ax.set_yscale, ax.set_ylim)
+    if finite.min() < 0:
+        if sizes.max() > WIDE**2 * np.median(sizes):
+            set_scale("symlog", linthresh=float(np.median(sizes)))
+    elif sizes.max() > WIDE * sizes.min():
+        if len(sizes) == len(finite):
+            set_scale("log")
+        else:
+            set_scale("symlog", linthresh=float(max(sizes.min(), 1e-9 * sizes.max())))
+            set_limits(0.0, None)
+
+
+def _draw_dots(ax: Axes, curves: Sequence[Curve]) -> None:
+    """Draw a line of dots for each curve, a dot for each run, and their median."""
+    for i, (curve, how) in enumerate(zip(curves, looks_of(curves), strict=True)):
+        values = [float(ys[-1]) for _, ys in curve.points if len(ys)]
+        ax.plot(values, [i] * len(values), "o", color=how.color, alpha=0.5, zorder=2)
+        if values:
+            ax.plot([np.median(values)], [i], marker="|", markersize=14, markeredgewidth=2.5, color=how.color, zorder=3)
+    names = [as_label(f"{curve.name} ({counted(curve)})") for curve in curves]
+    ax.set_yticks(range(len(curves)), names)
+    ax.set_ylim(len(curves) - 0.5, -0.5)

@@ -143,15 +143,16 @@ def _add_curves(section: Section, task: Task, curves: list[Curve], names: Iterat
         figure, (ax,) = plots.panels(width=8.0, height=4.0 + 0.2 * min(len(curves) - i, plots.MOST_CURVES))
         draw_task(ax, task, curves[i : i + plots.MOST_CURVES], continued=i > 0)
         shown = ", ".join(curve.name for curve in curves[i : i + plots.MOST_CURVES])
-        label = f"{task.y} against {task.x} in {task.name}, the median over seeds with its interval, of {shown}."
-        section.parts.append(Part(f"Curves: {task.name}", inline(plots.as_svg(figure), label, next(names))))
+        against = f" against {task.x}" if task.x else ""
+        label = f"{task.y}{against} in {task.title}, the median over seeds with its interval, of {shown}."
+        section.parts.append(Part(f"Curves: {task.title}", inline(plots.as_svg(figure), label, next(names))))
 
 
 def _add_standings(
     section: Section, task: Task, curves: list[Curve], threshold: float | None, names: Iterator[str], key: int
 ) -> None:
     found, pairs = ranked(task, curves, threshold=threshold, key=key)
-    section.parts.append(Part(f"What was reached: {task.name}", table=standings_table(found, task, threshold)))
+    section.parts.append(Part(f"What was reached: {task.title}", table=standings_table(found, task, threshold)))
     finite = [s for s in found if math.isfinite(s.iqm)]
     if not finite:
         return
@@ -159,7 +160,7 @@ def _add_standings(
     draw_scores(above, found, label=label_of(task))
     draw_profile(below, found, label=label_of(task))
     said = "; ".join(f"{s.name} {s.iqm:.5g}, interval {s.low:.5g} to {s.high:.5g}" for s in finite)
-    label = f"Interquartile means in {task.name} with intervals: {said}. Below it the share of runs above each score."
+    label = f"Interquartile means in {task.title} with intervals: {said}. Below it the share of runs above each score."
     section.parts.append(
         Part("Interquartile means and performance profile", inline(plots.as_svg(figure), label, next(names)))
     )
@@ -167,7 +168,7 @@ def _add_standings(
         figure, (ax,) = plots.panels(width=8.0, height=1.4 + 0.5 * len(pairs))
         draw_pairs(ax, pairs)
         said = "; ".join(f"{p.first} above {p.second}: {p.probability:.2f}" for p in pairs)
-        label = f"Probability of improvement in {task.name}: {said}."
+        label = f"Probability of improvement in {task.title}: {said}."
         section.parts.append(
             Part("Probability of improvement", inline(plots.as_svg(figure), label, next(names)), pairs_table(pairs))
         )

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rllab.runs.record import Record
+from rllab.runs.row_kinds import ROW, Kind, axes_of, kinds_of, splits_of
 from rllab.runs.rows import Row
 
 Array = NDArray[np.float64]
+Drawn = dict[tuple[tuple[str, str], ...], tuple[Array, Array]]  # x and y of a run, by labels
 
-X = ("steps", "evaluations", "updates", "iteration", "step", "epoch", "budget", "samples", "dimension", "seconds")
-Y = ("evaluation", "return", "value", "cost", "loss", "error", "mse", "variance", "bias", "cosine")
-ROW = "row"  # the column of a run without any other: the number of its row
+ID = r"(?:\w+:)?([\w/]*\w-v\d+)(?:/|$)"  # how texts begin that name a Gymnasium environment, as CartPole-v1/PPO
+NOTHING = (np.zeros(0), np.zeros(0))
+MOST_CURVES = 12  # that can be told apart in one panel
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,19 @@ class Task:
 
     Args:
         name: the environment's id without its module; the experiment's folder where there is no environment.
-        x, y: the columns that are drawn.
+        x, y: the columns that are drawn; x is "" where there is one number of each run.
+        part: of the experiment, where its rows are of several kinds or are too many for one panel; else "".
     """
 
     name: str
     x: str
     y: str
+    part: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name, and the part if there is one."""
+        return f"{self.name}: {self.part}" if self.part else self.name
 
 
 @dataclass(eq=False)
@@ -41,38 +51,44 @@ class Curve:
     Args:
         method: what they share with other curves of one colour: `config["method"]`, or texts in the rows.
         name: the method, and what sets this curve apart from others of the same method.
-        variant: 0 for the first curve of the method, 1 for the next.
         runs: the records.
         points: of each of them, x, which never decreases, and y, each (points,).
+        labels: what of its rows, by column, sets it apart.
     """
 
     method: str
     name: str
-    variant: int = 0
     runs: list[Record] = field(default_factory=list)
     points: list[tuple[Array, Array]] = field(default_factory=list)
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 def task_of(record: Record) -> str:
-    """Return the name of what a run is about: its environment, else the folder of its experiment."""
-    environment = record.config.get("environment")
-    return environment.rpartition(":")[2] if isinstance(environment, str) else record.folder.absolute().parent.name
+    """Return the name of what a run is about: its environment, else the folder of its experiment, and its task."""
+    folder, config = record.folder.absolute().parent.name, record.config
+    environment, task = config.get("environment"), config.get("task")
+    if isinstance(environment, str):
+        return environment.rpartition(":")[2]
+    ids = (re.match(ID, value) for value in config.values() if isinstance(value, str))
+    if (found := next((match[1] for match in ids if match), None)) is not None:
+        return found
+    return f"{folder}: {task}" if isinstance(task, str) else folder
 
 
 def curves_by_task(records: Sequence[Record], x: str | None = None, y: str | None = None) -> dict[Task, list[Curve]]:
     """Put the runs together that can be compared: by environment or experiment, then by method and configuration.
 
-    Where a run's rows hold texts, as `method` in a table of many, each combination of them is a curve of its own; rows
-    of one x are then one point, their median.
+    Rows of other columns are another part of an experiment. Where rows hold texts, as `method` in a table of many, each
+    combination of them is a curve of its own, and so is each value of a setting that would else give one x several
+    values; what is left of those is one point, their median. Of runs without rows their summaries are compared.
 
     Args:
         records: of any experiments.
-        x, y: columns; by default the first of `X` and of `Y` that a run has, else numbers of its rows, and its first
-            other column of numbers.
+        x, y: columns; by default see `rllab.runs.row_kinds.axes_of`.
 
     Returns:
-        Curves by task, in the order in which they come; a run without anything to draw is in a curve without points
-        if another run of its task has any, and in no curve if not.
+        Curves by task, in the order in which they come; an unfinished run without anything to draw is in a curve
+        without points if another run of its task has any, and in no curve if not.
 
     Raises:
         ValueError: if one run, by configuration and seed, stands there twice: counting it as two would make an
@@ -83,15 +99,20 @@ def curves_by_task(records: Sequence[Record], x: str | None = None, y: str | Non
         tasks[task_of(record)].append(record)
     found: dict[Task, list[Curve]] = {}
     for name, runs in tasks.items():
-        columns = {id(run): _columns(run, x, y) for run in runs}
-        known = next((pair for pair in columns.values() if pair is not None), None)
-        if known is None:
+        group_runs(runs)  # one that stands there twice is named
+        drawn: dict[Task, dict[int, Drawn]] = {}
+        for kind in kinds_of(runs):
+            if (axes := axes_of(kind, x, y)) is not None:
+                points = drawn.setdefault(Task(name, *axes, kind.part), {})
+                for run, parts in _points(kind, *axes).items():
+                    points.setdefault(run, {}).update(parts)
+        if not drawn:
             continue
-        panels: dict[tuple[str, str], list[Record]] = defaultdict(list)
-        for run in runs:
-            panels[columns[id(run)] or known].append(run)
-        for (over, what), members in panels.items():
-            found[Task(name, over, what)] = _curves(members, over, what)
+        seen = {run for points in drawn.values() for run in points}
+        empty = [run for run in runs if id(run) not in seen and not run.finished]
+        for i, (task, points) in enumerate(drawn.items()):
+            members = [run for run in runs if id(run) in points or (i == 0 and run in empty)]
+            found |= _panels(task, _curves(members, points))
     return found
 
 
@@ -102,20 +123,6 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
             yield from flat_config(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def _columns(run: Record, x: str | None, y: str | None) -> tuple[str, str] | None:
-    """Return the columns to draw of a run; None if it has none."""
-    rows = run.rows
-    texts = {name for row in rows for name, value in row.items() if isinstance(value, str)}
-    numbers = [name for row in rows for name, value in row.items() if value is not None and name not in texts]
-    there = dict.fromkeys(numbers)
-    over = x or next((name for name in X if name in there), ROW)
-    others = (name for name in there if name not in X and not name.endswith("seconds"))  # times are never what is drawn
-    what = y or next((name for name in Y if name in there), next(others, None))
-    if what is None or what not in there or (over not in there and over != ROW):
-        return None
-    return over, what
 
 
 def group_runs(records: Sequence[Record]) -> list[Curve]:
@@ -145,48 +152,113 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
     for method, variants in methods.items():
         fields = sorted({name for config, _ in variants for name in config})
         differing = [name for name in fields if any(v.get(name) != variants[0][0].get(name) for v, _ in variants)]
-        for i, (config, runs) in enumerate(variants):
-            what = [f"{name} = {config.get(name, 'absent')}" for name in differing]
-            curves.append(Curve(method, ", ".join([method, *what] if method else what), i, runs))
+        chosen = _telling(differing, [config for config, _ in variants])
+        for config, runs in variants:
+            values = {name: config.get(name, "absent") for name in chosen}
+            alone = len(values) == 1 and all(isinstance(variant.get(chosen[0]), str) for variant, _ in variants)
+            what = [f"{value}" if alone else f"{name} = {value}" for name, value in values.items()]
+            curves.append(Curve(method, ", ".join([method, *what] if method else what), runs))
     return curves
 
 
-def _curves(runs: Sequence[Record], x: str, y: str) -> list[Curve]:
-    """Return the curves of one panel, with their points; what rows hold texts of is drawn apart."""
+def _telling(fields: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return the fewest fields, about, by which configurations can be told apart, in their order; rather texts."""
+    chosen: list[str] = []
+
+    def apart(names: Sequence[str]) -> int:
+        return len({tuple(f"{config.get(name, 'absent')}" for name in names) for config in configs})
+
+    def short(name: str) -> tuple[bool, int]:
+        values = [config.get(name) for config in configs]
+        return all(isinstance(value, str) for value in values), -max(len(f"{value}") for value in values)
+
+    while fields and apart(chosen) < apart(fields):
+        chosen.append(max(fields, key=lambda name: (apart([*chosen, name]), short(name))))
+    return [name for name in fields if name in chosen]
+
+
+def _curves(runs: Sequence[Record], points: Mapping[int, Drawn]) -> list[Curve]:
+    """Return the curves of one task, with their points; what rows hold texts of is drawn apart."""
     curves: dict[str, Curve] = {}
-    variants: dict[str, int] = defaultdict(int)
     for group in group_runs(runs):
         for run in group.runs:
-            for text, points in _points(run, x, y).items():
-                method = group.method or text or run.folder.absolute().parent.name
+            for labels, there in (points.get(id(run)) or {(): NOTHING}).items():
+                text = _named(labels)
+                method = group.method or dict(labels).get("method") or text or run.folder.absolute().parent.name
                 name = ", ".join(part for part in (group.name, text) if part) or method
                 if name not in curves:
-                    curves[name] = Curve(method, name, variants[method])
-                    variants[method] += 1
+                    curves[name] = Curve(method, name, labels=labels)
                 curves[name].runs.append(run)
-                curves[name].points.append(points)
+                curves[name].points.append(there)
     return list(curves.values())
 
 
-def _points(run: Record, x: str, y: str) -> dict[str, tuple[Array, Array]]:
-    """Return x and y of a run's rows by their texts; "" where they have none."""
-    texts: dict[str, list[Row]] = defaultdict(list)
-    names = sorted({name for row in run.rows for name, value in row.items() if isinstance(value, str)} - {x, y})
-    for number, row in enumerate(run.rows):
-        row = {ROW: number, **row}
-        if row.get(x) is not None and row.get(y) is not None:
-            texts[", ".join(str(row[name]) for name in names if row.get(name) is not None)].append(row)
-    if not texts:
-        return {"": (np.zeros(0), np.zeros(0))}
+def _panels(task: Task, curves: list[Curve]) -> dict[Task, list[Curve]]:
+    """Return curves that are too many for one panel by that text of theirs which makes the fewest panels that hold all.
+
+    Where no text does, they stay together.
+    """
+    if len(curves) <= MOST_CURVES:
+        return {task: curves}
+    best: dict[str, list[Curve]] = {}
+    for name in sorted({name for curve in curves for name, _ in curve.labels}):
+        groups: dict[str, list[Curve]] = defaultdict(list)
+        for curve in curves:
+            groups[dict(curve.labels).get(name, "")].append(curve)
+        small = max(map(len, groups.values())) <= MOST_CURVES and "" not in groups
+        if small and len(groups) < len(curves) and (not best or len(groups) < len(best)):
+            best = {f"{name}\0{value}": members for value, members in groups.items()}
+    if not best:
+        return {task: curves}
+    found = {}
+    for key, members in best.items():
+        name, _, value = key.partition("\0")
+        for curve in members:
+            curve.labels = tuple(label for label in curve.labels if label[0] != name)
+            curve.name = _without(curve.name, value)
+            curve.method = _without(curve.method, value)
+        found[replace(task, part=", ".join(filter(None, (task.part, value))))] = members
+    return found
+
+
+def _without(name: str, part: str) -> str:
+    """Return a name without one of the parts that commas join, if anything is left then."""
+    parts = name.split(", ")
+    if part in parts and len(parts) > 1:
+        parts.remove(part)
+    return ", ".join(parts)
+
+
+def _points(kind: Kind, x: str, y: str) -> dict[int, Drawn]:
+    """Return x and y of each run's rows by the labels that set them apart."""
+    texts = kind.texts
+
+    def named(row: Row) -> str:
+        return ", ".join(str(row.get(name)) for name in texts)
+
+    splits = splits_of(kind, x, y, named)
+    found: dict[int, dict[tuple[tuple[str, str], ...], list[tuple[float, float]]]] = {}
+    for run, number, row in kind.rows:
+        at = number if x == ROW else row.get(x) if x else 0
+        if at is None or row.get(y) is None:
+            continue
+        labels = [(name, str(row[name])) for name in texts if row.get(name) is not None]
+        labels += [(name, f"{name} {row[name]:.3g}") for name in splits if row.get(name) is not None]
+        where = found.setdefault(id(run), {}).setdefault(tuple(labels), [])
+        where.append((float(at), float(row[y])))  # type: ignore[arg-type] - numbers, as `axes_of` chose them
     return {
-        text: _sorted(*(np.array([row[name] for row in rows], float) for name in (x, y)))
-        for text, rows in texts.items()
+        run: {labels: _sorted(*np.array(rows, float).T) for labels, rows in parts.items()}
+        for run, parts in found.items()
     }
+
+
+def _named(labels: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(value for _, value in labels)
 
 
 def _sorted(x: Array, y: Array) -> tuple[Array, Array]:
     """Return points in the order of x; where several have one x, their median, unless they are in order already."""
-    if (np.diff(x) >= 0).all():
+    if len(set(x)) > 1 and (np.diff(x) >= 0).all():
         return x, y
     points = np.unique(x)
     return points, np.array([np.median(y[x == point]) for point in points])

@@ -58,11 +58,13 @@ class WandB:
         wandb: Any = import_module("wandb")
         place, mode = record.folder.absolute(), os.environ.get("WANDB_MODE", "offline")
         about = {"project": PROJECT, "name": _name(record), "group": place.parent.name, "config": _config(record)}
-        self._run = wandb.init(**about, dir=str(place), mode=mode, reinit=True)
+        self._run, self._step = wandb.init(**about, dir=str(place), mode=mode, reinit=True), -1
 
     def log(self, row: Mapping[str, float], step: int) -> None:
-        """See `Tracker`."""
-        self._run.log(dict(row), step=step)
+        """See `Tracker`; a row that does not come after the last one stands a step after it."""
+        # W&B drops what is logged at an earlier step than the last, and joins what is logged at the same one
+        self._step = max(step, self._step + 1)
+        self._run.log(dict(row), step=self._step)
 
     def finish(self) -> None:
         """See `Tracker`."""

@@ -19,11 +19,10 @@ import torch
 
 import rllab
 from rllab import estimators as est
-from rllab import training
 from rllab.agents import load
 from rllab.checkpoint import read_checkpoint
 from rllab.optimize import minimizing
-from rllab.runs import Record
+from rllab.runs import Record, states
 from rllab.training import Schedule, train_seeds
 from tests.proofs.agents import all_of, timeless
 
@@ -64,7 +63,7 @@ def kill_minimize(folder: Path, *, kills: int, seed: int) -> tuple[int, bool]:
 
 
 def _train(method: str, folder: Path) -> None:
-    training.SECONDS_PER_STATE = 0.0
+    states.SECONDS_PER_STATE = 0.0
     schedule = Schedule(evaluate_every=500, episodes=2, max_steps=60)
     given = {"settings": SETTINGS[method], "schedule": schedule, "resume": True, "processes": 1}
     train_seeds(method, "Pendulum-v1", 4200, folder, seeds=1, **given)

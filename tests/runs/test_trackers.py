@@ -1,7 +1,7 @@
 """Trackers are fed the rows of the record, and whatever happens to them is no matter of the run."""
 
 import sys
-from types import SimpleNamespace
+from pathlib import Path
 
 import pytest
 
@@ -55,18 +55,57 @@ for row in SQLiteStorage.get_logs("rllab", "runs/td3-3"):
     assert list((tmp_path / "runs" / "trackio").glob("*.db"))
 
 
+class Wandb:
+    """What wandb 0.31 documents of `init`, `Run.log` and `Run.finish`, as https://docs.wandb.ai/ref/python has them.
+
+    `log` writes to the current and the next step only: what comes for an earlier one is dropped, what comes for the same
+    one is joined to it.
+    """
+
+    def __init__(self):
+        self.about, self.history, self.step, self.ended = {}, {}, 0, 0
+
+    def init(
+        self, entity=None, project=None, dir=None, id=None, name=None, notes=None, tags=None, config=None,
+        config_exclude_keys=None, config_include_keys=None, allow_val_change=None, group=None, job_type=None,
+        mode=None, force=None, anonymous=None, reinit=None, resume=None, resume_from=None, fork_from=None,
+        save_code=None, tensorboard=None, sync_tensorboard=None, monitor_gym=None, settings=None,
+    ):  # fmt: skip
+        assert mode in ("online", "offline", "disabled", None) and Path(dir).is_absolute() and Path(dir).is_dir()
+        assert reinit in (True, False, None, "default", "return_previous", "finish_previous", "create_new")
+        self.about = {"project": project, "name": name, "group": group, "config": config, "mode": mode}
+        return self
+
+    def log(self, data, step=None, commit=None):
+        assert isinstance(data, dict) and all(isinstance(name, str) for name in data)
+        if step is not None and step < self.step:
+            return  # with a warning: steps must increase
+        self.step = self.step + 1 if step is None else step
+        self.history.setdefault(self.step, {}).update(data)
+
+    def finish(self, exit_code=None, quiet=None):
+        self.ended += 1
+
+
 def test_wandb_is_told_offline(tmp_path, monkeypatch):
-    told = []
-    run = SimpleNamespace(log=lambda row, step: told.append((step, row)), finish=lambda: told.append("end"))
-    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=lambda **about: told.append(about) or run))
+    wandb = Wandb()
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
     tracked(tmp_path / "runs" / "td3-3", "wandb")
-    about, *logged = told
-    assert about["mode"] == "offline" and about["name"] == "runs/td3-3" and about["config"]["settings"] == {"lr": 0.1}
-    assert logged == [
-        (10, {"steps": 10.0, "return": 1.5, "done": 1.0}),
-        (30, {"steps": 30.0, "evaluation": 2.0}),
-        "end",
-    ]
+    config = {"method": "td3", "settings": {"lr": 0.1}, "seed": 3}
+    about = {"project": "rllab", "name": "runs/td3-3", "group": "runs", "config": config, "mode": "offline"}
+    assert wandb.about == about and wandb.ended == 1
+    assert wandb.history == {
+        10: {"steps": 10.0, "return": 1.5, "done": 1.0},
+        30: {"steps": 30.0, "evaluation": 2.0},
+    }
+
+
+def test_wandb_loses_no_row_where_a_count_begins_again_or_stands_still(tmp_path, monkeypatch):
+    wandb, counts = Wandb(), (0, 100, 100, 0, 50, 300)  # rows of two methods in one table, say
+    monkeypatch.setitem(sys.modules, "wandb", wandb)
+    tracked(tmp_path / "run", "wandb", [{"evaluations": n, "error": 0.5} for n in counts])
+    assert [row["evaluations"] for row in wandb.history.values()] == list(counts)
+    assert list(wandb.history) == [0, 100, 101, 102, 103, 300]
 
 
 class Broken:

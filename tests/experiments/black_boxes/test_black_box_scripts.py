@@ -30,8 +30,8 @@ def test_a_step_of_every_method_spends_its_price(name):
 @pytest.mark.parametrize("name", learned_simulator.METHODS)
 def test_a_step_through_the_forest_spends_its_rows(name):
     net, ledger = learned_simulator.network(Key(0)), Cost(learned_simulator.cost_of)
-    step = learned_simulator.learner(name, net, 0.3, ledger, Key(1))
-    step(*learned_simulator.orders(learned_simulator.BATCH, Key(2).generator()))
+    step, _ = learned_simulator.learner(name, net, 0.3, ledger, Key(1))
+    step(0, *learned_simulator.orders(learned_simulator.BATCH, Key(2).generator()))
     assert ledger.evaluations == learned_simulator.BATCH * (2 if name == learned_simulator.AT_WEIGHTS else 3)
 
 
