@@ -64,7 +64,7 @@ def as_scheduled(name: str, value: object) -> object:
         if (inner := re.fullmatch(r"\s*\((.*)\)\s*", match[1], re.S)) is None:
             raise ValueError("it has no brackets")
         start, end, *steps = map(float, inner[1].split(","))
-        return Linear(start, end, *steps)  # what is no whole number of steps it refuses itself
+        return Linear(start, end, *(as_count("linear", "steps", number) for number in steps))
     except (TypeError, ValueError) as error:
         form = "linear(START,END) or linear(START,END,STEPS), as linear(3e-4,0)"
         raise ValueError(f"train: {name} must be a value or {form}, got {value!r}: {error}") from error
