@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from rllab.keys import Key
+from rllab.plots.names import name_lines
 from rllab.plots.styles import MethodStyle, as_label, style, variant_styles
 from rllab.runs.record import Record
 from rllab.runs.series import Curve, group_runs
@@ -37,9 +37,9 @@ def curves(
     """Draw each method's median over seeds, its 95 % bootstrap band, and every seed faintly.
 
     A run counts from its first row to its last: median and band end where fewer than half of a method's runs remain,
-    and a single run has no band. Runs that did not finish are drawn, and the legend says how many they are, and where
-    there is no median, and so no line, why. Groups of one method with different configurations are drawn apart, in its
-    colour.
+    and a single run has no band. Runs that did not finish are drawn, and a curve's name says how many they are, and
+    where there is no median, and so no line, why. Groups of one method with different configurations are drawn apart,
+    in its colour. Up to five curves are named at their ends, more in a legend below: see `name_lines`.
 
     A value is held until the next row, as between them nothing was measured.
 
@@ -50,7 +50,7 @@ def curves(
         y: column along the vertical one.
         key: of the bootstrap.
         label: what y is, with its unit; by default the column's name.
-        names: how the legend calls the methods; by default by their own names.
+        names: how the figure calls the methods; by default by their own names.
         log: draw x on a logarithmic axis.
 
     Returns:
@@ -86,16 +86,18 @@ def curves(
         draw_curves(ax, groups, names=names, key=key)
         ax.set_xlabel(as_label(AXES.get(x, x)))
         ax.set_ylabel(as_label(label or y))
-        # below the axes, where it hides no curve
-        ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
-    return ax
+    return name_lines(ax, LEGEND)
 
 
 def draw_curves(
     ax: Axes, curves: Sequence[Curve], *, names: Mapping[str, str] | None = None, key: Key | int = 0
 ) -> None:
-    """Draw curves with their points, each with its interval, every seed, and one entry in the legend."""
-    styles = variant_styles(Counter(curve.method for curve in curves))
+    """Draw curves with their points, each with its interval, every seed, and one name."""
+    # of each method as many as there are up to here: what is continued from another panel has later ones
+    variants: dict[str, int] = {}
+    for curve in curves:
+        variants[curve.method] = max(variants.get(curve.method, 0), curve.variant + 1)
+    styles = variant_styles(variants)
     for curve in curves:
         name = curve.name.replace(curve.method, (names or {}).get(curve.method, curve.method), 1)
         _draw(ax, curve, styles[curve.method][curve.variant], name, key)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rllab.plots.learning_curves import AXES, LEGEND, draw_curves
+from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style
 from rllab.runs.record import Record
 from rllab.runs.series import Curve, Task, curves_by_task
@@ -59,9 +60,7 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
         wanted = " and ".join(repr(name) for name in (x, y) if name is not None) or "numbers to draw"
         raise ValueError(f"overview: no row has {wanted}; columns are {', '.join(there) or 'none: no rows'}")
     columns = min(COLUMNS, len(parts))
-    entries = max(len(curves) for _, curves, _ in parts)
-    height = 4.0 + 0.2 * math.ceil(entries)
-    figure, axes = panels(columns, math.ceil(len(parts) / columns), height=height)
+    figure, axes = panels(columns, math.ceil(len(parts) / columns), width=7.0)
     for ax, (task, curves, first) in zip(axes, parts, strict=False):
         draw_task(ax, task, curves, log=log, continued=first > 0)
     for ax in axes[len(parts) :]:
@@ -78,4 +77,4 @@ def draw_task(ax: Axes, task: Task, curves: Sequence[Curve], *, log: bool = Fals
         ax.set_title(as_label(f"{task.name} (continued)" if continued else task.name))
         ax.set_xlabel(as_label(AXES.get(task.x, task.x)))
         ax.set_ylabel(as_label(task.y))
-        ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14))
+    name_lines(ax, LEGEND)

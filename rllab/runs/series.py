@@ -146,9 +146,14 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
         fields = sorted({name for config, _ in variants for name in config})
         differing = [name for name in fields if any(v.get(name) != variants[0][0].get(name) for v, _ in variants)]
         for i, (config, runs) in enumerate(variants):
-            what = [f"{name} = {config.get(name, 'absent')}" for name in differing]
+            what = [f"{name.removeprefix('settings.')} = {_shown(config.get(name, 'absent'))}" for name in differing]
             curves.append(Curve(method, ", ".join([method, *what] if method else what), i, runs))
     return curves
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a curve's name shows it: 0.1 · 3 is 0.3."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _curves(runs: Sequence[Record], x: str, y: str) -> list[Curve]:
