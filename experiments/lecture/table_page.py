@@ -62,7 +62,7 @@ def rows_of(verdicts: Iterable[Verdict]) -> list[str]:
 def _section(section: Section, verdicts: Sequence[Verdict]) -> str:
     mine = [(id, v) for id in section.ids for v in verdicts if id in v.entry.ids]
     missing = [[id, *[""] * 6, "**missing**", ""] for id in section.ids if id not in {row for row, _ in mine}]
-    parts = [f"## {section.english} — {section.japanese}\n"]
+    parts = [f"## {section.english} — {section.japanese}\n", f"*{section.read}*\n"]
     for title, exact in (("Measurements", False), ("Identities", True)):
         lines = [[id, *_cells(v)] for id, v in mine if v.entry.exact is exact] + missing * (not exact)
         parts += [f"**{title}**\n", COLUMNS, *map(_line, lines), ""] if lines else []

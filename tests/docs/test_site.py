@@ -115,6 +115,18 @@ def test_every_public_name_is_in_the_reference(site, pages):
     } == set()
 
 
+def test_japanese_terms_are_named_as_such(site):
+    spans = 0
+    for path in site.rglob("*.html"):
+        text = re.sub(
+            r"<script.*?</script>|<title>.*?</title>|<[^>]*>(?=[^<]*</title>)", "", path.read_text("utf-8"), flags=re.S
+        )
+        spans += text.count('<span lang="ja">')
+        text = re.sub(r'<span lang="ja">[^<]*</span>', "", text)
+        assert not re.search("[\u3041-\u30ff\u4e00-\u9fff]", re.sub(r"<[^>]*>", "", text)), path.name
+    assert spans > 80
+
+
 def test_signatures_link_to_torch_and_python(site):
     text = (site / "reference" / "estimators.html").read_text("utf-8")
     assert "docs.pytorch.org/docs/stable/tensors.html#torch.Tensor" in text
