@@ -1,18 +1,16 @@
 """The site builds without a warning, offline; its pages ask nothing of other hosts, and no link is broken."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
 
-from tests.docs.pages import DOCS, PAGES, ROOT
+from tests.docs.pages import DOCS, PAGES
 
 pytest.importorskip("sphinx")
 pytest.importorskip("myst_parser")
@@ -42,32 +40,6 @@ class Page(HTMLParser):
             self.unsaid.append(given.get("src"))
         if re.fullmatch("h[1-6]", tag):
             self.levels.append(int(tag[1]))
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The site's folder; the build is cut off from the network where the machine allows that."""
-    out = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-W",
-        "-q",
-        "-b",
-        "html",
-        "-d",
-        str(out / "trees"),
-        str(DOCS),
-        str(out / "html"),
-    ]
-    alone = ["unshare", "-rn"] if shutil.which("unshare") else []
-    if alone and subprocess.run([*alone, "true"], capture_output=True).returncode:
-        alone = []
-    environment = os.environ | {"PYTHONPATH": f"{ROOT}:{ROOT / 'envs'}"}
-    done = subprocess.run([*alone, *command], env=environment, capture_output=True, text=True, timeout=590)
-    assert done.returncode == 0, done.stderr
-    return out / "html"
 
 
 @pytest.fixture(scope="module")
