@@ -70,6 +70,19 @@ def test_a_how_to_is_short(page):
         assert len(page.read_text("utf-8").splitlines()) <= 40
 
 
+FAMILY = ("**What it perturbs:**", "```text", "**An estimate of**", "**Price:**", "**When:**", "**When not:**")
+FAMILY += ("## Measured here", "](../figures/", "## In ten lines", "```python", "## References")
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "families").glob("*.md")), ids=name_of)
+def test_a_family_has_all_parts_of_its_template(page):
+    if page.stem != "index":
+        text = page.read_text("utf-8")
+        assert [part for part in FAMILY if part not in text] == []
+        where = [text.index(part) for part in FAMILY if part.startswith("## ")]
+        assert where == sorted(where)
+
+
 def test_a_broken_link_and_an_unknown_heading_are_noticed(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# One head\n[a](missing.md) [b](#one-head) [c](#other) `[d](in-code.md)` [e](https://x.org)\n")
