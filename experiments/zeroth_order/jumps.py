@@ -351,17 +351,17 @@ def figure(records: list[Record], config: Config) -> Path:
             if name == "ball":
                 ax.axvline(STEPS[name], **REFERENCE)
                 ax.annotate("1,001 steps,\nas published", (STEPS[name] + 100, 0.12), fontsize=8)
-                ax.set_title("so descent by it is slow and ends elsewhere\n(rate 0.1 rad²/m²; faint: every seed, bold: along the exact mean)")
+                ax.set_title("so descent by it is slow and ends elsewhere\n(rate 0.1 rad²/m²; faint: every seed)")
             else:
                 ax.axhline(math.pi / 4, **REFERENCE)
                 ax.annotate("edge: beyond it a miss", (250, math.pi / 4 + 0.02), fontsize=8)
-                ax.set_title("and goes beyond the edge\n(rate 0.01 rad²; faint: every seed, bold: along the exact mean)")
+                ax.set_title("and goes beyond the edge\n(rate 0.01 rad²; faint: every seed)")
             ax.set(xlabel="steps", ylabel="angle θ, rad")
             plots.name_lines(ax)
         drawing.suptitle(
             "A contact makes the cost jump: the derivative of the simulator does not see it, smoothing and scores do\n"
             f"Gradients: {len(runs)} × {PROBES:,} samples, bars: a bound that holds but for 1e-9 in all; descent: 50 "
-            "samples a step"
+            "samples a step, bold: along its exact mean"
         )
     return plots.save(drawing, config.out / "jumps.png")
 
