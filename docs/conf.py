@@ -14,7 +14,7 @@ from rllab.version import __version__
 project, author, copyright = "rllab", "The rllab authors", "2026, the rllab authors"
 version = release = __version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.intersphinx"]
-extensions += ["docstrings", "exports"]
+extensions += ["docstrings", "exports", "japanese"]
 exclude_patterns = ["_*"]
 myst_heading_anchors = 3  # `page.md#a-heading` may be linked to
 myst_enable_extensions = ["deflist", "colon_fence"]

@@ -13,6 +13,7 @@ from typing import Any
 from rllab.agents import Agent
 from rllab.agents.base import Row, known_agents
 from rllab.agents.loading import loaded_like
+from rllab.agents.schedules import as_scheduled
 from rllab.checks import as_count, check_finite
 from rllab.due import Every
 from rllab.executors.jobs import Executor
@@ -367,8 +368,10 @@ def made(kind: type[Agent], environment: str, settings: Mapping[str, Any]) -> Ag
 def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as arguments of an agent: "estimator.by" is the default estimator with another `by`.
 
+    A text "linear(3e-4,0)" is `Linear(3e-4, 0.0)`, so that files and the command line can hold it.
+
     Raises:
-        ValueError: the agent, or the default of its argument, has no such setting.
+        ValueError: the agent, or the default of its argument, has no such setting, or a schedule is not one.
     """
     defaults = {f.name: f.default for f in fields(kind) if f.init and f.name not in ("environment", "seed")}
     arguments: dict[str, Any] = {}
@@ -376,6 +379,7 @@ def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, An
         outer, dot, inner = name.partition(".")
         if outer not in defaults:
             raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {', '.join(sorted(defaults))}")
+        value = as_scheduled(name, value)
         if not dot:
             arguments[name] = value
             continue

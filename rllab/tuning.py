@@ -95,7 +95,18 @@ RANGES: dict[str, dict[str, Range]] = {
 
 @dataclass(frozen=True)
 class Trial:
-    """Hold one point of the search and what it scored, by rung as far as it came; −∞ where a run failed."""
+    """Hold one point of the search and what it scored, by rung as far as it came; −∞ where a run failed.
+
+    Args:
+        number: its place in the sequence of points.
+        settings: arguments of the agent.
+        scores: after each rung.
+
+    Example:
+        from rllab.tuning import Trial
+
+        Trial(3, {"lr": 1e-3}, (-900.0, -400.0)).scores[-1]
+    """
 
     number: int
     settings: dict[str, Any]
@@ -111,6 +122,13 @@ class Tuning:
         trials: all of them.
         edges: hyperparameters of the best that lie on an end of their range, which should be widened.
         path: the TOML file.
+
+    Example:
+        from pathlib import Path
+        from rllab.tuning import Trial, Tuning
+
+        best = Trial(0, {"lr": 1e-3}, (-400.0,))
+        Tuning(best, [best], edges=[], path=Path("tuned.toml")).best.settings
     """
 
     best: Trial
@@ -160,6 +178,16 @@ def tune(
 
     Source: Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization",
     figure 3, with η = 3.
+
+    Example:
+        import tempfile
+        from rllab.agents import ARS, tuned
+        from rllab.tuning import Range, tune
+
+        with tempfile.TemporaryDirectory() as folder:
+            ranges = {"lr": Range(0.01, 0.3, "log")}
+            found = tune("ars", "CartPole-v1", folder, steps=90, trials=3, seeds=1, ranges=ranges, processes=1)
+            agent = ARS("CartPole-v1", seed=0, **tuned("ARS", "CartPole-v1", path=found.path))
     """
     kind, folder = agent_called(method), Path(folder)
     name, fixed = kind.__name__.lower(), dict(fixed or {})

@@ -37,11 +37,13 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
             render_mode="rgb_array".
 
     Example:
+        import tempfile
         from rllab.agents import Evolution
         from rllab.video import record_episode
 
         agent = Evolution("rllab_envs:rllab/BicycleBalance-v0", seed=0, population=8)
-        record_episode(agent, "ride.gif", max_steps=20)
+        with tempfile.TemporaryDirectory() as folder:
+            record_episode(agent, f"{folder}/ride.gif", max_steps=20)
     """
     who = type(agent).__name__
     episode, max_steps = as_count(who, "episode", episode, 0), as_count(who, "max_steps", max_steps)

@@ -32,6 +32,11 @@ PACKAGES = [
         ".testing",
     )
 ]
+MODULES = {  # names that users import from where they are written
+    "rllab.array_policy": ("ArrayPolicy",),
+    "rllab.tuning": ("Range", "Trial", "Tuning", "tune"),
+    "rllab.video": ("record_episode",),
+}
 CHECKS = re.compile(r"(check_|take_counts$|as_count$|as_widths$|positive_beside$)")  # functions that raise by name
 
 
@@ -50,7 +55,7 @@ def exported() -> dict[str, object]:
             value = getattr(package, name)
             if callable(value) and getattr(value, "__module__", "").startswith("rllab") and name[0] != "_":
                 found[f"{value.__module__}.{name}"] = value
-    return found
+    return found | {f"{home}.{name}": getattr(import_module(home), name) for home in MODULES for name in MODULES[home]}
 
 
 def examples(doc: str) -> list[str]:

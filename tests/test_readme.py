@@ -29,7 +29,7 @@ def test_a_python_snippet_runs(snippet, tmp_path):
 
 def test_it_is_read_in_a_minute_and_its_code_at_a_glance():
     assert len(README.splitlines()) <= 120
-    assert len(PYTHON) == 1 and len([line for line in PYTHON[0].splitlines() if line.strip()]) <= 13
+    assert len(PYTHON) == 1 and len([line for line in PYTHON[0].splitlines() if line.strip()]) <= 10
 
 
 def test_it_is_cloned_as_it_says(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rllab
-from rllab.agents import Evolution, load
+from rllab.agents import Evolution, Linear, load
 from rllab.agents.base import EVALUATION
 from rllab.agents.collectors import episode_seeds
 from rllab.cli import main
@@ -153,6 +153,18 @@ def test_seeds_can_be_added_and_those_that_finished_stay(tmp_path):
         seeds(tmp_path / "r", 2, resume=True, settings={"hidden": (), "population": 6})
 
 
+def test_a_schedule_is_given_as_a_text_and_the_run_follows_it(tmp_path, monkeypatch):
+    assert arguments_of(Evolution, {"lr": "linear(3e-4,0)"}) == {"lr": Linear(3e-4, 0.0)}
+    flags = "--method evolution --steps 300 --seeds 1 --episodes 1 --processes 1 --out r --set population=4 hidden=()"
+    monkeypatch.chdir(tmp_path)
+    main(["train", "CartPole-v1", *flags.split(), "lr=Linear(0.5, 0, 1e3)"])
+    trained = load("r/evolution-0/agent.pt")
+    assert trained.lr == Linear(0.5, 0.0, 1000)
+    by_hand, constant = (Evolution("CartPole-v1", 0, population=4, hidden=(), lr=lr) for lr in (trained.lr, 0.5))
+    by_hand.learn(300), constant.learn(300)
+    assert torch.equal(trained.weights, by_hand.weights) and not torch.equal(trained.weights, constant.weights)
+
+
 def test_a_dotted_setting_changes_a_part_of_the_default_alone():
     default = next(f.default for f in fields(Evolution) if f.name == "estimator")
     inner = replace(default.estimator, sigma=0.7)
@@ -201,6 +213,9 @@ def test_the_command_trains_draws_and_says_what_came_out(tmp_path, monkeypatch, 
         (["--method", "none"], "method must be one of"),
         (["--method", "evolution", "--set", "population=many"], "population must be an integer >= 1, got 'many'"),
         (["--method", "evolution", "--set", "hidden=3"], "hidden must be widths"),
+        (["--set", "lr=linear(1e-3)"], "lr must be a value or linear(START,END)"),
+        (["--set", "lr=linear(1e-3,0,-5)"], "steps must be an integer >= 1, got -5"),
+        (["--method", "ppo", "--set", "gamma=linear(1,0)"], "gamma must be a number, got Linear(start=1.0"),
         (["--processes", "0", "--method", "evolution"], "processes must be an integer >= 1, got 0"),
     ],
 )

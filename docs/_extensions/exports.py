@@ -1,4 +1,7 @@
-"""`exports`: a directive that documents every public name of a package, so that a new one needs no line in the docs."""
+"""`exports`: a directive that documents every public name of a package, so that a new one needs no line in the docs.
+
+Of a module that no package exports, the names that users import from it stand here.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,11 @@ PACKAGES = [
     *(f"rllab_envs.{part}" for part in "bicycle bicycle_goal whipple".split()),
     "rllab",
 ]
+MODULES = {
+    "rllab.array_policy": ("ArrayPolicy",),
+    "rllab.tuning": ("Range", "Trial", "Tuning", "tune"),
+    "rllab.video": ("record_episode",),
+}
 
 
 @cache
@@ -37,7 +45,9 @@ def documented() -> dict[str, dict[str, object]]:
             own = next((other for other in PACKAGES[:-1] if home.startswith(f"{other}.")), package)
             if own == package or name not in dir(import_module(own)):
                 pages[package][name] = value
-    return pages
+    return pages | {
+        module: {name: getattr(import_module(module), name) for name in MODULES[module]} for module in MODULES
+    }
 
 
 @cache
@@ -51,7 +61,7 @@ def shown() -> dict[str, str]:
 
 
 class Exports(SphinxDirective):
-    """Document the classes and functions of a package by their docstrings, in the order of the alphabet."""
+    """Document the classes and functions of a package or module by their docstrings, in the order of the alphabet."""
 
     required_arguments = 1
 

@@ -136,10 +136,11 @@ def shown(number: float) -> str:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the lecture: its title in English and Japanese, and its rows in order."""
+    """A part of the lecture: its title in English, in Japanese, and as that is read, and its rows in order."""
 
     english: str
     japanese: str
+    read: str
     ids: tuple[str, ...]
 
 
@@ -148,20 +149,39 @@ def _numbered(first: int, last: int, *extra: str) -> tuple[str, ...]:
 
 
 SECTIONS = (
-    Section("Models, costs and losses", "モデルとコスト、損失", _numbered(1, 21)),
-    Section("Gradient descent", "勾配降下法", _numbered(22, 30, "T3", "T5")),
+    Section("Models, costs and losses", "モデルとコスト、損失", "moderu to kosuto, sonshitsu", _numbered(1, 21)),
+    Section("Gradient descent", "勾配降下法", "kōbai kōka-hō", _numbered(22, 30, "T3", "T5")),
     Section(
         "Costs without a gradient: zeroth order, reinforcement learning, critics",
         "勾配のないコスト：0次法、強化学習、批評家",
+        "kōbai no nai kosuto: zeroji-hō, kyōka gakushū, hihyōka",
         _numbered(31, 44),
     ),
     Section(
-        "Stochastic gradient descent and mini-batches", "確率的勾配降下法とミニバッチ", _numbered(45, 52, "T1", "T2")
+        "Stochastic gradient descent and mini-batches",
+        "確率的勾配降下法とミニバッチ",
+        "kakuritsu-teki kōbai kōka-hō to minibatchi",
+        _numbered(45, 52, "T1", "T2"),
     ),
-    Section("Neural networks", "ニューラルネットワーク", _numbered(53, 59)),
-    Section("Backpropagation through one function and one sum", "関数と加重和の逆伝播", _numbered(60, 69)),
-    Section("Networks as programs", "プログラムとしてのネットワーク", _numbered(70, 75, "T6", "T7")),
-    Section("Backpropagation in general: Jacobians", "一般の逆伝播：ヤコビ行列", _numbered(76, 83, "T4")),
+    Section("Neural networks", "ニューラルネットワーク", "nyūraru nettowāku", _numbered(53, 59)),
+    Section(
+        "Backpropagation through one function and one sum",
+        "関数と加重和の逆伝播",
+        "kansū to kajūwa no gyakudenpa",
+        _numbered(60, 69),
+    ),
+    Section(
+        "Networks as programs",
+        "プログラムとしてのネットワーク",
+        "puroguramu to shite no nettowāku",
+        _numbered(70, 75, "T6", "T7"),
+    ),
+    Section(
+        "Backpropagation in general: Jacobians",
+        "一般の逆伝播：ヤコビ行列",
+        "ippan no gyakudenpa: Yakobi gyōretsu",
+        _numbered(76, 83, "T4"),
+    ),
 )
 ROWS: dict[str, Section] = {id: section for section in SECTIONS for id in section.ids}
 

@@ -8,10 +8,11 @@ are measured too, and each must come out on the other side of its criterion.
 
     python experiments/lecture/table.py --wrong  measures everything in some minutes on 2 cores, writes docs/lecture.md
     python experiments/lecture/table.py --fast       seed 0 alone, small sizes, wrong versions too
+    python experiments/lecture/table.py --row L36    that row alone, on all its seeds, into results/lecture-L36
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import process_time
@@ -20,7 +21,7 @@ from typing import Annotated, Any, Self
 from experiments.common.acceptance import FRESH, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
 from experiments.common.frame import Flags, Judge, main
 from experiments.common.unfinished import going_on
-from experiments.lecture.table_page import checked, page
+from experiments.lecture.table_page import checked, page, some_rows
 
 import tyro
 
@@ -31,6 +32,7 @@ load_rows()
 
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parents[1] / "docs" / "lecture.md"
+OUT = Path("results/lecture")
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,32 @@ class Config(Flags):
     """Seeds of each kind, those of the criteria and fresh ones: 1, 2, 5 or 10."""
     wrong: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Measure wrong versions too, on the first seed of each kind."""
-    out: Path = Path("results/lecture")
-    """Folder of records and of the table."""
+    row: tuple[str, ...] = ()
+    """Rows to measure, as L36 or T2; by default all of them."""
+    out: Path = OUT
+    """Folder of records and of the table; of some rows alone by default one that is named after them."""
+
+    def __post_init__(self) -> None:
+        if self.row and self.out == OUT:
+            object.__setattr__(self, "out", OUT.with_name("-".join([OUT.name, *self.row])))
 
     def check(self) -> None:
         super().check()
+        for id in self.row:
+            if id not in ROWS:
+                raise ValueError(f"--row must be of L1 to L83 and T1 to T7, got {id}")
         if FRESH % self.seeds:
             raise ValueError(f"--seeds must be 1, 2, 5 or 10, got {self.seeds}")
 
     @property
     def all_seeds(self) -> range:
-        last = FRESH if self.fast else max(entry.fresh for entry in REGISTRY) + FRESH
+        last = FRESH if self.fast else max(entry.fresh for entry in self.entries) + FRESH
         return range(0, last, FRESH // self.seeds)
+
+    @property
+    def entries(self) -> list[Row]:
+        """What is measured."""
+        return [entry for entry in REGISTRY if not self.row or set(entry.ids) & set(self.row)]
 
     def faster(self) -> Self:
         return replace(self, seeds=1, wrong=True, processes=1)
@@ -63,9 +79,9 @@ def jobs_of(config: Config) -> Iterator[Job]:
     for seed in config.all_seeds:
         wrong = config.wrong and seed % FRESH == 0
         files: dict[str, list[str]] = {}
-        for entry in REGISTRY:
+        for entry in config.entries:
             if entry.takes(seed):
-                files.setdefault(_file(entry), []).append(f"{'/'.join(entry.ids)} {entry.where}")
+                files.setdefault(entry.where.partition(":")[0], []).append(_label(entry))
         for file, rows in files.items():
             name = file.removesuffix(".py").replace("/", ".")
             yield Job(f"{name}-{seed}", {"file": file, "rows": rows, "fast": config.fast, "wrong": wrong}, seed)
@@ -73,7 +89,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def run(job: Job, record: Record) -> None:
     """Measure the rows of a file, and their wrong versions, under one seed."""
-    entries = [entry for entry in REGISTRY if _file(entry) == job.config["file"] and entry.takes(job.seed)]
+    entries = [entry for entry in REGISTRY if _label(entry) in job.config["rows"]]
     versions = [
         (entry, wrong, measure)
         for entry in entries
@@ -86,8 +102,8 @@ def run(job: Job, record: Record) -> None:
         record.append({**head, "value": value, "error": error, "seconds": process_time() - begin})
 
 
-def _file(entry: Row) -> str:
-    return entry.where.partition(":")[0]
+def _label(entry: Row) -> str:
+    return f"{'/'.join(entry.ids)} {entry.where}"
 
 
 def measured(measure: Measure, seed: int, fast: bool) -> tuple[float, str]:
@@ -98,14 +114,14 @@ def measured(measure: Measure, seed: int, fast: bool) -> tuple[float, str]:
         return math.nan, f"{type(error).__name__}: {error}".splitlines()[0]
 
 
-def verdicts(records: list[Record]) -> list[Verdict]:
-    """Collect the numbers of every entry; one that was not measured under some seed has NaN there."""
+def verdicts(records: list[Record], entries: Sequence[Row] | None = None) -> list[Verdict]:
+    """Collect the numbers of entries, by default of all; one that was not measured under some seed has NaN there."""
     found, seeds = [], dict.fromkeys(record.seed for record in records)
     rows: dict[tuple[str, str], list[tuple[int, dict[str, Any]]]] = {}
     for record in records:
         for row in record.rows:
             rows.setdefault((row["row"], row["where"]), []).append((record.seed, row))
-    for entry in REGISTRY:
+    for entry in REGISTRY if entries is None else entries:
         mine = rows.get(("/".join(entry.ids), entry.where), [])
         numbers = {seed: math.nan for seed in seeds if entry.takes(seed)} | {
             s: float(r["value"]) for s, r in mine if not r["wrong"]
@@ -117,10 +133,11 @@ def verdicts(records: list[Record]) -> list[Verdict]:
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    found, unmeasured = verdicts(records), missing()
-    for id, section in ROWS.items():
-        if id == section.ids[0]:
-            print(f"{section.english}  {section.japanese}")
+    found, unmeasured, last = verdicts(records, config.entries), missing(), None
+    for id in [id for id in ROWS if not config.row or id in config.row]:
+        if ROWS[id] is not last:
+            last = ROWS[id]
+            print(f"{last.english}  {last.japanese}")
         if id in unmeasured:
             judge(False, f"{id} missing: nothing measures it")
         for verdict in found:
@@ -149,9 +166,10 @@ def line(verdict: Verdict) -> str:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Write the table; that of the full run, all seeds and wrong versions, is the one in docs."""
-    whole = not config.fast and config.wrong and config.seeds == FRESH
+    found, machine = verdicts(records, config.entries), records[0].about["machine"]
+    whole = not config.fast and config.wrong and config.seeds == FRESH and not config.row
     path = PAGE if whole else config.out / "lecture.md"
-    write_atomically(path, page(verdicts(records), records[0].about["machine"]))
+    write_atomically(path, some_rows(found, config.row, machine) if config.row else page(found, machine))
     return path
 
 

@@ -47,6 +47,12 @@ def page(verdicts: Sequence[Verdict], machine: str) -> str:
     )
 
 
+def some_rows(verdicts: Sequence[Verdict], ids: Iterable[str], machine: str) -> str:
+    """Return a page of some rows alone, in the order of the lecture."""
+    lines = [_line([id, *_cells(v)]) for id in ROWS if id in set(ids) for v in verdicts if id in v.entry.ids]
+    return "\n".join([f"# Rows of the lecture, measured alone ({machine})\n", COLUMNS, *lines, ""])
+
+
 def rows_of(verdicts: Iterable[Verdict]) -> list[str]:
     """Return the rows that verdicts are about, each once, in the lecture's order."""
     ids = {id for v in verdicts for id in v.entry.ids}
@@ -56,12 +62,15 @@ def rows_of(verdicts: Iterable[Verdict]) -> list[str]:
 def _section(section: Section, verdicts: Sequence[Verdict]) -> str:
     mine = [(id, v) for id in section.ids for v in verdicts if id in v.entry.ids]
     missing = [[id, *[""] * 6, "**missing**", ""] for id in section.ids if id not in {row for row, _ in mine}]
-    parts = [f"## {section.english} — {section.japanese}\n"]
+    parts = [f"## {section.english} — {section.japanese}\n", f"*{section.read}*\n"]
     for title, exact in (("Measurements", False), ("Identities", True)):
         lines = [[id, *_cells(v)] for id, v in mine if v.entry.exact is exact] + missing * (not exact)
-        cells = [" | ".join(text.replace("|", "\\|") for text in line) for line in lines]
-        parts += [f"**{title}**\n", COLUMNS, *(f"| {line} |" for line in cells), ""] if lines else []
+        parts += [f"**{title}**\n", COLUMNS, *map(_line, lines), ""] if lines else []
     return "\n".join([*parts[:-1], _figures([v.entry.where.partition(":")[0] for _, v in mine])])
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
 
 
 def _cells(v: Verdict) -> list[str]:

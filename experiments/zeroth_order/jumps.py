@@ -347,7 +347,7 @@ def figure(records: list[Record], config: Config) -> Path:
                 shown = k <= (config.long if name == "ball" else STEPS[name])
                 ax.plot(k[shown], values([exact], "at", **rows)[shown], color=how[method].color,
                         linestyle=how[method].linestyle, marker=how[method].marker, markevery=0.12,
-                        label=f"{method}: along its exact mean")  # fmt: skip
+                        label=method)  # fmt: skip
             if name == "ball":
                 ax.axvline(STEPS[name], **REFERENCE)
                 ax.annotate("1,001 steps,\nas published", (STEPS[name] + 100, 0.12), fontsize=8)
@@ -357,11 +357,11 @@ def figure(records: list[Record], config: Config) -> Path:
                 ax.annotate("edge: beyond it a miss", (250, math.pi / 4 + 0.02), fontsize=8)
                 ax.set_title("and goes beyond the edge\n(rate 0.01 rad²; faint: every seed)")
             ax.set(xlabel="steps", ylabel="angle θ, rad")
-            legend_below(ax, columns=1)
+            plots.name_lines(ax)
         drawing.suptitle(
             "A contact makes the cost jump: the derivative of the simulator does not see it, smoothing and scores do\n"
             f"Gradients: {len(runs)} × {PROBES:,} samples, bars: a bound that holds but for 1e-9 in all; descent: 50 "
-            "samples a step"
+            "samples a step, bold: along its exact mean"
         )
     return plots.save(drawing, config.out / "jumps.png")
 

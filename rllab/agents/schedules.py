@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from numbers import Real
 
@@ -49,6 +50,24 @@ class Linear:
 def now(value: float | Linear, spent: Spent) -> float:
     """Return a hyperparameter's number at what an agent has spent."""
     return value.at(spent) if isinstance(value, Linear) else value
+
+
+def as_scheduled(name: str, value: object) -> object:
+    """Return the `Linear` that a text such as "linear(3e-4, 0)" stands for, and any other value as it is.
+
+    Raises:
+        ValueError: the text begins so, and holds no two numbers, or three, the last of them steps.
+    """
+    if not isinstance(value, str) or (match := re.match(r"\s*linear\b(.*)", value, re.I | re.S)) is None:
+        return value
+    try:
+        if (inner := re.fullmatch(r"\s*\((.*)\)\s*", match[1], re.S)) is None:
+            raise ValueError("it has no brackets")
+        start, end, *steps = map(float, inner[1].split(","))
+        return Linear(start, end, *(as_count("linear", "steps", number) for number in steps))
+    except (TypeError, ValueError) as error:
+        form = "linear(START,END) or linear(START,END,STEPS), as linear(3e-4,0)"
+        raise ValueError(f"train: {name} must be a value or {form}, got {value!r}: {error}") from error
 
 
 def check_scheduled(who: str, *, zero: bool = False, **values: object) -> None:

@@ -29,7 +29,7 @@ class Train:
     seeds: int = 5
     """How many, from 0 on."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Settings of the agent, as gamma=0.98 hidden=(64,64)."""
+    """Settings of the agent, as gamma=0.98 hidden=64,64 'lr=linear(3e-4,0)'; a shell wants brackets quoted."""
     evaluate_every: int | None = None
     """Environment steps between evaluations; by default a twentieth of all."""
     episodes: int = 20
@@ -88,7 +88,7 @@ class Tune:
     seeds: int = 2
     """Of each trial, from 1000 on."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Settings that are not searched, as hidden=(64,64)."""
+    """Settings that are not searched, as hidden=64,64."""
     range: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=LOW:HIGH[:SCALE] ...")] = ()
     """Where to look instead of the ranges of the agent's own, as lr=1e-4:1e-2:log; scales: linear, log, below-one."""
     processes: int = 2

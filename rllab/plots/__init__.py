@@ -6,6 +6,7 @@ so that a figure can be read in grey.
 
 from rllab.plots.learning_curves import AXES as AXES
 from rllab.plots.learning_curves import curves as curves
+from rllab.plots.names import name_lines as name_lines
 from rllab.plots.reports import quality as quality
 from rllab.plots.run_panels import overview as overview
 from rllab.plots.styles import BLACK as BLACK

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rllab.plots.names import name_lines
 from rllab.plots.styles import BLACK, MethodStyle, as_label, style, variant_styles
 from rllab.runs.standings import Pair, Standing
 from rllab.runs.statistics import performance_profile
@@ -66,12 +67,11 @@ def draw_profile(ax: Axes, standings: Sequence[Standing], *, label: str = "score
             how = styles[standing.name]
             shares = performance_profile(list(standing.scores.values()), thresholds)
             look = {"color": how.color, "linestyle": how.linestyle}
-            ax.plot(thresholds, shares, drawstyle="steps-post", label=as_label(_wrapped(standing.name)), **look)
+            ax.plot(thresholds, shares, drawstyle="steps-post", label=as_label(standing.name), **look)
         ax.set_ylim(-0.02, 1.02)
         ax.set_ylabel("share of runs above it")
         ax.set_xlabel(as_label(label))
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2))
-    return ax
+    return name_lines(ax)
 
 
 def _styles(standings: Sequence[Standing]) -> dict[str, MethodStyle]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rllab.keys import Key
+from rllab.plots.names import name_lines
 from rllab.plots.styles import MethodStyle, as_label, style, variant_styles
 from rllab.runs.record import Record
 from rllab.runs.series import Curve, group_runs
@@ -37,9 +38,9 @@ def curves(
     """Draw each method's median over seeds, its 95 % bootstrap band, and every seed faintly.
 
     A run counts from its first row to its last: median and band end where fewer than half of a method's runs remain,
-    and a single run has no band. Runs that did not finish are drawn, and the legend says how many they are, and where
-    there is no median, and so no line, why. Groups of one method with different configurations are drawn apart, in its
-    colour.
+    and a single run has no band. Runs that did not finish are drawn, and a curve's name says how many they are, and
+    where there is no median, and so no line, why. Groups of one method with different configurations are drawn apart,
+    in its colour. Up to five curves are named at their ends, more in a legend below: see `name_lines`.
 
     A value is held until the next row, as between them nothing was measured.
 
@@ -50,7 +51,7 @@ def curves(
         y: column along the vertical one.
         key: of the bootstrap.
         label: what y is, with its unit; by default the column's name.
-        names: how the legend calls the methods; by default by their own names.
+        names: how the figure calls the methods; by default by their own names.
         log: draw x on a logarithmic axis.
 
     Returns:
@@ -86,9 +87,7 @@ def curves(
         draw_curves(ax, groups, names=names, key=key)
         ax.set_xlabel(as_label(AXES.get(x, x)))
         ax.set_ylabel(as_label(label or y))
-        # below the axes, where it hides no curve
-        ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=2)
-    return ax
+    return name_lines(ax, LEGEND)
 
 
 def draw_curves(
@@ -98,6 +97,7 @@ def draw_curves(
     names: Mapping[str, str] | None = None,
     key: Key | int = 0,
     held: bool = True,
+    before: Sequence[Curve] = (),
 ) -> None:
     """Draw curves with their points, each with its interval, every seed, and one entry in the legend.
 
@@ -107,16 +107,18 @@ def draw_curves(
         names: how the legend calls the methods.
         key: of the bootstrap.
         held: whether a value holds until the next one; else points of settings are joined.
+        before: curves that another panel shows, whose looks these go on from.
     """
-    for curve, how in zip(curves, looks_of(curves), strict=True):
+    for curve, how in zip(curves, looks_of(curves, before), strict=True):
         name = curve.name.replace(curve.method, (names or {}).get(curve.method, curve.method), 1)
         _draw(ax, curve, how, name, key, held)
 
 
-def looks_of(curves: Sequence[Curve]) -> list[MethodStyle]:
-    """Return how each curve of a panel looks: in the colour of its method, and no two alike."""
-    styles = {name: iter(looks) for name, looks in variant_styles(Counter(curve.method for curve in curves)).items()}
-    return [next(styles[curve.method]) for curve in curves]
+def looks_of(curves: Sequence[Curve], before: Sequence[Curve] = ()) -> list[MethodStyle]:
+    """Return how each curve looks: in the colour of its method, no two alike, nor like one of those before."""
+    every = [*before, *curves]
+    styles = {name: iter(looks) for name, looks in variant_styles(Counter(curve.method for curve in every)).items()}
+    return [next(styles[curve.method]) for curve in every][len(before) :]
 
 
 def counted(curve: Curve) -> str:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style, variant_styles
 from rllab.quality.report import Report, Row
 
@@ -26,9 +27,9 @@ LABELS = {
 def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     """Draw a quantity against the evaluations really spent, one line an estimator and truth; return the axes.
 
-    What cannot be drawn is a gap, and the legend says why: a budget that is too small, a truth that is unknown, a
-    number that a logarithmic axis cannot show. With the variance comes the squared bias, as a thin line, where
-    zero is outside its interval.
+    Up to five lines are named at their ends, more in a legend below. What cannot be drawn is a gap, and its name says
+    why: a budget that is too small, a truth that is unknown, a number that a logarithmic axis cannot show. With the
+    variance comes the squared bias, as a thin line, where zero is outside its interval.
 
     Args:
         report: what `measure_quality` returned.
@@ -72,8 +73,7 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
         ax.set_xlabel("evaluations spent on an estimate")
         ax.set_ylabel(LABELS[quantity].partition(" (")[0])
         title = LABELS[quantity].partition("(")[2].rstrip(")") + ("; thin: squared bias" * (quantity == "variance"))
-        ax.legend(title=title, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14))
-    return ax
+    return name_lines(ax, title)
 
 
 def _draw(ax: Axes, rows: list[Row], quantity: str, how: Any, label: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rllab.plots.learning_curves import AXES, LEGEND, counted, draw_curves, looks_of
+from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style
 from rllab.runs.record import Record
 from rllab.runs.row_kinds import COUNTERS, ROW, TIME
@@ -56,7 +57,7 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
             plots.save(plots.overview(runs.load_records(folder)), f"{folder}/overview.png")
     """
     parts = [
-        (task, curves[i : i + MOST_CURVES], i)
+        (task, curves[i : i + MOST_CURVES], curves[:i])
         for task, curves in curves_by_task(records, x, y).items()
         for i in range(0, len(curves), MOST_CURVES)
     ]
@@ -65,37 +66,41 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
         wanted = " and ".join(repr(name) for name in (x, y) if name is not None) or "numbers to draw"
         raise ValueError(f"overview: no row has {wanted}; columns are {', '.join(there) or 'none: no rows'}")
     columns = min(COLUMNS, len(parts))
-    height = 4.0 + 0.2 * max(len(curves) for _, curves, _ in parts)
-    figure, axes = panels(columns, math.ceil(len(parts) / columns), width=6.8, height=height)
-    for ax, (task, curves, first) in zip(axes, parts, strict=False):
-        draw_task(ax, task, curves, log=log, continued=first > 0)
+    figure, axes = panels(columns, math.ceil(len(parts) / columns), width=7.0)
+    for ax, (task, curves, before) in zip(axes, parts, strict=False):
+        draw_task(ax, task, curves, log=log, before=before)
     for ax in axes[len(parts) :]:
         ax.remove()
     return figure
 
 
-def draw_task(ax: Axes, task: Task, curves: Sequence[Curve], *, log: bool = False, continued: bool = False) -> None:
-    """Draw the curves of one environment or experiment; where all of them are at one x, a line of dots for each."""
+def draw_task(
+    ax: Axes, task: Task, curves: Sequence[Curve], *, log: bool = False, before: Sequence[Curve] = ()
+) -> None:
+    """Draw the curves of one environment or experiment; where all of them are at one x, a line of dots for each.
+
+    With `before`, curves of the task that another panel shows, this one continues it.
+    """
     there = {float(x) for curve in curves for xs, _ in curve.points for x in xs}
-    title = as_label(f"{task.title} (continued)" if continued else task.title)
+    title = as_label(f"{task.title} (continued)" if before else task.title)
     values = np.concatenate([ys for curve in curves for _, ys in curve.points])
     with style():
         if len(there) < 2:
             at = f", {AXES.get(task.x, task.x)} = {there.pop():,.6g}" if there and task.x not in ("", ROW) else ""
-            _draw_dots(ax, curves)
+            _draw_dots(ax, curves, before)
             ax.set_title(title)
             ax.set_xlabel(as_label(f"{task.y}{at} ({DOTS})"))
             _scale(ax, "x", values)
             return
         held = task.x in COUNTERS or task.x.endswith(TIME) or task.x == ROW
-        draw_curves(ax, curves, held=held)
+        draw_curves(ax, curves, held=held, before=before)
         if log or (not held and min(there) > 0 and max(there) > WIDE * min(there)):
             ax.set_xscale("log", nonpositive="mask")
         _scale(ax, "y", values)
         ax.set_title(title)
         ax.set_xlabel(as_label(AXES.get(task.x, task.x)))
         ax.set_ylabel(as_label(task.y))
-        ax.legend(title=LEGEND, alignment="left", loc="upper center", bbox_to_anchor=(0.5, -0.14))
+        name_lines(ax, LEGEND)
 
 
 def _scale(ax: Axes, which: str, values: np.ndarray) -> None:
@@ -116,9 +121,9 @@ def _scale(ax: Axes, which: str, values: np.ndarray) -> None:
             set_limits(0.0, None)
 
 
-def _draw_dots(ax: Axes, curves: Sequence[Curve]) -> None:
+def _draw_dots(ax: Axes, curves: Sequence[Curve], before: Sequence[Curve]) -> None:
     """Draw a line of dots for each curve, a dot for each run, and their median."""
-    for i, (curve, how) in enumerate(zip(curves, looks_of(curves), strict=True)):
+    for i, (curve, how) in enumerate(zip(curves, looks_of(curves, before), strict=True)):
         values = [float(ys[-1]) for _, ys in curve.points if len(ys)]
         ax.plot(values, [i] * len(values), "o", color=how.color, alpha=0.5, zorder=2)
         if values:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.special import gammaincinv
 from torch import Tensor
 
 from rllab.cost import BudgetExceeded, Cost
@@ -30,7 +31,7 @@ class Pilot:
         directions: (K, d).
         slopes: D, (J, K).
         one_sided: F, (J, 2, K).
-        spread: standard deviation of the cost at θ, of its own noise.
+        spread: standard deviation of the cost at θ, of its own noise; of 4 values, see `spread_interval`.
         seeded: whether a pair, and a stencil, shares its noise.
         gradients: by autograd, (m, d) under different noise; None, and `why`, if there are none.
         evaluations: spent.
@@ -51,6 +52,13 @@ class Pilot:
 def fewest_evaluations(cost: Cost) -> int:
     """Return the evaluations that the smallest pilot takes."""
     return CENTRES + GRADIENTS + 2 * len(RADII) * LEAST
+
+
+def spread_interval(spread: float) -> tuple[float, float]:
+    """Return the 95 % interval of a pilot's spread if the noise is normal: (n − 1) s²/σ² ~ χ²(n − 1), n = 4."""
+    m = CENTRES - 1
+    low, high = (2 * float(gammaincinv(m / 2, share)) for share in (0.975, 0.025))  # quantiles of χ²(m)
+    return spread * (m / low) ** 0.5, spread * (m / high) ** 0.5
 
 
 def fly(cost: Cost, at: Tensor, evaluations: int, key: Key, radius: float | None) -> Pilot:

@@ -18,7 +18,7 @@ from rllab.estimators.asking import as_tensor_at
 from rllab.keys import Key, as_key
 from rllab.recommendation.at_distribution import race
 from rllab.recommendation.laws import Prediction, Signal, autograd_bias, choose_radius, predictions, signals
-from rllab.recommendation.pilot import Pilot, fewest_evaluations, fly
+from rllab.recommendation.pilot import CENTRES, Pilot, fewest_evaluations, fly, spread_interval
 from rllab.recommendation.result import Choice, Recommendation
 
 FLOOR = 0.01  # relative error below which no difference shows in a step
@@ -127,7 +127,14 @@ def _flat(pilot: Pilot, budget: int) -> Recommendation:
 def _findings(pilot: Pilot, found: list[Signal], signal: Signal) -> Iterator[str]:
     shares = ", ".join(f"{s.share:.0%} at radius {s.radius:.2g}" for s in found)
     yield f"of squared slopes, gradient is {shares}"
-    yield f"the cost's own noise has a standard deviation of {pilot.spread:.2g}" if pilot.spread else "it has no noise"
+    if pilot.spread:
+        low, high = spread_interval(pilot.spread)
+        yield (
+            f"the cost's own noise has a standard deviation of roughly {pilot.spread:.2g}, from {CENTRES} values: "
+            f"95 % interval {low:.2g} to {high:.2g} if the noise is normal"
+        )
+    else:
+        yield f"no noise was seen: {CENTRES} values at these parameters are equal"
     if pilot.gradients is None:
         yield f"there is no gradient by autograd: {pilot.why}"
     else:

@@ -141,7 +141,7 @@ def _add_runs(
 def _add_curves(section: Section, task: Task, curves: list[Curve], names: Iterator[str]) -> None:
     for i in range(0, len(curves), plots.MOST_CURVES):
         figure, (ax,) = plots.panels(width=8.0, height=4.0 + 0.2 * min(len(curves) - i, plots.MOST_CURVES))
-        draw_task(ax, task, curves[i : i + plots.MOST_CURVES], continued=i > 0)
+        draw_task(ax, task, curves[i : i + plots.MOST_CURVES], before=curves[:i])
         shown = ", ".join(curve.name for curve in curves[i : i + plots.MOST_CURVES])
         against = f" against {task.x}" if task.x else ""
         label = f"{task.y}{against} in {task.title}, the median over seeds with its interval, of {shown}."

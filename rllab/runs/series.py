@@ -156,9 +156,15 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
         for config, runs in variants:
             values = {name: config.get(name, "absent") for name in chosen}
             alone = len(values) == 1 and all(isinstance(variant.get(chosen[0]), str) for variant, _ in variants)
-            what = [f"{value}" if alone else f"{name} = {value}" for name, value in values.items()]
+            shown = {name.removeprefix("settings."): _shown(value) for name, value in values.items()}
+            what = [text if alone else f"{name} = {text}" for name, text in shown.items()]
             curves.append(Curve(method, ", ".join([method, *what] if method else what), runs))
     return curves
+
+
+def _shown(value: Any) -> str:
+    """Return a value as a curve's name shows it: 0.1 · 3 is 0.3."""
+    return f"{value:.12g}" if isinstance(value, float) else str(value)
 
 
 def _telling(fields: Sequence[str], configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rllab.agents.schedules import Linear, check_scheduled, now
+from rllab.agents.schedules import Linear, as_scheduled, check_scheduled, now
 from rllab.agents.spent import Spent
 
 
@@ -32,6 +32,24 @@ def test_without_steps_of_its_own_it_ends_with_the_first_call():
 def test_what_is_no_learning_rate_is_refused(value, message):
     with pytest.raises(ValueError, match=f"Somebody: {message}"):
         check_scheduled("Somebody", lr=value)
+
+
+def test_a_text_stands_for_a_schedule_and_nothing_in_it_is_run():
+    assert as_scheduled("lr", " LINEAR ( 3e-4 , 0 ) ") == Linear(3e-4, 0.0)
+    assert as_scheduled("lr", "linear(1,0,2_000)") == Linear(1.0, 0.0, steps=2000)
+    for other in (0.1, "relu", "linearly", None):
+        assert as_scheduled("lr", other) is other
+    for wrong in (
+        "linear",
+        "linear(1)",
+        "linear(1,2,3,4)",
+        "linear(1,2,0.5)",
+        "linear(1,2",
+        "linear(nan,0)",
+        "linear(1,exit())",
+    ):
+        with pytest.raises(ValueError, match=r"train: lr must be a value or linear\(START,END\)"):
+            as_scheduled("lr", wrong)
 
 
 def test_its_errors_name_it():

@@ -71,8 +71,43 @@ def test_a_how_to_is_short(page):
         assert len(page.read_text("utf-8").splitlines()) <= 40
 
 
+FAMILY = ("**What it perturbs:**", "```text", "**An estimate of**", "**Price:**", "**When:**", "**When not:**")
+FAMILY += ("## Measured here", "](../figures/", "## In ten lines", "```python", "## References")
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "families").glob("*.md")), ids=name_of)
+def test_a_family_has_all_parts_of_its_template(page):
+    if page.stem != "index":
+        text = page.read_text("utf-8")
+        assert [part for part in FAMILY if part not in text] == []
+        where = [text.index(part) for part in FAMILY if part.startswith("## ")]
+        assert where == sorted(where)
+
+
 def test_a_broken_link_and_an_unknown_heading_are_noticed(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("# One head\n[a](missing.md) [b](#one-head) [c](#other) `[d](in-code.md)` [e](https://x.org)\n")
     assert links(page) == ["missing.md", "#one-head", "#other"]
     assert anchors(page) == {"one-head"}
+
+
+TERM = re.compile("[\u3041-\u30ff\u4e00-\u9fff]+")
+
+
+@pytest.mark.parametrize("page", [*(DOCS / "lecture").glob("*.md"), DOCS / "lecture.md"], ids=name_of)
+def test_a_japanese_term_is_read_without_a_font_for_it(page):
+    # in its line, or the next one below a heading, stands how it is read, in letters with a bar over long vowels, or it
+    # is named by a link to such a heading
+    lines = page.read_text("utf-8").split("\n")
+    for i, line in enumerate(lines):
+        line = re.sub(r"\]\([^)]*\)", "", line)
+        if TERM.search(line) and "日本語" not in line:
+            beside = lines[i + 2] if line.startswith("## ") else line
+            read = re.search(r"\*[A-Za-zōūēāĀ ,:()-]+\.?\*", beside) or re.fullmatch(r"(\|[^|]+){3,4}\|", beside)
+            assert read, f"{name_of(page)}, line {i + 1}: {line}"
+
+
+def test_no_figure_has_text_in_japanese():
+    for script in (ROOT / "experiments").rglob("*.py"):
+        if script.name != "acceptance.py":  # the titles of the table
+            assert not TERM.search(script.read_text("utf-8")), script

@@ -1,7 +1,9 @@
 """recommend: its pilot is counted, its laws are those of the estimators, and its first choice is near the best."""
 
 import math
+import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -56,6 +58,25 @@ def test_noise_is_told_from_gradient(d):
     # N = τ²/2r²; its relative standard deviation is √(2/(K − d)), that of ⟨D D'⟩ about √(1/K): six of the larger
     assert found.rest == pytest.approx(25 / (2 * sigma**2), rel=6 / math.sqrt(5_000) * 1.5)
     assert found.gradient == pytest.approx(d, abs=6 * (found.unsure + 0.1 * d))
+
+
+def test_how_rough_the_level_of_the_noise_is_stands_beside_it():
+    n = pilots.CENTRES
+    # of 20,000 times four normal values the interval holds 1 in 95 %: off by six standard deviations at most
+    spreads = np.random.default_rng(0).normal(size=(20_000, n)).std(1, ddof=1)
+    low, high = pilots.spread_interval(1.0)
+    assert np.mean((low * spreads < 1) & (1 < high * spreads)) == pytest.approx(
+        0.95, abs=6 * math.sqrt(0.05 * 0.95 / 2e4)
+    )
+    assert np.mean(high * spreads < 1) == pytest.approx(0.025, abs=6 * math.sqrt(0.025 / 2e4))
+    noise = torch.Generator().manual_seed(0)
+    noisy = Cost(lambda x: x.sum(-1) + torch.randn(len(x), generator=noise, dtype=x.dtype), noisy=True)
+    (told,) = [text for text in recommend(noisy, AT, 300, key=0).findings if "standard deviation" in text]
+    level, low, high = (float(text) for text in re.findall(r"(?:roughly|interval|to) ([\d.]+)", told))
+    assert f"from {n} values" in told
+    assert (low, high) == pytest.approx(pilots.spread_interval(level), rel=0.1)  # all three are rounded
+    (none,) = [text for text in recommend(Cost(stairs), AT, 300, key=0).findings if "noise" in text]
+    assert none == "no noise was seen: 4 values at these parameters are equal"
 
 
 def test_the_radius_is_small_on_a_smooth_cost_and_a_stairs_width_on_stairs():

@@ -6,6 +6,8 @@ import shutil
 import pytest
 
 from rllab.report import write_report
+from tests.proofs.keys import ENTER, TAB, check_walk, walk
+from tests.proofs.keys import press as press_key
 from tests.report.pages import EVIL, make_results
 
 webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
@@ -81,6 +83,20 @@ def test_everything_folds_and_unfolds(browser):
     assert browser.execute_script(count) == 1
     press(browser, "#fold")
     assert browser.execute_script(count) == 2
+
+
+def test_tab_goes_through_all_of_it_in_order_and_is_seen_everywhere(browser):
+    reachable, steps = walk(browser)
+    check_walk(reachable, steps)
+    texts = [text for *_, text in steps]
+    assert texts.index("Fold all") < texts.index(next(text for text in texts if text.startswith("IQM")))
+    press_key(browser, TAB)
+    while "IQM" not in browser.execute_script("return document.activeElement.innerText"):
+        press_key(browser, TAB)
+    before = column(browser, 0)
+    press_key(browser, ENTER), press_key(browser, ENTER)
+    assert sorted(column(browser, 0)) == sorted(before)
+    browser.execute_script("document.activeElement.blur()")
 
 
 def test_it_is_no_wider_than_a_phone(browser):

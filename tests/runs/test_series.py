@@ -6,6 +6,7 @@ from rllab import plots
 from rllab.runs import Record
 from rllab.runs.row_kinds import axes_of, kinds_of
 from rllab.runs.series import curves_by_task, group_runs, task_of
+from tests.proofs.figures import names_at_ends, names_in_legend, names_shown
 
 
 def recorded(folder, rows, seeds=2, config=None, summary=None):
@@ -118,10 +119,8 @@ def test_who_finished_without_a_row_beside_learners_is_not_drawn_and_who_was_kil
     Record.create(tmp_path / "killed", {"method": "b"}, seed=0).close()
     killed = Record.open(tmp_path / "killed")
     (ax,) = plots.overview([*records, killed]).axes
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == [
-        "a (2 seeds)",
-        "b (1 seed, 1 unfinished, no rows)",
-    ]
+    assert names_at_ends(ax) == ["a (2 seeds)"]
+    assert names_in_legend(ax) == ["b (1 seed, 1 unfinished, no rows)"]
 
 
 def test_too_many_curves_are_divided_by_the_text_that_makes_the_fewest_panels(tmp_path):
@@ -138,7 +137,7 @@ def test_many_configurations_of_one_method_go_on_in_another_panel(tmp_path):
     for i in range(14):
         rows = [{"steps": n, "loss": float(i + n)} for n in (1, 2)]
         records += recorded(tmp_path / f"{i}", rows, seeds=1, config={"method": "a", "lr": i, "environment": "Toy-v0"})
-    assert [len(ax.get_legend().get_texts()) for ax in plots.overview(records).axes] == [12, 2]
+    assert [len(names_shown(ax)) for ax in plots.overview(records).axes] == [12, 2]
 
 
 def test_configurations_are_named_by_a_text_alone_where_it_suffices(tmp_path):

@@ -23,6 +23,7 @@ from experiments.common.acceptance import (
     row,
     shown,
 )
+from experiments.common.frame import main
 from experiments.lecture import table as lecture  # registers all rows
 from experiments.lecture.table_page import TEMPLATE, page
 
@@ -293,6 +294,22 @@ def test_what_raises_is_a_failure_with_its_reason_and_leaves_others_be(tmp_path,
         record.finish()
     (unmeasured, _) = lecture.verdicts([Record.open(tmp_path / "none-0")])
     assert math.isnan(unmeasured.number(fresh=False)) and not unmeasured.holds
+
+
+def test_rows_are_measured_alone(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["table.py", "--row", "L16", "T4", "--fast"])
+    with pytest.raises(SystemExit) as end:
+        main(lecture.Config, lecture.__doc__, lecture.jobs_of, lecture.run, lecture.claims, lecture.figure)
+    told, folder = capsys.readouterr().out, tmp_path / "results" / "lecture-L16-T4"
+    assert end.value.code == 0 and re.findall(r"^  holds  (\w+)", told, re.M) == ["L16", "T4", str(1 + 3)]  # wrong ones
+    assert {Record.open(at).rows[0]["row"] for at in folder.iterdir() if at.is_dir()} == {"L16", "T4"}
+    page = (folder / "lecture.md").read_text("utf-8")
+    assert [line.split()[1] for line in page.splitlines() if line.startswith(("| L", "| T"))] == ["L16", "T4"]
+    with pytest.raises(ValueError, match="--row must be of L1 to L83 and T1 to T7, got L84"):
+        lecture.Config(row=("L84",)).check()
+    ten = list(lecture.jobs_of(lecture.Config(row=("L15",))))  # on seeds of its own
+    assert {job.seed for job in ten} == {*range(10), *range(30, 40)}
 
 
 def test_a_row_may_be_checked_on_seeds_of_its_own(monkeypatch):
