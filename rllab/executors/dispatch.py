@@ -8,9 +8,10 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import replace
 from numbers import Real
+from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from torch import Tensor
@@ -89,6 +90,7 @@ class Dispatcher:
             )
         self._waiting: deque[Chunk] = deque()
         self._flying: dict[Any, Chunk] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()  # told by futures, so that nobody has to ask thousands
         self._measured = [0, 0.0]  # rows, and the seconds they took
         self._heard = 0.0  # when something was submitted to an idle executor, or last came back
 
@@ -126,6 +128,7 @@ class Dispatcher:
             future.cancel()
         self._flying.clear()
         self._waiting.clear()
+        self._done = SimpleQueue()
         if kill and isinstance(self._executor, ENDS):
             self._executor.kill()
 
@@ -161,8 +164,8 @@ class Dispatcher:
 
     def _may_submit(self, chunk: Chunk) -> bool:
         if not isinstance(self._executor, ENDS):
-            flying = list(self._flying.values())
-            if flying and (self._suspect(chunk) or self._suspect(flying[0])):
+            first = next(iter(self._flying.values()), None)
+            if first is not None and (self._suspect(chunk) or self._suspect(first)):
                 return False
         known = self._size is not None or chunk.job.whole or self._measured[0]
         return bool(known) or len(self._flying) < PROBES
@@ -210,6 +213,8 @@ class Dispatcher:
             raise self._not_sendable(error) from error
         else:
             self._flying[future] = chunk
+            if isinstance(future, Future):
+                future.add_done_callback(self._done.put)
 
     def _made(self) -> Any:
         if self._executor is None:
@@ -230,16 +235,27 @@ class Dispatcher:
         end = math.inf
         if self._timeout is not None and not isinstance(self._executor, ENDS):
             end = self._heard + max(self._limit(chunk) or 0.0 for chunk in self._flying.values())
-        ours = all(isinstance(future, Future) for future in self._flying)
+        told = isinstance(next(iter(self._flying)), Future)
         while True:
             left = max(end - time.monotonic(), 0.0)
-            if ours:
-                wait(self._flying, None if left == math.inf else left, FIRST_COMPLETED)
-            done = [future for future in self._flying if future.done()]
-            if not ours and not done:
-                time.sleep(POLL)
+            if told:
+                done = self._told(None if left == math.inf else left)
+            else:
+                done = [future for future in self._flying if future.done()]
+                if not done:
+                    time.sleep(POLL)
             if done or not left:
                 return done
+
+    def _told(self, seconds: float | None) -> list[Any]:
+        """Wait for so long until futures under way say that they are done."""
+        try:
+            done = [self._done.get(timeout=seconds)]
+            while not self._done.empty():
+                done.append(self._done.get())
+        except Empty:
+            return []
+        return [future for future in done if future in self._flying]  # others were forgotten meanwhile
 
     def _take(self, future: Any, chunk: Chunk) -> None:
         try:

@@ -12,6 +12,10 @@ from typing import Any
 from rllab.executors.errors import CannotStart, WorkerLost
 
 ANSWER = 10.0  # seconds that a cluster may take to accept a connection
+OF_OUR_OWN = {  # settings of a cluster that is started here, which the environment may have otherwise
+    "worker_niceness": "0",  # Ray's 15 lets whatever else runs on the machine go first: ten times slower beside others
+    "task_events_report_interval_ms": "0",  # no account of each task, which a dashboard would show
+}
 
 
 class RayExecutor:
@@ -25,8 +29,8 @@ class RayExecutor:
 
     Args:
         address: "host:port" of a cluster, or "ray://host:port" of its client server; "local" starts one on this
-            machine, which ends with `close`. None joins the one this process has joined already, or the one that the
-            environment variable RAY_ADDRESS names.
+            machine, whose tasks have the priority of this process, and which ends with `close`. None joins the one this
+            process has joined already, or the one that the environment variable RAY_ADDRESS names.
         remote_options: of every task, as `ray.remote` takes them: `num_cpus`, `resources`, `runtime_env`, ….
 
     Attributes:
@@ -132,7 +136,11 @@ def _join(ray: Any, address: str) -> None:
     if address != "local":
         _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = {"include_dashboard": False} if address == "local" else {}
+    here: dict[str, Any] = {}
+    if address == "local":
+        here["include_dashboard"] = False
+        for name, value in OF_OUR_OWN.items():
+            os.environ.setdefault(f"RAY_{name}", value)
     ray.init(address=address, log_to_driver=False, logging_level="ERROR", **here)
 
 

@@ -3,9 +3,13 @@
 import json
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+
+from tests.proofs.everywhere import everywhere
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -25,8 +29,17 @@ def told(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1000)
-def test_an_estimate_is_the_same_bits_on_ray(told):
-    assert told["count"] >= 1 and told["same bits"]
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_estimates_black_boxes_and_populations_are_the_same_bits_here_on_workers_pools_and_ray(told, workers):
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        found = {"here": everywhere(None), "own workers": everywhere(workers), "pool": everywhere(pool)}
+    assert {name: bits for name, bits in found.items() if bits != told["bits"]} == {}
+    assert len(set(told["bits"].values())) == len(told["bits"]) == 5
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_started_here_works_at_the_priority_of_this_process(told):
+    assert told["count"] >= 1 and told["niceness"] == 0
 
 
 @pytest.mark.slow

@@ -12,11 +12,9 @@ from functools import partial
 import torch
 
 from rllab import Cost, RayExecutor
-from rllab import estimators as est
 from rllab.executors import CannotStart
 from tests.proofs import evaluated
-
-AT = torch.linspace(-1, 1, 3_000)
+from tests.proofs.everywhere import everywhere
 
 
 def loopback_up():
@@ -57,10 +55,11 @@ def main():
     rows = torch.arange(6.0)[:, None].repeat(1, 3)
     with RayExecutor("local", num_cpus=1) as executor:
         told["count"] = executor.count
-        estimator, how = est.GaussianSmoothing(0.1), {"evaluations": 200, "key": 7}
-        here = estimator(Cost(evaluated.curved, batched=False), AT, **how)
-        there = estimator(Cost(evaluated.curved, batched=False, executor=executor), AT, **how)
-        told["same bits"] = torch.equal(here.gradient, there.gradient) and here.value.equal(there.value)
+        told["niceness"] = executor.submit(os.nice, 0).result() - os.nice(0)
+        told["bits"] = everywhere(executor)
+        alone = RayExecutor(
+            num_cpus=2
+        )  # one task at a time, so that the other worker has what a lost one had to import
         cost = Cost(partial(die_once, sys.argv[1]), batched=False, executor=executor, chunk=1)
         told["lost once"] = [cost(rows).tolist(), cost.evaluated]
         cost = Cost(hang, batched=False, executor=executor, chunk=1, timeout=3, retries=0, on_failure=-1.0)
