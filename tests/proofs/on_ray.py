@@ -57,9 +57,6 @@ def main():
         told["count"] = executor.count
         told["niceness"] = executor.submit(os.nice, 0).result() - os.nice(0)
         told["bits"] = everywhere(executor)
-        alone = RayExecutor(
-            num_cpus=2
-        )  # one task at a time, so that the other worker has what a lost one had to import
         cost = Cost(partial(die_once, sys.argv[1]), batched=False, executor=executor, chunk=1)
         told["lost once"] = [cost(rows).tolist(), cost.evaluated]
         cost = Cost(hang, batched=False, executor=executor, chunk=1, timeout=3, retries=0, on_failure=-1.0)
