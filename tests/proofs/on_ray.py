@@ -9,10 +9,11 @@ import sys
 import time
 from functools import partial
 
+import ray
 import torch
 
 from rllab import Cost, RayExecutor
-from rllab.executors import CannotStart
+from rllab.executors import CannotStart, ray_executor
 from tests.proofs import evaluated
 from tests.proofs.everywhere import everywhere
 
@@ -56,6 +57,8 @@ def main():
     with RayExecutor("local", num_cpus=1) as executor:
         told["count"] = executor.count
         told["niceness"] = executor.submit(os.nice, 0).result() - os.nice(0)
+        told["answers"] = ray_executor._check_answers(ray.get_runtime_context().gcs_address)
+        told["joined"], told["twice"] = RayExecutor().count, refused("local")[0]
         told["bits"] = everywhere(executor)
         cost = Cost(partial(die_once, sys.argv[1]), batched=False, executor=executor, chunk=1)
         told["lost once"] = [cost(rows).tolist(), cost.evaluated]
