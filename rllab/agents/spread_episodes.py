@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import deque
 
 import numpy as np
@@ -18,7 +17,7 @@ from rllab.agents.rollouts import Rollout
 from rllab.agents.spent import Spent
 from rllab.agents.vectorization import Vectorization
 from rllab.estimators import Query
-from rllab.executors.calls import Call, Inputs, Recipe
+from rllab.executors.calls import Call
 from rllab.executors.dispatch import Dispatcher
 from rllab.executors.jobs import Executor, Job
 
@@ -59,28 +58,6 @@ def spreading(
     if vectorization != "auto":
         raise ValueError(f'{make.who}: vectorization must be "auto" with an executor, got {vectorization!r}')
     return Spreading(make, policy, executor, timeout, retries)
-
-
-class KeptBlock:
-    """Make rows of a block of a query, and keep the block, of which a worker is asked for more rows.
-
-    Args:
-        recipe: makes them.
-    """
-
-    def __init__(self, recipe: Recipe):
-        self._recipe = recipe
-        self._made: tuple[int, Inputs] = -1, ()  # in one, since threads share it
-
-    def __call__(self, block: int, start: int, stop: int) -> Inputs:
-        held, made = self._made
-        if held != block:
-            made = self._recipe(block, 0, sys.maxsize)
-            self._made = block, made
-        return tuple(None if x is None else x[start:stop] for x in made)
-
-    def __reduce__(self):  # without the block
-        return KeptBlock, (self._recipe,)
 
 
 class SpreadEpisodes:
@@ -137,7 +114,7 @@ class SpreadEpisodes:
         """Play those that go on, from their beginning, for so many steps or to their end."""
         query, player = self._query, Player(self._spreading.sent, self._normalizer, rounds)
         recipe = query.estimator.recipe(query, seeded=True)
-        remade = None if recipe is None else Call(player, True, KeptBlock(recipe))
+        remade = None if recipe is None else Call(player, True, recipe)
         call, over = Call(player, True), np.ones(len(self.lengths), bool)
         begun: deque[tuple[Job, np.ndarray]] = deque()
         try:
