@@ -6,6 +6,7 @@ import threading
 import time
 import warnings
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 import torch
 
 import rllab
+from rllab import training
 from rllab.agents import ARS, Evolution, load, player, spread_episodes
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.player import Player
@@ -242,6 +244,22 @@ def test_after_an_interrupt_the_generation_is_begun_anew():
     assert there.spent.updates == 0
     next(here.train(2000)), next(there.train(2000))
     assert torch.equal(here.weights, there.weights)
+
+
+def test_a_run_that_was_interrupted_there_goes_on_here_bit_for_bit(tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "SECONDS_PER_STATE", 0.0)
+    how = {"episodes": 2, "progress": False}
+    whole = rllab.fit(MAKERS["ranks"](), 1200, folder=tmp_path / "whole", **how)
+    with pytest.raises(KeyboardInterrupt):
+        rllab.fit(MAKERS["ranks"](executor=Interrupts({12})), 1200, folder=tmp_path / "cut", **how)
+    for again in (Interrupts({11}), None):
+        with pytest.raises(KeyboardInterrupt) if again else nullcontext():
+            done = rllab.fit(MAKERS["ranks"](executor=again), 1200, folder=tmp_path / "cut", resume=True, **how)
+    assert torch.equal(done.agent.weights, whole.agent.weights) and done.returns == whole.returns
+    times = ("seconds", "cpu_seconds")
+    assert [{k: v for k, v in row.items() if k not in times} for row in done.rows] == [
+        {k: v for k, v in row.items() if k not in times} for row in whole.rows
+    ]
 
 
 def test_what_is_less_travels():
