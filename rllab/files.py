@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+@contextmanager
+def said_if_full(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let an error of a full disk say which file there was no room for, and what to do.
+
+    Raises:
+        OSError: what was raised within; of a full disk, one with more to read.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        what = f"{error.strerror}: make room there, then go on, if it is a run with --resume or resume=True"
+        raise OSError(error.errno, what, os.fspath(path)) from error
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -29,7 +50,7 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with open(temporary, "xb") as file:
+        with said_if_full(path), open(temporary, "xb") as file:
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())

@@ -101,7 +101,8 @@ def fit(
 ) -> Fit:
     """Train an agent, and do around it what is usually wanted: evaluate, save, keep the best, stop, say how far it is.
 
-    It is a loop over `agent.train(steps)`; whatever else is wanted is a line in a loop of one's own.
+    It is a loop over `agent.train(steps)`; whatever else is wanted is a line in a loop of one's own. Where a population
+    plays is told to the agent, `Evolution(…, executor=…)`; evaluation is always here.
 
     Args:
         agent: it goes on from where it is.
@@ -229,7 +230,8 @@ def described(agent: Agent) -> dict[str, Any]:
 
     A function or class stands there as module:name, in whatever process; what else is no plain value, as its text.
     """
-    settings = {f.name: _plain(f.name, getattr(agent, f.name)) for f in fields(agent) if f.name != "seed"}
+    left_out = {"seed", *agent.unsaved}
+    settings = {f.name: _plain(f.name, getattr(agent, f.name)) for f in fields(agent) if f.name not in left_out}
     return {"method": type(agent).__name__.lower(), "environment": settings.pop("environment"), "settings": settings}
 
 

@@ -2,9 +2,10 @@
 
 Evaluations compute, which needs a core each, or wait, as for a simulator that runs somewhere else; two workers share
 them, after all have started. "ideal" is half of what the evaluations take one after another; a fraction is the median
-over rounds, in wall time, so it says something on a machine that does nothing else. Bytes are those of one estimate, as
-they are pickled for workers. A lost worker is killed in the middle of each generation by what it evaluates;
-"same" says whether all costs are those of a generation without losses.
+over rounds, in wall time, so it says something on a machine that does nothing else. A generation is of 40 policies, an
+episode each of 20 steps that wait for 5 ms. Bytes are those of one estimate, as they are pickled for workers. A lost
+worker is killed in the middle of each generation by what it evaluates; "same" says whether all costs are those of a
+generation without losses. The page is written at each stage, so that an interrupted run leaves what it has measured.
 
     python experiments/benchmarks/executors.py             prints, and writes executors.md beside this file
     python experiments/benchmarks/executors.py --fast      a few short evaluations, to see that it runs
@@ -19,6 +20,7 @@ import socket
 import statistics
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import ExitStack
 from functools import partial
@@ -28,12 +30,14 @@ from typing import Any
 
 from experiments.benchmarks.timing import Flags, Page, goal, main
 
+import gymnasium
 import numpy as np
 import torch
 from torch import Tensor
 
 from rllab import Cost, Key
 from rllab import estimators as est
+from rllab.agents import Evolution
 from rllab.executors import RayExecutor, Workers
 from rllab.executors.jobs import Executor
 
@@ -77,7 +81,54 @@ def wall(cost: Cost, points: Tensor) -> float:
     return time.perf_counter() - start
 
 
-def speed(flags: Flags, page: Page, executors: Executors) -> None:
+class Waiting(gymnasium.Env):
+    """Take so long for each of so many steps, as a simulator does that runs somewhere else."""
+
+    observation_space = gymnasium.spaces.Box(-1, 1, (3,))
+    action_space = gymnasium.spaces.Box(-1, 1, (1,))
+
+    def __init__(self, steps: int, seconds: float):
+        self.steps, self.seconds = steps, seconds
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.t = 0
+        return np.zeros(3, np.float32), {}
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        time.sleep(self.seconds)
+        self.t += 1
+        return (
+            self.np_random.uniform(-1, 1, 3).astype(np.float32),
+            -abs(float(action[0])),
+            False,
+            self.t >= self.steps,
+            {},
+        )
+
+
+def generations(flags: Flags, page: Page, executors: Executors) -> Iterator[Page]:
+    n, steps, seconds = (4, 4, 0.005) if flags.fast else (40, 20, 0.005)
+    cells = []
+    for name, executor in executors.items():
+        agent = Evolution(partial(Waiting, steps, seconds), population=n, hidden=(16,), executor=executor)
+        rows, times = agent.train((flags.rounds + 1) * n * steps), []
+        for _ in range(flags.rounds + 1):
+            start = time.perf_counter()
+            next(rows)
+            times.append(time.perf_counter() - start)
+        cells.append(shown(name, f"{n * steps * seconds / WORKERS / statistics.median(times[1:]):.3f} × ideal"))
+    page.row(f"a generation of {n} policies, {steps} × {seconds * 1000:.0f} ms each", *cells)
+    yield page
+
+
+def shown(name: str, cell: str) -> str:
+    """Show a cell as soon as it is known."""
+    print(f"{name}: {cell}", flush=True)
+    return cell
+
+
+def speed(flags: Flags, page: Page, executors: Executors) -> Iterator[Page]:
     n, seconds = (4, 0.02) if flags.fast else (200, 0.1)
     page.head(f"{n} evaluations of {seconds * 1000:.0f} ms", *executors)
     for how in (compute, wait):
@@ -86,22 +137,24 @@ def speed(flags: Flags, page: Page, executors: Executors) -> None:
             cost = Cost(partial(how, seconds), batched=False, executor=executor)
             cost(torch.zeros(2 * WORKERS, 3))
             used = statistics.median(ideal / wall(cost, torch.zeros(n, 3)) for _ in range(flags.rounds))
-            cells.append(f"{used:.3f} × ideal")
+            cells.append(shown(f"{name}, {how.__name__}", f"{used:.3f} × ideal"))
             page.goals.append(goal(f"{name}, {how.__name__}", ">= 0.90 × ideal", f"{used:.3f}", used >= 0.9))
         page.row(how.__name__, *cells)
+        yield page
 
 
-def overhead(flags: Flags, page: Page, executors: Executors) -> None:
+def overhead(flags: Flags, page: Page, executors: Executors) -> Iterator[Page]:
     n, seconds = 40 if flags.fast else 2000, 0.001
     alone = wall(Cost(partial(wait, seconds), batched=False), torch.zeros(n, 3)) / n
     for chunk in ("auto", 1):
         cells = []
-        for executor in executors.values():
+        for name, executor in executors.items():
             cost = Cost(partial(wait, seconds), batched=False, executor=executor, chunk=chunk)
             cost(torch.zeros(2 * WORKERS, 3))
             each = statistics.median(wall(cost, torch.zeros(n, 3)) for _ in range(flags.rounds)) / n
-            cells.append(f"{(each - alone / WORKERS) * 1e6:.0f} µs")
+            cells.append(shown(name, f"{(each - alone / WORKERS) * 1e6:.0f} µs"))
         page.row(f"overhead of an evaluation of 1 ms, chunk={chunk}", *cells)
+        yield page
 
 
 class Weighing(Workers):
@@ -155,11 +208,11 @@ def used_by(count: int, each: int) -> float:
     return float(times.sum()) / (count * max(free))
 
 
-def losses(flags: Flags, page: Page, executors: Executors) -> None:
+def losses(flags: Flags, page: Page, executors: Executors) -> Iterator[Page]:
     n, seconds = (8, 0.01) if flags.fast else (200, 0.02)
     cells = []
     with tempfile.TemporaryDirectory() as folder:
-        for i, executor in enumerate(executors.values()):
+        for i, (name, executor) in enumerate(executors.items()):
             cost = Cost(partial(die_once, Path(folder), seconds), batched=False, executor=executor)
             cost(torch.zeros(2 * WORKERS, 3))
             without, right, times = wall(cost, torch.zeros(n, 3)), True, []
@@ -170,8 +223,10 @@ def losses(flags: Flags, page: Page, executors: Executors) -> None:
                 right &= torch.equal(cost(points), points.sum(-1))
                 times.append(time.perf_counter() - start)
             cost.close()
-            cells.append(f"{statistics.median(times) - without:.2f} s, {'same' if right else '**other**'} costs")
+            more = statistics.median(times) - without
+            cells.append(shown(name, f"{more:.2f} s, {'same' if right else '**other**'} costs"))
     page.row(f"a worker lost in each generation of {n} × {seconds * 1000:.0f} ms", *cells)
+    yield page
 
 
 def apart() -> bool:
@@ -179,7 +234,7 @@ def apart() -> bool:
     return {name for _, name in socket.if_nameindex()} == {"lo"}
 
 
-def measure(flags: Flags) -> Page:
+def measure(flags: Flags) -> Iterator[Page]:
     page = Page(remark=f" {WORKERS} workers; load average at the start {os.getloadavg()[0]:.1f}.", packages=("ray",))
     with ExitStack() as stack:
         own, given = stack.enter_context(Workers(WORKERS)), stack.enter_context(pool())
@@ -189,12 +244,14 @@ def measure(flags: Flags) -> Page:
             executors["Ray"] = survivors["Ray"] = stack.enter_context(RayExecutor("local"))
         else:
             page.skip({"Ray": "there are other network interfaces than loopback, and it listens on all"}, "everywhere")
-        speed(flags, page, executors)
-        overhead(flags, page, executors)
-        losses(flags, page, survivors)
+        yield from speed(flags, page, executors)
+        yield from generations(flags, page, executors)
+        yield from overhead(flags, page, executors)
+        yield from losses(flags, page, survivors)
     messages(flags, page)
+    yield page
     stragglers(page)
-    return page
+    yield page
 
 
 if __name__ == "__main__":

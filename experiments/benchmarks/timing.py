@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
@@ -168,14 +168,22 @@ def kept(path: Path) -> str:
 
 
 @one_line_errors()
-def main(script: str, doc: str | None, title: str, measure: Callable[[Flags], Page], *, rounds: int = 9) -> None:
+def main(
+    script: str,
+    doc: str | None,
+    title: str,
+    measure: Callable[[Flags], Page | Iterator[Page]],
+    *,
+    rounds: int = 9,
+) -> None:
     """Parse the flags, measure, print the page and write it.
 
     Args:
         script: `__file__`: the page is beside it, under the same name.
         doc: the script's docstring, whose second paragraph is on the page.
         title: of the page.
-        measure: makes the page under the flags.
+        measure: makes the page under the flags; or yields it again and again while it is made, so that what was
+            measured stays if the rest is not.
         rounds: by default.
     """
     page = Path(script).with_suffix(".md")
@@ -185,13 +193,13 @@ def main(script: str, doc: str | None, title: str, measure: Callable[[Flags], Pa
     if flags.fast:
         flags = replace(flags, rounds=1)
     print(machine())
-    made = measure(flags)
-    if flags.fast:
-        made.goals.clear()
-    about, on = (doc or "").split("\n\n")[1].replace("\n", " "), machine() + versions(made.packages)
-    written = f"Written by `{Path(script).name}`: {on}; {flags.rounds} rounds.{made.remark}"
-    out = flags.out or page
-    text = made.text(title, about, written) + kept(out)
+    stages, text, out = measure(flags), "", flags.out or page
+    for made in (stages,) if isinstance(stages, Page) else stages:
+        if flags.fast:
+            made.goals.clear()
+        about, on = (doc or "").split("\n\n")[1].replace("\n", " "), machine() + versions(made.packages)
+        written = f"Written by `{Path(script).name}`: {on}; {flags.rounds} rounds.{made.remark}"
+        text = made.text(title, about, written) + kept(out)
+        if flags.out or not flags.fast:
+            write_atomically(out, text)
     print(text)
-    if flags.out or not flags.fast:
-        write_atomically(out, text)

@@ -14,11 +14,13 @@ from rllab.agents.generations import Generation, Generations, mean_of_generation
 from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
+from rllab.agents.spread_episodes import spreading
 from rllab.agents.vectorization import DeferredEnvironments
 from rllab.backprop.network import MLP
 from rllab.checks import as_count, check_finite, check_positive
 from rllab.estimate import Estimate
 from rllab.estimators import TopDirections
+from rllab.executors.jobs import Executor
 from rllab.keys import Key, as_key
 
 
@@ -47,9 +49,11 @@ class ARS(Agent):
             your own begins with its parameters as they are.
         alive_bonus_offset: added to each reward in the search (−1 takes out a bonus of 1 a step for staying alive), not
             to returns that are reported. Zero by default: where every reward is that bonus, nothing would be left.
+        executor, timeout, retries: where episodes are played, as with `Evolution`: the same numbers everywhere.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or `n_top` above `n_delta`.
+        NotSendable: environment, wrappers or actor cannot be sent to the executor.
 
     Source: Mania, Guy & Recht (2018), "Simple random search of static linear policies is competitive for reinforcement
     learning", algorithms 1 and 2. Names are those of stable-baselines3-contrib. Differences: the policy has a constant
@@ -66,6 +70,7 @@ class ARS(Agent):
     """
 
     columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
 
     _: KW_ONLY
     hidden: tuple[int, ...] = ()
@@ -76,6 +81,9 @@ class ARS(Agent):
     delta_std: float = 0.1
     zero_policy: bool = True
     alive_bonus_offset: float = 0.0
+    executor: Executor | None = None
+    timeout: float | None = None
+    retries: int = 1
 
     def _check_arguments(self) -> None:
         check_scheduled(self._name, lr=self.lr)
@@ -86,6 +94,9 @@ class ARS(Agent):
             self.n_top = as_count(self._name, "n_top", self.n_top)
             if self.n_top > self.n_delta:
                 raise ValueError(f"{self._name}: n_top must be <= n_delta, {self.n_delta}, got {self.n_top}")
+        self._spreading = spreading(
+            self.maker, self.policy, self.vectorization, self.executor, self.timeout, self.retries
+        )
 
     def _start(self) -> None:
         if self.zero_policy and isinstance(self.policy.network, MLP):
@@ -97,7 +108,7 @@ class ARS(Agent):
     def _generations(self, key: Key, spent: Spent) -> Generations:
         evaluations = 2 * self.n_delta
         environments = DeferredEnvironments(self.maker, evaluations, self.vectorization)
-        return Generations(self.policy, self.estimator, evaluations, environments, spent, key)
+        return Generations(self.policy, self.estimator, evaluations, environments, spent, key, self._spreading)
 
     def _costs(self, played: Generation) -> np.ndarray:
         """Return what is minimised, of each episode: minus its return, with the offset at each step."""

@@ -91,6 +91,7 @@ class Agent(ABC):
     normalizes: ClassVar[bool] = True  # whether `normalize_observations` is possible
     takes_networks: ClassVar[bool] = True  # whether `actor`, and where there is one `critic`, may be a user's module
     outputs_each: ClassVar[int] = 1  # what an actor of the user's returns for each output of the policy
+    unsaved: ClassVar[tuple[str, ...]] = ()  # arguments that say where something happens, which no file or record has
     takes_choices: ClassVar[bool] = True  # whether actions may be Discrete, MultiDiscrete and MultiBinary
 
     environment: str | Factory
@@ -357,7 +358,8 @@ class Agent(ABC):
         """
         if _agents().get(self._name) is not type(self):
             raise ValueError(f"{self._name}: to be saved, an agent must be one of {sorted(_agents())}, not a subclass")
-        arguments, missing = plain_arguments(self._name, {f.name: getattr(self, f.name) for f in fields(self)})
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in self.unsaved}
+        arguments, missing = plain_arguments(self._name, given)
         write_checkpoint(
             self._name,
             Path(path),

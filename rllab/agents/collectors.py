@@ -14,7 +14,7 @@ from rllab.agents.environments import Environment, Environments
 from rllab.agents.n_step import NStep
 from rllab.agents.policy import Policy
 from rllab.agents.replay import Replay
-from rllab.agents.rollouts import Act, Episodes, Watch
+from rllab.agents.rollouts import Act, Episodes, Playable, Watch
 from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
@@ -132,7 +132,7 @@ class EpisodeCollector:
 
     def __init__(self, environments: Environments, spent: Spent):
         self._environments, self._spent = environments, spent
-        self._episodes: Episodes | None = None
+        self._episodes: Playable | None = None
         self._returns: Tensor | None = None  # after loading, of the batch that was under way
         self._rounds = 0
 
@@ -142,9 +142,13 @@ class EpisodeCollector:
 
     def begin(self, act: Act, seeds: Sequence[int], watch: Watch | None = None) -> None:
         """Begin a batch; see `Episodes` for the arguments."""
-        self._episodes = Episodes(self._environments, act, seeds, watch)
+        self.begin_with(Episodes(self._environments, act, seeds, watch))
+
+    def begin_with(self, episodes: Playable) -> None:
+        """Begin a batch of episodes, as many as there are environments, that were not played yet."""
+        self._episodes = episodes
         if self._returns is None:
-            self._spent.episodes += len(seeds)
+            self._spent.episodes += self._environments.num_envs
             return
         expected, self._returns = self._returns.numpy(), None
         played = self._episodes.play(longest=self._rounds).returns
@@ -163,11 +167,11 @@ class EpisodeCollector:
         """
         assert self._episodes is not None
         episodes, self._episodes = self._episodes, None  # given up if the environment fails
-        taken = self._environments.taken
+        taken = episodes.taken
         try:
             played = episodes.play(limit=limit)
         finally:  # what was taken is paid for, even then
-            self._spent.steps += self._environments.taken - taken
+            self._spent.steps += episodes.taken - taken
         if played.complete:
             return played.returns
         self._episodes = episodes

@@ -15,10 +15,12 @@ from rllab.agents.generations import Generations, mean_of_generations
 from rllab.agents.saved import check_names
 from rllab.agents.schedules import Linear, check_scheduled, now
 from rllab.agents.spent import Spent
+from rllab.agents.spread_episodes import spreading
 from rllab.agents.vectorization import DeferredEnvironments
 from rllab.checks import as_count, check_not_negative
 from rllab.estimate import Estimate
 from rllab.estimators import Estimator, GaussianSmoothing, Shaped
+from rllab.executors.jobs import Executor
 from rllab.keys import Key, as_key
 
 
@@ -35,18 +37,36 @@ class Evolution(Agent):
     in every episode that goes on: a call of fewer steps than that takes none. A gradient that is exactly zero moves
     nothing.
 
+    With an `executor` each member plays its episode there, alone, in an environment that a worker makes once and keeps.
+    All numbers are the same bits whatever the executor, the number of its workers, their order and what is lost with
+    one of them. They are those of `executor=None` too where products of matrices and sums are rounded alike alone and
+    among others: with single environments and networks of the usual sizes; a vector form of the environment's own, or
+    rows of hundreds of weights, may differ in the last place. The environment must repeat an episode from its seed and
+    actions, whatever was played in it before. It pays where an episode takes longer than the 20 ms that a message is
+    worth; below that, side by side in one process is faster. Of a generation that a call's steps do not pay for, what
+    was played is played again when it goes on, and not counted.
+
     Args:
         estimator: asks for the weights to try; anything that takes a tensor of parameters and needs values only.
         population: episodes an iteration.
         lr: learning rate of Adam, or a schedule of it.
         weight_decay: λ >= 0. With ranks, λ weighs against a direction, not against costs.
+        executor: where episodes are played: a number of own workers, a `RayExecutor`, or whatever else `Cost` takes;
+            None for here, side by side. It is not written to files or records: `load(path, executor=…)` gives it
+            again. Factories and wrappers may be lambdas. Evaluation is always here.
+        timeout: seconds that an episode may take elsewhere, as `Cost` has it; of a new worker's first one it takes also
+            what making the environment takes.
+        retries: how often an episode is played again that was lost with its worker or by its time-out; its steps are
+            counted apart, see `Spent.lost_steps`. None is scored in place of one that is lost too often.
 
     Attributes:
         state: what the estimator wants to be given next time; None for most.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or the estimator perturbs no parameters, asks for more
-            than values, or for more of them than `population`.
+            than values, or for more of them than `population`; or there is a `timeout` without an executor.
+        NotSendable: environment, wrappers or actor cannot be sent. Learning raises an `EvaluationLost` where an episode
+            was lost too often.
 
     Source: Salimans et al. (2017), "Evolution strategies as a scalable alternative to reinforcement learning",
     algorithm 1 with mirrored sampling, ranks and weight decay. Differences: equal returns have equal ranks; no virtual
@@ -62,6 +82,7 @@ class Evolution(Agent):
     """
 
     columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
 
     _: KW_ONLY
     normalize_observations: bool = True
@@ -69,6 +90,9 @@ class Evolution(Agent):
     population: int = 16
     lr: float | Linear = 0.05
     weight_decay: float = 0.0
+    executor: Executor | None = None
+    timeout: float | None = None
+    retries: int = 1
 
     def _check_arguments(self) -> None:
         check_scheduled(self._name, lr=self.lr)
@@ -77,6 +101,9 @@ class Evolution(Agent):
         if not isinstance(self.estimator, Estimator):
             raise ValueError(self._wrong())
         self.estimator = _of_plain_numbers(self.estimator)
+        self._spreading = spreading(
+            self.maker, self.policy, self.vectorization, self.executor, self.timeout, self.retries
+        )
 
     def _wrong(self) -> str:
         return f"{self._name}: estimator must be an Estimator that perturbs parameters, got {self.estimator!r}"
@@ -97,7 +124,7 @@ class Evolution(Agent):
     def _generations(self, key: Key, spent: Spent) -> Generations:
         episodes = self.estimator.ask(self.weights, self.population, key).evaluations
         environments = DeferredEnvironments(self.maker, episodes, self.vectorization)
-        return Generations(self.policy, self.estimator, self.population, environments, spent, key)
+        return Generations(self.policy, self.estimator, self.population, environments, spent, key, self._spreading)
 
     def _iterate(self, limit: int) -> list[float]:
         played = self.generations.play(self.spent.updates, self.weights, self.state, self.normalizer, limit)

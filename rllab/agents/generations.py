@@ -16,6 +16,7 @@ from rllab.agents.normalize import RunningMoments
 from rllab.agents.policy import Policy
 from rllab.agents.population import Population
 from rllab.agents.spent import Spent
+from rllab.agents.spread_episodes import SpreadEpisodes, Spreading
 from rllab.checks import as_count
 from rllab.estimate import Estimate
 from rllab.estimators import Estimator, Query
@@ -52,6 +53,7 @@ class Generations:
         environments: one for each episode that the estimator makes of them.
         spent: where steps and episodes are counted.
         key: generation i draws from its child ("generation", i).
+        spreading: where episodes are played, if not in `environments`.
     """
 
     def __init__(
@@ -62,10 +64,11 @@ class Generations:
         environments: Environments,
         spent: Spent,
         key: Key,
+        spreading: Spreading | None = None,
     ):
         self.estimator, self.environments, self.spent = estimator, environments, spent
         self._policy, self._evaluations, self._key = policy, evaluations, key
-        self._collector = EpisodeCollector(environments, spent)
+        self._collector, self._spreading = EpisodeCollector(environments, spent), spreading
 
     def play(
         self, number: int, weights: Tensor, state: Any, normalizer: RunningMoments | None, limit: int
@@ -88,6 +91,11 @@ class Generations:
     def _begin(self, number: int, weights: Tensor, state: Any, normalizer: RunningMoments | None) -> None:
         key = self._key.child("generation", number)
         self._query = query = self.estimator.ask(weights, self._evaluations, key, state=state)
+        if self._spreading is not None:
+            self._acting = elsewhere = SpreadEpisodes(self._spreading, query, normalizer, self.spent)
+            self._lengths = elsewhere.lengths
+            self._collector.begin_with(elsewhere)
+            return
         points = torch.empty(query.evaluations, self._policy.size, dtype=weights.dtype)
         seeds = torch.empty(query.evaluations, dtype=torch.int64)
         for block in query:

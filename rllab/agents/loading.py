@@ -62,7 +62,8 @@ def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any
     """Return the agent a file describes; raise an error, of whatever kind, if it describes none."""
     check_names("content", content, CONTENT)
     agent = object.__new__(kind)  # without `__init__`: sizes are compared before anything of them is allocated
-    arguments = take_again({f.name for f in fields(kind)}, content["arguments"], content["missing"], given)
+    names, unsaved = {f.name for f in fields(kind)}, set(kind.unsaved)
+    arguments = take_again(names, unsaved, content["arguments"], content["missing"], given)
     if "environment" not in given:
         check_environment(arguments["environment"])
     for name, value in arguments.items():
@@ -79,7 +80,10 @@ def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any
     for name, network in modules.items():
         network.load_constants(saved[name])
     take("weights", {"weights": agent.weights}, {"weights": content["weights"]})
-    spent = check_names("spent", content["spent"], set(asdict(agent.spent)))
+    saved = content["spent"]
+    if isinstance(saved, dict):
+        saved = {"lost_steps": 0, **saved}  # which files did not have at first
+    spent = check_names("spent", saved, set(asdict(agent.spent)))
     for name, value in spent.items():  # in place: the collector counts into it
         number = type(getattr(agent.spent, name))
         if type(value) is not number or not 0 <= value < math.inf:

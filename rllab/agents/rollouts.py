@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -37,6 +38,18 @@ class Rollout:
     complete: bool
 
 
+class Playable(Protocol):
+    """Episodes that are played for some steps at a time: `Episodes`, and those that an executor plays."""
+
+    @property
+    def rounds(self) -> int: ...
+
+    @property
+    def taken(self) -> int: ...
+
+    def play(self, *, limit: int | None = None, longest: int | None = None) -> Rollout: ...
+
+
 class Episodes:
     """Play one episode in each of n environments, for some steps at a time.
 
@@ -62,6 +75,11 @@ class Episodes:
         n = len(self._observations)
         self._returns, self._lengths, self._live = np.zeros(n), np.zeros(n, np.int64), np.arange(n)
         self.rounds = 0
+
+    @property
+    def taken(self) -> int:
+        """Environment steps that these environments have taken."""
+        return self._environments.taken
 
     def play(self, *, limit: int | None = None, longest: int | None = None) -> Rollout:
         """Play on; say what the episodes gave from their beginning.

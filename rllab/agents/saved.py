@@ -82,8 +82,10 @@ def plain_arguments(who: str, arguments: Mapping[str, Any]) -> tuple[dict[str, A
     return held, missing
 
 
-def take_again(names: set[str], held: object, missing: object, given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a file, with those that are given in their places.
+def take_again(
+    names: set[str], unsaved: set[str], held: object, missing: object, given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the arguments of a file, which has none of the `unsaved` ones, with those that are given in their places.
 
     Raises:
         ValueError: an argument is neither in the file nor given, or one is given that there is not.
@@ -97,7 +99,7 @@ def take_again(names: set[str], held: object, missing: object, given: Mapping[st
         were = ", ".join(f"{name} (it was {said})" for name, said in lacking.items())
         how = ", ".join(f"{name}=…" for name in lacking)
         raise ValueError(f"it does not hold {were}: give load(path, {how})")
-    check_names("arguments", {**held, **missing}, names)
+    check_names("arguments", {**held, **missing}, names - unsaved)
     return {**held, **given}
 
 

@@ -117,7 +117,7 @@ class BlackBox(nn.Module):
         if not callable(function):
             raise TypeError(f"BlackBox: function must be callable, got {function!r}")
         smooth = smooth or differentiable
-        called, dispatcher = function, Dispatcher(executor, chunk, timeout, retries)
+        called, dispatcher = function, Dispatcher(executor, chunk, timeout, retries, "BlackBox")
         if executor is not None or chunk != "auto":
             if differentiable:
                 raise ValueError("BlackBox: executor must be None for a function that torch is to differentiate")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ Requested = tuple[Tensor, Tensor | None, Tensor | None]  # points (n, d), tangen
 Answer = Tensor | tuple[Tensor, Tensor]  # what a block's points are answered by, see Query
 
 
-@dataclass(frozen=True, eq=False)
 class BlockRecipe:
     """Make what is asked in a block of a query: that is pure in (query, block), so it may be made anywhere.
 
@@ -26,13 +24,20 @@ class BlockRecipe:
         seeded: whether the cost takes seeds.
     """
 
-    query: Query
-    seeded: bool
+    def __init__(self, query: Query, seeded: bool):
+        self.query, self.seeded = query, seeded
+        self._made: tuple[int, Requested | None] = -1, None  # the last block, of which more rows are asked for
 
     def __call__(self, block: int, start: int, stop: int) -> tuple[Tensor | None, ...]:
-        """Return rows start..stop of points, tangents and seeds."""
-        made = requested(self.query, self.query[block], self.seeded)
-        return tuple(None if x is None else x[start:stop] for x in made)
+        """Return rows start..stop of points, tangents and seeds, of the caller's own."""
+        held, made = self._made  # in one, since threads share it
+        if held != block or made is None:
+            made = requested(self.query, self.query[block], self.seeded)
+            self._made = block, made
+        return tuple(None if x is None else x[start:stop].clone() for x in made)
+
+    def __reduce__(self) -> tuple[type[BlockRecipe], tuple[Query, bool]]:  # without the block
+        return BlockRecipe, (self.query, self.seeded)
 
 
 def requested(query: Query, block: PointBlock, seeded: bool) -> Requested:

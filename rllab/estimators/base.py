@@ -324,7 +324,7 @@ class Estimator(ABC):
     def _answers_ahead(self, cost: Cost, query: Query) -> Iterator[tuple[PointBlock, Any]]:
         """Have AHEAD blocks evaluated while the first of them is waited for."""
         begun: deque[tuple[PointBlock, Callable[[], Answer]]] = deque()
-        recipe = BlockRecipe(query, cost.seeded) if self._may_be_remade(query) else None
+        recipe = self.recipe(query, cost.seeded)
         try:
             for i in range(len(query) + AHEAD):
                 if i < len(query):
@@ -378,9 +378,13 @@ class Estimator(ABC):
         """Whether the fold reads the points of a block again, as what samples or learns does."""
         return not isinstance(query.at, Tensor) or self.stateful
 
-    def _may_be_remade(self, query: Query) -> bool:
-        """Whether another process makes the same bits of a block: not where linear algebra depends on threads."""
-        return self.elementwise and isinstance(query.at, Tensor) and query.at.is_cpu and query.state is None
+    def recipe(self, query: Query, seeded: bool) -> BlockRecipe | None:
+        """Return what makes the points of a query in another process, and their seeds if `seeded`, bit for bit.
+
+        None where points themselves must be sent: linear algebra depends on threads, say.
+        """
+        same = self.elementwise and isinstance(query.at, Tensor) and query.at.is_cpu and query.state is None
+        return BlockRecipe(query, seeded) if same else None
 
     def _span(self, query: Query, i: int) -> tuple[int, int]:
         """Return the pieces a..b that block i of a query holds."""

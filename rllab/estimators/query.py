@@ -68,6 +68,12 @@ class PointBlock(NamedTuple):
     tangents: Tensor | None = None
 
 
+class MakesRows(Protocol):
+    """Make rows start..stop of what is asked in a block of a query: points, tangents and seeds."""
+
+    def __call__(self, block: int, start: int, stop: int) -> tuple[Tensor | None, ...]: ...
+
+
 class AnswersQueries(Protocol):
     """What a query needs of the estimator it belongs to."""
 
@@ -77,6 +83,8 @@ class AnswersQueries(Protocol):
     def tell(self, query: Query, values: Any, *, per_unit: bool = False, errors: bool = True) -> Estimate: ...
 
     def _block(self, query: Query, i: int) -> PointBlock: ...
+
+    def recipe(self, query: Query, seeded: bool) -> MakesRows | None: ...
 
     def _units(self, query: Query, block: PointBlock) -> np.ndarray: ...
 

@@ -127,8 +127,8 @@ class Unopened:
 
     def __call__(self, *packed: Any) -> Answer:
         raise NotSendable(
-            f"Cost: a worker cannot load function ({self.why}); define it at the top level of a module that workers "
-            "can import: installed, or on PYTHONPATH"
+            f"executor: a worker cannot load function ({self.why}); define it at the top level of a module that "
+            "workers can import: installed, or on PYTHONPATH"
         )
 
 

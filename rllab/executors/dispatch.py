@@ -8,9 +8,10 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Future, wait
+from concurrent.futures import BrokenExecutor, Future
 from dataclasses import replace
 from numbers import Real
+from queue import Empty, SimpleQueue
 from typing import Any, Literal
 
 from torch import Tensor
@@ -29,7 +30,7 @@ POLL = 0.005  # seconds between looks at futures that are not those of concurren
 
 
 class Dispatcher:
-    """Have jobs evaluated by an executor; see `Cost` for the arguments.
+    """Have jobs evaluated by an executor; see `Cost` for the other arguments.
 
     A row that is lost is evaluated again, alone where chunks may be split, until it was lost more than `retries` times.
     It is given up only where it is known that it was this row: our own workers and Ray know what they had; a pool that
@@ -38,6 +39,7 @@ class Dispatcher:
 
     Args:
         executor: a number of own workers, something with `submit`, a factory of it, or None for this process.
+        who: gives it work, for errors.
 
     Raises:
         TypeError, ValueError: an argument is not what `Cost` says.
@@ -60,13 +62,15 @@ class Dispatcher:
         chunk: int | Literal["auto"] = "auto",
         timeout: float | None = None,
         retries: int = 1,
+        who: str = "Cost",
     ):
-        self._size = None if chunk == "auto" else as_count("Cost", "chunk", chunk)
-        self._retries = as_count("Cost", "retries", retries, least=0)
+        self._who = who
+        self._size = None if chunk == "auto" else as_count(who, "chunk", chunk)
+        self._retries = as_count(who, "retries", retries, least=0)
         if timeout is not None:
-            check_positive("Cost", timeout=timeout)
+            check_positive(who, timeout=timeout)
             if executor is None:
-                raise ValueError("Cost: timeout needs an executor: an evaluation in this process cannot be ended")
+                raise ValueError(f"{who}: timeout needs an executor: an evaluation in this process cannot be ended")
         self._timeout = timeout
         self._factory: Callable[[], Any] | None = None
         self._executor: Any = None
@@ -74,18 +78,19 @@ class Dispatcher:
         if executor is None:
             self._executor = Here()
         elif self._is_own:
-            self._executor = Workers(as_count("Cost", "executor", executor))
+            self._executor = Workers(as_count(who, "executor", executor))
         elif isinstance(executor, Submits) and not isinstance(executor, type):
             self._executor = executor
         elif callable(executor):
             self._factory = executor
         else:
             raise TypeError(
-                "Cost: executor must be a number of workers, something with submit(function, *arguments), or a "
+                f"{who}: executor must be a number of workers, something with submit(function, *arguments), or a "
                 f"function without arguments that makes one, got {executor!r:.80}"
             )
         self._waiting: deque[Chunk] = deque()
         self._flying: dict[Any, Chunk] = {}
+        self._done: SimpleQueue[Future[Any]] = SimpleQueue()  # told by futures, so that nobody has to ask thousands
         self._measured = [0, 0.0]  # rows, and the seconds they took
         self._heard = 0.0  # when something was submitted to an idle executor, or last came back
 
@@ -117,12 +122,13 @@ class Dispatcher:
         """Forget all jobs; what has not begun is cancelled, and what has is killed if that is wanted and can be."""
         for chunk in [*self._flying.values(), *self._waiting]:
             chunk.job.error = chunk.job.error or ExecutorError(
-                "Cost: another evaluation failed before this one was done"
+                f"{self._who}: another evaluation failed before this one was done"
             )
         for future in self._flying:
             future.cancel()
         self._flying.clear()
         self._waiting.clear()
+        self._done = SimpleQueue()
         if kill and isinstance(self._executor, ENDS):
             self._executor.kill()
 
@@ -158,8 +164,8 @@ class Dispatcher:
 
     def _may_submit(self, chunk: Chunk) -> bool:
         if not isinstance(self._executor, ENDS):
-            flying = list(self._flying.values())
-            if flying and (self._suspect(chunk) or self._suspect(flying[0])):
+            first = next(iter(self._flying.values()), None)
+            if first is not None and (self._suspect(chunk) or self._suspect(first)):
                 return False
         known = self._size is not None or chunk.job.whole or self._measured[0]
         return bool(known) or len(self._flying) < PROBES
@@ -191,6 +197,7 @@ class Dispatcher:
         job = chunk.job
         if chunk.losses:
             job.charge(chunk.rows)
+            job.again.update(range(chunk.start, chunk.stop))
         if not self._flying:
             self._heard = time.monotonic()
         executor = self._made()
@@ -203,16 +210,18 @@ class Dispatcher:
         except BrokenExecutor as error:
             self._broken([chunk], error)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise _not_sendable(error) from error
+            raise self._not_sendable(error) from error
         else:
             self._flying[future] = chunk
+            if isinstance(future, Future):
+                future.add_done_callback(self._done.put)
 
     def _made(self) -> Any:
         if self._executor is None:
             assert self._factory is not None
             self._executor = self._factory()
             if not isinstance(self._executor, Submits):
-                raise TypeError(f"Cost: executor must make something with submit, got {self._executor!r:.80}")
+                raise TypeError(f"{self._who}: executor must make something with submit, got {self._executor!r:.80}")
         return self._executor
 
     def _limit(self, chunk: Chunk) -> float | None:
@@ -226,16 +235,27 @@ class Dispatcher:
         end = math.inf
         if self._timeout is not None and not isinstance(self._executor, ENDS):
             end = self._heard + max(self._limit(chunk) or 0.0 for chunk in self._flying.values())
-        ours = all(isinstance(future, Future) for future in self._flying)
+        told = isinstance(next(iter(self._flying)), Future)
         while True:
             left = max(end - time.monotonic(), 0.0)
-            if ours:
-                wait(self._flying, None if left == math.inf else left, FIRST_COMPLETED)
-            done = [future for future in self._flying if future.done()]
-            if not ours and not done:
-                time.sleep(POLL)
+            if told:
+                done = self._told(None if left == math.inf else left)
+            else:
+                done = [future for future in self._flying if future.done()]
+                if not done:
+                    time.sleep(POLL)
             if done or not left:
                 return done
+
+    def _told(self, seconds: float | None) -> list[Any]:
+        """Wait for so long until futures under way say that they are done."""
+        try:
+            done = [self._done.get(timeout=seconds)]
+            while not self._done.empty():
+                done.append(self._done.get())
+        except Empty:
+            return []
+        return [future for future in done if future in self._flying]  # others were forgotten meanwhile
 
     def _take(self, future: Any, chunk: Chunk) -> None:
         try:
@@ -245,7 +265,7 @@ class Dispatcher:
         except (NotSendable, CannotStart):
             raise
         except (pickle.PicklingError, AttributeError, TypeError) as error:  # the function's own ones are in answers
-            raise _not_sendable(error) from error
+            raise self._not_sendable(error) from error
         except Exception as error:
             self._lost(chunk, error, sure=True)
         else:
@@ -257,7 +277,7 @@ class Dispatcher:
             if job.error is None:
                 row = chunk.start + (answer.row or 0)
                 more = f", or one of the {chunk.rows - 1} after it" if answer.row is None and chunk.rows > 1 else ""
-                answer.error.add_note(f"Cost: this came up at {job.name(row)}{more}")
+                answer.error.add_note(f"{self._who}: this came up at {job.name(row)}{more}")
                 if answer.error.__traceback__ is None:  # it comes from another process
                     answer.error.__cause__ = WorkerTraceback(answer.trace)
                 job.error = answer.error
@@ -277,7 +297,7 @@ class Dispatcher:
                 lost.append(chunk)
         if self._factory is None:
             raise ExecutorError(
-                f"Cost: executor is broken ({error}); give a function that makes one, such as "
+                f"{self._who}: executor is broken ({error}); give a function that makes one, such as "
                 "executor=lambda: ProcessPoolExecutor(2), or a number of own workers"
             ) from error
         self._replace()
@@ -288,8 +308,8 @@ class Dispatcher:
         """Give up what is under way, since nothing has come for as long as the slowest of it may take."""
         why = f"nothing came within {self._timeout:g} s"
         warnings.warn(
-            f"Cost: {why}; the executor cannot end what it does: its worker is lost until then, and a late result "
-            "will be discarded",
+            f"{self._who}: {why}; the executor cannot end what it does: its worker is lost until then, and a late "
+            "result will be discarded",
             RuntimeWarning,
             stacklevel=6,
         )
@@ -313,8 +333,8 @@ class Dispatcher:
         while not future.done():
             if time.monotonic() > end:
                 raise ExecutorError(
-                    "Cost: no worker of executor answers: all of them hang; give a number of own workers, which are "
-                    "replaced, or a function that makes an executor"
+                    f"{self._who}: no worker of executor answers: all of them hang; give a number of own workers, "
+                    "which are replaced, or a function that makes an executor"
                 )
             time.sleep(POLL)
 
@@ -334,11 +354,17 @@ class Dispatcher:
         elif job.scored is not None:
             job.score(chunk.start, chunk.rows)
         elif job.error is None:
+            instead = "; on_failure=<number> scores such points instead" if self._who == "Cost" else ""
             job.error = EvaluationLost(
-                f"Cost: {job.name(chunk.start)} was lost in each of {losses} attempts: {error}; on_failure=<number> "
-                "scores such points instead"
+                f"{self._who}: {job.name(chunk.start)} was lost in each of {losses} attempts: {error}{instead}"
             )
             job.error.__cause__ = error
+
+    def _not_sendable(self, error: BaseException) -> NotSendable:
+        return NotSendable(
+            f"{self._who}: function cannot be sent to a worker ({error}); a lambda, or a function inside another, "
+            "cannot: define it at the top level of a module, with functools.partial for what it needs to know"
+        )
 
 
 class WorkerTraceback(Exception):
@@ -346,10 +372,3 @@ class WorkerTraceback(Exception):
 
     def __str__(self) -> str:
         return f"\n{self.args[0]}"
-
-
-def _not_sendable(error: BaseException) -> NotSendable:
-    return NotSendable(
-        f"Cost: function cannot be sent to a worker ({error}); a lambda, or a function inside another, cannot: define "
-        "it at the top level of a module, with functools.partial for what it needs to know"
-    )

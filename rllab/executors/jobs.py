@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -35,6 +36,10 @@ class Job:
         scored: the row that stands for one that is lost; None if that is an error.
         whole: whether all is one chunk.
         remade: the call that makes the inputs where they are evaluated, and the block they are; None if there is none.
+        ragged: whether a row may be answered by any number of lines of a part, so that they are not counted.
+
+    Attributes:
+        again: how often each row was evaluated again.
     """
 
     call: Call
@@ -44,9 +49,11 @@ class Job:
     scored: Tensor | None = None
     whole: bool = False
     remade: tuple[Call, int] | None = None
+    ragged: bool = False
     n: int = field(init=False)
     left: int = field(init=False)
     lost: int = field(init=False, default=0)
+    again: Counter[int] = field(init=False, default_factory=Counter)
     error: Exception | None = field(init=False, default=None)
     parts: dict[int, tuple[int, tuple[Tensor, ...]]] = field(init=False, default_factory=dict)
 
@@ -84,7 +91,7 @@ class Job:
             ValueError: one has not as many rows as its points.
         """
         found = [self.parts[start] for start in sorted(self.parts)]
-        for rows, parts in found:
+        for rows, parts in () if self.ragged else found:
             for part in parts:
                 if part.shape[:1] != (rows,):
                     got = tuple(part.shape)

@@ -11,7 +11,13 @@ from typing import Any
 
 from rllab.executors.errors import CannotStart, WorkerLost
 
-ANSWER = 10.0  # seconds that a cluster may take to accept a connection
+ANSWER = 5.0  # seconds that a cluster may take to accept a connection, and as many to say something
+HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # RFC 9113, 3.4: no settings
+SETTINGS = 4  # the type of frame that a server says first
+OF_OUR_OWN = {  # settings of a cluster that is started here, which the environment may have otherwise
+    "worker_niceness": "0",  # Ray's 15 lets whatever else runs on the machine go first: ten times slower beside others
+    "task_events_report_interval_ms": "0",  # no account of each task, which a dashboard would show
+}
 
 
 class RayExecutor:
@@ -25,8 +31,8 @@ class RayExecutor:
 
     Args:
         address: "host:port" of a cluster, or "ray://host:port" of its client server; "local" starts one on this
-            machine, which ends with `close`. None joins the one this process has joined already, or the one that the
-            environment variable RAY_ADDRESS names.
+            machine, whose tasks have the priority of this process, and which ends with `close`. None joins the one this
+            process has joined already, or the one that the environment variable RAY_ADDRESS names.
         remote_options: of every task, as `ray.remote` takes them: `num_cpus`, `resources`, `runtime_env`, ….
 
     Attributes:
@@ -34,7 +40,7 @@ class RayExecutor:
 
     Raises:
         ModuleNotFoundError: Ray is not installed.
-        CannotStart: no cluster answers at the address, or none is named.
+        CannotStart: no cluster answers at the address, or none is named, or this process has joined one already.
 
     Source: Moritz et al. (2018), "Ray: a distributed framework for emerging AI applications".
 
@@ -51,8 +57,13 @@ class RayExecutor:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError("RayExecutor: needs Ray: pip install '.[ray]'") from error
         self._ray, self._started = ray, address == "local"
-        if not (address is None and ray.is_initialized()):
+        if not ray.is_initialized():
             _join(ray, address or os.environ.get("RAY_ADDRESS", ""))
+        elif address is not None:
+            raise CannotStart(
+                "RayExecutor: address must be None in a process that has joined a cluster already, which is used then; "
+                f"got {address!r}"
+            )
         options = {"num_cpus": 1, "max_retries": 0, **remote_options}
         self._apply = ray.remote(_apply).options(**options)
         cpus = ray.cluster_resources().get("CPU", 1.0)
@@ -132,15 +143,27 @@ def _join(ray: Any, address: str) -> None:
     if address != "local":
         _check_answers(address)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    here = {"include_dashboard": False} if address == "local" else {}
+    here: dict[str, Any] = {}
+    if address == "local":
+        here["include_dashboard"] = False
+        for name, value in OF_OUR_OWN.items():
+            os.environ.setdefault(f"RAY_{name}", value)
     ray.init(address=address, log_to_driver=False, logging_level="ERROR", **here)
 
 
 def _check_answers(address: str) -> None:
-    """Raise a CannotStart unless something accepts connections at an address; Ray itself would try for minutes."""
+    """Raise a CannotStart unless something at an address speaks HTTP/2, as gRPC does.
+
+    Ray itself would try for minutes, and then end the program.
+    """
     host, _, port = address.removeprefix("ray://").rpartition(":")
     try:
-        socket.create_connection((host, int(port)), ANSWER).close()
+        with socket.create_connection((host, int(port)), ANSWER) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") in ("", "0"):  # of an encrypted one, that it listens is all we know
+                connection.sendall(HELLO)
+                said = connection.recv(9)
+                if len(said) < 4 or said[3] != SETTINGS:
+                    raise OSError("what listens there is no Ray")
     except (OSError, ValueError) as error:
         raise CannotStart(f"RayExecutor: no cluster answers at address {address!r} ({error})") from error
 

@@ -155,7 +155,7 @@ class _Slot:
                 self._child[0].recv_bytes()
             except (EOFError, OSError) as error:
                 raise CannotStart(
-                    f"Cost: a worker ended with {self._ended()} before it was ready, see its own message; a script "
+                    f"Workers: a worker ended with {self._ended()} before it was ready, see its own message; a script "
                     'that uses workers must be a file, and keep its work under `if __name__ == "__main__":`'
                 ) from error
         return self._child
@@ -212,7 +212,7 @@ def _pickled(thing: object) -> bytes:
         return pickle.dumps(thing)
     except Exception as error:  # whatever an object's own way of pickling raises
         raise NotSendable(
-            f"Cost: function cannot be sent to a worker ({error}); a lambda, or a function inside another, cannot: "
+            f"Workers: function cannot be sent to a worker ({error}); a lambda, or a function inside another, cannot: "
             "define it at the top level of a module, with functools.partial for what it needs to know"
         ) from error
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from rllab.files import said_if_full
 from rllab.runs.storage import Storable, restored, scalar, to_json
 
 if sys.platform != "win32":
@@ -93,8 +94,9 @@ def append_row(file: FileIO, row: Storable) -> None:
     """
     data, size = to_json(row).encode() + b"\n", file.tell()
     try:
-        while data:
-            data = data[file.write(data) :]
+        with said_if_full(file.name):
+            while data:
+                data = data[file.write(data) :]
     except BaseException:  # what part of it was written would be a torn line in front of the next row
         file.truncate(size)
         file.seek(size)

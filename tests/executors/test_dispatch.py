@@ -1,6 +1,7 @@
 """Costs and executors that lose, break, hang and answer in another order: every number and every count is exact."""
 
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -110,6 +111,21 @@ def same(a, b):
             same(a[name], b[name])
     else:
         assert (a is None and b is None) or torch.equal(a, b)
+
+
+def test_futures_under_way_say_when_they_are_done_and_are_not_asked_one_by_one(monkeypatch):
+    asked, done = [], Future.done
+    monkeypatch.setattr(Future, "done", lambda future: asked.append(future) or done(future))
+    n = 400
+    with ThreadPoolExecutor(1) as pool:
+        costs = Cost(slow, batched=False, executor=pool, chunk=1)(torch.ones(n, 3))
+    assert costs.tolist() == [3.0] * n
+    assert len(asked) <= n  # each of those that wait at each answer would be n²/2
+
+
+def slow(point):
+    time.sleep(2e-4)
+    return point.sum()
 
 
 def test_at_most_so_many_blocks_are_under_way():

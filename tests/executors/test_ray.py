@@ -1,11 +1,18 @@
 """Ray: the same bits as here, a lost and a hung worker found and replaced, in a network namespace without a network."""
 
 import json
+import socket
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from threading import Thread
 
 import pytest
+
+from rllab.executors import CannotStart, ray_executor
+from tests.proofs.everywhere import everywhere
 
 pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -25,8 +32,42 @@ def told(tmp_path_factory):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1000)
-def test_an_estimate_is_the_same_bits_on_ray(told):
-    assert told["count"] >= 1 and told["same bits"]
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_estimates_black_boxes_and_populations_are_the_same_bits_here_on_workers_pools_and_ray(told, workers):
+    with ProcessPoolExecutor(2, mp_context=get_context("fork")) as pool:
+        found = {"here": everywhere(None), "own workers": everywhere(workers), "pool": everywhere(pool)}
+    assert {name: bits for name, bits in found.items() if bits != told["bits"]} == {}
+    assert len(set(told["bits"].values())) == len(told["bits"]) == 5
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_started_here_works_at_the_priority_of_this_process(told):
+    assert told["count"] >= 1 and told["niceness"] == 0
+
+
+@pytest.mark.slow
+def test_a_cluster_that_runs_answers_and_a_process_joins_one_only(told):
+    assert told["answers"] is None and told["joined"] == told["count"]
+    assert "address must be None in a process that has joined a cluster already" in told["twice"]
+
+
+@pytest.mark.parametrize("says", [None, b"HTTP/1.1 400 Bad Request\r\n\r\n", b""], ids=["nothing", "HTTP/1", "goodbye"])
+def test_a_server_that_is_no_cluster_is_named_before_ray_tries_for_minutes(says, monkeypatch):
+    monkeypatch.setattr(ray_executor, "ANSWER", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        if says is not None:
+            Thread(target=answer, args=(server, says), daemon=True).start()
+        for scheme in ("", "ray://") if says is None else ("",):
+            with pytest.raises(CannotStart, match=f"no cluster answers at address '{scheme}{address}'"):
+                ray_executor._check_answers(scheme + address)
+
+
+def answer(server, says):
+    connection, _ = server.accept()
+    with connection:
+        connection.recv(100)
+        connection.sendall(says)
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """What is sent to workers: a recipe for points where that is less than the points, for the same bits."""
 
+import pickle
+
 import pytest
 import torch
 
@@ -57,6 +59,19 @@ def test_two_thousand_directions_cost_kilobytes_beside_the_parameters():
     parameters, points = at.nbytes, 2 * m * at.nbytes
     assert pool.functions < pool.count * (parameters + 4_000)
     assert pool.inputs < 8_000 < points / 1000
+
+
+def test_a_block_is_made_once_for_all_its_rows_and_nobody_writes_into_it(monkeypatch):
+    estimator, made = est.GaussianSmoothing(0.1), []
+    recipe = estimator.recipe(estimator.ask(AT, 20, key=0), seeded=True)
+    right = est.GaussianSmoothing._block
+    monkeypatch.setattr(est.GaussianSmoothing, "_block", lambda self, *of: made.append(of[1]) or right(self, *of))
+    first, _, seeds = recipe(0, 3, 5)
+    kept = first.clone()
+    first.zero_(), seeds.zero_()
+    again, _, others = recipe(0, 3, 5)
+    assert torch.equal(again, kept) and others.any() and made == [0]
+    assert len(pickle.dumps(recipe)) < AT.nbytes + 4_000  # without the block
 
 
 def test_what_is_less_is_sent():

@@ -175,7 +175,7 @@ def test_a_script_without_its_guard_is_told_what_it_lacks(tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(CHECKOUT)}
     done = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
-    assert "CannotStart: Cost: a worker ended with exit code 1 before it was ready" in done.stderr.splitlines()[-1]
+    assert "CannotStart: Workers: a worker ended with exit code 1 before it was ready" in done.stderr.splitlines()[-1]
     assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]
 
 

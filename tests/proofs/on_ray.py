@@ -9,14 +9,13 @@ import sys
 import time
 from functools import partial
 
+import ray
 import torch
 
 from rllab import Cost, RayExecutor
-from rllab import estimators as est
-from rllab.executors import CannotStart
+from rllab.executors import CannotStart, ray_executor
 from tests.proofs import evaluated
-
-AT = torch.linspace(-1, 1, 3_000)
+from tests.proofs.everywhere import everywhere
 
 
 def loopback_up():
@@ -57,10 +56,10 @@ def main():
     rows = torch.arange(6.0)[:, None].repeat(1, 3)
     with RayExecutor("local", num_cpus=1) as executor:
         told["count"] = executor.count
-        estimator, how = est.GaussianSmoothing(0.1), {"evaluations": 200, "key": 7}
-        here = estimator(Cost(evaluated.curved, batched=False), AT, **how)
-        there = estimator(Cost(evaluated.curved, batched=False, executor=executor), AT, **how)
-        told["same bits"] = torch.equal(here.gradient, there.gradient) and here.value.equal(there.value)
+        told["niceness"] = executor.submit(os.nice, 0).result() - os.nice(0)
+        told["answers"] = ray_executor._check_answers(ray.get_runtime_context().gcs_address)
+        told["joined"], told["twice"] = RayExecutor().count, refused("local")[0]
+        told["bits"] = everywhere(executor)
         cost = Cost(partial(die_once, sys.argv[1]), batched=False, executor=executor, chunk=1)
         told["lost once"] = [cost(rows).tolist(), cost.evaluated]
         cost = Cost(hang, batched=False, executor=executor, chunk=1, timeout=3, retries=0, on_failure=-1.0)

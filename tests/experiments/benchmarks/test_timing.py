@@ -77,3 +77,21 @@ def test_a_wrong_flag_is_one_line(script, capsys):
     with pytest.raises(SystemExit) as stop:
         script("--rounds", 0)
     assert stop.value.code == 2 and "--rounds must be positive, got 0" in capsys.readouterr().err
+
+
+def test_a_page_is_written_at_each_stage_and_stays_if_the_next_one_fails(tmp_path, monkeypatch):
+    written = tmp_path / "benchmark.md"
+
+    def measure(flags):
+        page = timing.Page()
+        page.row("first", "1 µs")
+        yield page
+        assert "| first | 1 µs |" in written.read_text()
+        page.row("second", "2 µs")
+        yield page
+        raise ZeroDivisionError("no third")
+
+    monkeypatch.setattr("sys.argv", ["benchmark.py"])
+    with pytest.raises(ZeroDivisionError, match="no third"):
+        timing.main(str(tmp_path / "benchmark.py"), DOC, "Costs", measure)
+    assert "| first | 1 µs |\n| second | 2 µs |" in written.read_text()
