@@ -2,6 +2,7 @@
 
 import numpy as np
 from gymnasium.utils import seeding
+from numpy.typing import DTypeLike
 
 BLOCK = 256  # numbers drawn at once: 1.5 episodes of an untrained rider, and few calls per step for a trained one
 GROUP = 32  # environments whose blocks are transposed at once: 64 kB, which stays in the cache
@@ -17,15 +18,16 @@ class UniformNoise:
     Args:
         num_envs: n.
         amplitude: a, in the unit of what the noise is added to; 0: nothing is drawn.
+        dtype: of w, which is drawn in float64 whatever it is.
     """
 
-    def __init__(self, num_envs: int, amplitude: float) -> None:
+    def __init__(self, num_envs: int, amplitude: float, dtype: DTypeLike = np.float64) -> None:
         self.amplitude = amplitude
         self.generators: list[np.random.Generator | None] = [None] * num_envs
         # A ring of `BLOCK` steps in which one step's numbers lie side by side. Environments that began at different
         # times come to the end of their blocks at different places of it: `_due` holds each one's place, −1 for one
         # that draws nothing.
-        self._ring = np.zeros((BLOCK if amplitude > 0.0 else 1, num_envs))
+        self._ring = np.zeros((BLOCK if amplitude > 0.0 else 1, num_envs), dtype)
         self._due = np.full(num_envs, -1, np.int16)
         self._at = 0
 
