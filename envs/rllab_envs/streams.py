@@ -52,41 +52,46 @@ def _hashed(value, constant, multiplier):
 
 
 @njit(nogil=True)
-def seed_streams(streams, which, seeds):
-    """Put streams `which` where `numpy.random.PCG64(seed)` begins.
+def seed_stream(block, j, seed):
+    """Put stream j of a block where `numpy.random.PCG64(seed)` begins.
 
     Args:
-        streams: uint64 (blocks, `STREAM_ROWS`): upper and lower half of state and increment, and a mask: all bits of
-            an environment that draws, none of one that does not.
-        which: numbers of environments, int64 (m,).
-        seeds: uint64 (m,).
+        block: uint64 (`STREAM_ROWS`,): upper and lower half of state and increment, and a mask: all bits of an
+            environment that draws, none of one that does not.
+        j: from 0 to `WIDTH` − 1.
+        seed: uint64.
     """
     pool, words = np.empty(4, U), np.empty(8, U)
+    # SeedSequence: four words are hashed, mixed, each with each, and hashed again
+    constant = INIT_A
+    for i in range(4):
+        word = seed & LOW if i == 0 else (seed >> HALF if i == 1 else U(0))
+        pool[i], constant = _hashed(word, constant, MULT_A)
+    for source in range(4):
+        for target in range(4):
+            if source != target:
+                hashed, constant = _hashed(pool[source], constant, MULT_A)
+                mixed = (MIX_L * pool[target] - MIX_R * hashed) & LOW
+                pool[target] = mixed ^ (mixed >> SHIFT)
+    constant = INIT_B
+    for i in range(8):
+        words[i], constant = _hashed(pool[i % 4], constant, MULT_B)
+    start_hi, start_lo = words[0] | words[1] << HALF, words[2] | words[3] << HALF
+    stream_hi, stream_lo = words[4] | words[5] << HALF, words[6] | words[7] << HALF
+    # PCG64: c = 2 stream + 1, and from 0 one step, plus the start, one step
+    inc_hi, inc_lo = stream_hi << U(1) | stream_lo >> U(63), stream_lo << U(1) | U(1)
+    hi, lo = next_state(U(0), U(0), inc_hi, inc_lo)
+    lo += start_lo
+    hi += start_hi + (U(1) if lo < start_lo else U(0))
+    hi, lo = next_state(hi, lo, inc_hi, inc_lo)
+    block[HI + j], block[LO + j], block[INC_HI + j], block[INC_LO + j] = hi, lo, inc_hi, inc_lo
+
+
+@njit(nogil=True)
+def seed_streams(streams, which, seeds):
+    """Seed streams `which`, int64 (m,), of blocks, uint64 (blocks, `STREAM_ROWS`), with `seeds`, uint64 (m,)."""
     for k in range(which.size):
-        # SeedSequence: four words are hashed, mixed, each with each, and hashed again
-        constant = INIT_A
-        for i in range(4):
-            word = seeds[k] & LOW if i == 0 else (seeds[k] >> HALF if i == 1 else U(0))
-            pool[i], constant = _hashed(word, constant, MULT_A)
-        for source in range(4):
-            for target in range(4):
-                if source != target:
-                    hashed, constant = _hashed(pool[source], constant, MULT_A)
-                    mixed = (MIX_L * pool[target] - MIX_R * hashed) & LOW
-                    pool[target] = mixed ^ (mixed >> SHIFT)
-        constant = INIT_B
-        for i in range(8):
-            words[i], constant = _hashed(pool[i % 4], constant, MULT_B)
-        start_hi, start_lo = words[0] | words[1] << HALF, words[2] | words[3] << HALF
-        stream_hi, stream_lo = words[4] | words[5] << HALF, words[6] | words[7] << HALF
-        # PCG64: c = 2 stream + 1, and from 0 one step, plus the start, one step
-        inc_hi, inc_lo = stream_hi << U(1) | stream_lo >> U(63), stream_lo << U(1) | U(1)
-        hi, lo = next_state(U(0), U(0), inc_hi, inc_lo)
-        lo += start_lo
-        hi += start_hi + (U(1) if lo < start_lo else U(0))
-        hi, lo = next_state(hi, lo, inc_hi, inc_lo)
-        block, j = streams[which[k] // WIDTH], which[k] % WIDTH
-        block[HI + j], block[LO + j], block[INC_HI + j], block[INC_LO + j] = hi, lo, inc_hi, inc_lo
+        seed_stream(streams[which[k] // WIDTH], which[k] % WIDTH, seeds[k])
 
 
 @njit(nogil=True)

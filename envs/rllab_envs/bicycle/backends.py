@@ -1,6 +1,7 @@
 """Backends: what steps many bicycles at once, chosen by a name."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,11 +41,18 @@ def task_and_batch(
 
 def _compiled(who: str, task: Any, num_envs: int, dtype: Any, render_mode: str | None) -> Batch:
     TaskBatch(who, task, 1, dtype, render_mode)  # which checks the arguments
-    try:
+    with needs_numba(who):
         from .compiled import CompiledBatch
+    return CompiledBatch(who, task, num_envs, np.dtype(dtype))
+
+
+@contextmanager
+def needs_numba(who: str) -> Iterator[None]:
+    """Say what to install where an import within fails for want of numba; `who` names the caller."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         if error.name not in ("numba", "llvmlite"):
             raise
         message = f"{who}: backend='numba' needs numba: pip install 'rllab-gradients[numba]'"
         raise ModuleNotFoundError(message, name=error.name) from error
-    return CompiledBatch(who, task, num_envs, np.dtype(dtype))
