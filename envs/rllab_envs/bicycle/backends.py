@@ -54,5 +54,5 @@ def needs_numba(who: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         if error.name not in ("numba", "llvmlite"):
             raise
-        message = f"{who}: backend='numba' needs numba: pip install 'rllab-gradients[numba]'"
+        message = f"{who}: backend='numba' needs numba: pip install '.[numba]'"
         raise ModuleNotFoundError(message, name=error.name) from error
