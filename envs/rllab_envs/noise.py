@@ -29,6 +29,7 @@ class UniformNoise:
         # that draws nothing.
         self._ring = np.zeros((BLOCK if amplitude > 0.0 else 1, num_envs), dtype)
         self._due = np.full(num_envs, -1, np.int16)
+        self._any_due = np.zeros(len(self._ring), np.bool_)  # by place, whether one may be due there
         self._at = 0
 
     def seed(self, environment: int, seed: int | None) -> None:
@@ -50,6 +51,7 @@ class UniformNoise:
     def begin(self, which: np.ndarray) -> None:
         """Let the environments of an index array begin a fresh block at the next `take`."""
         self._due[which] = self._at
+        self._any_due[self._at] = True
 
     def pause(self, which: np.ndarray) -> None:
         """Let the environments of an index array draw nothing until `begin`."""
@@ -59,9 +61,11 @@ class UniformNoise:
         """Return this step's noise, (n,): valid until the next call, not to be written to."""
         if self.amplitude == 0.0:
             return self._ring[0]
-        due = np.flatnonzero(self._due == self._at)
-        if due.size:
-            self._fill(due)
+        if self._any_due[self._at]:
+            due = np.flatnonzero(self._due == self._at)
+            self._any_due[self._at] = due.size > 0
+            if due.size:
+                self._fill(due)
         noise = self._ring[self._at]
         self._at = (self._at + 1) % BLOCK
         return noise

@@ -92,8 +92,9 @@ def _accelerations(tilt_sine, tilt_cosine, lean_rate, steer, steer_rate, torque,
     # C(θ) = v² M_d r / l (sin θ + tan θ) + v² M h sin θ / √(l² cos² θ + (l−c)² sin² θ),  |θ| < π/2
     sine, cosine = sin_cos(steer)
     across, along = c.back_to_mass * sine, c.wheelbase * cosine
-    centrifugal = c.tyre_centrifugal * (sine + sine / cosine)
-    centrifugal += c.mass_centrifugal * sine / math.sqrt(along * along + across * across)
+    root = math.sqrt(along * along + across * across)
+    shared = sine / (cosine * root)  # two quotients by one division
+    centrifugal = c.tyre_centrifugal * (sine + root * shared) + c.mass_centrifugal * (cosine * shared)
     # I ω̈ = M g h sin φ − cos φ [ I_dc sd θ̇ + C(θ) ]
     moment = tilt_sine * c.gravity_moment - tilt_cosine * (steer_rate * c.gyro_lean + centrifugal)
     # I_dl θ̈ = T − I_dv sd ω̇
@@ -141,8 +142,9 @@ def observe(states, rows, table):
     for k in range(rows.size):
         for b in range(len(states)):
             first = b * WIDTH
+            row, to = states[b, rows[k] :], table[k, first:]
             for j in range(min(WIDTH, n - first)):
-                table[k, first + j] = states[b, rows[k] + j]
+                to[j] = row[j]
 
 
 @njit(nogil=True, error_model="numpy")

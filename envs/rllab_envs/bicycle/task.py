@@ -1,6 +1,7 @@
 """The balance task on the bicycle: scaled actions, rewards and ends, over batches."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..task import State, Task
 from .dynamics import balance_step
 from .parameters import DEFAULT, Parameters, check_variant
 from .render import Trail
-from .single_precision import single_precision_step
+from .single_precision import Constants32, constants32, single_precision_step
 
 METADATA: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 100}
 REWARDS = ("survival", "fall")
@@ -94,7 +95,7 @@ class BicycleBalance(Task):
     def step(self, state: State, inputs: np.ndarray) -> State:
         """Return (ω, ω̇, θ, θ̇) 0.01 s later."""
         if self.single_precision and namespace(inputs) is np:
-            return single_precision_step(state, inputs[0], inputs[1], self.parameters, self.variant)
+            return single_precision_step(state, inputs[0], inputs[1], self._constants32)
         return balance_step(namespace(inputs), state, inputs[0], inputs[1], self.parameters, self.variant)
 
     def judge(self, before: State, inputs: np.ndarray, after: State) -> tuple[np.ndarray, np.ndarray]:
@@ -105,6 +106,10 @@ class BicycleBalance(Task):
     def observe(self, state: State) -> State:
         """Return the state, or its angles only."""
         return state if self.rates else state[::2]
+
+    @cached_property
+    def _constants32(self) -> Constants32:
+        return constants32(self.parameters, self.variant)
 
     def picture(self) -> Trail:
         """Return the drawing of a ride from its start on."""
