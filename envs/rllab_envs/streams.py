@@ -1,7 +1,7 @@
 """Random streams of many environments, compiled by numba: numpy's own numbers, drawn a block of environments at a time.
 
-For `backend="numba"` alone: seeding costs 0.1 µs an environment where numpy's objects cost 15, a number 2 ns where
-`noise.UniformNoise` needs 7; nothing else imports it.
+For `backend="numba"` alone: seeding costs less than 1 µs an environment where numpy's objects cost 17, and a number
+less than half of what it costs in `noise.UniformNoise`; nothing else imports it.
 """
 
 import numpy as np

@@ -9,7 +9,7 @@ from gymnasium.vector import AutoresetMode
 
 from rllab.agents import Evolution
 from rllab_envs import streams
-from rllab_envs.bicycle import BicycleBalanceEnv, BicycleBalanceVectorEnv, Parameters, compiled, kernels
+from rllab_envs.bicycle import BicycleBalanceEnv, BicycleBalanceVectorEnv, Parameters, compiled, kernels, task
 from rllab_envs.noise import BLOCK
 from tests.proofs.environments import assert_same
 
@@ -234,3 +234,16 @@ def test_wrong_batches_are_caught(monkeypatch, name, wrong):
     monkeypatch.setattr(compiled, name, wrong)
     with pytest.raises(AssertionError):
         prove_backend("numba", 10, 130, 100, "NEXT_STEP")
+
+
+@pytest.mark.parametrize(("name", "factor"), (("gyro_step", -1), ("mass_centrifugal", 1.1), ("lean_step", 1.1)))
+def test_wrong_steps_in_single_precision_are_caught(monkeypatch, name, factor):
+    right = task.constants32
+
+    def wrong(*arguments):
+        constants = right(*arguments)
+        return constants._replace(**{name: getattr(constants, name) * np.float32(factor)})
+
+    monkeypatch.setattr(task, "constants32", wrong)
+    with pytest.raises(AssertionError):
+        prove_backend("numpy32", 40, 40, 37, "NEXT_STEP")
