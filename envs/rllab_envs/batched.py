@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gymnasium
 import numpy as np
@@ -43,8 +43,8 @@ class TaskBatch:
             raise ValueError(f"{who}: render_mode must be {' or '.join(map(repr, modes))}, got {render_mode!r}")
         self.started = False
         self.steps = np.zeros(num_envs, np.int64)
-        self.noise = UniformNoise(num_envs, task.noise_amplitude)
-        self._state: State = tuple(np.zeros((task.size, num_envs)))
+        self.noise = UniformNoise(num_envs, task.noise_amplitude, task.state_dtype)
+        self._state: State = tuple(np.zeros((task.size, num_envs), task.state_dtype))
         self._action_shape = (num_envs, *(task.action_space.shape or ()))
         self._pictures: list[Picture] | None = None
         if render_mode is not None:
@@ -52,8 +52,8 @@ class TaskBatch:
 
     def state(self) -> np.ndarray:
         """Return a copy of the states, float64 (n, size)."""
-        self.check_started("asking for the state")
-        return np.stack(self._state, 1)
+        check_started(self.who, self.started, "asking for the state")
+        return np.stack(self._state, 1, dtype=np.float64)
 
     def observe(self) -> np.ndarray:
         """Return the observations, (n, k): a new array, so that nothing done to it reaches the state."""
@@ -64,19 +64,17 @@ class TaskBatch:
         return table.T
 
     def given_start(self, options: dict[str, Any] | None) -> np.ndarray | None:
-        """Return `options["state"]`, (size,) or (n, size), as (size, n); None if there is none.
+        """Return `options["state"]` as (size, n); None if there is none: see `given_start`."""
+        return given_start(self.who, self.task.size, self.num_envs, options)
 
-        Raises:
-            ValueError: if it has another shape or a number that is not finite.
-        """
-        if options is None or "state" not in options:
-            return None
-        state = np.asarray(options["state"], np.float64)
-        shapes = (self.task.size,), (self.num_envs, self.task.size)
-        if state.shape not in shapes or not np.isfinite(state).all():
-            need = f"finite numbers of shape {shapes[0]} or {shapes[1]}"
-            raise ValueError(f"{self.who}: options['state'] must be {need}, got {state!r}")
-        return np.broadcast_to(state, shapes[1]).T
+    def seed(self, which: np.ndarray, seeds: Sequence[int | None]) -> None:
+        """Give the environments of an index array their streams; None keeps the one an environment has, if any."""
+        for i, seed in zip(which, seeds, strict=True):
+            self.noise.seed(i, seed)
+
+    def pause(self, which: np.ndarray) -> None:
+        """Let the environments of an index array draw nothing until `start`."""
+        self.noise.pause(which)
 
     def start(self, which: np.ndarray, given: np.ndarray | None = None) -> None:
         """Start an episode in the environments of an index array, at given states (size, n) or where the task does."""
@@ -103,7 +101,7 @@ class TaskBatch:
         Raises:
             ValueError: if actions have another shape or hold a NaN.
         """
-        self.check_started("step()")
+        check_started(self.who, self.started, "step()")
         actions = np.asarray(actions)
         if actions.shape != self._action_shape:
             raise ValueError(f"{self.who}: actions must be {self._action_shape}, got {actions.shape}")
@@ -130,18 +128,60 @@ class TaskBatch:
         if self._pictures is None:
             gymnasium.logger.warn('render() without a render mode: make the environment with render_mode="rgb_array"')
             return None
-        self.check_started("render()")
+        check_started(self.who, self.started, "render()")
         return tuple(picture.draw(state) for picture, state in zip(self._pictures, self.state(), strict=True))
-
-    def check_started(self, what: str) -> None:
-        """Raise a RuntimeError if no episode was ever started."""
-        if not self.started:
-            raise RuntimeError(f"{self.who}: call reset() before {what}")
 
     def _follow(self, pictures: Sequence[Picture], before: State, inputs: np.ndarray, frozen: np.ndarray) -> None:
         old, new = np.stack(before, 1), np.stack(self._state, 1)
         for i in np.setdiff1d(np.arange(self.num_envs), frozen):
             pictures[i].follow(old[i], inputs[:, i], new[i])
+
+
+def given_start(who: str, size: int, n: int, options: dict[str, Any] | None) -> np.ndarray | None:
+    """Return `options["state"]`, (size,) or (n, size), as (size, n); None if there is none.
+
+    Raises:
+        ValueError: if it has another shape or a number that is not finite.
+    """
+    if options is None or "state" not in options:
+        return None
+    state = np.asarray(options["state"], np.float64)
+    shapes = (size,), (n, size)
+    if state.shape not in shapes or not np.isfinite(state).all():
+        need = f"finite numbers of shape {shapes[0]} or {shapes[1]}"
+        raise ValueError(f"{who}: options['state'] must be {need}, got {state!r}")
+    return np.broadcast_to(state, shapes[1]).T
+
+
+def check_started(who: str, started: bool, what: str) -> None:
+    """Raise a RuntimeError if no episode was ever started."""
+    if not started:
+        raise RuntimeError(f"{who}: call reset() before {what}")
+
+
+class Batch(Protocol):
+    """What `TaskVectorEnv` asks of n environments: `TaskBatch`, or one that steps them in another way."""
+
+    who: str
+    dtype: np.dtype
+    started: bool
+    steps: np.ndarray
+
+    def state(self) -> np.ndarray: ...
+
+    def observe(self) -> np.ndarray: ...
+
+    def given_start(self, options: dict[str, Any] | None) -> np.ndarray | None: ...
+
+    def seed(self, which: np.ndarray, seeds: Sequence[int | None]) -> None: ...
+
+    def start(self, which: np.ndarray, given: np.ndarray | None = None) -> None: ...
+
+    def pause(self, which: np.ndarray) -> None: ...
+
+    def advance(self, actions: np.ndarray, frozen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]: ...
+
+    def draw(self) -> tuple[np.ndarray, ...] | None: ...
 
 
 class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
@@ -171,6 +211,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         dtype: of observations: float32 or float64.
         render_mode: None, or one of the task's.
         autoreset_mode: an `AutoresetMode`, or its name or value as a string ("DISABLED", "Disabled").
+        batch: makes what steps the environments, from the arguments of `TaskBatch`.
 
     Raises:
         ValueError: if an argument is none of these.
@@ -183,6 +224,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         dtype: Any,
         render_mode: str | None,
         autoreset_mode: AutoresetMode | str,
+        batch: Callable[[str, Any, int, Any, str | None], Batch] = TaskBatch,
     ) -> None:
         who = type(self).__name__
         if isinstance(num_envs, bool) or not isinstance(num_envs, int | np.integer) or num_envs < 1:
@@ -194,7 +236,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         self.task, self.num_envs, self.render_mode = task, int(num_envs), render_mode
         self.autoreset_mode = modes[autoreset_mode]
         self.metadata = task.metadata | {"autoreset_mode": self.autoreset_mode}
-        self._batch = TaskBatch(who, task, self.num_envs, dtype, render_mode)
+        self._batch = batch(who, task, self.num_envs, dtype, render_mode)
         self.single_observation_space = task.observation_space(self._batch.dtype)
         self.single_action_space = task.action_space
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -224,8 +266,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
         which = self._masked(options)
         seeds = self._seeds(seed)
         given = self._batch.given_start(options)
-        for i in which:
-            self._batch.noise.seed(i, seeds[i])
+        self._batch.seed(which, [seeds[i] for i in which])
         self._batch.start(which, given)
         if self._idle.size:
             left = ~np.isin(self._idle, which)
@@ -240,15 +281,12 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             RuntimeError: if reset() was never called.
         """
         batch, idle = self._batch, self._idle
-        if self.autoreset_mode is AutoresetMode.DISABLED:
-            rewards, terminated, truncated = batch.advance(actions, idle)
-            if idle.size:
-                rewards[idle], terminated[idle], truncated[idle] = 0.0, self._idle_terminated, ~self._idle_terminated
-        else:
-            rewards, terminated, truncated = batch.advance(actions, NONE)
-            if idle.size:
-                batch.start(idle)
-                rewards[idle], terminated[idle], truncated[idle] = 0.0, False, False
+        rewards, terminated, truncated = batch.advance(actions, idle)
+        if idle.size and self.autoreset_mode is AutoresetMode.DISABLED:
+            rewards[idle], terminated[idle], truncated[idle] = 0.0, self._idle_terminated, ~self._idle_terminated
+        elif idle.size:
+            batch.start(idle)
+            rewards[idle], terminated[idle], truncated[idle] = 0.0, False, False
         info = self._end(terminated, truncated)
         return batch.observe(), rewards, terminated, truncated, info
 
@@ -291,7 +329,7 @@ class TaskVectorEnv(VectorEnv[np.ndarray, np.ndarray, np.ndarray]):
             return {}
         if self.autoreset_mode is not AutoresetMode.SAME_STEP:
             self._idle, self._idle_terminated = which, terminated[which]
-            self._batch.noise.pause(which)
+            self._batch.pause(which)
             return {}
         last, final = self._batch.observe(), np.full(self.num_envs, None, object)
         for i in which:

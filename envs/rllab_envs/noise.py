@@ -2,6 +2,7 @@
 
 import numpy as np
 from gymnasium.utils import seeding
+from numpy.typing import DTypeLike
 
 BLOCK = 256  # numbers drawn at once: 1.5 episodes of an untrained rider, and few calls per step for a trained one
 GROUP = 32  # environments whose blocks are transposed at once: 64 kB, which stays in the cache
@@ -17,16 +18,18 @@ class UniformNoise:
     Args:
         num_envs: n.
         amplitude: a, in the unit of what the noise is added to; 0: nothing is drawn.
+        dtype: of w, which is drawn in float64 whatever it is.
     """
 
-    def __init__(self, num_envs: int, amplitude: float) -> None:
+    def __init__(self, num_envs: int, amplitude: float, dtype: DTypeLike = np.float64) -> None:
         self.amplitude = amplitude
         self.generators: list[np.random.Generator | None] = [None] * num_envs
         # A ring of `BLOCK` steps in which one step's numbers lie side by side. Environments that began at different
         # times come to the end of their blocks at different places of it: `_due` holds each one's place, −1 for one
         # that draws nothing.
-        self._ring = np.zeros((BLOCK if amplitude > 0.0 else 1, num_envs))
+        self._ring = np.zeros((BLOCK if amplitude > 0.0 else 1, num_envs), dtype)
         self._due = np.full(num_envs, -1, np.int16)
+        self._any_due = np.zeros(len(self._ring), np.bool_)  # by place, whether one may be due there
         self._at = 0
 
     def seed(self, environment: int, seed: int | None) -> None:
@@ -48,6 +51,7 @@ class UniformNoise:
     def begin(self, which: np.ndarray) -> None:
         """Let the environments of an index array begin a fresh block at the next `take`."""
         self._due[which] = self._at
+        self._any_due[self._at] = True
 
     def pause(self, which: np.ndarray) -> None:
         """Let the environments of an index array draw nothing until `begin`."""
@@ -57,9 +61,11 @@ class UniformNoise:
         """Return this step's noise, (n,): valid until the next call, not to be written to."""
         if self.amplitude == 0.0:
             return self._ring[0]
-        due = np.flatnonzero(self._due == self._at)
-        if due.size:
-            self._fill(due)
+        if self._any_due[self._at]:
+            due = np.flatnonzero(self._due == self._at)
+            self._any_due[self._at] = due.size > 0
+            if due.size:
+                self._fill(due)
         noise = self._ring[self._at]
         self._at = (self._at + 1) % BLOCK
         return noise

@@ -77,6 +77,11 @@ class Task(ABC):
         """a of the noise; 0 by default: nothing is drawn."""
         return 0.0
 
+    @property
+    def state_dtype(self) -> np.dtype:
+        """Of the state and noise that environments keep; float64 by default."""
+        return np.dtype(np.float64)
+
     def start(self, generators: Sequence[np.random.Generator]) -> np.ndarray:
         """Return start states, float64 (size, n), one for each random stream; zeros by default, nothing drawn."""
         return np.zeros((self.size, len(generators)))

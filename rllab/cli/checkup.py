@@ -17,6 +17,7 @@ EXTRAS = {
     "wandb": (["wandb"], "rows in W&B"),
     "trackio": (["trackio"], "rows in trackio"),
     "mujoco": (["mujoco"], "MuJoCo environments"),
+    "numba": (["numba"], "compiled bicycles"),
 }
 
 

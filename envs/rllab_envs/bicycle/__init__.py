@@ -4,5 +4,7 @@ from .dynamics import start as start
 from .dynamics import step as step
 from .env import BicycleBalanceEnv as BicycleBalanceEnv
 from .parameters import Parameters as Parameters
+from .rollouts import Rides as Rides
+from .rollouts import ride_population as ride_population
 from .task import BicycleBalance as BicycleBalance
 from .vector import BicycleBalanceVectorEnv as BicycleBalanceVectorEnv

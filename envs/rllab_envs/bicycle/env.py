@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..single import TaskEnv
+from .backends import check_backend
 from .parameters import DEFAULT, Parameters
 from .task import METADATA, balance_task
 
@@ -66,6 +67,7 @@ class BicycleBalanceEnv(TaskEnv):
     | delay       | 0          | k: an action acts k steps late, the first k steps have action 0                      |
     | dtype       | float32    | of observations: float32 or float64                                                  |
     | render_mode | None       | "rgb_array": a picture of lean, handlebar and track                                  |
+    | backend     | "numpy"    | what steps many at once, see `BicycleBalanceVectorEnv`; one bicycle is always numpy's |
 
     With a delay the k pending actions, the oldest first, end the state, (4 + 2 k,); they are not observed.
 
@@ -90,6 +92,8 @@ class BicycleBalanceEnv(TaskEnv):
         delay: int = 0,
         dtype: Any = np.float32,
         render_mode: str | None = None,
+        backend: str = "numpy",
     ) -> None:
+        check_backend(type(self).__name__, backend)
         task = balance_task(rates, delay, variant, noise, cap, reward, parameters or DEFAULT)
         super().__init__(task, dtype, render_mode)
