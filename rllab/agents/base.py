@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from rllab.agents.actions import actions_of
 from rllab.agents.collectors import episode_seeds
+from rllab.agents.divergence import weights_stay_finite
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
@@ -215,6 +216,7 @@ class Agent(ABC):
             seconds: wall seconds; no iteration begins after them.
         Raises:
             TypeError, ValueError: `steps` is no whole number >= 1, or `seconds` is not positive.
+            FloatingPointError: learning has diverged: weights are no finite numbers any more.
         """
         steps = as_count(self._name, "steps", steps)
         check_number(self._name, seconds=seconds)
@@ -228,7 +230,8 @@ class Agent(ABC):
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
             self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
-            with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
+            # an ordinary mode, gradients on, whatever surrounds this call
+            with torch.inference_mode(False), weights_stay_finite(self._name, self.weights):
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
             spent.seconds += time.perf_counter() - wall

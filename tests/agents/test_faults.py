@@ -1,12 +1,14 @@
 """What goes wrong around learning: environments that hang, never end or end at once, a full disk, and slow leaks."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import resource
 import signal
 
 import pytest
+import torch
 
 import rllab
 from rllab.agents import PPO, TD3, Evolution, base, load, processes
@@ -121,3 +123,26 @@ def test_nothing_is_left_behind_by_the_step(kind):
     assert last.descriptors == first.descriptors
     assert last.objects - first.objects < 500
     assert last.memory - first.memory < 4000  # kB
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.takes_choices], ids=lambda kind: kind.__name__)
+def test_weights_that_are_no_numbers_end_learning_where_only_choices_are_seen(kind):
+    agent = kind("CartPole-v1", 0, **{"hidden": (6,), **SMALL[kind.__name__]})
+    with torch.no_grad():
+        agent.weights[-1] = math.nan
+    with pytest.raises(
+        FloatingPointError, match=f"^{kind.__name__}: weights must stay finite, .* made some nan: it div"
+    ):
+        agent.learn(100)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.takes_choices], ids=lambda kind: kind.__name__)
+def test_learning_that_diverges_is_named_and_no_environment_blamed(kind):
+    agent = kind("Pendulum-v1", 0, **{"hidden": (6,), **SMALL[kind.__name__], "lr": 1e30})
+    with pytest.raises(FloatingPointError, match=f"^{kind.__name__}: .* it diverged; take a smaller lr"):
+        agent.learn(200)
+
+
+def test_ppo_does_not_go_on_with_what_a_rate_beyond_all_measure_left():
+    with pytest.raises(FloatingPointError, match=r"^PPO: .* it diverged"):
+        PPO("CartPole-v1", 0, lr=1e30, max_grad_norm=None, hidden=(6,), **ROLLOUT).learn(200)
