@@ -35,7 +35,7 @@ from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.array_policy import ArrayPolicy
 from rllab.backprop.network import Layers
 from rllab.checkpoint import write_checkpoint
-from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed
+from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed, check_truth
 from rllab.keys import Key
 from rllab.progress import Meter
 
@@ -117,6 +117,7 @@ class Agent(ABC):
                 setattr(self, name, value.item())
         self.seed = check_seed(self._name, self.seed)
         self.hidden = as_widths(self._name, "hidden", self.hidden)
+        check_truth(self._name, **{f.name: getattr(self, f.name) for f in fields(self) if isinstance(f.default, bool)})
         if self.observation_scale is not None:
             wrong = f"{self._name}: observation_scale must be positive numbers or None, got {self.observation_scale!r}"
             try:
