@@ -332,9 +332,9 @@ class Agent(ABC):
             got = repr(environment_arguments)
             raise TypeError(f"{self._name}: environment_arguments must map names to values, got {got}")
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
+        seeds = episode_seeds(EVALUATION, as_count(self._name, "first", first, least=0), episodes)
         environments = make_environments(replace(self.maker, arguments=arguments), episodes)
         layers = self.policy.layers(self.weights)
-        seeds = episode_seeds(EVALUATION, as_count(self._name, "first", first, least=0), episodes)
         try:
             played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
         finally:

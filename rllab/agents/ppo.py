@@ -315,8 +315,11 @@ class PPO(Agent):
         rounds = as_count(self._name, "steps", steps, 2 * n) // n
         table = RoundTable(rounds, n, self.policy)
         collector, noise = self._collector(table, Spent(), key.child("episode")), self._draw(key.child("noise"), rounds)
-        for t in range(rounds):
-            self._round(collector, noise[t])
+        try:
+            for t in range(rounds):
+                self._round(collector, noise[t])
+        finally:
+            collector.close()
         segment = table.take()
         inputs, _, a = self._judged(segment)
         units = torch.stack([

@@ -7,6 +7,7 @@ import os
 import resource
 import signal
 
+import gymnasium
 import pytest
 import torch
 
@@ -146,3 +147,30 @@ def test_learning_that_diverges_is_named_and_no_environment_blamed(kind):
 def test_ppo_does_not_go_on_with_what_a_rate_beyond_all_measure_left():
     with pytest.raises(FloatingPointError, match=r"^PPO: .* it diverged"):
         PPO("CartPole-v1", 0, lr=1e30, max_grad_norm=None, hidden=(6,), **ROLLOUT).learn(200)
+
+
+class Counted(gymnasium.Wrapper):
+    """Count the environments that are open."""
+
+    open = 0
+
+    def __init__(self, env):
+        super().__init__(env)
+        Counted.open += 1
+
+    def close(self):
+        super().close()
+        Counted.open -= 1
+
+
+@every
+def test_a_gradient_and_an_evaluation_let_go_of_their_environments(kind):
+    agent = make(kind, wrappers=[Counted])
+    agent.learn(100)
+    before = Counted.open
+    agent.gradient(steps=400, key=1)
+    agent.evaluate(2)
+    assert Counted.open == before
+    with pytest.raises(ValueError, match="first must be an integer >= 0, got -1"):
+        agent.evaluate(2, first=-1)
+    assert Counted.open == before
