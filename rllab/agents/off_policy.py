@@ -101,7 +101,7 @@ class OffPolicy(Agent):
             self._check_takes("critic")
             self._critics = twin_networks(who, self.critic, self._encoder.space, self._widths()[1])
         else:
-            self._encoder.check_flat("critic")
+            self._encoder.check_flat("give a network of your own, critic=…")
         self._check_own()
 
     def _modules(self) -> dict[str, ModuleNetwork]:

@@ -84,6 +84,8 @@ class Reinforce(Agent):
         self.episodes = as_count(self._name, "episodes", self.episodes, 2)
         if self.baseline != "value":
             check_baseline(self._name, self.baseline)
+        else:
+            self._encoder.check_flat('take another baseline than "value", whose network is its own')
 
     def _start(self) -> None:
         spreads = 0 if self.policy.discrete else self.policy.actions.size
