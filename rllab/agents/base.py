@@ -25,7 +25,7 @@ from rllab.agents.divergence import weights_stay_finite
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
-from rllab.agents.policy import Policy
+from rllab.agents.policy import Policy, check_alike
 from rllab.agents.policy_module import PolicyModule, array_policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.saved import plain, plain_arguments
@@ -333,7 +333,10 @@ class Agent(ABC):
             raise TypeError(f"{self._name}: environment_arguments must map names to values, got {got}")
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
         seeds = episode_seeds(EVALUATION, as_count(self._name, "first", first, least=0), episodes)
-        environments = make_environments(replace(self.maker, arguments=arguments), episodes)
+        maker = replace(self.maker, arguments=arguments)
+        if environment_arguments:
+            check_alike(self._name, self._encoder, self.policy, maker())
+        environments = make_environments(maker, episodes)
         layers = self.policy.layers(self.weights)
         try:
             played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)

@@ -8,8 +8,10 @@ import resource
 import signal
 
 import gymnasium
+import numpy as np
 import pytest
 import torch
+from gymnasium.spaces import Box, Discrete
 
 import rllab
 from rllab.agents import PPO, TD3, Evolution, base, load, processes
@@ -174,3 +176,25 @@ def test_a_gradient_and_an_evaluation_let_go_of_their_environments(kind):
     with pytest.raises(ValueError, match="first must be an integer >= 0, got -1"):
         agent.evaluate(2, first=-1)
     assert Counted.open == before
+
+
+class Wide(gymnasium.Env):
+    """See as many numbers as it is told, and choose among as many."""
+
+    def __init__(self, width=3, choices=2):
+        self.observation_space, self.action_space = Box(-1, 1, (width,)), Discrete(choices)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(self.observation_space.shape, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(self.observation_space.shape, np.float32), 1.0, True, False, {}
+
+
+@pytest.mark.parametrize("arguments", ({"width": 1}, {"width": 4}, {"choices": 3}), ids=str)
+def test_an_evaluation_in_another_environment_must_see_and_do_the_same(arguments):
+    agent = PPO(Wide, 0, hidden=(4,), **ROLLOUT)
+    wanted = r"^PPO: environment_arguments must leave observations and actions as they were in learning, got Box\("
+    with pytest.raises(ValueError, match=wanted):
+        agent.evaluate(2, environment_arguments=arguments)
+    assert agent.evaluate(2, environment_arguments={"width": 3}).returns.tolist() == [1.0, 1.0]
