@@ -107,6 +107,13 @@ def check_widths(who: str, **values: Sequence[int]) -> None:
             raise ValueError(f"{who}: {name} must be widths >= 1, got {widths}")
 
 
+def check_truth(who: str, **values: object) -> None:
+    """Raise a TypeError unless every value is True or False: a text, "false" say, would be taken for true."""
+    for name, value in values.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{who}: {name} must be True or False, got {value!r}")
+
+
 def check_one_of(who: str, allowed: Sequence[object], **values: object) -> None:
     """Raise a ValueError unless every value is one of those allowed."""
     for name, value in values.items():

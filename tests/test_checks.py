@@ -41,6 +41,7 @@ def test_what_is_right_passes():
         (lambda: checks.check_count("W", least=2, a=1.5), TypeError, "W: a must be an integer >= 2, got 1.5"),
         (lambda: checks.check_count("W", a=True), TypeError, "W: a must be an integer >= 1, got True"),
         (lambda: checks.check_widths("W", hidden=(64, 0)), ValueError, r"W: hidden must be widths >= 1, got \(64, 0\)"),
+        (lambda: checks.check_truth("W", on="false"), TypeError, "W: on must be True or False, got 'false'"),
         (lambda: checks.check_one_of("W", ("a",), form="b"), ValueError, r"W: form must be one of \('a',\), got 'b'"),
         (lambda: checks.check_parameters("W", [1.0]), TypeError, "W: at must be a tensor of parameters, got list"),
         (lambda: checks.check_parameters("W", torch.ones(())), ValueError, r"W: at must be \(d,\) or \(B, d\)"),

@@ -21,10 +21,11 @@ from torch import Tensor, nn
 
 from rllab.agents.actions import actions_of
 from rllab.agents.collectors import episode_seeds
+from rllab.agents.divergence import weights_stay_finite
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
-from rllab.agents.policy import Policy
+from rllab.agents.policy import Policy, check_alike
 from rllab.agents.policy_module import PolicyModule, array_policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.saved import plain, plain_arguments
@@ -34,7 +35,7 @@ from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.array_policy import ArrayPolicy
 from rllab.backprop.network import Layers
 from rllab.checkpoint import write_checkpoint
-from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed
+from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed, check_truth
 from rllab.keys import Key
 from rllab.progress import Meter
 
@@ -117,6 +118,7 @@ class Agent(ABC):
                 setattr(self, name, value.item())
         self.seed = check_seed(self._name, self.seed)
         self.hidden = as_widths(self._name, "hidden", self.hidden)
+        check_truth(self._name, **{f.name: getattr(self, f.name) for f in fields(self) if isinstance(f.default, bool)})
         if self.observation_scale is not None:
             wrong = f"{self._name}: observation_scale must be positive numbers or None, got {self.observation_scale!r}"
             try:
@@ -216,6 +218,7 @@ class Agent(ABC):
             seconds: wall seconds; no iteration begins after them.
         Raises:
             TypeError, ValueError: `steps` is no whole number >= 1, or `seconds` is not positive.
+            FloatingPointError: learning has diverged: weights are no finite numbers any more.
         """
         steps = as_count(self._name, "steps", steps)
         check_number(self._name, seconds=seconds)
@@ -229,7 +232,8 @@ class Agent(ABC):
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
             self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
-            with torch.inference_mode(False):  # an ordinary mode, gradients on, whatever surrounds this call
+            # an ordinary mode, gradients on, whatever surrounds this call
+            with torch.inference_mode(False), weights_stay_finite(self._name, self.weights):
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
             spent.seconds += time.perf_counter() - wall
@@ -329,9 +333,12 @@ class Agent(ABC):
             got = repr(environment_arguments)
             raise TypeError(f"{self._name}: environment_arguments must map names to values, got {got}")
         arguments = {**self.environment_arguments, **(environment_arguments or {})}
-        environments = make_environments(replace(self.maker, arguments=arguments), episodes)
-        layers = self.policy.layers(self.weights)
         seeds = episode_seeds(EVALUATION, as_count(self._name, "first", first, least=0), episodes)
+        maker = replace(self.maker, arguments=arguments)
+        if environment_arguments:
+            check_alike(self._name, self._encoder, self.policy, maker())
+        environments = make_environments(maker, episodes)
+        layers = self.policy.layers(self.weights)
         try:
             played = rollout(environments, lambda o, _: self._act(layers, o), seeds, longest=longest)
         finally:

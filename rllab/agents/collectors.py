@@ -66,6 +66,10 @@ class StepCollector:
         self._restart()
         return [ended]
 
+    def close(self) -> None:
+        """Let go of the environment."""
+        self.environment.env.close()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the episode under way, for a checkpoint: its actions (t, k) and where they led, scaled (o,)."""
         seen = self._observation if self._awaited is None else self._awaited

@@ -102,6 +102,7 @@ class CostScale:
     """Keep the standard deviation of discounted sums of costs, which costs are divided by.
 
         s_t = c_t + γ (1 − over_{t−1}) s_{t−1} in each environment,      ĉ = clip(c/√(Var s + 1e-8), ±10)
+        and ĉ = c before anything was seen
 
     A value function of such costs is of size 1 whatever the task's units. Costs are not centred: that would pay or
     punish for a longer episode.
@@ -138,11 +139,11 @@ class CostScale:
     @property
     def scale(self) -> float:
         """What costs are divided by; 1 before anything was seen."""
-        return math.sqrt(float(self.moments.variance) + TINY)
+        return math.sqrt(float(self.moments.variance) + TINY) if self.moments.count else 1.0
 
     def __call__(self, costs: Tensor) -> Tensor:
         """Return scaled costs, of their shape."""
-        return (costs / self.scale).clamp(-CLIP, CLIP)
+        return (costs / self.scale).clamp(-CLIP, CLIP) if self.moments.count else costs
 
     def state_dict(self) -> dict[str, Any]:
         """Return moments and running sums, for a checkpoint."""

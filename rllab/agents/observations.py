@@ -53,19 +53,19 @@ class Observations:
             raise ValueError(f"{who}: observations must be of 1 to {WIDEST:,} numbers, got {self.size:,} in {space}")
         self._box = space if isinstance(space, spaces.Box) else None
 
-    def check_flat(self, needed: str) -> None:
+    def check_flat(self, otherwise: str) -> None:
         """Raise a ValueError if there is an image of more than 1,024 numbers, which a network of ours would flatten.
 
         Args:
-            needed: the argument that a network of the user's would be.
+            otherwise: what else the user may do than make it smaller, for the error.
         """
         for _, part in self.parts:
             image = isinstance(part, spaces.Box) and len(part.shape) == 3 and part.dtype == np.uint8
             if image and _width(part) > IMAGE:
                 raise ValueError(
                     f"{self.who}: images must be of at most {IMAGE:,} numbers to be flattened, got {part.shape}: make "
-                    "them smaller by wrappers (gymnasium.wrappers.GrayscaleObservation, ResizeObservation), or give a "
-                    f"network of your own, {needed}=…"
+                    "them smaller by wrappers (gymnasium.wrappers.GrayscaleObservation, ResizeObservation), or "
+                    f"{otherwise}"
                 )
 
     def bounds(self) -> np.ndarray:

@@ -101,7 +101,7 @@ class OffPolicy(Agent):
             self._check_takes("critic")
             self._critics = twin_networks(who, self.critic, self._encoder.space, self._widths()[1])
         else:
-            self._encoder.check_flat("critic")
+            self._encoder.check_flat("give a network of your own, critic=…")
         self._check_own()
 
     def _modules(self) -> dict[str, ModuleNetwork]:
@@ -117,7 +117,7 @@ class OffPolicy(Agent):
     def _start(self) -> None:
         self._buffers, self.diagnostics = Buffers(), {}
         self._make_networks()
-        self.critic_updates = 0
+        self.critic_updates, self._begun = 0, False  # whether critics are at the mean cost of a step
         self.replay = Replay(self.buffer_size, *self._widths(), discounted=self.n_steps > 1)
         self.several = NStep(self.replay, self.n_steps, self.gamma)
         store = self.several if self.n_steps > 1 else self.replay
@@ -217,9 +217,10 @@ class OffPolicy(Agent):
             returns += self.collector.step(action)
             if not len(self.replay):
                 continue
-            if before < 0 <= before + n:
+            if not self._begun and before + n >= 0:
                 # the cost to go, times 1 − γ, of an episode without end; from 0 it would take some 1/(τ (1 − γ)) steps
                 self._begin_at(self.replay.costs().mean())
+                self._begun = True
             for step in range(n):
                 if before + step >= 0 and (before + step + 1) % every == 0:
                     first = (i + step) // every * updates
@@ -231,12 +232,13 @@ class OffPolicy(Agent):
         return returns
 
     def _follow_schedule(self) -> None:
-        """Set the learning rate to that of the last multiple of BLOCK steps: with each new one a step is recorded."""
-        if isinstance(self.lr, Linear):
-            lr = now(self.lr, replace(self.spent, steps=self.spent.steps // BLOCK * BLOCK))
-            for optimizer in self._optimizers():
-                if optimizer.lr != lr:
-                    optimizer.lr = lr
+        """Set the learning rate, a line's at the last multiple of BLOCK steps: with each new one a step is recorded."""
+        lr = self.lr
+        if isinstance(lr, Linear):
+            lr = now(lr, replace(self.spent, steps=self.spent.steps // BLOCK * BLOCK))
+        for optimizer in self._optimizers():
+            if optimizer.lr != lr:
+                optimizer.lr = lr
 
     def _report(self, *, actor: bool) -> None:
         """Tell rows of the last update of the critics, and, if there was one, of the actor."""
@@ -321,14 +323,20 @@ class OffPolicy(Agent):
         copy.seed, copy.vectorization = key.integer(), "auto"  # workers of its own would cost more than they spare
         copy._check()
         copy._init()
+        for name, network in self._modules().items():
+            copy._modules()[name].load_constants(network.state_dict(self._learned()[name]))
         copy.weights.copy_(self.weights)
         at_start = {"episode": copy.collector.state_dict(), "several": copy.several.state_dict()}
         copy._restore(self._state() | at_start)
         copy.spent.steps = max(self.spent.steps, self.learning_starts)
+        copy.spent.first_call = self.spent.first_call  # where schedules end
         last = copy.spent.steps + steps
-        while copy.spent.steps < last:
-            copy._go_on(last - copy.spent.steps, copy.update_critics)
-            copy.spent.iterations += 1
+        try:
+            while copy.spent.steps < last:
+                copy._go_on(last - copy.spent.steps, copy.update_critics)
+                copy.spent.iterations += 1
+        finally:
+            copy.collector.close()
         copy.several.store_all()
         return copy
 
@@ -357,3 +365,5 @@ class OffPolicy(Agent):
         self.collector.load_state_dict(state["episode"])
         self.several.load_state_dict(state["several"])
         self.replay.load_state_dict(state["replay"])
+        past = self.spent.steps >= self.learning_starts and len(self.replay) > 0
+        self._begun = past or self.critic_updates > 0

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from gymnasium import Space
+from gymnasium import Env, Space
 from torch import Tensor
 
 from rllab.agents.actions import BoxActions, Choices, actions_of
@@ -70,7 +70,7 @@ class Policy:
         check_widths(who, hidden=hidden)
         encoder = Observations(who, observations)
         if module is None:
-            encoder.check_flat("actor")
+            encoder.check_flat("give a network of your own, actor=…")
         if scale is None:
             scale = [float(b) if 0 < b < 1e6 else 1.0 for b in encoder.bounds()]
         if len(scale) != encoder.size or not all(0 < s < math.inf for s in scale):
@@ -136,3 +136,14 @@ class Policy:
     def shrink(self) -> np.ndarray:
         """What observations are multiplied by, 1 / `scale`, float32 (o,)."""
         return (1.0 / np.array(self.scale)).astype(np.float32)
+
+
+def check_alike(who: str, observations: Observations, policy: Policy, env: Env) -> None:
+    """Raise a ValueError if an environment, which is closed, sees or does something else than a policy was made for."""
+    others = Observations(who, env.observation_space), actions_of(who, env.action_space)
+    env.close()
+    if others[0].layout() != observations.layout() or others[1] != policy.actions:
+        raise ValueError(
+            f"{who}: environment_arguments must leave observations and actions as they were in learning, got "
+            f"{env.observation_space} and {env.action_space}"
+        )

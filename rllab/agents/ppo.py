@@ -88,7 +88,7 @@ class PPO(Agent):
     and 11; details as in Engstrom et al. (2020), "Implementation matters in deep policy gradients". Differences: costs
     for rewards; V is not clipped; the mean action is tanh of the network's output, so that it lies in the box; the same
     statistics normalise all observations of a rollout, and π_old is the policy that acted; KL is looked at once an
-    epoch.
+    epoch; Adam's ε is 1e-8, where stable-baselines3 has 1e-5.
 
     Example:
         from rllab.agents import PPO
@@ -145,7 +145,7 @@ class PPO(Agent):
                 check_positive(who, **{name: getattr(self, name)})
         self._value: ModuleNetwork | None = None
         if self.critic is None:
-            self._encoder.check_flat("critic")
+            self._encoder.check_flat("give a network of your own, critic=…")
         else:
             self._value = ModuleNetwork(who, "critic", self.critic, self._encoder.space, outputs=1)
 
@@ -230,9 +230,10 @@ class PPO(Agent):
 
     def update(self, batch: Minibatch) -> None:
         """Make one step of Adam along the gradient of L on a minibatch; add what rows report of it to `sums`."""
-        self._step(batch, self._clip, self.optimizer.lr)
+        read = self.normalize_advantage, self.ent_coef, self.vf_coef, self.max_grad_norm
+        self._step(batch, self._clip, self.optimizer.lr, *read)  # a step is recorded for these values
 
-    def _descend(self, batch: Minibatch, clip: float, lr: float) -> None:
+    def _descend(self, batch: Minibatch, clip: float, *read: object) -> None:
         networks, b, n = self.networks, self._buffers, len(batch.returns)
         a, law = batch.advantages, networks.distribution
         if self.normalize_advantage:
@@ -306,8 +307,9 @@ class PPO(Agent):
         Returns:
             Estimate of ∂/∂w, (d,), log σ held fixed, of target SURROGATE: of the policy-gradient theorem with A, not
             normalised, in place of the true advantage; biased by the errors of V, by λ < 1 and by the states of T steps
-            standing for all states. Costs in their own unit. `value` is the mean cost of a step, `evaluations` are
-            environment steps, which are not in `spent`; the standard error is over the n environments.
+            standing for all states. Costs in their own unit, cut as in learning. `value` is the mean cost of a step,
+            `evaluations` are environment steps, which are not in `spent`; the standard error is over the n
+            environments.
         Raises:
             TypeError, ValueError: `steps` is no whole number >= 2 n.
         """
@@ -315,13 +317,14 @@ class PPO(Agent):
         rounds = as_count(self._name, "steps", steps, 2 * n) // n
         table = RoundTable(rounds, n, self.policy)
         collector, noise = self._collector(table, Spent(), key.child("episode")), self._draw(key.child("noise"), rounds)
-        for t in range(rounds):
-            self._round(collector, noise[t])
+        try:
+            for t in range(rounds):
+                self._round(collector, noise[t])
+        finally:
+            collector.close()
         segment = table.take()
         inputs, _, a = self._judged(segment)
-        units = torch.stack([
-            self._scores(inputs[:, i], segment.actions[:, i], a[:, i] / rounds) for i in range(n)
-        ])  # fmt: skip
+        units = torch.stack([self._scores(inputs[:, i], segment.actions[:, i], a[:, i] / rounds) for i in range(n)])
         if self.cost_scale is not None:
             units *= self.cost_scale.scale
         error = units.std(0) / n**0.5 if n > 1 else None
@@ -365,7 +368,8 @@ def a2c(environment: str | Factory, seed: int = 0, **settings: Any) -> PPO:
 
         L = mean log π_w(a | o) A + c_v mean (V − R)² − c_e mean H
 
-    With one epoch and one minibatch the ratio is 1 where the gradient is taken, so that nothing is ever clipped.
+    With one epoch and one minibatch the ratio is 1 where the gradient is taken, so that nothing is ever clipped; with
+    `normalize_observations` it is 1 but for what the rollout moved the statistics by.
 
     Args:
         environment, seed: as for every agent.

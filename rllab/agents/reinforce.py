@@ -84,6 +84,8 @@ class Reinforce(Agent):
         self.episodes = as_count(self._name, "episodes", self.episodes, 2)
         if self.baseline != "value":
             check_baseline(self._name, self.baseline)
+        else:
+            self._encoder.check_flat('take another baseline than "value", whose network is its own')
 
     def _start(self) -> None:
         spreads = 0 if self.policy.discrete else self.policy.actions.size
@@ -166,14 +168,18 @@ class Reinforce(Agent):
         """
         steps, key = as_count(self._name, "steps", steps), as_key(key)
         spent, batches, costs = Spent(), [], []
-        collector = EpisodeCollector(DeferredEnvironments(self.maker, self.episodes), spent)
-        while spent.steps < steps:
-            drawn = self._begin(collector, key.child("batch", len(batches)))
-            returns = collector.play(steps - spent.steps)
-            if returns is None:
-                break
-            batches.append(drawn)
-            costs.append(-returns.mean())
+        environments = DeferredEnvironments(self.maker, self.episodes)
+        collector = EpisodeCollector(environments, spent)
+        try:
+            while spent.steps < steps:
+                drawn = self._begin(collector, key.child("batch", len(batches)))
+                returns = collector.play(steps - spent.steps)
+                if returns is None:
+                    break
+                batches.append(drawn)
+                costs.append(-returns.mean())
+        finally:
+            environments.close()
         if not batches:
             raise ValueError(
                 f"{self._name}: steps must suffice for {self.episodes} episodes, got {steps}, of which {spent.steps} "

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from rllab.agents.buffers import Buffers
 
-LOWEST, HIGHEST = -5.0, 2.0  # of log σ, as CleanRL clips it; below, density has no bound, above, tanh saturates
+LOWEST, HIGHEST = -5.0, 2.0  # of log σ, the ends of CleanRL's range; below, density has no bound, above, tanh saturates
 _LOG_2, _LOG_ROOT_2_PI = math.log(2.0), 0.5 * math.log(2.0 * math.pi)
 _ZERO = torch.zeros((), dtype=torch.float32)
 

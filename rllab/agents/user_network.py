@@ -134,6 +134,15 @@ class ModuleNetwork:
         for name, tensor in own.items():
             check_tensor(f"{self._what}'s {name}", given[name], tuple(tensor.shape), tensor.dtype)
 
+    def constants_unlike(self, other: ModuleNetwork) -> list[str]:
+        """Return the names of buffers and untrained parameters whose values differ from those of a like network."""
+        own, theirs = self._rows.state_dict(), other._rows.state_dict()
+        return [
+            name.removeprefix("module.")
+            for name, value in own.items()
+            if name not in self._shapes and not torch.equal(value, theirs[name])
+        ]
+
     def load_constants(self, state: dict[str, Tensor]) -> None:
         """Take over from a file's state what is not learned: buffers, and parameters that require no gradient."""
         own = {name: tensor for name, tensor in self._rows.state_dict().items() if name not in self._shapes}
@@ -199,6 +208,12 @@ def twin_networks(who: str, critic: object, space: Space, actions: int) -> tuple
         ModuleNetwork(who, f"critic[{i}]", module, space, outputs=1, actions=actions) for i, module in enumerate(critic)
     )
     first.check_state(second.state_dict(second.initial()))
+    different = first.constants_unlike(second)
+    if different:
+        raise ValueError(
+            f"{who}: critic must be two modules whose constants are equal, since one pass serves both, got different "
+            f"{', '.join(different)}: let them be trained, or copy them from one to the other"
+        )
     return first, second
 
 

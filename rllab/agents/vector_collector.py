@@ -94,6 +94,10 @@ class VectorCollector:
         self._episodes[over] = -1
         return self._returns[over].tolist()
 
+    def close(self) -> None:
+        """Let go of the environments."""
+        self.environments.close()
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return the episodes under way, for a checkpoint.
 

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,16 @@ def test_wrong_arguments_are_named_with_the_agent(kind, arguments, message):
     right = {"environment": DRIFT, "hidden": (6,)} | SMALL.get(kind.__name__, {})
     with pytest.raises(ValueError, match=f"^{kind.__name__}: {message}"):
         kind(**right | arguments)
+
+
+@every
+@pytest.mark.parametrize("wrong", ["false", 0])
+def test_what_is_on_or_off_is_no_text_that_would_be_taken_for_on(kind, wrong):
+    switches = [f.name for f in fields(kind) if isinstance(f.default, bool)]
+    assert "normalize_observations" in switches
+    for name in switches:
+        with pytest.raises(TypeError, match=f"^{kind.__name__}: {name} must be True or False, got {wrong!r}"):
+            make(kind, **{name: wrong})
 
 
 @every

@@ -1,12 +1,17 @@
 """What goes wrong around learning: environments that hang, never end or end at once, a full disk, and slow leaks."""
 
 import contextlib
+import math
 import multiprocessing
 import os
 import resource
 import signal
 
+import gymnasium
+import numpy as np
 import pytest
+import torch
+from gymnasium.spaces import Box, Discrete
 
 import rllab
 from rllab.agents import PPO, TD3, Evolution, base, load, processes
@@ -122,3 +127,75 @@ def test_nothing_is_left_behind_by_the_step(kind):
     assert last.descriptors == first.descriptors
     assert last.objects - first.objects < 500
     assert last.memory - first.memory < 4000  # kB
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.takes_choices], ids=lambda kind: kind.__name__)
+def test_weights_that_are_no_numbers_end_learning_where_only_choices_are_seen(kind):
+    agent = kind("CartPole-v1", 0, **{"hidden": (6,), **SMALL[kind.__name__]})
+    with torch.no_grad():
+        agent.weights[-1] = math.nan
+    with pytest.raises(
+        FloatingPointError, match=f"^{kind.__name__}: weights must stay finite, .* made some nan: it div"
+    ):
+        agent.learn(100)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.takes_choices], ids=lambda kind: kind.__name__)
+def test_learning_that_diverges_is_named_and_no_environment_blamed(kind):
+    agent = kind("Pendulum-v1", 0, **{"hidden": (6,), **SMALL[kind.__name__], "lr": 1e30})
+    with pytest.raises(FloatingPointError, match=f"^{kind.__name__}: .* it diverged; take a smaller lr"):
+        agent.learn(200)
+
+
+def test_ppo_does_not_go_on_with_what_a_rate_beyond_all_measure_left():
+    with pytest.raises(FloatingPointError, match=r"^PPO: .* it diverged"):
+        PPO("CartPole-v1", 0, lr=1e30, max_grad_norm=None, hidden=(6,), **ROLLOUT).learn(200)
+
+
+class Counted(gymnasium.Wrapper):
+    """Count the environments that are open."""
+
+    open = 0
+
+    def __init__(self, env):
+        super().__init__(env)
+        Counted.open += 1
+
+    def close(self):
+        super().close()
+        Counted.open -= 1
+
+
+@every
+def test_a_gradient_and_an_evaluation_let_go_of_their_environments(kind):
+    agent = make(kind, wrappers=[Counted])
+    agent.learn(100)
+    before = Counted.open
+    agent.gradient(steps=400, key=1)
+    agent.evaluate(2)
+    assert Counted.open == before
+    with pytest.raises(ValueError, match="first must be an integer >= 0, got -1"):
+        agent.evaluate(2, first=-1)
+    assert Counted.open == before
+
+
+class Wide(gymnasium.Env):
+    """See as many numbers as it is told, and choose among as many."""
+
+    def __init__(self, width=3, choices=2):
+        self.observation_space, self.action_space = Box(-1, 1, (width,)), Discrete(choices)
+
+    def reset(self, *, seed=None, options=None):
+        return np.zeros(self.observation_space.shape, np.float32), {}
+
+    def step(self, action):
+        return np.zeros(self.observation_space.shape, np.float32), 1.0, True, False, {}
+
+
+@pytest.mark.parametrize("arguments", ({"width": 1}, {"width": 4}, {"choices": 3}), ids=str)
+def test_an_evaluation_in_another_environment_must_see_and_do_the_same(arguments):
+    agent = PPO(Wide, 0, hidden=(4,), **ROLLOUT)
+    wanted = r"^PPO: environment_arguments must leave observations and actions as they were in learning, got Box\("
+    with pytest.raises(ValueError, match=wanted):
+        agent.evaluate(2, environment_arguments=arguments)
+    assert agent.evaluate(2, environment_arguments={"width": 3}).returns.tolist() == [1.0, 1.0]

@@ -343,3 +343,40 @@ def test_a_loaded_agent_gives_the_same_gradient(tmp_path):
     again = load(tmp_path / "agent.pt")
     for steps in (0, 40):
         assert torch.equal(again.gradient(steps, key=2).gradient, agent.gradient(steps, key=2).gradient)
+
+
+@every
+def test_a_gradient_of_fresh_steps_learns_at_the_rate_of_now(kind, monkeypatch):
+    monkeypatch.setattr(off_policy, "BLOCK", 25)
+    agent = make(kind, lr=Linear(0.01, 0.0))
+    agent.learn(100)
+    before = agent._critic_weights().clone()
+    assert torch.equal(agent._fine_tuned(30, Key(1))._critic_weights(), before)  # the line has ended at 0
+
+
+# ---- where critics begin
+
+
+@every
+@pytest.mark.parametrize("arguments", ({"n_steps": 5, "learning_starts": 2}, {"n_steps": 4, "num_envs": 20}))
+def test_critics_begin_at_the_mean_cost_also_where_the_first_steps_wait(kind, arguments):
+    agent, costs = make(kind, train_freq=10, **arguments), []
+    agent._begin_at = lambda cost: costs.append((float(cost), float(agent.replay.costs().mean())))
+    agent.learn(100)
+    assert len(costs) == 1 and costs[0][0] == costs[0][1] and agent.critic_updates > 0
+
+
+def test_a_fresh_agents_critics_begin_at_the_mean_cost_for_a_gradient_too():
+    agent = make(TD3)
+    agent.learn(30)
+    assert agent._fine_tuned(20, Key(1)).critics.weights[:, -1].abs().min() > 0.01
+
+
+@every
+def test_a_rate_that_is_set_between_calls_is_learned_with(kind):
+    agent = make(kind)
+    agent.learn(60)
+    agent.lr = 1e-30
+    before = agent._critic_weights().clone()
+    agent.learn(20)
+    assert torch.equal(agent._critic_weights(), before) and agent.critic_updates == 40

@@ -3,6 +3,7 @@
 import warnings
 from functools import partial
 
+import gymnasium
 import pytest
 import torch
 
@@ -141,6 +142,30 @@ def test_rows_report_the_update_and_nothing_where_there_was_none():
     (row,) = agent.learn(4)
     assert all(isinstance(row[name], float) for name in PPO.columns)
     assert row["grad_norm"] > 0 and row["entropy"] > 0 and 0 <= row["clip_fraction"] <= 1 and row["approx_kl"] >= 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    ({"ent_coef": 5.0}, {"vf_coef": 0.1}, {"max_grad_norm": 1e-9}, {"normalize_advantage": True}, {"lr": 1e-9}),
+    ids=lambda change: next(iter(change)),
+)
+def test_a_setting_that_is_changed_between_calls_is_learned_with(change):
+    plain, changed = (ppo_agent(PPO, n_epochs=1, normalize_advantage=False) for _ in range(2))
+    for agent in (plain, changed):
+        agent.learn(24)
+    assert torch.equal(plain.networks.parameters, changed.networks.parameters)
+    for name, value in change.items():
+        setattr(changed, name, value)
+    for agent in (plain, changed):
+        agent.learn(24)
+    assert not torch.equal(plain.networks.parameters, changed.networks.parameters)
+
+
+def test_before_anything_was_seen_a_gradient_is_of_costs_as_they_are():
+    factor = partial(gymnasium.wrappers.TransformReward, func=lambda reward: 1000 * reward)
+    scaled, plain = (ppo_agent(PPO, normalize_costs=flag, wrappers=[factor]) for flag in (True, False))
+    assert scaled.gradient(steps=40, key=1).value.abs() > 10  # where scaled costs are cut
+    torch.testing.assert_close(scaled.gradient(steps=40, key=1).gradient, plain.gradient(steps=40, key=1).gradient)
 
 
 @pytest.mark.parametrize("environment", (DRIFT, CHOICE, Lights), ids=("box", "choice", "choices"))

@@ -162,6 +162,9 @@ def test_images_are_learned_from_saved_and_shown_again(kind, tmp_path):
 def test_images_without_networks_of_ones_own_are_refused(kind):
     with pytest.raises(ValueError, match=rf"^{kind.__name__}: images must be .*, actor=…$"):
         kind(see, 0)
+    if kind is Reinforce:
+        with pytest.raises(ValueError, match=r'^Reinforce: images must be .*, or take another baseline than "value"'):
+            kind(see, 0, actor=Eye(2), baseline="value")
     if hasattr(kind, "critic"):
         with pytest.raises(ValueError, match=rf"^{kind.__name__}: images must be .*, critic=…$"):
             kind(see, 0, actor=Eye(2 * kind.outputs_each))
@@ -189,7 +192,9 @@ def test_parts_of_an_observation_come_as_they_are_named():
 
 def test_what_cannot_be_learned_is_refused_by_name():
     dropout, batch = nn.Sequential(nn.Linear(2, 1), nn.Dropout()), nn.Sequential(nn.Linear(2, 1), nn.BatchNorm1d(1))
-    pair = (nn.Bilinear(2, 1, 1), nn.Bilinear(2, 1, 1))
+    pair, frozen = ((nn.Bilinear(2, 1, 1), nn.Bilinear(2, 1, 1)) for _ in range(2))
+    for critic in frozen:
+        critic.weight.requires_grad_(False)
     for kind, arguments, error, says in (
         (CrossQ, {"actor": nn.Linear(2, 1)}, ValueError, "actor must be None, since .* these agents take one: ARS, "),
         (CrossQ, {"critic": pair}, ValueError, "critic must be None, since"),
@@ -207,6 +212,12 @@ def test_what_cannot_be_learned_is_refused_by_name():
         (TD3, {"actor": nn.Linear(3, 1)}, ValueError, r"actor must take inputs of shape \(2, 2\) for two observations"),
         (TD3, {"critic": nn.Linear(3, 1)}, TypeError, "critic must be two modules"),
         (TD3, {"critic": (nn.Bilinear(2, 1, 1), nn.Bilinear(2, 1, 1, bias=False))}, ValueError, r"critic\[0\]'s state"),
+        (
+            TD3,
+            {"critic": frozen},
+            ValueError,
+            "critic must be two modules whose constants are equal, .* different weight",
+        ),
         (PPO, {"critic": nn.Linear(2, 2)}, ValueError, r"critic must return \(n, 1\) for n observations, got \(2, 2\)"),
     ):
         with pytest.raises(error, match=rf"^{kind.__name__}: {says}") as raised:
@@ -214,3 +225,14 @@ def test_what_cannot_be_learned_is_refused_by_name():
         assert kind.__name__ in str(raised.value)
     dropout.eval()
     TD3(DRIFT, 0, actor=dropout, critic=pair)
+    frozen[1].weight.data.copy_(frozen[0].weight)
+    TD3(DRIFT, 0, critic=frozen)
+
+
+def test_a_gradient_of_fresh_steps_keeps_the_constants_of_a_file(tmp_path):
+    actors = [nn.Sequential(nn.Linear(2, 3).requires_grad_(False), nn.Linear(3, 1)) for _ in range(2)]
+    agent = TD3(DRIFT, 0, actor=actors[0], learning_starts=20, critic_hidden=(4,))
+    agent.learn(30)
+    agent.save(tmp_path / "agent.pt")
+    again = load(tmp_path / "agent.pt", actor=actors[1])
+    assert torch.equal(again.gradient(20, key=1).gradient, agent.gradient(20, key=1).gradient)
