@@ -11,12 +11,13 @@ from typing import Any
 import torch
 
 from rllab.agents import load
+from rllab.agents.named import agent_called, arguments_of, made
 from rllab.agents.tuned_settings import as_toml
 from rllab.checks import as_count, check_number
 from rllab.files import write_atomically
 from rllab.runs import Job, Record, sweep
 from rllab.runs.states import States
-from rllab.training import LATEST, Schedule, agent_called, arguments_of, follow, made
+from rllab.training import LATEST, Schedule, follow
 from rllab.version import __version__
 
 FIRST_SEED = 1_000  # seeds of trials: never those that results are reported of

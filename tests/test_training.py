@@ -10,11 +10,12 @@ import rllab
 from rllab.agents import Evolution, Linear, load
 from rllab.agents.base import EVALUATION
 from rllab.agents.collectors import episode_seeds
+from rllab.agents.named import arguments_of
 from rllab.cli import main
 from rllab.due import Every
 from rllab.progress import Meter
 from rllab.runs import Record, ResultsConflict
-from rllab.training import UNSEEN, Schedule, arguments_of, train_seeds
+from rllab.training import UNSEEN, Schedule, train_seeds
 from tests.proofs.agents import timeless
 
 

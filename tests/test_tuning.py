@@ -10,10 +10,10 @@ import pytest
 
 from rllab.agents import load, tuned
 from rllab.agents.base import known_agents
+from rllab.agents.named import agent_called, arguments_of
 from rllab.agents.tuned_settings import FOLDER, as_toml, read_tuned
 from rllab.cli import main
 from rllab.runs import load_records
-from rllab.training import agent_called, arguments_of
 from rllab.tuning import FIRST_SEED, RANGES, Range, Trial, _scored, points, tune
 
 SMALL = {"hidden": (), "population": 4}

@@ -32,10 +32,11 @@ import numpy as np
 import tyro
 
 from rllab.agents.loading import loaded_like
+from rllab.agents.named import agent_called
 from rllab.files import write_atomically
 from rllab.runs import Job, Record
 from rllab.runs.states import States
-from rllab.training import UNSEEN, agent_called, kept_between
+from rllab.training import UNSEEN, kept_between
 
 STORED = Path(__file__).with_suffix(".json")
 POINTS, EPISODES, AT_END = 2, 10, 50  # evaluations on the way, their episodes, and those at the end

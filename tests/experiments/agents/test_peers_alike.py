@@ -12,7 +12,7 @@ from experiments.agents.strength_cells import CELLS
 import numpy as np
 import pytest
 
-from rllab.training import agent_called
+from rllab.agents.named import agent_called
 
 missing = [name for name in ("stable_baselines3", "sb3_contrib") if importlib.util.find_spec(name) is None]
 pytestmark = pytest.mark.skipif(bool(missing), reason=f"not installed: {missing}")
