@@ -13,7 +13,7 @@ from typing import Any
 from rllab.agents import Agent
 from rllab.agents.base import Row
 from rllab.agents.loading import loaded_like
-from rllab.agents.named import agent_called, made
+from rllab.agents.named import agent_called, arguments_of, made
 from rllab.checks import as_count, check_finite
 from rllab.due import Every
 from rllab.executors.jobs import Executor

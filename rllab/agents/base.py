@@ -48,8 +48,7 @@ EVALUATION = Key(0).child("evaluation")  # the same episodes for every agent and
 class Agent(ABC):
     """Learn a policy on a Gymnasium environment. Subclasses are final; their fields are the hyperparameters.
 
-    An agent holds weights, learns them in iterations, and says after each what it has spent in all. Cost = −reward, and
-    cost is minimised.
+    An agent holds weights, learns them in iterations, and says after each what it has spent. It minimises −reward.
 
     Args:
         environment: Gymnasium id, "module:id" for ids of a module that is to be imported first; or a factory, a
@@ -232,8 +231,7 @@ class Agent(ABC):
             wall, cpu = time.perf_counter(), time.process_time()
             before = spent.steps
             self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)
-            # an ordinary mode, gradients on, whatever surrounds this call
-            with torch.inference_mode(False), weights_stay_finite(self._name, self.weights):
+            with torch.inference_mode(False), weights_stay_finite(self._name, self.weights):  # gradients on here
                 returns = self._iterate(last_step - spent.steps)
             spent.iterations += 1
             spent.seconds += time.perf_counter() - wall

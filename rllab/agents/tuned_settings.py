@@ -21,7 +21,7 @@ def tuned(agent: str, environment: str, *, path: str | Path | None = None) -> di
         path: a file that `rllab tune` wrote; None reads those of this package, each of which says where it is from.
 
     Returns:
-        Arguments by name. Dotted names are of an argument's own field: "estimator.by"; `rllab.agents.named.arguments_of`
+        Arguments by name. Dotted names are of an argument's own field: "estimator.by"; `agents.named.arguments_of`
         turns them into arguments, and `rllab train --set` takes them as they are.
 
     Raises:
