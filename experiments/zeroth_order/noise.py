@@ -293,7 +293,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw error against step: rounding in two precisions, noise, smoothing, common noise; and automatic steps."""
-    drawing, axes = plots.panels(3, 2, width=4.7, height=4.1)
+    drawing, axes = plots.panels(3, 2, width=5.0, height=4.0)
     styles = plots.method_styles(STYLES.values())
     how = {method: styles[name] for method, name in STYLES.items()}
     with plots.style():
@@ -345,9 +345,12 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[5].axhline(1, color="#000000", linewidth=0.9)
         axes[5].axhline(AUTOMATIC, **REFERENCE)
         axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps miss a fast cost")
-        axes[5].set_xticks(range(len(COSTS)), list(COSTS), fontsize=8)
+        axes[5].set_xticks(range(len(COSTS)), list(COSTS), fontsize=7)
         for ax in axes:
             ax.minorticks_off()
+        for ax in (axes[0], axes[1], axes[4]):  # of few lines
+            plots.name_lines(ax)
+        for ax in (axes[2], axes[3], axes[5]):
             entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == RING)
             ax.legend(*zip(*entries, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
         drawing.suptitle(
