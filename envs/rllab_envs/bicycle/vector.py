@@ -17,13 +17,14 @@ class BicycleBalanceVectorEnv(TaskVectorEnv):
     Seeds, ends of episodes and `reset` are those of `TaskVectorEnv`, which also explains num_envs and autoreset_mode.
 
     `backend` says what steps them. In each, a bicycle meets the noise of its seed and episode, and no result depends on
-    how many bicycles there are:
-        "numpy" (default): float64; each bicycle is `BicycleBalanceEnv` bit for bit.
-        "numpy32": numpy in float32, 1.5 times as fast at 2,048 bicycles. The noise is the same, rounded; leans are
-            within 5e-3 of the default's until a fall, 1e-4 under a rider that lasts.
-        "numba": compiled, float64, 3 to 4 times as fast. The noise is the same bit for bit, states are within 1e-11 of
-            the default's; compiling takes some seconds, when the first of a process is made. It needs the extra
-            `numba`, and takes no delay and no render_mode; "numpy32" takes no delay.
+    how many bicycles there are. With "numpy", the default, each is `BicycleBalanceEnv` bit for bit, in float64.
+
+    "numpy32" is numpy in float32, 1.5 times as fast at 2,048 bicycles. The noise is the same, rounded; leans are within
+    5e-3 of the default's until a fall, 1e-4 under a rider that lasts. It takes no delay.
+
+    "numba" is compiled, in float64, 3 to 4 times as fast. The noise is the same bit for bit, states are within 1e-11 of
+    the default's; compiling takes some seconds, when the first of a process is made. It needs the extra `numba`, and
+    takes no delay and no render_mode.
 
     Raises:
         ValueError: if an argument is unknown, or not taken by the backend.
