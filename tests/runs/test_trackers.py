@@ -57,8 +57,8 @@ for row in SQLiteStorage.get_logs("rllab", "runs/td3-3"):
 class Wandb:
     """What wandb 0.31 documents of `init`, `Run.log` and `Run.finish`, as https://docs.wandb.ai/ref/python has them.
 
-    `log` writes to the current and the next step only: what comes for an earlier one is dropped, what comes for the same
-    one is joined to it.
+    `log` writes to the current and the next step only: what comes for an earlier one is dropped, what comes for the
+    same one is joined to it.
     """
 
     def __init__(self):
