@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sys
@@ -66,9 +67,16 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(130 if interrupted else 1 if failed else 2)
 
 
+def what_to_do(error: BaseException) -> str:
+    """Return what helps against an error of the disk, to be added to its text; "" of others."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return ": free some space there, or write to another place (--out)" if full else ""
+
+
 def _text(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}{what_to_do(error)}"
     function, colon, rest = str(error).partition(": ")
     is_function = re.fullmatch(r"[a-z_]+|\w+\.[a-z_]+", function) and not Path(function).exists()
     return rest if colon and is_function else str(error)

@@ -12,6 +12,7 @@ from typing import Any
 
 from rllab.checks import check_seed
 from rllab.files import write_atomically
+from rllab.runs.errors import what_to_do
 from rllab.runs.record import ASIDE, ERROR, RUN, Record
 from rllab.runs.trackers import Tracking
 from rllab.text import as_bytes, printable
@@ -73,7 +74,8 @@ def do_job(worker: Worker, job: Job, folder: Path, track: str | None = None) -> 
             record.finish(**(worker(job, record) or {}))
         except (Exception, SystemExit) as error:
             note_failure(record.folder, traceback.format_exc())
-            return printable("".join(traceback.format_exception_only(error)).strip().splitlines()[0])
+            text = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
+            return printable(f"{text}{what_to_do(error)}")
         finally:
             with suppress(OSError):
                 os.chdir(here)

@@ -95,9 +95,11 @@ def append_row(file: FileIO, row: Storable) -> None:
     try:
         while data:
             data = data[file.write(data) :]
-    except BaseException:  # what part of it was written would be a torn line in front of the next row
+    except BaseException as error:  # what part of it was written would be a torn line in front of the next row
         file.truncate(size)
         file.seek(size)
+        if isinstance(error, OSError) and error.errno is not None:
+            error.filename = str(file.name)
         raise
 
 
