@@ -9,23 +9,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
-def said_if_full(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Let an error of a full disk say which file there was no room for, and what to do.
+def errors_name(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Let what the system refuses name the file it is about, and say of a full disk what to do.
 
     Raises:
-        OSError: what was raised within; of a full disk, one with more to read.
+        OSError: what was raised within, with the file; of a full disk, one with more to read.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
-            raise
-        what = f"{error.strerror}: make room there, then go on, if it is a run with --resume or resume=True"
-        raise OSError(error.errno, what, os.fspath(path)) from error
+        if error.errno in FULL:
+            what = (
+                f"{error.strerror}: free some space there and go on (--resume, resume=True), or write to another place"
+            )
+            raise OSError(error.errno, what, os.fspath(path)) from error
+        if error.errno is not None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None:
@@ -50,11 +54,12 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with said_if_full(path), open(temporary, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with errors_name(path):
+            with open(temporary, "xb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise

@@ -24,7 +24,7 @@ import numpy as np
 
 from rllab import plots
 from rllab.runs import Job, Record
-from rllab.runs.statistics import bootstrap_interval
+from rllab.runs.statistics import bootstrap_interval, mean
 
 ENVIRONMENT = "rllab_envs:rllab/BicycleBalance-v0"
 CAP = 1000  # steps: 10 s, the environment's default
@@ -100,7 +100,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     print(f"\n  {'weights':16}{titles}")
     for name, runs in searches.items():
         steps, draws = steps_to_ride(runs), column(runs, "draws").sum()
-        low, high = bootstrap_interval(steps, np.mean, key=0)
+        low, high = bootstrap_interval(steps, mean, key=0)
         share, paid = column(runs, "reached").sum() / draws, column(runs, "steps").sum() / draws
         interval = f"{float(low):,.0f} – {float(high):,.0f}"
         print(f"  {name:16}{steps.mean():12,.0f}{interval:>18}{np.median(steps):9,.0f}{share:17.2%}{paid:14.1f}")
@@ -110,9 +110,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for name, runs in searches.items():
         found = int(column(runs, "found").sum())
         judge(found == len(runs), f"(b) {name}: {found} of {len(runs)} searches find a rider (needs all)")
-    ends = [
-        bootstrap_interval(steps_to_ride(searches[name]), np.mean, key=0) for name in ("N(0, 2²), no b", "N(0, 1²)")
-    ]
+    ends = [bootstrap_interval(steps_to_ride(searches[name]), mean, key=0) for name in ("N(0, 2²), no b", "N(0, 1²)")]
     judge(
         float(ends[0][1]) < float(ends[1][0]),
         f"(c) the scale is a setting to tune: the interval of N(0, 2²) without b ends at {float(ends[0][1]):,.0f}, "

@@ -25,7 +25,7 @@ from typing import Annotated, Any, ClassVar
 from experiments.agents.peers import learn, library_of, play, random_returns
 from experiments.agents.strength_cells import CELLS
 from experiments.agents.strength_figure import draw
-from experiments.agents.strength_judged import compared, markdown
+from experiments.agents.strength_judged import compared, markdown, overall
 from experiments.common.frame import SHARED, Flags, Judge, main
 
 import numpy as np
@@ -165,6 +165,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             judge(one.verdict == "not inferior", f"{one.said()} (> {one.allowed:.3g})")
         else:
             judge.note(one.said())
+    for text in overall(found):
+        judge.note(text)
 
 
 def figure(records: list[Record], config: Config) -> Path:

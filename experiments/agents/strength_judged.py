@@ -11,6 +11,16 @@ from experiments.agents.strength_cells import CELLS, UNJUDGED, Cell
 import numpy as np
 from scipy.stats import nct, t
 
+from rllab.runs.comparisons import probability_of_improvement_interval
+from rllab.runs.statistics import (
+    iqm,
+    median_of_curves,
+    optimality_gap,
+    performance_profile,
+    probability_of_improvement,
+    stratified_bootstrap_interval,
+)
+
 SEEDS = 10  # from so many on, of each side, there is a verdict
 PILOT = 4  # seeds whose spread says how many are needed
 POWER = 0.8  # with which equals are found not to be inferior
@@ -130,6 +140,44 @@ def _compare(cell: Cell, found: Found) -> Compared | None:
         needed = seeds_needed(spread, -allowed)
     cpu = float(np.median(sides["rllab"]["cpu_seconds"])), float(np.median(sides[peer]["cpu_seconds"]))
     return Compared(cell, peer, ours, theirs, random, *difference(ours, theirs), allowed, cpu, needed)
+
+
+def overall(found: Found) -> list[str]:
+    """Say what all judged cells come to together, a column of the table each, and who is ahead half way.
+
+    Scores are shares of (reference − random policy), so that 1 is the mean of the reference.
+    """
+    cells = [one for one in compared(found) if one.judged and one.scale > 0]
+    if not cells:
+        return []
+    n = min(one.seeds for one in cells)
+    ours, theirs = (
+        np.array([[(x - one.random) / one.scale for x in returns[:n]] for one, returns in side]).T
+        for side in ([(one, one.ours) for one in cells], [(one, one.theirs) for one in cells])
+    )
+    low, high = stratified_bootstrap_interval(ours, iqm, key=0)
+    p = probability_of_improvement(ours, theirs)
+    least, most = probability_of_improvement_interval(ours, theirs, key=0)
+    near = [float(performance_profile(scores, [1 - MARGIN])[0]) for scores in (ours, theirs)]
+    gap, other = float(optimality_gap(ours)), float(optimality_gap(theirs))
+    ahead = 0
+    for one in cells:
+        sides = found[one.cell.name]
+        ahead += _first_median(sides["rllab"]) > _first_median(sides[one.peer])
+    return [
+        f"{len(cells)} cells together, {n} seeds a side, of (reference − random): interquartile mean "
+        f"{float(iqm(ours)):.3f} in [{low:.3f}, {high:.3f}], stratified; {near[0]:.0%} of our runs and {near[1]:.0%} "
+        f"of theirs are above {1 - MARGIN:.0%} of it; optimality gap {gap:.3f} and {other:.3f}; P(ours above "
+        f"theirs) {p:.2f} in [{least:.2f}, {most:.2f}]",
+        f"half way the median return of our seeds is the higher one in {ahead} of {len(cells)} cells",
+    ]
+
+
+def _first_median(side: Mapping[str, Any]) -> float:
+    """Return the median over seeds at the first evaluation that half of them have."""
+    curves = [tuple(np.array(curve, float).T) for curve in side["curve"] if curve]
+    medians = median_of_curves(curves, key=0).median if curves else np.array([np.nan])  # type: ignore[arg-type] - x and y
+    return float(next(iter(medians[np.isfinite(medians)]), np.nan))
 
 
 def markdown(found: Found) -> str:

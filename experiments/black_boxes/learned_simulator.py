@@ -31,7 +31,7 @@ from experiments.common.claims import note_prediction
 from experiments.common.data import wine
 from experiments.common.drawing import GREY, REFERENCE, band, label_end
 from experiments.common.frame import Judge, column, main, select
-from experiments.common.tuning import TUNING_SEEDS, TunedFlags, calls_to_goal, choose, settings_of
+from experiments.common.tuning import TUNING_SEEDS, TunedFlags, calls_to_goal, choose, known_median, settings_of
 from experiments.common.unfinished import Part, going_on
 
 import numpy as np
@@ -43,6 +43,8 @@ from rllab import BlackBox, Cost, Key, plots
 from rllab import estimators as est
 from rllab.critics import Critic, Residual
 from rllab.runs import Job, Record
+from rllab.runs.statistics import curve_of, on_grid
+from rllab.runs.survival import times_to_threshold
 
 BATCH, GROWERS, CHANCE, MEASUREMENTS = 32, 3, 4, 13
 GOAL = 0.1  # mean cost on fresh wines; a net that knows nothing costs 2/3
@@ -204,10 +206,12 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     judge(flat >= 0.95, f"the forest is flat: {flat:.1%} of wines cost the same 10⁻⁶ away anywhere (needs 95 %)")
     calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
     for name, each in calls.items():
-        ends = column(select(records, method=name), "cost")
+        runs = select(records, method=name)
+        ends, falls = column(runs, "cost"), [curve_of(run, "evaluations", "cost") for run in runs]
+        known = known_median(*times_to_threshold([(x, -y) for x, y in falls], -GOAL))
         judge.note(
             f"{name}: median {np.median(each):,.0f} calls to a mean cost of {GOAL:g} ({np.isfinite(each).sum()} of "
-            f"{len(each)} seeds), {np.median(ends):.3f} at the end"
+            f"{len(each)} seeds), {np.median(ends):.3f} at the end; with runs that the budget ended: {known}"
         )
     if not config.compares:
         runs = [record for name in config.methods for record in select(records, method=name)]
@@ -238,7 +242,7 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         for name in config.methods:
             mine, how = select(records, method=name), plots.METHODS[METHODS[name][0]]
-            each = np.array([on_grid(record, grid) for record in mine])
+            each = on_grid(mine, "evaluations", "cost", grid)
             band(ax, grid, each, how, markevery=12)
             label_end(ax, grid[-1], np.median(each[:, -1]), name, how.color)
         ax.axhline(GOAL, **REFERENCE)
@@ -252,12 +256,6 @@ def figure(records: list[Record], config: Config) -> Path:
             f"Lines: medians, bands: ranges of {config.seeds} seeds"
         )
     return plots.save(drawing, config.out / "learned_simulator.png")
-
-
-def on_grid(record: Record, grid: np.ndarray) -> np.ndarray:
-    """Return the cost at each number of calls: that of the last row before."""
-    x = np.array([row["evaluations"] for row in record.rows], float)
-    return np.array([row["cost"] for row in record.rows])[np.searchsorted(x, grid, side="right") - 1]
 
 
 if __name__ == "__main__":

@@ -31,7 +31,15 @@ from typing import Any, Self
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.data import Data, digits
 from experiments.common.frame import Judge, column, main, select
-from experiments.common.tuning import TUNING_SEEDS, TunedFlags, best_tried, calls_to_goal, choose, settings_of
+from experiments.common.tuning import (
+    TUNING_SEEDS,
+    TunedFlags,
+    best_tried,
+    calls_to_goal,
+    choose,
+    known_median,
+    settings_of,
+)
 from experiments.common.unfinished import Part, going_on
 
 import numpy as np
@@ -45,6 +53,7 @@ from rllab import estimators as est
 from rllab.critics import Critic, Residual
 from rllab.distributions import Distribution
 from rllab.runs import Job, Record
+from rllab.runs.survival import steps_to_threshold
 
 BATCH, TEST = 32, 597
 GOAL = 0.9  # of the test images right
@@ -283,10 +292,13 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         return
     calls = {name: calls_to_goal(select(records, method=name)) for name in config.methods}
     for name, each in calls.items():
-        accuracy = column(select(records, method=name), "accuracy")
+        runs = select(records, method=name)
+        accuracy = column(runs, "accuracy")
+        known = known_median(*steps_to_threshold(runs, GOAL, x="evaluations", y="accuracy"))
         judge.note(
             f"{METHODS[name].knows}, {name}: median {np.median(each):,.0f} calls to {GOAL:.0%} "
-            f"({np.isfinite(each).sum()} of {len(each)} seeds; {np.median(accuracy):.1%} right at the end)"
+            f"({np.isfinite(each).sum()} of {len(each)} seeds; {np.median(accuracy):.1%} right at the end); with "
+            f"runs that the budget ended: {known}"
         )
     if not config.compares:
         judge(all(len(record.rows) > 2 for record in records), f"every method trains ({config.why_no_more})")

@@ -20,6 +20,7 @@ import tyro
 
 from rllab.files import write_atomically
 from rllab.runs import Record
+from rllab.runs.survival import kaplan_meier
 
 TUNING_SEEDS = (100, 101)
 TUNED = ("lr", "sigma")  # what a setting consists of
@@ -77,6 +78,14 @@ def calls_to_goal(records: Sequence[Record]) -> np.ndarray:
     """Return each run's calls until its goal, `summary["reached"]`; infinite where it was not reached."""
     calls = column(records, "reached")
     return np.where(np.isnan(calls), np.inf, calls)
+
+
+def known_median(times: np.ndarray, reached: np.ndarray) -> str:
+    """Say by Kaplan and Meier after how many calls half of the runs have reached the goal, some of which never did."""
+    middle, low, high = kaplan_meier(times, reached).median
+    if np.isinf(middle):
+        return f"not known, at least {low:,.0f}" if np.isfinite(low) else "not known"
+    return f"{middle:,.0f}, 95 % interval {low:,.0f} to {high:,.0f}".replace("inf", "∞")
 
 
 def choose(records: Sequence[Record], path: Path, misses: Callable[[Sequence[Record]], float]) -> None:

@@ -67,8 +67,9 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _text(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.strerror:
+        where = "" if error.filename is None else f"{error.filename}: "
+        return f"{where}{error.strerror}"
     function, colon, rest = str(error).partition(": ")
     is_function = re.fullmatch(r"[a-z_]+|\w+\.[a-z_]+", function) and not Path(function).exists()
     return rest if colon and is_function else str(error)

@@ -73,7 +73,8 @@ def do_job(worker: Worker, job: Job, folder: Path, track: str | None = None) -> 
             record.finish(**(worker(job, record) or {}))
         except (Exception, SystemExit) as error:
             note_failure(record.folder, traceback.format_exc())
-            return printable("".join(traceback.format_exception_only(error)).strip().splitlines()[0])
+            text = "".join(traceback.format_exception_only(error)).strip().splitlines()[0]
+            return printable(text)
         finally:
             with suppress(OSError):
                 os.chdir(here)

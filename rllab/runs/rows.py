@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from rllab.files import said_if_full
+from rllab.files import errors_name
 from rllab.runs.storage import Storable, restored, scalar, to_json
 
 if sys.platform != "win32":
@@ -94,7 +94,7 @@ def append_row(file: FileIO, row: Storable) -> None:
     """
     data, size = to_json(row).encode() + b"\n", file.tell()
     try:
-        with said_if_full(file.name):
+        with errors_name(file.name):
             while data:
                 data = data[file.write(data) :]
     except BaseException:  # what part of it was written would be a torn line in front of the next row

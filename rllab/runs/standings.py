@@ -16,6 +16,7 @@ from rllab.runs.comparisons import (
     paired_difference,
     probability_of_improvement_interval,
 )
+from rllab.runs.row_kinds import COUNTERS, ROW, TIME
 from rllab.runs.series import Curve, Task
 from rllab.runs.statistics import bootstrap_interval, iqm, mean, median, probability_of_improvement
 from rllab.runs.survival import kaplan_meier, times_to_threshold
@@ -76,8 +77,9 @@ class Pair:
 
 
 def label_of(task: Task, lower: bool | None = None) -> str:
-    """Return what scores of a task are called: the column, with a minus before it where less of it is better."""
-    return f"−{task.y} (less is better)" if _less_is_better(task, lower) else task.y
+    """Return what scores of a task are called: the column, with a minus where less of it is better, and at what."""
+    where = "" if task.x in ("", ROW, *COUNTERS) or task.x.endswith(TIME) else f" at the largest {task.x}"
+    return f"−{task.y}{where} (less is better)" if _less_is_better(task, lower) else f"{task.y}{where}"
 
 
 def ranked(

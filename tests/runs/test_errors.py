@@ -21,6 +21,12 @@ from rllab.runs import ResultsConflict, SweepFailed, one_line_errors
             2,
             "error: x.json: No such file or directory\n",
         ),
+        (
+            OSError(28, "No space left on device", "x.json"),
+            2,
+            "error: x.json: No space left on device\n",
+        ),
+        (OSError(5, "Input/output error"), 2, "error: Input/output error\n"),
         (SweepFailed("1 of 2\nruns failed"), 1, "error: 1 of 2 runs failed\n"),
         (KeyboardInterrupt(), 130, "interrupted\n"),
     ],
@@ -69,3 +75,30 @@ with one_line_errors():
     writer.stdout.close()
     assert writer.wait(timeout=240) == 1 and writer.stderr.read() == b""
     writer.stderr.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits the size of files as POSIX does")
+def test_a_full_disk_is_one_line_that_names_the_file_and_what_helps(tmp_path):
+    program = """
+import resource, signal
+from rllab.runs import Job, one_line_errors, sweep, write_atomically
+
+def work(job, record):
+    for i in range(1000):
+        record.append({"steps": i})
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+with one_line_errors():
+    FIRST
+"""
+    whole, runs = tmp_path / "report.html", tmp_path / "all"
+    for first, code, wanted in (
+        (f"write_atomically({str(whole)!r}, 'x' * 5000)", 2, f"error: {whole}: File too large: free some space there"),
+        (f"sweep(work, [Job('a', {{}}, 0)], {str(runs)!r}, config={{}}, processes=1)", 1, "rows.jsonl'"),
+    ):
+        command = [sys.executable, "-c", program.replace("FIRST", first)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+        assert done.returncode == code and wanted in line and "free some space there and go on" in line
+    assert not whole.exists() and (runs / "a" / "rows.jsonl").read_text().endswith("}\n")

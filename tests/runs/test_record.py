@@ -127,7 +127,7 @@ def test_a_write_that_fails_half_way_leaves_no_torn_line_before_the_next_row(tmp
     with Record.create(tmp_path / "a", CONFIG, seed=0) as record:
         record.append({"x": 1})
         record._file = Full(record._file)
-        with pytest.raises(OSError, match=r"No space left on device: make room there, .*--resume.*rows\.jsonl"):
+        with pytest.raises(OSError, match=r"No space left on device: free some space there .*--resume.*rows\.jsonl"):
             record.append({"x": 2})
         assert (record.folder / ROWS).read_bytes() == b'{"x": 1}\n'
         record.append({"x": 3})

@@ -5,7 +5,8 @@ import pytest
 from rllab import plots
 from rllab.runs import Record
 from rllab.runs.row_kinds import axes_of, kinds_of
-from rllab.runs.series import curves_by_task, group_runs, task_of
+from rllab.runs.series import Task, curves_by_task, group_runs, task_of
+from rllab.runs.standings import label_of
 from tests.proofs.figures import names_at_ends, names_in_legend, names_shown
 
 
@@ -181,3 +182,10 @@ def test_times_and_truths_are_not_drawn_unless_nothing_else_is_there(tmp_path):
     assert axes_of(kind, None, None) in {("", "reached"), ("d", "reached")}
     assert axes_of(kind, None, "took seconds") in {("", "took seconds"), ("d", "took seconds")}
     assert axes_of(kind, "steps", None) is None and axes_of(kind, None, "return") is None
+
+
+def test_a_score_along_a_setting_says_at_which_of_its_values():
+    assert label_of(Task("a", "T", "variance")) == "−variance at the largest T (less is better)"
+    assert label_of(Task("a", "steps", "return")) == "return" and label_of(Task("a", "", "error")).startswith(
+        "−error ("
+    )

@@ -143,3 +143,16 @@ def test_the_interval_is_welchs():
 def test_a_method_that_is_not_there_is_named():
     with pytest.raises(ValueError, match=r"--only must be of .*, got Pendulum-v1/DQN"):
         Config(only=("Pendulum-v1/DQN",)).check()
+
+
+def test_all_cells_together_are_said_by_shares_of_the_reference(capsys):
+    judge = judged(runs(EQUAL, EQUAL[::-1]), capsys)[0]
+    (together, half_way) = [claim.text for claim in judge.claims if claim.holds is None][-2:]
+    assert together.startswith("1 cells together, 10 seeds a side") and "P(ours above theirs) 0.50" in together
+    assert "100% of our runs and 100% of theirs are above 90%" in together
+    gap = np.mean(np.maximum(0, np.mean(EQUAL) - np.array(EQUAL))) / (np.mean(EQUAL) + 1200)
+    assert f"optimality gap {gap:.3f} and {gap:.3f}" in together and "higher one in 0 of 1 cells" in half_way
+    judge = judged(runs([x + 50 for x in EQUAL], EQUAL), capsys)[0]
+    together, half_way = [claim.text for claim in judge.claims if claim.holds is None][-2:]
+    assert "P(ours above theirs) 1.00 in [1.00, 1.00]" in together and "higher one in 1 of 1 cells" in half_way
+    assert "optimality gap 0.000 and" in together
