@@ -14,7 +14,7 @@ from rllab.agents import Agent
 from rllab.agents.base import Row
 from rllab.agents.loading import loaded_like
 from rllab.agents.named import agent_called, arguments_of, made
-from rllab.checks import as_count, check_finite
+from rllab.checks import as_count, check_finite, check_number, check_truth
 from rllab.due import Every
 from rllab.executors.jobs import Executor
 from rllab.progress import Meter
@@ -57,6 +57,7 @@ class Schedule:
         for name in ("evaluate_every", "episodes", "max_steps", "checkpoint_every"):
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, as_count("fit", name, value))
+        check_truth("fit", keep_best=self.keep_best)
         if self.stop_at is not None:
             check_finite("fit", stop_at=self.stop_at)
             if self.evaluate_every is None:
@@ -114,7 +115,7 @@ def fit(
         checkpoint_every: environment steps between checkpoints; None for one at the end.
         keep_best: keep a second checkpoint, of the highest mean return evaluated.
         stop_at: mean return, evaluated on the way, at which training ends early; None never does.
-        seconds: wall seconds of training; no iteration begins after them.
+        seconds: wall seconds of training, > 0; no iteration begins after them.
         progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
         resume: go on inside the run that the folder holds, if it holds one that did not finish, from the last state on
             disk, which is written every minute: with the same arguments rows and weights are, but for times, those of a
@@ -143,6 +144,9 @@ def fit(
         raise TypeError(f"fit: agent must be an agent, as PPO('CartPole-v1') is, got {agent!r:.80}")
     steps = as_count("fit", "steps", steps)
     schedule = Schedule(evaluate_every, episodes, max_steps, checkpoint_every, keep_best, stop_at)
+    check_number("fit", seconds=seconds)
+    if not seconds > 0:
+        raise ValueError(f"fit: seconds must be positive, got {seconds}")
     check_tracker(track)
     if track is not None and folder is None:
         raise ValueError(f"fit: folder must be given with track={track!r}, got None")

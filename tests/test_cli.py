@@ -291,3 +291,22 @@ def test_errors_of_drawing_and_writing_are_one_line_too(results, monkeypatch, ca
     out, err = capsys.readouterr()
     assert (caught.value.code, out, err) == (2, "", f"error: {line}\n")
     assert sorted(os.listdir()) == ["file", "results"]
+
+
+def test_settings_are_what_their_text_says():
+    from rllab.cli.common import number, setting
+
+    for text, value in {
+        "false": False,
+        "False": False,
+        "true": True,
+        "2e-3": 2e-3,
+        "(8,)": (8,),
+        "auto": "auto",
+    }.items():
+        assert setting(f"a.b={text}") == ("a.b", value)
+        assert type(setting(f"a={text}")[1]) is type(value)
+    with pytest.raises(ValueError, match=r"^rllab: --set takes NAME=VALUE"):  # whatever the command
+        setting("a b=1")
+    with pytest.raises(ValueError, match=r"^rllab: --range must be a number"):
+        number("range", "low")

@@ -48,14 +48,14 @@ def find_modules_here() -> None:
 
 
 def setting(text: str) -> tuple[str, Any]:
-    """Return name and value of NAME=VALUE; what is no Python value is a text."""
+    """Return name and value of NAME=VALUE; what is no Python value is a text, but true and false are what they say."""
     name, equals, value = text.partition("=")
     if not equals or not all(part.isidentifier() for part in name.split(".")):
-        raise ValueError(f"rllab train: --set takes NAME=VALUE, as gamma=0.98, got {text!r}")
+        raise ValueError(f"rllab: --set takes NAME=VALUE, as gamma=0.98, got {text!r}")
     try:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
-        return name, value
+        return name, {"true": True, "false": False}.get(value.strip(), value)
 
 
 def number(name: str, text: str) -> float:
@@ -63,7 +63,7 @@ def number(name: str, text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"rllab train: --{name} must be a number, as 20_000 or 2e4, got {text!r}") from None
+        raise ValueError(f"rllab: --{name} must be a number, as 20_000 or 2e4, got {text!r}") from None
 
 
 def short(value: object, most: int = 24) -> str:
