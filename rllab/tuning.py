@@ -12,6 +12,7 @@ import torch
 
 from rllab.agents import load
 from rllab.agents.named import agent_called, arguments_of, made
+from rllab.agents.schedules import over
 from rllab.agents.tuned_settings import as_toml
 from rllab.checks import as_count, check_number
 from rllab.files import write_atomically
@@ -202,7 +203,7 @@ def tune(
     rungs = sorted({max(1, steps // KEPT**k) for k in (2, 1, 0)})
     config = {"method": name, "environment": environment, "steps": steps, "trials": trials, "seeds": seeds}
     config |= {"episodes": episodes, "fixed": fixed, "ranges": {k: str(v) for k, v in ranges.items()}}
-    over: dict[int, Trial] = {}
+    tried: dict[int, Trial] = {}
     for rung, end in enumerate(rungs):
         start = rungs[rung - 1] if rung else 0
         jobs = [
@@ -212,7 +213,7 @@ def tune(
         ]
         records = sweep(_advance, jobs, folder, config=config, resume=resume or rung > 0, processes=processes)
         scored = _scored(todo, records, seeds)
-        over |= {trial.number: trial for trial in scored}
+        tried |= {trial.number: trial for trial in scored}
         scored.sort(key=lambda trial: trial.scores[-1], reverse=True)
         todo = scored[: max(1, -(-len(scored) // KEPT))]
     best = todo[0]
@@ -224,7 +225,7 @@ def tune(
     provenance |= {f"range of {k}": f"{r.low:g} to {r.high:g}, {r.scale}" for k, r in ranges.items()}
     path = folder / "tuned.toml"
     write_atomically(path, as_toml(environment, best.settings, provenance))
-    return Tuning(best, sorted(over.values(), key=lambda trial: trial.number), edges, path)
+    return Tuning(best, sorted(tried.values(), key=lambda trial: trial.number), edges, path)
 
 
 def points(ranges: Mapping[str, Range], n: int) -> list[dict[str, float | int]]:
@@ -243,7 +244,9 @@ def _advance(job: Job, record: Record) -> dict[str, Any]:
             agent = load(record.folder.parent / f"rung{int(rung.removeprefix('rung')) - 1}-{rest}" / LATEST)
         else:
             kind = agent_called(config["method"])
-            agent = kind(config["environment"], job.seed, **arguments_of(kind, config["settings"]))
+            # a schedule goes over all steps of a trial, of which a rung is a part
+            arguments = {n: over(v, config["steps"]) for n, v in arguments_of(kind, config["settings"]).items()}
+            agent = kind(config["environment"], job.seed, **arguments)
         steps = config["to"] - agent.spent.steps
         if steps > 0:
             every = max(1, (config["to"] - config["from"]) // EVALUATIONS)

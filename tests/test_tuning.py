@@ -29,6 +29,15 @@ def test_a_range_spreads_as_its_scale_says():
         assert (r.at(0.0), r.at(1.0)) == (r.low, r.high)
 
 
+def test_a_schedule_goes_over_all_steps_of_a_trial_not_over_its_first_rung(tmp_path):
+    ranges = {"delta_std": Range(0.1, 0.2)}
+    fixed = {"lr": "linear(0.1,0)", "n_delta": 1, "n_top": 1, "hidden": ()}
+    tune("ars", "CartPole-v1", tmp_path, steps=270, trials=3, seeds=1, ranges=ranges, fixed=fixed, processes=1)
+    first, *_ = sorted(tmp_path.glob("rung0-*/agent.pt"))
+    assert load(first).lr.steps == 270
+    assert "linear(0.1,0)" in (tmp_path / "tuned.toml").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -110,8 +110,12 @@ def _model(library: str, method: str, task: str, seed: int, settings: Mapping[st
         venv = vec_env.VecNormalize(venv, norm_reward=method == "PPO", gamma=given.get("gamma", 0.99))
         if method == "PPO":
             nets: dict[str, Any] = {"net_arch": hidden}
-            if isinstance(space, Box):  # our σ is in units of half the box
-                nets["log_std_init"] = float(np.log(given.pop("std") * (space.high - space.low)[0] / 2))
+            std = given.pop("std", 1.0)
+            if isinstance(space, Box):  # our σ is in units of half the box, theirs in the environment's
+                half = (space.high - space.low) / 2
+                if (half != half[0]).any():
+                    raise ValueError(f"_model: actions must have ranges of one width for PPO's first σ, got {space}")
+                nets["log_std_init"] = float(np.log(std * half[0]))
             return kind("MlpPolicy", venv, policy_kwargs=nets, **named, **given), venv
         # its standard deviation of the 2b returns that count divides by 2b − 1, ours by 2b
         named["learning_rate"] *= (2 * given["n_top"] / (2 * given["n_top"] - 1)) ** 0.5

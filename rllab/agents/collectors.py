@@ -15,7 +15,7 @@ from rllab.agents.n_step import NStep
 from rllab.agents.policy import Policy
 from rllab.agents.replay import Replay
 from rllab.agents.rollouts import Act, Episodes, Playable, Watch
-from rllab.agents.saved import check_names, check_tensor, check_whole
+from rllab.agents.saved import GIVEN_UP, check_names, check_tensor, check_whole
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
 
@@ -113,11 +113,7 @@ class StepCollector:
             self._return += reward
         if over or not np.array_equal(self._observation, awaited):
             self._restart()
-            warnings.warn(
-                "the environment does not repeat an episode from its seed and actions: the one that was under way when "
-                "the agent was saved is given up, and learning begins another",
-                stacklevel=2,
-            )
+            warnings.warn(GIVEN_UP, stacklevel=2)
 
 
 class EpisodeCollector:

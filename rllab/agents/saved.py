@@ -20,6 +20,11 @@ from rllab.estimators.control_variates.state import ControlVariateState
 
 OWN = "rllab_envs"  # the one module that a file may have imported
 
+GIVEN_UP = (
+    "the environment does not repeat an episode from its seed and actions: the one that was under way when the agent "
+    "was saved is given up, and learning begins another"
+)
+
 
 def plain(who: str, value: Any) -> Any:
     """Return a value with estimators and their states as dicts, and numpy's numbers as Python's.

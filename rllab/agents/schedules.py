@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Real
+from typing import Any
 
 from rllab.agents.spent import Spent
 from rllab.checks import as_count, check_finite, check_not_negative, check_positive
@@ -50,6 +51,11 @@ class Linear:
 def now(value: float | Linear, spent: Spent) -> float:
     """Return a hyperparameter's number at what an agent has spent."""
     return value.at(spent) if isinstance(value, Linear) else value
+
+
+def over(value: Any, steps: int) -> Any:
+    """Return a `Linear` whose steps were left open with these, and any other value as it is."""
+    return replace(value, steps=steps) if isinstance(value, Linear) and value.steps is None else value
 
 
 def as_scheduled(name: str, value: object) -> object:

@@ -13,14 +13,9 @@ from torch import Tensor
 from rllab.agents.environments import Environments
 from rllab.agents.policy import Policy
 from rllab.agents.rounds import Round
-from rllab.agents.saved import check_names, check_tensor
+from rllab.agents.saved import GIVEN_UP, check_names, check_tensor
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
-
-GIVEN_UP = (
-    "the environment does not repeat an episode from its seed and actions: the one that was under way when the agent "
-    "was saved is given up, and learning begins another"
-)
 
 
 class VectorCollector:
