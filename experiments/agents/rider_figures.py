@@ -64,7 +64,12 @@ def _answer(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
         return "Steps until a rider rides"
     learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
     sooner = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
-    return f"Significantly sooner than random search: {' and '.join(sooner) or 'nobody'}"
+    return f"Significantly sooner than random search: {listed(sooner) or 'nobody'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Return names as a sentence has them: "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _growth(runs: Sequence[Run]) -> str:

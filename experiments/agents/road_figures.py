@@ -7,7 +7,7 @@ from pathlib import Path
 
 from experiments.agents.learners import LEARNERS
 from experiments.agents.rider_claims import credited
-from experiments.agents.rider_figures import riding
+from experiments.agents.rider_figures import listed, riding
 from experiments.agents.rider_records import Run, chosen, kept, runs_of
 from experiments.common.frame import select
 
@@ -53,4 +53,4 @@ def _first(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
     """Name the learners that ride significantly sooner than every random search."""
     learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
     sooner = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
-    return " and ".join(sooner) or "nobody"
+    return listed(sooner) or "nobody"

@@ -34,7 +34,7 @@ def unknown(script, command, words):
         if not (ROOT / script).exists():
             return [script]
         module = importlib.import_module(script.removesuffix(".py").replace("/", "."))
-        config = module.Config
+        config = vars(module).get("Config") or module.Flags  # of an experiment, of a benchmark
     elif command not in COMMANDS:
         return [command]
     else:

@@ -18,7 +18,6 @@ import pytest
 import torch
 
 import rllab
-from rllab import training
 from rllab.agents import ARS, Evolution, load, player, spread_episodes
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.player import Player
@@ -26,6 +25,7 @@ from rllab.agents.population import Seen
 from rllab.agents.spread_episodes import SpreadEpisodes
 from rllab.estimators import CentralDifference, GaussianSmoothing, OrthogonalSmoothing
 from rllab.executors import EvaluationLost, NotSendable
+from rllab.runs import states
 from rllab.training import described
 from tests.proofs.executors import Backwards
 from tests.proofs.toy_environments import CHOICE, DRIFT, LOG, Drift
@@ -247,7 +247,7 @@ def test_after_an_interrupt_the_generation_is_begun_anew():
 
 
 def test_a_run_that_was_interrupted_there_goes_on_here_bit_for_bit(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "SECONDS_PER_STATE", 0.0)
+    monkeypatch.setattr(states, "SECONDS_PER_STATE", 0.0)
     how = {"episodes": 2, "progress": False}
     whole = rllab.fit(MAKERS["ranks"](), 1200, folder=tmp_path / "whole", **how)
     with pytest.raises(KeyboardInterrupt):
