@@ -169,7 +169,7 @@ def figure(records: list[Record], config: Config) -> Path:
     for record in records:
         if record.config.get("ride"):
             draw_ride(record.folder, config.out / "bicycle.gif")
-    if {task for task, _ in cells(config)} - {"balance", "goal"}:
+    if {task for task, _ in cells(config)} - {"balance"}:
         roads = draw_roads(records, config.out / "bicycle_roads.png")
         if not chosen(runs_of(records), task="balance"):
             return roads

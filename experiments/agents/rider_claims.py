@@ -21,6 +21,7 @@ from rllab.runs.statistics import (
 )
 
 LEVEL = 0.05 / 7  # of the test of each learner against random search: 5 % for all seven together
+LATER = 1010  # seeds from here on were run after a report of those before
 TAUGHT = 0.9  # share of unseen starts from which the goal is reached
 RESAMPLES = 500  # of exponents
 PAIRS = [(slow, fast) for slow in ("evolution", "ars") for fast in ("td3", "sac")]
@@ -50,9 +51,23 @@ def judge_all(records: Sequence[Record], fast: bool, judge: Judge) -> None:
     if fast:
         judge.note("a fast pass judges no more")
         return
+    note_later_seeds(chosen(kept(), task="balance"), judge)
     judge_speed(chosen(runs, task="balance", size="64-64"), judge)
     judge_sizes(chosen(kept(), task="balance"), judge)
     judge_goal(chosen(kept(), task="goal"), judge)
+
+
+def note_later_seeds(runs: Sequence[Run], judge: Judge) -> None:
+    """Say what the seeds that were run after a first report say alone: they were not looked at when it was written."""
+    searches = [s for at in ("64-64", "linear") if (s := chosen(runs, method="random", size=at))]
+    for method in LEARNERS:
+        mine = [run for run in chosen(runs, method=method, size="64-64") if run.seed >= LATER]
+        if mine and searches and method != "random":
+            yes, p = credited(mine, searches)
+            judge.note(
+                f"{method}, {len(mine)} seeds from {LATER} alone: {'' if yes else 'not '}earlier than random search "
+                f"(p = {p:.1g})"
+            )
 
 
 def judge_speed(runs: Sequence[Run], judge: Judge) -> None:

@@ -14,7 +14,7 @@ from experiments.common.frame import select
 from rllab import plots
 from rllab.runs import Record
 
-SIZE = "64-64"
+SIZE, GOAL = "64-64", "goal"
 ROADS = {
     "balance": "Upright for 10 s",
     "whipple": "The benchmark bicycle",
@@ -24,21 +24,26 @@ ROADS = {
 
 
 def draw_roads(records: Sequence[Record], path: Path) -> Path:
-    """Draw the share of runs that ride against steps, of every road there are runs of, beside balance where it is kept.
+    """Draw the share of runs that ride against steps, of every road there are runs of, beside those that are kept.
 
-    Roads are the tasks of balancing; where a goal is to be reached, success is something else, and is told in a table.
+    Where a goal is to be reached success is something else; it has its panel only where it was run.
     """
     runs = runs_of(records)
     here = {run.task for run in runs} - {"balance"}
     every = [*runs, *(run for run in kept() if run.task not in here)]
     roads = {road: mine for road in ROADS if (mine := chosen(every, task=road, size=SIZE))}
+    if goal := [run for run in chosen(runs, task=GOAL) if run.method != "random"]:
+        roads[GOAL] = goal  # of policies of more than one size
     drawing, axes = plots.panels(len(roads), 1, width=4.6, height=4.4)
     for ax, (road, mine) in zip(axes, roads.items(), strict=True):
         hand = [record.summary["fresh"] for record in select(records, method="hand", task=road) if record.summary]
         riding(ax, mine, hand[0] if hand else None)
         searches = [s for at in (SIZE, "linear") if (s := chosen(every, task=road, method="random", size=at))]
-        ax.set_title(f"{ROADS[road]}: {_first(mine, searches)}", fontsize=11)
-        if ax is not axes[0]:
+        name = ROADS.get(road, "To a goal 100 m away")
+        ax.set_title(f"{name}: {_first(mine, searches)}" if searches else f"{name}: not searched", fontsize=11)
+        if road == GOAL:
+            ax.set_ylabel("share of runs that arrive: 20 rides of 20")
+        elif ax is not axes[0]:
             ax.set_ylabel("")
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     drawing.legend(

@@ -15,8 +15,9 @@ def runs(task, method, first, n=10):
 
 @pytest.fixture
 def drawn(monkeypatch, tmp_path):
-    def draw(kept):
+    def draw(kept, here=()):
         monkeypatch.setattr(road_figures, "kept", lambda: kept)
+        monkeypatch.setattr(road_figures, "runs_of", lambda records: list(here))
         monkeypatch.setattr(road_figures.plots, "save", lambda figure, path: figure)
         figure = road_figures.draw_roads([], tmp_path / "roads.png")
         titles = [ax.get_title() for ax in figure.axes]
@@ -33,6 +34,7 @@ def test_a_road_has_a_panel_that_names_who_is_sooner_than_the_search(drawn):
     assert len(entries) == 2  # SAC and the search, once each
 
 
-def test_a_goal_is_no_road(drawn):
-    titles, _ = drawn([*runs("balance", "random", 3_000), *runs("balance", "td3", 500), *runs("goal", "ars", 500)])
-    assert titles == ["Upright for 10 s: TD3"]
+def test_a_goal_has_a_panel_only_where_it_was_run(drawn):
+    balance, goal = [*runs("balance", "random", 3_000), *runs("balance", "td3", 500)], runs("goal", "ars", 500)
+    assert drawn([*balance, *goal])[0] == ["Upright for 10 s: TD3"]
+    assert drawn(balance, goal)[0] == ["Upright for 10 s: TD3", "To a goal 100 m away: not searched"]
