@@ -1,6 +1,9 @@
 """The figure of harder roads: a panel for each road there are runs of, named by who beats random search on it."""
 
-from experiments.agents import road_figures
+from dataclasses import replace
+from types import SimpleNamespace
+
+from experiments.agents import rider_claims, road_figures
 from experiments.agents.rider_records import Run
 
 import matplotlib.pyplot as plt
@@ -38,3 +41,16 @@ def test_a_goal_has_a_panel_only_where_it_was_run(drawn):
     balance, goal = [*runs("balance", "random", 3_000), *runs("balance", "td3", 500)], runs("goal", "ars", 500)
     assert drawn([*balance, *goal])[0] == ["Upright for 10 s: TD3"]
     assert drawn(balance, goal)[0] == ["Upright for 10 s: TD3", "To a goal 100 m away: not searched"]
+
+
+def test_later_seeds_are_judged_alone():
+    search = runs("balance", "random", 3_000)
+    early = runs("balance", "td3", 500, n=12)
+    late = [replace(run, seed=rider_claims.LATER + run.seed) for run in runs("balance", "td3", 5_000)]
+    said = []
+    judge = SimpleNamespace(note=said.append)
+    rider_claims.note_later_seeds([*search, *early], judge)
+    assert said == []  # there are none
+    rider_claims.note_later_seeds([*search, *early, *late], judge)
+    (line,) = said
+    assert line.startswith("td3, 10 seeds from 1010 alone: not earlier than random search")  # the early ones would be
