@@ -71,6 +71,7 @@ class ARS(Agent):
 
     columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
     unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
+    fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "n_delta", "n_top", "delta_std", "zero_policy", *unsaved)
 
     _: KW_ONLY
     hidden: tuple[int, ...] = ()

@@ -29,6 +29,7 @@ from rllab.agents.policy import Policy, check_alike
 from rllab.agents.policy_module import PolicyModule, array_policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.saved import plain, plain_arguments
+from rllab.agents.settings import Settings
 from rllab.agents.spent import Spent
 from rllab.agents.user_network import ModuleNetwork
 from rllab.agents.vectorization import Vectorization, make_environments
@@ -45,10 +46,11 @@ EVALUATION = Key(0).child("evaluation")  # the same episodes for every agent and
 
 
 @dataclass(eq=False)
-class Agent(ABC):
+class Agent(Settings, ABC):
     """Learn a policy on a Gymnasium environment. Subclasses are final; their fields are the hyperparameters.
 
-    An agent holds weights, learns them in iterations, and says after each what it has spent. It minimises −reward.
+    An agent holds weights, learns them in iterations, and says after each what it has spent. It minimises −reward. A
+    hyperparameter may be set between calls of `train`, but for those in `fixed`: `agent.lr = 1e-4`.
 
     Args:
         environment: Gymnasium id, "module:id" for ids of a module that is to be imported first; or a factory, a
@@ -111,10 +113,7 @@ class Agent(ABC):
 
     def _check(self) -> None:
         """Check the arguments and find the policy's shape; nothing is drawn or allocated."""
-        # numpy numbers are welcome; what is stored, and later saved, is Python's
-        for name, value in vars(self).items():
-            if isinstance(value, np.generic):
-                setattr(self, name, value.item())
+        self._plain_numbers()
         self.seed = check_seed(self._name, self.seed)
         self.hidden = as_widths(self._name, "hidden", self.hidden)
         check_truth(self._name, **{f.name: getattr(self, f.name) for f in fields(self) if isinstance(f.default, bool)})
@@ -150,6 +149,7 @@ class Agent(ABC):
         self.normalizer = RunningMoments(len(self.policy.scale)) if self.normalize_observations else None
         self.diagnostics: dict[str, float | None] = dict.fromkeys(self.columns)  # of the iteration under way
         self._start()
+        self._made = True
 
     def _actor(self, actions: Space) -> ModuleNetwork | None:
         """Return the user's actor, checked; None if there is none."""
@@ -186,7 +186,7 @@ class Agent(ABC):
     def _check_arguments(self) -> None:
         """Check the subclass's own hyperparameters; the policy's shape is known."""
 
-    def _check_sizes(self, state: dict[str, Any]) -> None:  # noqa: B027 - most allocate no more than the weights
+    def _check_sizes(self, state: dict[str, Any]) -> None:
         """Raise a ValueError if a saved state is of other sizes than the hyperparameters; nothing is allocated yet."""
 
     @abstractmethod

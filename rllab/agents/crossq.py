@@ -63,6 +63,7 @@ class CrossQ(OffPolicy):
         rows = agent.learn(steps=200)
     """
 
+    fixed: ClassVar[tuple[str, ...]] = (*OffPolicy.fixed, "ent_coef", "target_entropy")
     columns: ClassVar[tuple[str, ...]] = (*OffPolicy.columns, "ent_coef", "entropy")
     noises: ClassVar[int] = 2
     takes_networks: ClassVar[bool] = False

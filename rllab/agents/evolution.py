@@ -83,6 +83,7 @@ class Evolution(Agent):
 
     columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
     unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
+    fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "estimator", "population", *unsaved)
 
     _: KW_ONLY
     normalize_observations: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from dataclasses import KW_ONLY, dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -67,6 +67,10 @@ class OffPolicy(Agent):
 
     takes_choices: ClassVar[bool] = False
     normalizes: ClassVar[bool] = False
+    fixed: ClassVar[tuple[str, ...]] = (
+        *Agent.fixed,
+        *"num_envs critic_hidden critic buffer_size gamma n_steps max_grad_norm".split(),
+    )
     columns: ClassVar[tuple[str, ...]] = ("critic_loss", "mean_q", "critic_norm", "actor_norm")
     noises: ClassVar[int] = 1  # normal numbers of an update for each transition and component of an action
     parts: ClassVar[tuple[str, ...]] = ("learned_actor", "critics")  # attributes with a state that is learned
@@ -317,11 +321,8 @@ class OffPolicy(Agent):
 
     def _fine_tuned(self, steps: int, key: Key) -> Self:
         """Return a copy of this agent whose critics have learned from so many more steps."""
-        copy = object.__new__(type(self))
-        for f in fields(self):
-            setattr(copy, f.name, getattr(self, f.name))
-        copy.seed, copy.vectorization = key.integer(), "auto"  # workers of its own would cost more than they spare
-        copy._check()
+        # workers of its own would cost more than they spare
+        copy = self._alike(seed=key.integer(), vectorization="auto")
         copy._init()
         for name, network in self._modules().items():
             copy._modules()[name].load_constants(network.state_dict(self._learned()[name]))

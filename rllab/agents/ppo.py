@@ -97,14 +97,12 @@ class PPO(Agent):
         rows = agent.learn(steps=512)
     """
 
-    columns: ClassVar[tuple[str, ...]] = (
-        "policy_loss",
-        "value_loss",
-        "entropy",
-        "grad_norm",
-        "approx_kl",
-        "clip_fraction",
-        "value",
+    fixed: ClassVar[tuple[str, ...]] = (
+        *Agent.fixed,
+        *"num_envs n_steps batch_size gamma std critic normalize_costs".split(),
+    )
+    columns: ClassVar[tuple[str, ...]] = tuple(
+        "policy_loss value_loss entropy grad_norm approx_kl clip_fraction value".split()
     )
 
     _: KW_ONLY

@@ -63,6 +63,7 @@ class Reinforce(Agent):
         rows = agent.learn(steps=2000)
     """
 
+    fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "episodes", "baseline", "std")
     columns: ClassVar[tuple[str, ...]] = ("entropy", "grad_norm", "value_loss")
 
     _: KW_ONLY

@@ -55,6 +55,7 @@ class SAC(OffPolicy):
         rows = agent.learn(steps=200)
     """
 
+    fixed: ClassVar[tuple[str, ...]] = (*OffPolicy.fixed, "ent_coef", "target_entropy")
     columns: ClassVar[tuple[str, ...]] = (*OffPolicy.columns, "ent_coef", "entropy")
     noises: ClassVar[int] = 2
     outputs_each: ClassVar[int] = 2

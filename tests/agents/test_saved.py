@@ -366,15 +366,16 @@ for environment in sys.argv[2:]:
 def test_a_file_imports_no_module_but_who_loads_it_may(tmp_path):
     (tmp_path / "found_beside_the_file.py").write_text("open('RAN', 'w').close()\nimport rllab_envs\n")
     agent = Evolution(BICYCLE, hidden=())
-    agent.environment = f"found_beside_the_file:{BICYCLE.split(':')[1]}"
+    elsewhere = f"found_beside_the_file:{BICYCLE.split(':')[1]}"
+    vars(agent)["environment"] = elsewhere  # past the agent's own check, which would import it here
     agent.save(tmp_path / "rider.pt")
-    command = [sys.executable, "-c", RIDER, str(Path(__file__).parents[2]), BICYCLE, agent.environment]
+    command = [sys.executable, "-c", RIDER, str(Path(__file__).parents[2]), BICYCLE, elsewhere]
     said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=True).stdout
     refused, taken, trapped = said.splitlines()
     assert "is of the module found_beside_the_file, which is not imported because a file says so" in refused
     assert refused.endswith("; False")
     assert taken.split() == ["Evolution", BICYCLE, "False"]
-    assert trapped.split() == ["Evolution", agent.environment, "True"]  # the trap is a real one
+    assert trapped.split() == ["Evolution", elsewhere, "True"]  # the trap is a real one
 
 
 def test_every_agent_is_tried_here():

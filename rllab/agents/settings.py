@@ -1,0 +1,50 @@
+"""Settings: what becomes of a hyperparameter that is set after its agent was made."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+
+@dataclass(eq=False)
+class Settings(ABC):
+    """Check a hyperparameter when it is set later, and refuse one that is used only where the agent is made.
+
+    Attributes:
+        fixed: names of those that are used only there.
+    """
+
+    fixed: ClassVar[tuple[str, ...]] = tuple(
+        "environment seed hidden observation_scale environment_arguments wrappers normalize_observations vectorization "
+        "actor".split()
+    )
+    _made = False  # True of an agent that is set up
+
+    @abstractmethod
+    def _check(self) -> None:
+        """Check all hyperparameters, and bring them into the form that is kept."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.__dataclass_fields__ and self._made:
+            if name in self.fixed:
+                who = type(self).__name__
+                raise AttributeError(f"{who}: {name} is fixed once the agent is made; make another, {who}(…, {name}=…)")
+            value = getattr(self._alike(**{name: value}), name)
+        super().__setattr__(name, value)
+
+    def _alike(self, **changed: Any) -> Self:
+        """Return an agent of the same hyperparameters but those changed, all checked, that has yet to be set up."""
+        other = object.__new__(type(self))
+        for f in fields(self):
+            setattr(other, f.name, changed.get(f.name, getattr(self, f.name)))
+        other._check()
+        return other
+
+    def _plain_numbers(self) -> None:
+        """Turn numpy's numbers into Python's, which are stored and saved."""
+        for name, value in vars(self).items():
+            if isinstance(value, np.generic):
+                setattr(self, name, value.item())
