@@ -34,21 +34,23 @@ def draw_roads(records: Sequence[Record], path: Path) -> Path:
     roads = {road: mine for road in ROADS if (mine := chosen(every, task=road, size=SIZE))}
     if goal := [run for run in chosen(runs, task=GOAL) if run.method != "random"]:
         roads[GOAL] = goal  # of policies of more than one size
-    drawing, axes = plots.panels(len(roads), 1, width=4.6, height=4.4)
-    for ax, (road, mine) in zip(axes, roads.items(), strict=True):
+    columns = min(2, len(roads))
+    drawing, axes = plots.panels(columns, -(-len(roads) // columns), width=4.6, height=3.4)
+    for spare in axes[len(roads) :]:
+        spare.set_axis_off()
+    for i, (ax, (road, mine)) in enumerate(zip(axes, roads.items(), strict=False)):
         hand = [record.summary["fresh"] for record in select(records, method="hand", task=road) if record.summary]
         riding(ax, mine, hand[0] if hand else None)
         searches = [s for at in (SIZE, "linear") if (s := chosen(every, task=road, method="random", size=at))]
         name = ROADS.get(road, "To a goal 100 m away")
         ax.set_title(f"{name}: {_first(mine, searches)}" if searches else f"{name}: not searched", fontsize=11)
-        if road == GOAL:
-            ax.set_ylabel("share of runs that arrive: 20 rides of 20")
-        elif ax is not axes[0]:
-            ax.set_ylabel("")
+        ax.set_ylabel("share of runs that arrive" if road == GOAL else "" if i % columns else "share of runs that ride")
+        if i + columns < len(roads):
+            ax.set_xlabel("")
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     drawing.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=9, frameon=False,
-        title="what the gradient comes from; bars at the ends: 95 % intervals (Greenwood's, Wilson's where all ride)",
+        title="A run rides once 20 rides of 20 last 10 s. Bars: 95 % intervals (Greenwood's, Wilson's where all ride).",
     )  # fmt: skip
     drawing.suptitle("Which learner rides in significantly fewer steps than random search, road by road?", fontsize=13)
     return plots.save(drawing, path)
