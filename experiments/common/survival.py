@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,12 +64,9 @@ class Times:
         from scipy.stats import norm
 
         survival, variance = 1.0, 0.0
-        for t in np.unique(self.seen[self.came]):
-            if t > at:
-                break
-            under_way, now = int((self.seen >= t).sum()), int((self.seen[self.came] == t).sum())
-            survival *= 1.0 - now / under_way
-            variance += now / (under_way * (under_way - now)) if under_way > now else np.inf
+        for t, survives, varies in self._successes():
+            if t <= at:
+                survival, variance = survives, varies
         z = float(norm.ppf((1 + level) / 2))
         if 0.0 < survival < 1.0:
             spread = z * variance**0.5 / abs(np.log(survival))
@@ -79,8 +77,19 @@ class Times:
 
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the times and shares of the steps of 1 − S, from (0, 0) to the longest limit, each (points,)."""
-        at = np.concatenate(([0.0], np.unique(self.seen[self.came]), [self.limit.max()]))
-        return at, np.array([self.share(t) for t in at])
+        steps = [(0.0, 1.0, 0.0), *self._successes()]
+        steps.append((self.limit.max(), *steps[-1][1:]))
+        return np.array([t for t, *_ in steps]), np.array([1.0 - survival for _, survival, _ in steps])
+
+    def _successes(self) -> Iterator[tuple[float, float, float]]:
+        """Yield each time of a success, S there, and Greenwood's sum up to it."""
+        survival, variance = 1.0, 0.0
+        times, successes = np.unique(self.first[self.came], return_counts=True)
+        for t, now in zip(times.tolist(), successes.tolist(), strict=True):
+            under_way = int((self.seen >= t).sum())
+            survival *= 1.0 - now / under_way
+            variance += now / (under_way * (under_way - now)) if under_way > now else np.inf
+            yield t, survival, variance
 
     def median(self) -> float:
         """Return the first time by which half the runs have succeeded; infinite if it did not come."""
