@@ -14,6 +14,7 @@ STEPS = 120
 NEWEST = newest_versions()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "kind"), CELLS, ids=[f"{name}-{kind.__name__}" for name, kind in CELLS])
 def test_it_is_learned_or_refused(name, kind):
     if name not in NEWEST:

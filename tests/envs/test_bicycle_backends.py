@@ -59,6 +59,7 @@ def prove_backend(backend, n, steps, cap, mode, seeds=7, **arguments):
     return ends
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", AutoresetMode)
 def test_numba_is_the_plain_bicycle_to_rounding(mode):
     for cap in (BLOCK, BLOCK + 1):  # episodes that end with a block of noise, and one number later

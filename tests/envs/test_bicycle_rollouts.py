@@ -35,6 +35,7 @@ def ridden(gains, seeds, cap, **arguments):
     return lengths, fallen
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("arguments", ({}, {"variant": "ernst"}, {"parameters": Parameters(speed=4.0, noise=0.03)}))
 def test_a_ride_is_that_of_the_plain_environment(backend, arguments):

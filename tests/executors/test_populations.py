@@ -65,6 +65,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_learning_is_the_same_bits_and_steps_as_here(make):
     prove_the_same_elsewhere(make)

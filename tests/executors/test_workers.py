@@ -84,6 +84,7 @@ def test_a_worker_that_is_killed_or_hangs_costs_an_attempt_and_changes_no_number
     assert cost.spent["value"] == 12 and cost.lost == 0 and (tmp_path / "3").exists()
 
 
+@pytest.mark.slow
 def test_what_hangs_whenever_it_is_tried_ends_and_is_scored(workers):
     cost = Cost(
         evaluated.Once(None, "hang always", {3}),

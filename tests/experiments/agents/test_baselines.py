@@ -144,6 +144,7 @@ def test_the_regulator_rides_the_whipple_bicycle_and_saves_torque():
     assert (best.returns > worse.returns).all()
 
 
+@pytest.mark.slow
 def test_the_script_prints_its_table_and_draws(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(baselines, "SETTINGS", ((4.0, False),))
     arguments = ["--fast", "--out", str(tmp_path / "baselines")]

@@ -51,6 +51,7 @@ def test_every_step_is_counted_and_no_limit_exceeded(results):
     assert searched["first_steps"] is None or searched["first_steps"] == searched["steps"] <= 120_000
 
 
+@pytest.mark.slow
 def test_the_figure_and_the_ride_are_drawn(results):
     with Image.open(results / "bicycle.png") as curves:
         assert curves.width > 1500
@@ -62,6 +63,7 @@ def test_the_figure_and_the_ride_are_drawn(results):
     assert (pictures[0] != pictures[1]).mean() > 0.01
 
 
+@pytest.mark.slow
 def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, capsys):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
@@ -78,6 +80,7 @@ def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, c
     assert "| td3 | 0 of 1 in 760" in out and "holds  (c)" in out and "by hand succeeds on 100%" in out
 
 
+@pytest.mark.slow
 def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
@@ -91,6 +94,7 @@ def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch)
         np.testing.assert_array_equal(again.column(name), before.column(name))
 
 
+@pytest.mark.slow
 def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
     for module in (learners, rider_trials, bicycle):
         monkeypatch.setattr(module, "trials", lambda method, size="64-64": trials(method)[:2])
@@ -194,6 +198,7 @@ def test_a_trial_of_random_search_counts_every_rider_found(tmp_path):
     assert (one["first_steps"] is not None) == (riders >= 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -84,6 +84,7 @@ def verdicts(results, **changes):
     return judge.verdicts
 
 
+@pytest.mark.slow
 def test_each_claim_can_fail(results):
     a, b, c_perturb, c_score, _ = verdicts(results)
     assert a and b and c_perturb and c_score
@@ -95,6 +96,7 @@ def test_each_claim_can_fail(results):
     assert not (against[4] and verdicts(results)[4])  # both signs of one direction cannot point uphill
 
 
+@pytest.mark.slow
 def test_arrows_that_stand_out_are_told_by_both_components(results):
     record = select([Record.open(p.parent) for p in results.glob("*/run.json")], part="arrows")[0]
     f = landscape.field(record, "perturb")

@@ -18,6 +18,7 @@ def a_state_after_every_row(monkeypatch):
     monkeypatch.setattr(states, "SECONDS_PER_STATE", 0.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", STEPS)
 def test_a_rider_goes_on_from_its_weights_and_those_kept_to_be_judged(method, tmp_path, monkeypatch):
     went_on, go_on = [], States.go_on

@@ -74,6 +74,7 @@ def script(monkeypatch, module, *arguments):
     return stop.value.code
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", [revealed, learned_simulator])
 def test_some_methods_alone_are_run_and_not_compared(monkeypatch, module, tmp_path, capsys):
     flags = ("--methods", "critic", "--seeds", 1, "--budget", 2_000, "--processes", 1)
@@ -83,6 +84,7 @@ def test_some_methods_alone_are_run_and_not_compared(monkeypatch, module, tmp_pa
     assert "--methods must be some of" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
+@pytest.mark.slow
 def test_the_forest_is_not_fitted_again_to_replot(monkeypatch, tmp_path):
     flags = ("--fast", "--methods", "critic", "--out", tmp_path)
     assert script(monkeypatch, learned_simulator, *flags) == 0

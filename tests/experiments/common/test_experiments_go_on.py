@@ -26,6 +26,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_it_goes_on_inside_itself(name, tmp_path, monkeypatch):
     monkeypatch.setattr(states, "SECONDS_PER_STATE", 0.0)

@@ -59,6 +59,7 @@ def test_a_row_comes_out_on_a_seed_as_the_table_states(entry):
 WRONG = [(entry, what) for entry in UNTIMED for what in entry.wrong]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry, what", WRONG, ids=[f"{name(entry)}-{what}" for entry, what in WRONG])
 def test_a_wrong_version_comes_out_on_the_other_side(entry, what):
     assert entry.criterion.holds(entry.wrong[what](0, True)) is entry.fails
@@ -107,6 +108,7 @@ def measured_with(entry, wrong, monkeypatch):
     return value, calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", UNTIMED, ids=name)
 def test_a_row_made_of_gradients_that_are_nan_does_not_hold(entry, monkeypatch):
     first, *others = BLIND_TO
