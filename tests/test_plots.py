@@ -190,6 +190,7 @@ def test_variants_of_methods_are_distinct_by_construction():
         assert all(len({how.color for how in looks}) == 1 for looks in styles.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["_mine", "a$b", "$\\frac{$", "$x^$ _", "\x1b[31mred", "two\nlines$", "-->", "$\\sigma$", ""]
 )

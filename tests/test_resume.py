@@ -122,6 +122,7 @@ def test_a_sweep_goes_on_inside_a_run_and_a_damaged_state_gives_way_to_the_one_b
     assert not list(run.glob("interrupted-*"))
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_inside_its_runs(tmp_path, monkeypatch):
     def search(folder, **more):
         on = {"steps": 1800, "trials": 3, "seeds": 1, "fixed": {"hidden": (), "population": 4}, "episodes": 2}

@@ -191,6 +191,7 @@ def test_a_wrong_method_or_setting_is_named_and_nothing_is_written(tmp_path, met
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.slow
 def test_the_command_trains_draws_and_says_what_came_out(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = "--method evolution --steps 6e2 --seeds 2 --episodes 2 --processes 1 --set population=4 hidden=()"

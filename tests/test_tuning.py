@@ -104,6 +104,7 @@ def test_the_better_third_goes_on_from_where_it_was(tmp_path):
     assert entry["provenance"]["score"] == scores[-1] and "7 points, 2 seeds from 1000" in entry["provenance"]["source"]
 
 
+@pytest.mark.slow
 def test_a_search_that_was_killed_goes_on(tmp_path, monkeypatch):
     whole = search(tmp_path / "whole", seeds=1)
     calls = []

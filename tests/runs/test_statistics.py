@@ -166,6 +166,7 @@ def test_the_interval_covers_as_often_as_theory_says():
     assert_coverage(right)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [one_tail_sold_as_two, spread_of_runs_not_of_their_mean, half_as_many_draws])
 def test_the_coverage_test_catches(wrong):
     with pytest.raises(AssertionError):

@@ -25,6 +25,7 @@ def test_runs_load_neither_numpy_nor_torch():
     assert python(f"import sys, rllab.runs; print([m for m in {heavy} if m in sys.modules])") == "[]"
 
 
+@pytest.mark.slow
 def test_threads_are_limited_before_numpy_and_torch_load():
     program = "from rllab.runs import limit_threads; limit_threads(); import torch; print(torch.get_num_threads())"
     assert python(program) == "1"
