@@ -94,7 +94,7 @@ def test_what_is_gradient_is_told_without_bias_however_wide_the_radius(radius):
     found = [signal_of(fly(cost, place, 208, Key(key), radius).at) for key in range(keys)]
     for exact, of in ((rest, [f.rest for f in found if f]), (gradient, [f.gradient for f in found if f])):
         # six standard errors, and the 3/(m + 2) of cubic terms, m = 49, that looks linear
-        assert np.mean(of) == pytest.approx(exact, abs=6 * np.std(of, ddof=1) / math.sqrt(keys) + 3 / 51 * rest)
+        assert np.mean(of) == pytest.approx(exact, abs=6 * float(np.std(of, ddof=1)) / math.sqrt(keys) + 3 / 51 * rest)
 
 
 def test_the_stated_error_is_the_measured_one_on_every_key():
@@ -104,10 +104,12 @@ def test_the_stated_error_is_the_measured_one_on_every_key():
         for d, key in [(d, key) for d in (30, 80) for key in range(4)]:
             place = torch.full((d,), 0.3, dtype=torch.float64) if name == "folded" else at(d)
             found = recommend(Cost(COSTS[name]), place, 400, key=key)
+            assert found.target.radius is not None
             first, cost = found.choices[0], Cost(COSTS[name], check_rows=False)
             truth = est.OrthogonalSmoothing(found.target.radius, "gaussian")(
                 cost, place, evaluations=1 << 12, key=9, errors=False
             ).gradient
+            assert isinstance(truth, torch.Tensor)
             g = Estimates(first.estimator, cost, place, 400)(3, Key(5))[0]
             measured = float(((g - truth).square().sum(-1).mean() / truth.square().sum()).sqrt())
             off.append(abs(math.log(max(first.error, 1e-9) / measured)))
