@@ -46,7 +46,8 @@ def race(
         E‖ĝ − ∇E f‖² = Σ_i se_i² n/budget + B        se, n of a small estimate; B its distance from those by values
 
     An estimator that differentiates the cost is wrong where the cost jumps: B is its squared distance from the mean
-    of the others, weighed by their precision, less the variance of both, where it is more than noise.
+    of the others, weighed by their precision, less the variance of both, where it is more than noise; if it found 0
+    without any variance, all of ‖∇E f‖², which is no smaller than what chance makes of 0.
     """
     runners, findings = [], []
     for estimator in CANDIDATES:
@@ -67,25 +68,29 @@ def race(
         except TypeError as error:
             findings.append(f"{name} does not run: {str(error).splitlines()[0]}")
     mean, noise = _pooled([e for estimator, e in found if estimator.needs == {"value"}])
-    made = [_prediction(estimator, e, mean, noise, budget) for estimator, e in found]
+    # ‖mean‖² of no gradient is `noise`, with a standard deviation of √(2/d) of it
+    square = max(float(mean @ mean) - noise, noise * math.sqrt(2 / len(mean)))
+    made = [_prediction(estimator, e, mean, noise, square, budget) for estimator, e in found]
     if not cost.seeded and (exact := _enumeration(at, budget)) is not None:
         made.append(exact)
-    return made, max(float(mean @ mean) - noise, 0.0), findings
+    return made, square, findings
 
 
-def _prediction(estimator: Estimator, e: Estimate, mean: Tensor, noise: float, budget: int) -> Prediction:
+def _prediction(estimator: Estimator, e: Estimate, mean: Tensor, noise: float, g: float, budget: int) -> Prediction:
     variance, bias = _variance(e), 0.0
+    if variance == 0 and not flat(e.gradient).any():
+        return Prediction(estimator, budget, g, "it is 0 always, which says nothing", g)
     if estimator.needs != {"value"}:
         apart = float((flat(e.gradient) - mean).square().sum())
         bias = apart - variance - noise if apart > UNSURE * (variance + noise) else 0.0
     square = variance * e.evaluations / budget + bias
     why = f"its standard error at {e.evaluations} evaluations" + (", and it is off" if bias else "")
-    return Prediction(estimator, budget, square, why)
+    return Prediction(estimator, budget, square, why, bias)
 
 
 def _pooled(estimates: list[Estimate]) -> tuple[Tensor, float]:
     """Return the mean of estimates, weighed by their precision, and its variance."""
-    weights = [1 / max(_variance(e), 1e-300) for e in estimates]
+    weights = [1 / max(_variance(e), 1e-300) for e in estimates]  # finite, also where an estimate has no error
     total = sum(weights)
     parts = [flat(e.gradient) * (w / total) for e, w in zip(estimates, weights, strict=True)]
     mean = parts[0]

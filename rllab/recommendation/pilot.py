@@ -1,4 +1,4 @@
-"""Pilot: what a few hundred evaluations say of a cost: slopes at several radii, noise, and the gradient by autograd."""
+"""Pilot: what a few hundred evaluations say of a cost: slopes at several radii, then more at one, noise, autograd."""
 
 from __future__ import annotations
 
@@ -16,42 +16,104 @@ from rllab.noise import standard_normal
 RADII = (0.003, 0.03, 0.1, 0.3, 1.0, 3.0)  # in units of the parameters' scale
 CENTRES = 4  # evaluations at the parameters themselves
 GRADIENTS = 8  # gradients of a cost with noise
-LEAST = 8  # directions
+LEAST = 8  # directions of a survey, and of a pilot
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Slopes of a cost along K directions u_k ~ N(0, I) at one radius r.
+
+        D_k = (f(θ + r u_k) − f(θ − r u_k)) / 2r
+
+    The directions lie in a space of m = min(d, K/2) dimensions, so that K/2 of them are left to tell what is linear in
+    u, the gradient, from what is not: if m < d, u_k = Bᵀ a_k of m common normal vectors B and unit vectors a_k.
+
+    Args:
+        directions: u, (K, d).
+        coordinates: of the directions in their space, (K, m): a, or u itself if m = d.
+        values: of the cost at θ + r u and at θ − r u, (2, K).
+    """
+
+    radius: float
+    directions: np.ndarray
+    coordinates: np.ndarray
+    values: np.ndarray
+
+    @property
+    def slopes(self) -> np.ndarray:
+        """D, (K,)."""
+        plus, minus = self.values
+        return (plus - minus) / (2 * self.radius)
 
 
 @dataclass(frozen=True, eq=False)
 class Pilot:
-    """Slopes of a cost along K directions u_k ~ N(0, I), the same at every radius r, noise drawn anew for each.
-
-        D_rk = (f(θ + r u_k) − f(θ − r u_k)) / 2r        F_rk = (f(θ ± r u_k) − f(θ)) / r, both signs
+    """What is known of a cost.
 
     Args:
-        radii: (J,), ascending.
-        squares: ‖u_k‖², (K,).
-        directions: (K, d).
-        slopes: D, (J, K).
-        one_sided: F, (J, 2, K).
+        at: slopes at the radius that matters.
+        centre: the cost at θ, once.
         spread: standard deviation of the cost at θ, of its own noise; of 4 values, see `spread_interval`.
         seeded: whether a pair, and a stencil, shares its noise.
         gradients: by autograd, (m, d) under different noise; None, and `why`, if there are none.
-        evaluations: spent.
     """
 
-    radii: np.ndarray
-    squares: np.ndarray
-    directions: np.ndarray
-    slopes: np.ndarray
-    one_sided: np.ndarray
+    at: Slopes
+    centre: float
     spread: float
     seeded: bool
     gradients: np.ndarray | None
     why: str
-    evaluations: int
+
+    @property
+    def one_sided(self) -> np.ndarray:
+        """(f(θ ± r u_k) − f(θ)) / r, both signs, (2K,)."""
+        return ((self.at.values - self.centre) / self.at.radius).reshape(-1)
 
 
-def fewest_evaluations(cost: Cost) -> int:
-    """Return the evaluations that the smallest pilot takes."""
-    return CENTRES + GRADIENTS + 2 * len(RADII) * LEAST
+def fewest_evaluations(radius: float | None) -> int:
+    """Return the evaluations that the smallest pilot takes, with a survey before it if the radius is not known."""
+    return CENTRES + GRADIENTS + 2 * LEAST * (1 if radius is not None else 1 + len(RADII))
+
+
+def survey(cost: Cost, at: Tensor, evaluations: int, key: Key) -> list[Slopes]:
+    """Return slopes along the same directions at every one of `RADII`, from half of the evaluations."""
+    scale = float(at.detach().double().abs().clamp_min(1).square().mean().sqrt())
+    k = max(LEAST, evaluations // (4 * len(RADII)))
+    a, u = _directions(at, k, key)
+    return [_slopes(cost, at, scale * r, a, u, key.child("noise", j)) for j, r in enumerate(RADII)]
+
+
+def fly(cost: Cost, at: Tensor, evaluations: int, key: Key, radius: float) -> Pilot:
+    """Probe a cost at parameters (d,) by at most so many evaluations, at that radius.
+
+    What it says of that radius is unbiased, since its directions are not those that a survey chose the radius by.
+    """
+    k = (evaluations - CENTRES - GRADIENTS) // 2
+    seen = _slopes(cost, at, radius, *_directions(at, k, key), key.child("noise"))
+    centre = _values(cost, at.expand(CENTRES, len(at)), np.arange(CENTRES), key.child("centre"))
+    spread = float(centre.std(ddof=1))
+    gradients, why = _differentiate(cost, at, GRADIENTS if spread > 0 else 1, key.child("gradient"))
+    return Pilot(seen, float(centre[0]), spread, cost.seeded, gradients, why)
+
+
+def _directions(at: Tensor, k: int, key: Key) -> tuple[Tensor, Tensor]:
+    """Return coordinates (k, m) and directions (k, d); see `Slopes`."""
+    d = len(at)
+    m = min(d, k // 2)
+    a = standard_normal((k, m), key.child("direction"), at)
+    if m == d:
+        return a, a
+    a = a / a.norm(dim=-1, keepdim=True)
+    return a, a @ standard_normal((m, d), key.child("space"), at)
+
+
+def _slopes(cost: Cost, at: Tensor, radius: float, a: Tensor, u: Tensor, key: Key) -> Slopes:
+    k = len(u)
+    pairs = np.concatenate((np.arange(k), np.arange(k)))
+    values = _values(cost, at + torch.cat((radius * u, -radius * u)), pairs, key).reshape(2, k)
+    a_, u_ = (x.double().numpy(force=True) for x in (a, u))
+    return Slopes(radius, u_, a_, values)
 
 
 def spread_interval(spread: float) -> tuple[float, float]:
@@ -59,42 +121,6 @@ def spread_interval(spread: float) -> tuple[float, float]:
     m = CENTRES - 1
     low, high = (2 * float(gammaincinv(m / 2, share)) for share in (0.975, 0.025))  # quantiles of χ²(m)
     return spread * (m / low) ** 0.5, spread * (m / high) ** 0.5
-
-
-def fly(cost: Cost, at: Tensor, evaluations: int, key: Key, radius: float | None) -> Pilot:
-    """Probe a cost at parameters (d,) by at most so many evaluations.
-
-    Args:
-        radius: the radius that matters, if it is known: it and three times it are probed instead of all.
-    """
-    before, d = cost.evaluated, len(at)
-    scale = float(at.detach().double().abs().clamp_min(1).square().mean().sqrt())
-    radii = np.array(RADII) * scale if radius is None else np.array([radius, 3 * radius])
-    k = (evaluations - CENTRES - GRADIENTS) // (2 * len(radii))
-    u = standard_normal((k, d), key.child("direction"), at)
-    centre = _values(cost, at.expand(CENTRES, d), np.arange(CENTRES), key.child("centre"))
-    slopes, one_sided = [], []
-    for j, r in enumerate(radii):
-        steps = torch.cat((r * u, -r * u))
-        pairs = np.concatenate((np.arange(k), np.arange(k)))
-        plus, minus = _values(cost, at + steps, pairs, key.child("noise", j)).reshape(2, k)
-        slopes.append((plus - minus) / (2 * r))
-        one_sided.append((np.stack((plus, minus)) - centre[0]) / r)
-    spread = float(centre.std(ddof=1))
-    gradients, why = _differentiate(cost, at, GRADIENTS if spread > 0 else 1, key.child("gradient"))
-    u, spent = u.double().numpy(force=True), cost.evaluated - before
-    return Pilot(
-        radii,
-        np.square(u).sum(-1),
-        u,
-        np.array(slopes),
-        np.array(one_sided),
-        spread,
-        cost.seeded,
-        gradients,
-        why,
-        spent,
-    )
 
 
 def _values(cost: Cost, points: Tensor, units: np.ndarray, key: Key) -> np.ndarray:

@@ -19,12 +19,14 @@ def test_the_first_choice_is_within_one_and_a_half_times_the_best_on_four_proble
     ratios = {}
     for case in recommended.cases(SEED, 1 << 10):
         key = Key(SEED).child(case.name)
+        if case.group != "library":
+            continue
         found = recommend(case.cost(), case.at, recommended.PILOT, key, budget=BUDGET)
         truth = flat(case.truth(found.target))
-        if case.group != "library" or not truth.norm() > 0 or np.isnan(found.choices[0].error):
+        if not truth.norm() > 0 or np.isnan(found.choices[0].error):
             continue
         errors = {
-            name_of(e): recommended.error(e, case, BUDGET, truth, REPEATS, key)
+            name_of(e): recommended.error(e, case, BUDGET, truth, REPEATS, key)[1]
             for e in recommended.rivals(found, case.at)
         }
         mine = errors[name_of(found.best)]
