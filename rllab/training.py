@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields
@@ -10,10 +11,11 @@ from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
-from rllab.agents import Agent
+from rllab.agents import PPO, Agent
 from rllab.agents.base import Row
 from rllab.agents.loading import loaded_like
 from rllab.agents.named import agent_called, arguments_of, made
+from rllab.agents.off_policy import OffPolicy
 from rllab.checks import as_count, check_finite, check_number, check_truth
 from rllab.due import Every
 from rllab.executors.jobs import Executor
@@ -34,7 +36,8 @@ class Schedule:
     """Say what happens around training, and when.
 
     Args:
-        evaluate_every: environment steps between evaluations without exploration; None for one at the end.
+        evaluate_every: environment steps between evaluations without exploration, each made after the first iteration
+            that reaches it; None for one at the end.
         episodes: evaluated each time, always the same ones.
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
@@ -109,7 +112,10 @@ def fit(
         agent: it goes on from where it is.
         steps: environment steps to take.
         folder: where the record and checkpoints (agent.pt, best.pt) go; None writes nothing.
-        evaluate_every: environment steps between evaluations without exploration; None for one at the end.
+        evaluate_every: environment steps between evaluations without exploration; None for one at the end. Each is made
+            after the first iteration that reaches it, and so are `stop_at` and `keep_best` judged. An iteration is of
+            1,000 steps with TD3, SAC and CrossQ (fewer with `gradient_steps` > `train_freq`), n_steps · num_envs with
+            PPO, whole episodes with the others; there is a warning where it is longer.
         episodes: evaluated each time; on the way always the same ones, at the end as many that were never evaluated.
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
@@ -134,16 +140,18 @@ def fit(
 
     Example:
         import rllab
-        from rllab.agents import TD3
+        from rllab.agents import PPO
 
-        agent = TD3("Pendulum-v1", seed=0, learning_starts=100)
-        done = rllab.fit(agent, 300, evaluate_every=100, episodes=2, progress=False)
+        agent = PPO("CartPole-v1", seed=0, num_envs=4, n_steps=64)
+        done = rllab.fit(agent, 1_024, evaluate_every=512, episodes=2, progress=False)
         print(done.best, "after", done.best_steps, "steps")
     """
     if not isinstance(agent, Agent):
         raise TypeError(f"fit: agent must be an agent, as PPO('CartPole-v1') is, got {agent!r:.80}")
     steps = as_count("fit", "steps", steps)
     schedule = Schedule(evaluate_every, episodes, max_steps, checkpoint_every, keep_best, stop_at)
+    if text := rarely(agent, schedule.evaluate_every):
+        warnings.warn(f"fit: {text}", stacklevel=2)
     check_number("fit", seconds=seconds)
     if not seconds > 0:
         raise ValueError(f"fit: seconds must be positive, got {seconds}")
@@ -206,6 +214,22 @@ def follow(
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
     return Fit(agent, rows, unseen.tolist(), at.best, at.best_steps, at.stopped)
+
+
+def rarely(agent: Agent, evaluate_every: int | None) -> str | None:
+    """Say that evaluations come more rarely than asked, where an agent's iterations are longer than that."""
+    if isinstance(agent, PPO):
+        length, of = agent.num_envs * agent.n_steps, " (num_envs · n_steps)"
+    elif isinstance(agent, OffPolicy):
+        length, of = agent.iteration_steps, ""
+    else:
+        return None  # whole episodes, whose lengths nobody knows before
+    if evaluate_every is None or evaluate_every >= length:
+        return None
+    return (
+        f"evaluate_every={evaluate_every:,} is shorter than an iteration of {type(agent).__name__}, {length:,} "
+        f"steps{of}: there is one evaluation after each iteration"
+    )
 
 
 def kept_between(

@@ -194,13 +194,21 @@ class OffPolicy(Agent):
     def _stands_in(self) -> str:
         """Say in words what cost the actor's gradient is of."""
 
+    @property
+    def iteration_steps(self) -> int:
+        """Environment steps of an iteration, and so of a row."""
+        return self._block() // self.num_envs * self.num_envs
+
+    def _block(self) -> int:
+        return max(self.num_envs, BLOCK * self.train_freq // max(self.train_freq, self.gradient_steps))
+
     def _iterate(self, limit: int) -> list[float]:
         return self._go_on(limit, self.update)
 
     def _go_on(self, limit: int, update: Callable[[Batch, Tensor], None]) -> list[float]:
         """Take at most `limit` steps and make the updates they pay for; return the returns of episodes that ended."""
         n, every, updates, k = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
-        block = max(n, BLOCK * every // max(every, updates))
+        block = self._block()
         draws = Draws(
             self.key.child("block", self.spent.iterations),
             steps=block,
