@@ -43,7 +43,9 @@ def test_who_evaluates_more_often_than_there_are_iterations_is_told(tmp_path, ca
         says = f"evaluate_every={every} is shorter than an iteration of {kind.__name__}, {every + 1} steps"
         with pytest.warns(UserWarning, match=says):
             done = quiet(learner, rows * (every + 1), evaluate_every=every, episodes=1, max_steps=5)
-        assert [row["steps"] for row in done.rows if "evaluation" in row] == [(every + 1) * (i + 1) for i in range(rows)]
+        assert [row["steps"] for row in done.rows if "evaluation" in row] == [
+            (every + 1) * (i + 1) for i in range(rows)
+        ]
         assert rarely(learner, every + 1) is None and rarely(learner, None) is None and rarely(agent(), 1) is None
     flags = ["--method", "ppo", "--steps", "128", "--seeds", "1", "--processes", "1", "--episodes", "1"]
     flags += ["--set", "num_envs=2", "n_steps=32", "--out"]

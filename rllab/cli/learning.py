@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from rllab.checks import as_count
-from rllab.cli.common import find_modules_here, number, setting, short
+from rllab.cli.common import ENOUGH, find_modules_here, number, setting, short
 from rllab.tables import table
 from rllab.text import error_stream, printable
 
@@ -174,7 +174,7 @@ def _result(returns: list[float], environment: str, method: str) -> str:
     text = f"{method} on {environment}: return {float(iqm(returns)):.5g}"
     if n < 2:
         return f"{text} (1 seed, no interval)"
-    if n < 10:  # a bootstrap of so few is narrower than it says
+    if n < ENOUGH:
         return f"{text} (interquartile mean of {n} seeds; their range is {worst:.5g} to {best:.5g})"
     low, high = bootstrap_interval(returns, key=0)
     return f"{text} (interquartile mean of {n} seeds; 95 % bootstrap interval {float(low):.5g} to {float(high):.5g})"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rllab.plots.learning_curves import AXES, LEGEND, counted, draw_curves, looks_of
+from rllab.plots.learning_curves import AXES, counted, draw_curves, legend_of, looks_of
 from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style
 from rllab.runs.record import Record
@@ -100,7 +100,7 @@ def draw_task(
         ax.set_title(title)
         ax.set_xlabel(as_label(AXES.get(task.x, task.x)))
         ax.set_ylabel(as_label(task.y))
-        name_lines(ax, LEGEND)
+        name_lines(ax, legend_of(curves))
 
 
 def _scale(ax: Axes, which: str, values: np.ndarray) -> None:
