@@ -21,6 +21,7 @@ from rllab.due import Every
 from rllab.executors.jobs import Executor
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
+from rllab.runs.held_signals import HeldSignals
 from rllab.runs.record import RUN, STATES
 from rllab.runs.results import first_difference
 from rllab.runs.states import States, can_go_on
@@ -72,11 +73,18 @@ class Fit:
     """Say what a training gave.
 
     Attributes:
-        agent: as it is at the end.
+        agent: as it is at the end; the best one is in best.pt of the folder.
         rows: those of `Agent.train`; where an evaluation was made they have `evaluation`, its mean return.
         returns: of the last evaluation's episodes, (episodes,), none of which was evaluated on the way.
         best: the highest mean return evaluated on the way, and `best_steps`, after how many steps; None without any.
         stopped: whether `stop_at` ended it.
+
+    Example:
+        import rllab
+        from rllab.agents import Evolution
+
+        done = rllab.fit(Evolution("CartPole-v1", population=4), 500, evaluate_every=250, episodes=2, progress=False)
+        print(done.best, done.best_steps, sum(done.returns) / 2, done.rows[-1]["lr"], done.stopped)
     """
 
     agent: Agent
@@ -124,13 +132,15 @@ def fit(
         seconds: wall seconds of training, > 0; no iteration begins after them.
         progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
         resume: go on inside the run that the folder holds, if it holds one that did not finish, from the last state on
-            disk, which is written every minute: with the same arguments rows and weights are, but for times, those of a
-            run that nothing stopped. `agent` is then one as it was at the start, and what goes on is `Fit.agent`.
+            disk: with the same arguments rows and weights are, but for times, those of a run that nothing stopped. It
+            is written every minute, and at Ctrl-C or SIGTERM, which therefore act when the iteration under way is done;
+            a second Ctrl-C acts at once. `agent` is then one as it was at the start, and what goes on is `Fit.agent`.
         track: show rows by "tensorboard", "wandb" or "trackio" as well; needs a folder, and the extra of that name. If
             it fails, training goes on and says so.
 
     Returns:
-        What it gave; steps of evaluation are not among the agent's.
+        A `Fit`: `agent` as it is at the end (the best is in best.pt), `rows`, `returns` of the last evaluation, `best`
+        and `best_steps` of those on the way, and whether it `stopped`. Steps of evaluation are not among the agent's.
 
     Raises:
         TypeError, ValueError: an argument is of another kind or out of its range; or the folder's run is finished, of
@@ -191,7 +201,8 @@ def follow(
     learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
     if states is not None:
         learning = kept_between(learning, agent, states, notes=lambda: asdict(at))
-    with Meter(steps) if progress else nullcontext() as meter:
+    with HeldSignals(states is not None) as signals, Meter(steps) if progress else nullcontext() as meter:
+        before = agent.spent.steps
         for row in learning:
             if evaluation.due(agent.spent.steps):
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
@@ -210,6 +221,11 @@ def follow(
                 meter.show(agent.spent.steps - at.start, row.get("evaluation"), row["return"])
             if at.stopped:
                 break
+            if signals.came:
+                if states is not None and agent.spent.steps > before:  # a row without steps is made again
+                    states.write(agent.save, **asdict(at))
+                break
+            before = agent.spent.steps
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns

@@ -40,7 +40,8 @@ class Plot:
     x: str | None = None
     """Column of the rows for the horizontal axis, such as steps or seconds; by default what the rows count."""
     y: str | None = None
-    """Column of the rows for the vertical axis; by default the evaluation, return, value, cost or loss."""
+    """Column of the rows for the vertical axis, or several, as policy_loss,value_loss, each in a panel of its own; by
+    default the evaluation, return, value, cost or loss."""
     out: Path = Path("comparison.png")
     """The figure; the other format is written beside it."""
     log: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -51,7 +52,8 @@ class Plot:
         records = reader.read(self.folders)
         from rllab import plots
 
-        print(plots.save(plots.overview(records, self.x, self.y, log=self.log), self.out))
+        columns = None if self.y is None else [name.strip() for name in self.y.split(",")]
+        print(plots.save(plots.overview(records, self.x, columns, log=self.log), self.out))
         return reader.code
 
 
