@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rllab.optimize import minimize as minimize
     from rllab.quality import measure_quality as measure_quality
     from rllab.recommendation import recommend as recommend
+    from rllab.training import Fit as Fit
     from rllab.training import fit as fit
 
 _HOME = {
@@ -32,6 +33,7 @@ _HOME = {
     "BudgetExceeded": "rllab.cost",
     "Cost": "rllab.cost",
     "Estimate": "rllab.estimate",
+    "Fit": "rllab.training",
     "Key": "rllab.keys",
     "Query": "rllab.estimators",
     "RayExecutor": "rllab.executors",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields
@@ -10,15 +11,17 @@ from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
-from rllab.agents import Agent
+from rllab.agents import PPO, Agent
 from rllab.agents.base import Row
 from rllab.agents.loading import loaded_like
 from rllab.agents.named import agent_called, arguments_of, made
+from rllab.agents.off_policy import OffPolicy
 from rllab.checks import as_count, check_finite, check_number, check_truth
 from rllab.due import Every
 from rllab.executors.jobs import Executor
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
+from rllab.runs.held_signals import HeldSignals
 from rllab.runs.record import RUN, STATES
 from rllab.runs.results import first_difference
 from rllab.runs.states import States, can_go_on
@@ -34,7 +37,8 @@ class Schedule:
     """Say what happens around training, and when.
 
     Args:
-        evaluate_every: environment steps between evaluations without exploration; None for one at the end.
+        evaluate_every: environment steps between evaluations without exploration, each made after the first iteration
+            that reaches it; None for one at the end.
         episodes: evaluated each time, always the same ones.
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
@@ -69,11 +73,18 @@ class Fit:
     """Say what a training gave.
 
     Attributes:
-        agent: as it is at the end.
+        agent: as it is at the end; the best one is in best.pt of the folder.
         rows: those of `Agent.train`; where an evaluation was made they have `evaluation`, its mean return.
         returns: of the last evaluation's episodes, (episodes,), none of which was evaluated on the way.
         best: the highest mean return evaluated on the way, and `best_steps`, after how many steps; None without any.
         stopped: whether `stop_at` ended it.
+
+    Example:
+        import rllab
+        from rllab.agents import Evolution
+
+        done = rllab.fit(Evolution("CartPole-v1", population=4), 500, evaluate_every=250, episodes=2, progress=False)
+        print(done.best, done.best_steps, sum(done.returns) / 2, done.rows[-1]["lr"], done.stopped)
     """
 
     agent: Agent
@@ -109,7 +120,10 @@ def fit(
         agent: it goes on from where it is.
         steps: environment steps to take.
         folder: where the record and checkpoints (agent.pt, best.pt) go; None writes nothing.
-        evaluate_every: environment steps between evaluations without exploration; None for one at the end.
+        evaluate_every: environment steps between evaluations without exploration; None for one at the end. Each is made
+            after the first iteration that reaches it, and so are `stop_at` and `keep_best` judged. An iteration is of
+            1,000 steps with TD3, SAC and CrossQ (fewer with `gradient_steps` > `train_freq`), n_steps · num_envs with
+            PPO, whole episodes with the others; there is a warning where it is longer.
         episodes: evaluated each time; on the way always the same ones, at the end as many that were never evaluated.
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
@@ -118,13 +132,15 @@ def fit(
         seconds: wall seconds of training, > 0; no iteration begins after them.
         progress: print steps, return and the time that is left: a bar on a terminal, else a line every ten seconds.
         resume: go on inside the run that the folder holds, if it holds one that did not finish, from the last state on
-            disk, which is written every minute: with the same arguments rows and weights are, but for times, those of a
-            run that nothing stopped. `agent` is then one as it was at the start, and what goes on is `Fit.agent`.
+            disk: with the same arguments rows and weights are, but for times, those of a run that nothing stopped. It
+            is written every minute, and at Ctrl-C or SIGTERM, which therefore act when the iteration under way is done;
+            a second Ctrl-C acts at once. `agent` is then one as it was at the start, and what goes on is `Fit.agent`.
         track: show rows by "tensorboard", "wandb" or "trackio" as well; needs a folder, and the extra of that name. If
             it fails, training goes on and says so.
 
     Returns:
-        What it gave; steps of evaluation are not among the agent's.
+        A `Fit`: `agent` as it is at the end (the best is in best.pt), `rows`, `returns` of the last evaluation, `best`
+        and `best_steps` of those on the way, and whether it `stopped`. Steps of evaluation are not among the agent's.
 
     Raises:
         TypeError, ValueError: an argument is of another kind or out of its range; or the folder's run is finished, of
@@ -134,16 +150,18 @@ def fit(
 
     Example:
         import rllab
-        from rllab.agents import TD3
+        from rllab.agents import PPO
 
-        agent = TD3("Pendulum-v1", seed=0, learning_starts=100)
-        done = rllab.fit(agent, 300, evaluate_every=100, episodes=2, progress=False)
+        agent = PPO("CartPole-v1", seed=0, num_envs=4, n_steps=64)
+        done = rllab.fit(agent, 1_024, evaluate_every=512, episodes=2, progress=False)
         print(done.best, "after", done.best_steps, "steps")
     """
     if not isinstance(agent, Agent):
         raise TypeError(f"fit: agent must be an agent, as PPO('CartPole-v1') is, got {agent!r:.80}")
     steps = as_count("fit", "steps", steps)
     schedule = Schedule(evaluate_every, episodes, max_steps, checkpoint_every, keep_best, stop_at)
+    if text := rarely(agent, schedule.evaluate_every):
+        warnings.warn(f"fit: {text}", stacklevel=2)
     check_number("fit", seconds=seconds)
     if not seconds > 0:
         raise ValueError(f"fit: seconds must be positive, got {seconds}")
@@ -183,7 +201,8 @@ def follow(
     learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
     if states is not None:
         learning = kept_between(learning, agent, states, notes=lambda: asdict(at))
-    with Meter(steps) if progress else nullcontext() as meter:
+    with HeldSignals(states is not None) as signals, Meter(steps) if progress else nullcontext() as meter:
+        before = agent.spent.steps
         for row in learning:
             if evaluation.due(agent.spent.steps):
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
@@ -202,10 +221,31 @@ def follow(
                 meter.show(agent.spent.steps - at.start, row.get("evaluation"), row["return"])
             if at.stopped:
                 break
+            if signals.came:
+                if states is not None and agent.spent.steps > before:  # a row without steps is made again
+                    states.write(agent.save, **asdict(at))
+                break
+            before = agent.spent.steps
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
     return Fit(agent, rows, unseen.tolist(), at.best, at.best_steps, at.stopped)
+
+
+def rarely(agent: Agent, evaluate_every: int | None) -> str | None:
+    """Say that evaluations come more rarely than asked, where an agent's iterations are longer than that."""
+    if isinstance(agent, PPO):
+        length, of = agent.num_envs * agent.n_steps, " (num_envs · n_steps)"
+    elif isinstance(agent, OffPolicy):
+        length, of = agent.iteration_steps, ""
+    else:
+        return None  # whole episodes, whose lengths nobody knows before
+    if evaluate_every is None or evaluate_every >= length:
+        return None
+    return (
+        f"evaluate_every={evaluate_every:,} is shorter than an iteration of {type(agent).__name__}, {length:,} "
+        f"steps{of}: there is one evaluation after each iteration"
+    )
 
 
 def kept_between(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.error import DependencyNotInstalled
 
 from rllab.agents import Agent
 from rllab.checks import as_count
@@ -35,6 +36,8 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
     Raises:
         ValueError: the environment renders no pictures: by its id, or a factory that takes it, it is made with
             render_mode="rgb_array".
+        ModuleNotFoundError: what it renders with is not installed: Gymnasium's classic control (CartPole, Pendulum)
+            needs pygame, `pip install '.[video]'`.
 
     Example:
         import tempfile
@@ -59,6 +62,9 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
             observation, _, terminated, truncated, _ = env.step(agent.act(observation))
             ended = bool(terminated or truncated)
         frames.append(_frame(who, env.render()))
+    except DependencyNotInstalled as missing:
+        how = "pip install '.[video]'" if "pygame" in str(missing) else str(missing)
+        raise ModuleNotFoundError(f"{who}: its environment draws by a package that is not installed: {how}") from None
     finally:
         env.close()
     every = -(-len(frames) // FRAMES)

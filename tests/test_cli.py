@@ -147,7 +147,7 @@ def test_more_curves_than_a_panel_can_hold_go_on_in_another(tmp_path):
 def test_compare_prints_and_draws_the_probability_of_improvement(two_environments, tmp_path, capsys):
     main(["compare", str(two_environments), "--out", str(tmp_path / "improvement.png")])
     out = capsys.readouterr().out
-    pendulum = out[out.index("Pendulum-v1: evaluation") :]
+    pendulum = out[out.index("Pendulum-v1: return on unseen episodes, at the end") :]
     lines = [line.split() for line in pendulum.splitlines()]
     assert lines[2][:4] == ["sac", "10", "0", "39.5"]
     assert lines[3][:4] == ["td3", "10", "0", "34.5"]
@@ -163,6 +163,23 @@ def test_compare_prints_and_draws_the_probability_of_improvement(two_environment
     assert "toys: −error (less is better)" in out and f"figure: {tmp_path / 'improvement.png'}" in out
     svg = (tmp_path / "improvement.svg").read_text()
     assert "probability of improvement, 95 % bootstrap interval" in svg
+
+
+def test_compare_says_what_is_compared_and_of_how_few_seeds(tmp_path, capsys):
+    for method, last, end in (("ppo", 5.0, 9.0), ("sac", 6.0, 8.0)):
+        for seed in (0, 1):
+            with Record.create(tmp_path / f"{method}-{seed}", {"method": method}, seed=seed) as record:
+                record.append({"steps": 1, "evaluation": last + seed})
+                record.finish(**{"return": end + seed})
+    told = ["compare", str(tmp_path), "--out", str(tmp_path / "a.png")]
+    best = []
+    for flags in ([], ["--y", "evaluation"]):
+        main([*told, *flags])
+        _, title, head, first, *rest = capsys.readouterr().out.splitlines()
+        assert "mean height of the curve of evaluation" in head
+        assert any(line.startswith("Bootstrap intervals of fewer than 10 seeds are too narrow") for line in rest)
+        best.append((title.partition(": ")[2], first.split()[0]))
+    assert best == [("return on unseen episodes, at the end", "ppo"), ("evaluation", "sac")]
 
 
 def test_export_writes_every_row(two_environments, tmp_path, capsys):

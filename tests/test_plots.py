@@ -54,7 +54,14 @@ def test_lines_and_band_hold_the_data(tmp_path):
     assert {y for _, y in corners} == {*low, *high}
     assert (ax.get_xlabel(), ax.get_ylabel(), ax.get_xscale()) == ("environment steps", "evaluation", "linear")
     assert names_at_ends(ax) == [name] and names_in_legend(ax) == []
-    assert "median and 95 % bootstrap band over seeds" in ax.get_legend().get_title().get_text()
+    assert "median and 95 % bootstrap band over seeds; faint" in ax.get_legend().get_title().get_text()
+
+
+def test_the_caption_says_of_how_few_seeds_a_band_is_and_that_one_seed_has_none(tmp_path):
+    records = [run(tmp_path / str(s), s, [0.0, 1.0 * s]) for s in range(9)]
+    for n, says in ((1, "one seed each, no interval"), (9, "band over seeds (too narrow for fewer than 10 seeds)")):
+        ax, _, _ = drawn(records[:n])
+        assert says in " ".join(ax.get_legend().get_title().get_text().split())
 
 
 def test_a_value_is_drawn_as_held_until_the_next_row(tmp_path):

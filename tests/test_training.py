@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import rllab
-from rllab.agents import Evolution, Linear, load
+from rllab.agents import PPO, SAC, Evolution, Linear, load
 from rllab.agents.base import EVALUATION
 from rllab.agents.collectors import episode_seeds
 from rllab.agents.named import arguments_of
@@ -15,7 +15,7 @@ from rllab.cli import main
 from rllab.due import Every
 from rllab.progress import Meter
 from rllab.runs import Record, ResultsConflict
-from rllab.training import UNSEEN, Schedule, train_seeds
+from rllab.training import UNSEEN, Schedule, rarely, train_seeds
 from tests.proofs.agents import timeless
 
 
@@ -34,6 +34,25 @@ def test_rows_and_weights_are_those_of_training_alone():
     timeless = [{k: v for k, v in row.items() if "seconds" not in k and k != "evaluation"} for row in done.rows]
     assert timeless == [{k: v for k, v in row.items() if "seconds" not in k} for row in rows]
     assert torch.equal(fitted.weights, alone.weights)
+
+
+def test_who_evaluates_more_often_than_there_are_iterations_is_told(tmp_path, capsys):
+    ppo = {"num_envs": 2, "n_steps": 32, "hidden": (4,)}
+    for kind, options, every, rows in ((PPO, ppo, 63, 4), (SAC, {"learning_starts": 990, "num_envs": 3}, 998, 2)):
+        learner = kind("Pendulum-v1", **options)
+        says = f"evaluate_every={every} is shorter than an iteration of {kind.__name__}, {every + 1} steps"
+        with pytest.warns(UserWarning, match=says):
+            done = quiet(learner, rows * (every + 1), evaluate_every=every, episodes=1, max_steps=5)
+        assert [row["steps"] for row in done.rows if "evaluation" in row] == [
+            (every + 1) * (i + 1) for i in range(rows)
+        ]
+        assert rarely(learner, every + 1) is None and rarely(learner, None) is None and rarely(agent(), 1) is None
+    flags = ["--method", "ppo", "--steps", "128", "--seeds", "1", "--processes", "1", "--episodes", "1"]
+    flags += ["--set", "num_envs=2", "n_steps=32", "--out"]
+    main(["train", "CartPole-v1", *flags, str(tmp_path / "default")])
+    assert "is shorter" not in capsys.readouterr().err
+    main(["train", "CartPole-v1", *flags, str(tmp_path / "asked"), "--evaluate-every", "63"])
+    assert "rllab train: evaluate_every=63 is shorter than an iteration of PPO, 64 steps" in capsys.readouterr().err
 
 
 def test_it_evaluates_at_the_first_row_at_or_after_each_multiple():

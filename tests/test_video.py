@@ -98,6 +98,24 @@ def test_an_environment_without_pictures_is_named(tmp_path, wrapper, got):
     assert not (tmp_path / "ride.gif").exists()
 
 
+@pytest.mark.parametrize(
+    ("missing", "says"),
+    [
+        ('pygame is not installed, run `pip install "gymnasium[classic_control]"`', r"pip install '\.\[video\]'$"),
+        ("box2d is not installed, run so and so", "run so and so$"),
+    ],
+)
+def test_a_package_that_is_missing_is_named_in_one_sentence(tmp_path, monkeypatch, missing, says):
+    def render(self):
+        raise gymnasium.error.DependencyNotInstalled(missing)
+
+    agent = Evolution(Counting, hidden=(), population=2)
+    monkeypatch.setattr(Counting, "render", render)
+    with pytest.raises(ModuleNotFoundError, match=f"Evolution: .* not installed: .*{says}") as raised:
+        record_episode(agent, tmp_path / "a.gif")
+    assert raised.value.name is None  # so that a command says it in one line
+
+
 OWN = """
 import gymnasium, numpy as np
 

@@ -69,7 +69,7 @@ class ARS(Agent):
         estimate = agent.gradient(steps=4000, key=1)
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    columns: ClassVar[tuple[str, ...]] = ("grad_norm", "lr")
     unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
     fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "n_delta", "n_top", "delta_std", "zero_policy", *unsaved)
 
@@ -121,9 +121,10 @@ class ARS(Agent):
             return []
         estimate = self.estimator.tell(played.query, torch.from_numpy(self._costs(played)), errors=False)
         assert isinstance(estimate.gradient, Tensor)
-        self.diagnostics["grad_norm"] = float(estimate.gradient.norm())
+        lr = now(self.lr, self.spent)
+        self.diagnostics.update(grad_norm=float(estimate.gradient.norm()), lr=lr)
         # w ← w − lr ĝ
-        self.weights.sub_(estimate.gradient, alpha=now(self.lr, self.spent))
+        self.weights.sub_(estimate.gradient, alpha=lr)
         if self.normalizer is not None:
             self.normalizer.merge(played.seen)
         self.spent.updates += 1

@@ -65,7 +65,7 @@ class Agent(Settings, ABC):
         wrappers: callables env -> env, applied in order. What one learns of its own is not saved; Gymnasium's that
             normalise by what they have seen are refused.
         vectorization: "auto" steps environments here, all in one call if they have such a form; "process" in worker
-            processes, which pays where a step takes long. Nothing else differs.
+            processes (guard a script by `if __name__ == "__main__":`), for steps that take long. Numbers are the same.
         actor: a network of your own in the place of the policy's, differentiated by autograd: observations in the form
             of their space to the numbers that tanh squashes into the box (of SAC, also as many log σ), or to logits;
             see `ModuleNetwork`. Its parameters are where learning begins; it stays as it is, and `module` gives what

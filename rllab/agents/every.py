@@ -5,6 +5,7 @@ from rllab.agents.base import Agent as Agent
 from rllab.agents.crossq import CrossQ as CrossQ
 from rllab.agents.evolution import Evolution as Evolution
 from rllab.agents.loading import load as load
+from rllab.agents.off_policy import OffPolicy as OffPolicy
 from rllab.agents.policy import Policy as Policy
 from rllab.agents.ppo import PPO as PPO
 from rllab.agents.ppo import a2c as a2c

@@ -81,7 +81,7 @@ class Evolution(Agent):
         estimate = agent.gradient(steps=4000, key=1)
     """
 
-    columns: ClassVar[tuple[str, ...]] = ("grad_norm",)
+    columns: ClassVar[tuple[str, ...]] = ("grad_norm", "lr")
     unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
     fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "estimator", "population", *unsaved)
 
@@ -135,8 +135,8 @@ class Evolution(Agent):
         assert isinstance(estimate.gradient, Tensor)
         # ∇(f + λ‖w‖²/2) = ∇f + λw
         gradient = estimate.gradient + self.weight_decay * self.weights
-        self.diagnostics["grad_norm"] = float(gradient.norm())
         self.optimizer.lr = now(self.lr, self.spent)
+        self.diagnostics.update(grad_norm=float(gradient.norm()), lr=self.optimizer.lr)
         self.optimizer.step(gradient)
         self.state = estimate.state
         if self.normalizer is not None:

@@ -39,7 +39,8 @@ class OffPolicy(Agent):
         an update:     critics ← y;     every `policy_delay`-th time:  actor ← ∂Ĉ/∂a ∂a/∂w,  and what follows it slowly
 
     Critics learn 1 − γ times the discounted cost to go, which has the size of one step's cost whatever γ is. They begin
-    at the mean cost of a step.
+    at the mean cost of a step. An iteration, and so a row, is of 1,000 steps; of fewer where `gradient_steps` is larger
+    than `train_freq`.
 
     Args:
         num_envs: environments side by side, which take a step each at a time; steps are counted all together.
@@ -47,7 +48,8 @@ class OffPolicy(Agent):
         critic: two networks of your own in the place of the critics', of one architecture, differentiated by autograd:
             each takes observations in the form of their space, and actions (n, k) in [−1, 1], and returns (n,) or
             (n, 1). A learned constant is added to each.
-        lr: learning rate of Adam, for all that is learned; a number or `Linear`, which moves every 1,000 steps.
+        lr: learning rate of Adam, for all that is learned; a number or `Linear`, which moves in stairs, at every 1,000
+            steps.
         buffer_size: transitions kept.
         learning_starts: steps of uniformly random actions before learning begins; they count like any other.
         batch_size: transitions a minibatch.
@@ -71,7 +73,7 @@ class OffPolicy(Agent):
         *Agent.fixed,
         *"num_envs critic_hidden critic buffer_size gamma n_steps max_grad_norm".split(),
     )
-    columns: ClassVar[tuple[str, ...]] = ("critic_loss", "mean_q", "critic_norm", "actor_norm")
+    columns: ClassVar[tuple[str, ...]] = ("critic_loss", "mean_q", "critic_norm", "actor_norm", "lr")
     noises: ClassVar[int] = 1  # normal numbers of an update for each transition and component of an action
     parts: ClassVar[tuple[str, ...]] = ("learned_actor", "critics")  # attributes with a state that is learned
 
@@ -194,13 +196,21 @@ class OffPolicy(Agent):
     def _stands_in(self) -> str:
         """Say in words what cost the actor's gradient is of."""
 
+    @property
+    def iteration_steps(self) -> int:
+        """Environment steps of an iteration, and so of a row."""
+        return self._block() // self.num_envs * self.num_envs
+
+    def _block(self) -> int:
+        return max(self.num_envs, BLOCK * self.train_freq // max(self.train_freq, self.gradient_steps))
+
     def _iterate(self, limit: int) -> list[float]:
         return self._go_on(limit, self.update)
 
     def _go_on(self, limit: int, update: Callable[[Batch, Tensor], None]) -> list[float]:
         """Take at most `limit` steps and make the updates they pay for; return the returns of episodes that ended."""
         n, every, updates, k = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
-        block = max(n, BLOCK * every // max(every, updates))
+        block = self._block()
         draws = Draws(
             self.key.child("block", self.spent.iterations),
             steps=block,
@@ -211,7 +221,7 @@ class OffPolicy(Agent):
         )
         returns: list[float] = []
         together = isinstance(self.collector, VectorCollector)
-        critics, actors = self.critic_updates, self.spent.updates
+        critics, actors, rates = self.critic_updates, self.spent.updates, []
         for i in range(0, min(block, limit) - n + 1, n):
             before, at = self.spent.steps - self.learning_starts, slice(i, i + n) if together else i
             if before < 0:
@@ -228,30 +238,31 @@ class OffPolicy(Agent):
             for step in range(n):
                 if before + step >= 0 and (before + step + 1) % every == 0:
                     first = (i + step) // every * updates
-                    self._follow_schedule()
+                    rates.append(self._follow_schedule())
                     for j in range(first, first + updates):
                         update(self.replay.batch(draws.picks[j]), draws.noise[j])
         if self.critic_updates > critics:
-            self._report(actor=self.spent.updates > actors)
+            self._report(rates[0], actor=self.spent.updates > actors)
         return returns
 
-    def _follow_schedule(self) -> None:
-        """Set the learning rate, a line's at the last multiple of BLOCK steps: with each new one a step is recorded."""
+    def _follow_schedule(self) -> float:
+        """Set and return the learning rate, a line's at the last multiple of BLOCK steps: each records a step anew."""
         lr = self.lr
         if isinstance(lr, Linear):
             lr = now(lr, replace(self.spent, steps=self.spent.steps // BLOCK * BLOCK))
         for optimizer in self._optimizers():
             if optimizer.lr != lr:
                 optimizer.lr = lr
+        return lr
 
-    def _report(self, *, actor: bool) -> None:
-        """Tell rows of the last update of the critics, and, if there was one, of the actor."""
+    def _report(self, lr: float, *, actor: bool) -> None:
+        """Tell rows the learning rate, and of the last update of the critics, and, if there was one, of the actor."""
         errors, of_critics, of_actor, own = self._diagnose()
         q = self._buffers("y", errors.shape[1]) + errors
         reported = {"critic_loss": errors.square().mean(1).sum(), "mean_q": q.mean(), "critic_norm": of_critics.norm()}
         if actor:
             reported |= {"actor_norm": of_actor.norm(), **own}
-        self.diagnostics |= {name: value.item() for name, value in reported.items()}
+        self.diagnostics |= {name: value.item() for name, value in reported.items()} | {"lr": lr}
 
     def update(self, batch: Batch, noise: Tensor) -> None:
         """Make one step of the critics, and of actor and targets every `policy_delay`-th.

@@ -102,7 +102,7 @@ class PPO(Agent):
         *"num_envs n_steps batch_size gamma std critic normalize_costs".split(),
     )
     columns: ClassVar[tuple[str, ...]] = tuple(
-        "policy_loss value_loss entropy grad_norm approx_kl clip_fraction value".split()
+        "policy_loss value_loss entropy grad_norm approx_kl clip_fraction value lr".split()
     )
 
     _: KW_ONLY
@@ -223,7 +223,7 @@ class PPO(Agent):
             if self.target_kl and (self.sums[4].item() - kl_before) / (steps - before) > 1.5 * self.target_kl:
                 break
         self.spent.updates += steps
-        means = (*(self.sums / steps).tolist(), values.mean().item())
+        means = (*(self.sums / steps).tolist(), values.mean().item(), self.optimizer.lr)
         self.diagnostics.update(zip(self.columns, means, strict=True))
 
     def update(self, batch: Minibatch) -> None:

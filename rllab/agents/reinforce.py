@@ -64,7 +64,7 @@ class Reinforce(Agent):
     """
 
     fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "episodes", "baseline", "std")
-    columns: ClassVar[tuple[str, ...]] = ("entropy", "grad_norm", "value_loss")
+    columns: ClassVar[tuple[str, ...]] = ("entropy", "grad_norm", "value_loss", "lr")
 
     _: KW_ONLY
     episodes: int = 8
@@ -125,7 +125,7 @@ class Reinforce(Agent):
             gradient *= self.max_grad_norm / norm
         self.optimizer.lr = now(self.lr, self.spent)
         self.optimizer.step(gradient)
-        self.diagnostics.update(entropy=entropy.item(), grad_norm=norm)
+        self.diagnostics.update(entropy=entropy.item(), grad_norm=norm, lr=self.optimizer.lr)
         if self.value is not None:  # only now: what it is subtracted from must not have been what it was fitted to
             key = self.key.child("fit", self.spent.updates)
             self.diagnostics["value_loss"] = self.value.fit(drawn.inputs, to_go, key)

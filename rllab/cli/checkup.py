@@ -18,6 +18,7 @@ EXTRAS = {
     "trackio": (["trackio"], "rows in trackio"),
     "mujoco": (["mujoco"], "MuJoCo environments"),
     "numba": (["numba"], "compiled bicycles"),
+    "video": (["pygame"], "films of classic control, as Pendulum-v1"),
 }
 
 

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from rllab.checks import as_count
-from rllab.cli.common import find_modules_here, number, setting, short
+from rllab.cli.common import ENOUGH, find_modules_here, number, setting, short
 from rllab.tables import table
+from rllab.text import error_stream, printable
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Train:
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """Settings of the agent, as gamma=0.98 hidden=64,64 'lr=linear(3e-4,0)'; a shell wants brackets quoted."""
     evaluate_every: int | None = None
-    """Environment steps between evaluations; by default a twentieth of all."""
+    """Environment steps between evaluations, each made after the first iteration that reaches it (one of TD3, SAC and
+    CrossQ takes 1,000 steps, of PPO n_steps times num_envs); by default a twentieth of all."""
     episodes: int = 20
     """Episodes of each evaluation."""
     stop_at: float | None = None
@@ -50,9 +52,10 @@ class Train:
     def run(self) -> None:
         find_modules_here()
         from rllab import plots
+        from rllab.agents.named import agent_called, made
         from rllab.executors.named import executor_of
         from rllab.runs.about import About
-        from rllab.training import Schedule, train_seeds
+        from rllab.training import Schedule, rarely, train_seeds
 
         settings = dict(map(setting, self.set))
         steps = as_count("rllab train", "steps", number("steps", self.steps))
@@ -60,6 +63,10 @@ class Train:
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
         every = max(1, steps // 20) if self.evaluate_every is None else self.evaluate_every
         schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
+        if self.evaluate_every is not None:
+            first = made(agent_called(self.method), self.environment, settings)
+            if text := rarely(first, schedule.evaluate_every):
+                print(printable(f"rllab train: {text}"), file=error_stream())
         on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         on["executor"] = executor_of(self.executor)
@@ -167,7 +174,7 @@ def _result(returns: list[float], environment: str, method: str) -> str:
     text = f"{method} on {environment}: return {float(iqm(returns)):.5g}"
     if n < 2:
         return f"{text} (1 seed, no interval)"
-    if n < 10:  # a bootstrap of so few is narrower than it says
+    if n < ENOUGH:
         return f"{text} (interquartile mean of {n} seeds; their range is {worst:.5g} to {best:.5g})"
     low, high = bootstrap_interval(returns, key=0)
     return f"{text} (interquartile mean of {n} seeds; 95 % bootstrap interval {float(low):.5g} to {float(high):.5g})"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from rllab.cli.common import Folders, Reader, short
+from rllab.cli.common import ENOUGH, Folders, Reader, short
 from rllab.tables import table
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class Plot:
     x: str | None = None
     """Column of the rows for the horizontal axis, such as steps or seconds; by default what the rows count."""
     y: str | None = None
-    """Column of the rows for the vertical axis; by default the evaluation, return, value, cost or loss."""
+    """Column of the rows for the vertical axis, or several, as policy_loss,value_loss, each in a panel of its own; by
+    default the evaluation, return, value, cost or loss."""
     out: Path = Path("comparison.png")
     """The figure; the other format is written beside it."""
     log: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -51,7 +52,8 @@ class Plot:
         records = reader.read(self.folders)
         from rllab import plots
 
-        print(plots.save(plots.overview(records, self.x, self.y, log=self.log), self.out))
+        columns = None if self.y is None else [name.strip() for name in self.y.split(",")]
+        print(plots.save(plots.overview(records, self.x, columns, log=self.log), self.out))
         return reader.code
 
 
@@ -59,6 +61,8 @@ class Plot:
 class Compare:
     """Compare the methods of each environment: what they reached, how soon, and whether one improves on another.
 
+    What a run that `rllab train` or `rllab.fit` made has reached is its mean return at the end, on episodes that were
+    not evaluated on the way; of other runs, and of a column that is named with --y, it is the last value of the rows.
     A probability of improvement is that of a run of one method scoring above a run of another. Its interval, and that
     of the interquartile mean, are 95 % bootstrap intervals, which are too narrow for fewer than ten seeds.
     """
@@ -66,7 +70,8 @@ class Compare:
     folders: Folders = (Path("results"),)
     """Runs, or folders with runs somewhere below."""
     y: str | None = None
-    """Column of the rows that is compared; by default the evaluation, return, value, cost or loss."""
+    """Column of the rows whose last value is compared, as evaluation; by default what is said above, and for curves the
+    evaluation, return, value, cost or loss."""
     x: str | None = None
     """Column of the rows for what it takes, such as steps; by default what the rows count."""
     threshold: float | None = None
@@ -82,24 +87,28 @@ class Compare:
         from rllab import plots
         from rllab.plots.comparison import draw_pairs, draw_scores
         from rllab.runs.series import curves_by_task
-        from rllab.runs.standings import label_of, ranked
+        from rllab.runs.standings import has_final, label_of, ranked
 
         tasks = curves_by_task(records, self.x, self.y)
         if not tasks:
             raise ValueError("no row has numbers to compare: give the column with --y NAME")
-        found, lower = {}, self.lower_is_better or None
+        found, lower, labels = {}, self.lower_is_better or None, {}
         for task, curves in tasks.items():
             threshold = self.threshold if self.threshold is not None else solved_at(curves[0].runs[0])
-            found[task] = (threshold, *ranked(task, curves, threshold=threshold, lower=lower, key=0))
+            final = self.y is None and has_final(task, curves, lower)
+            labels[task] = label_of(task, lower, final=final)
+            found[task] = (threshold, *ranked(task, curves, threshold=threshold, lower=lower, final=final, key=0))
         for task, (threshold, best, pairs) in found.items():
-            print(f"\n{task.title}: {label_of(task, lower)}")
-            print(standings_table(best, task.x, threshold))
+            print(f"\n{task.title}: {labels[task]}")
+            print(standings_table(best, task.x, task.y, threshold))
             if pairs:
                 print(pairs_table(pairs))
+            if any(1 < len(standing.scores) < ENOUGH for standing in best):
+                print(f"Bootstrap intervals of fewer than {ENOUGH} seeds are too narrow; [0, 0] and [1, 1] say little.")
         longest = max(max(len(best), len(pairs)) for _, best, pairs in found.values())
         figure, axes = plots.panels(2, len(found), width=7.0, height=1.4 + 0.45 * longest)
         for i, (task, (_, best, pairs)) in enumerate(found.items()):
-            draw_scores(axes[2 * i], best, label=label_of(task, lower)).set_title(plots.as_label(task.title))
+            draw_scores(axes[2 * i], best, label=labels[task]).set_title(plots.as_label(task.title))
             if pairs:
                 draw_pairs(axes[2 * i + 1], pairs)
             else:
@@ -162,9 +171,18 @@ class Export:
         return reader.code
 
 
-def standings_table(standings: list[Standing], x: str, threshold: float | None) -> str:
+def standings_table(standings: list[Standing], x: str, y: str, threshold: float | None) -> str:
     """Return what methods reached as a text table."""
-    head = ["method", "seeds", "unfinished", "IQM", "95 % interval", "median", "mean", "mean height of the curve"]
+    head = [
+        "method",
+        "seeds",
+        "unfinished",
+        "IQM",
+        "95 % interval",
+        "median",
+        "mean",
+        f"mean height of the curve of {y}",
+    ]
     extra = [] if threshold is None else [f"reached {threshold:g}", f"median {x} to it"]
     lines = []
     for s in standings:

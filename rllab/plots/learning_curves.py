@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 STEPS = "steps-post"  # a value holds until the next row; between them nothing was measured
 AXES = {"steps": "environment steps", "evaluations": "evaluations of the cost", "seconds": "wall seconds"}
 
-LEGEND = "median and 95 % bootstrap band over seeds; faint: every seed"
+ENOUGH = 10  # seeds: a bootstrap of fewer is narrower than it says
 
 
 def curves(
@@ -87,7 +87,7 @@ def curves(
         draw_curves(ax, groups, names=names, key=key)
         ax.set_xlabel(as_label(AXES.get(x, x)))
         ax.set_ylabel(as_label(label or y))
-    return name_lines(ax, LEGEND)
+    return name_lines(ax, legend_of(groups))
 
 
 def draw_curves(
@@ -119,6 +119,15 @@ def looks_of(curves: Sequence[Curve], before: Sequence[Curve] = ()) -> list[Meth
     every = [*before, *curves]
     styles = {name: iter(looks) for name, looks in variant_styles(Counter(curve.method for curve in every)).items()}
     return [next(styles[curve.method]) for curve in every][len(before) :]
+
+
+def legend_of(curves: Sequence[Curve]) -> str:
+    """Say what bands and faint lines are; a curve of one seed has neither."""
+    seeds = [len(curve.runs) for curve in curves if len(curve.runs) > 1]
+    if not seeds:
+        return "one seed each, no interval"
+    few = f" (too narrow for fewer than {ENOUGH} seeds)" if min(seeds) < ENOUGH else ""
+    return f"median and 95 % bootstrap band over seeds{few}; faint: every seed"
 
 
 def counted(curve: Curve) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rllab.plots.learning_curves import AXES, LEGEND, counted, draw_curves, looks_of
+from rllab.plots.learning_curves import AXES, counted, draw_curves, legend_of, looks_of
 from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style
 from rllab.runs.record import Record
@@ -24,7 +24,9 @@ WIDE = 100.0  # times the least: a range that a linear axis does not show
 DOTS = "line: median; dots: seeds"
 
 
-def overview(records: Sequence[Record], x: str | None = None, y: str | None = None, *, log: bool = False) -> Figure:
+def overview(
+    records: Sequence[Record], x: str | None = None, y: str | Sequence[str] | None = None, *, log: bool = False
+) -> Figure:
     """Draw the curves of recorded runs, a panel for each environment, or experiment where there is no environment.
 
     A panel shows, as `curves` does, each method's median over seeds with its 95 % bootstrap band, and every seed; where
@@ -36,14 +38,15 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
     Args:
         records: runs of any experiments.
         x: column along the horizontal axes; by default steps, evaluations, or what else the rows count.
-        y: column along the vertical axes; by default evaluation, return, value, cost or loss, or the first of the rows.
+        y: column along the vertical axes, or several, each in panels of its own; by default evaluation, return, value,
+            cost or loss, or the first of the rows.
         log: make the horizontal axes logarithmic.
 
     Returns:
         The figure.
 
     Raises:
-        ValueError: no run has anything to draw, naming the columns there are; or one run stands there twice.
+        ValueError: no run has anything to draw of a column, naming those there are; or one run stands there twice.
 
     Example:
         import tempfile
@@ -56,15 +59,15 @@ def overview(records: Sequence[Record], x: str | None = None, y: str | None = No
                     record.append({"steps": 100, "evaluation": -500.0 - seed})
             plots.save(plots.overview(runs.load_records(folder)), f"{folder}/overview.png")
     """
-    parts = [
-        (task, curves[i : i + MOST_CURVES], curves[:i])
-        for task, curves in curves_by_task(records, x, y).items()
-        for i in range(0, len(curves), MOST_CURVES)
-    ]
-    if not parts:
-        there = sorted({name for record in records for name in record.columns.names})
-        wanted = " and ".join(repr(name) for name in (x, y) if name is not None) or "numbers to draw"
-        raise ValueError(f"overview: no row has {wanted}; columns are {', '.join(there) or 'none: no rows'}")
+    parts = []
+    for column in [y] if y is None or isinstance(y, str) else y:
+        found = curves_by_task(records, x, column)
+        if not found:
+            there = sorted({name for record in records for name in record.columns.names})
+            wanted = " and ".join(repr(name) for name in (x, column) if name is not None) or "numbers to draw"
+            raise ValueError(f"overview: no row has {wanted}; columns are {', '.join(there) or 'none: no rows'}")
+        for task, curves in found.items():
+            parts += [(task, curves[i : i + MOST_CURVES], curves[:i]) for i in range(0, len(curves), MOST_CURVES)]
     columns = min(COLUMNS, len(parts))
     figure, axes = panels(columns, math.ceil(len(parts) / columns), width=7.0)
     for ax, (task, curves, before) in zip(axes, parts, strict=False):
@@ -100,7 +103,7 @@ def draw_task(
         ax.set_title(title)
         ax.set_xlabel(as_label(AXES.get(task.x, task.x)))
         ax.set_ylabel(as_label(task.y))
-        name_lines(ax, LEGEND)
+        name_lines(ax, legend_of(curves))
 
 
 def _scale(ax: Axes, which: str, values: np.ndarray) -> None:

@@ -17,7 +17,7 @@ from rllab.report.tables import Table, pairs_table, quality_table, runs_table, s
 from rllab.runs.about import About
 from rllab.runs.record import Record
 from rllab.runs.series import Curve, Task, curves_by_task, flat_config
-from rllab.runs.standings import label_of, ranked
+from rllab.runs.standings import has_final, label_of, ranked
 
 QUALITY = ".quality.json"  # how files end that `Report.save` wrote for the page
 
@@ -152,13 +152,16 @@ def _add_standings(
     section: Section, task: Task, curves: list[Curve], threshold: float | None, names: Iterator[str], key: int
 ) -> None:
     found, pairs = ranked(task, curves, threshold=threshold, key=key)
-    section.parts.append(Part(f"What was reached: {task.title}", table=standings_table(found, task, threshold)))
+    reached = label_of(task, final=has_final(task, curves))
+    section.parts.append(
+        Part(f"What was reached: {task.title}", table=standings_table(found, task, reached, threshold))
+    )
     finite = [s for s in found if math.isfinite(s.iqm)]
     if not finite:
         return
     figure, (above, below) = plots.panels(1, 2, width=8.0, height=1.8 + 0.35 * max(len(found), 4))
-    draw_scores(above, found, label=label_of(task))
-    draw_profile(below, found, label=label_of(task))
+    draw_scores(above, found, label=reached)
+    draw_profile(below, found, label=reached)
     said = "; ".join(f"{s.name} {s.iqm:.5g}, interval {s.low:.5g} to {s.high:.5g}" for s in finite)
     label = f"Interquartile means in {task.title} with intervals: {said}. Below it the share of runs above each score."
     section.parts.append(

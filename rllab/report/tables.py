@@ -10,7 +10,7 @@ from rllab.quality.report import Report
 from rllab.runs.record import Record
 from rllab.runs.rows import last_row
 from rllab.runs.series import Task
-from rllab.runs.standings import Pair, Standing, label_of
+from rllab.runs.standings import Pair, Standing
 
 
 @dataclass(frozen=True)
@@ -29,17 +29,17 @@ class Table:
     lines: Sequence[Sequence[Cell]]
 
 
-def standings_table(standings: Iterable[Standing], task: Task, threshold: float | None) -> Table:
-    """Return what methods reached, with intervals."""
+def standings_table(standings: Iterable[Standing], task: Task, label: str, threshold: float | None) -> Table:
+    """Return what methods reached, with intervals; `label` says what their scores are."""
     head = [
         "method",
         "seeds",
         "unfinished",
-        f"IQM of {label_of(task)}",
+        f"IQM of {label}",
         "95 % interval",
         "median",
         "mean",
-        "area under curve",
+        f"area under curve of {task.y}",
     ]
     if threshold is not None:
         head += [f"reached {threshold:g}", f"median {task.x} to it", "95 % interval"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,6 +16,8 @@ from pathlib import Path
 
 from rllab.children import begin_as_child, how_it_ended, start_child
 from rllab.runs.job import Job, Worker, do_job, note_failure
+
+PATIENCE = 10.0  # seconds that children have to keep their states when they are to end
 
 
 def run_in_processes(
@@ -95,10 +98,14 @@ def _serve(worker: Worker, folder: Path, track: str | None, connection: Connecti
 def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:
     for _, child in children:
         child.terminate()
-    for connection, child in children:
-        connection.close()
-        child.join(timeout=2)
-        if child.is_alive():
-            child.kill()
-            child.join()
-        child.close()
+    last = time.monotonic() + PATIENCE
+    try:
+        for _, child in children:
+            child.join(timeout=max(0.0, last - time.monotonic()))
+    finally:  # Ctrl-C again
+        for connection, child in children:
+            connection.close()
+            if child.is_alive():
+                child.kill()
+                child.join()
+            child.close()

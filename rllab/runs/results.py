@@ -39,7 +39,7 @@ def claim(folder: Path, config: Mapping[str, Any], jobs: Sequence[Job], resume: 
             finished = len(list(folder.glob(f"*/{DONE}")))
             raise ResultsConflict(
                 f"{folder} already holds results of this configuration ({finished} finished runs; {len(jobs)} are "
-                "wanted): --resume goes on, --replot draws them, --out DIR starts elsewhere"
+                f"wanted): --resume goes on, rllab plot {folder} draws them, --out DIR starts elsewhere"
             )
     else:
         strangers = sorted(path.parent.name for path in folder.glob(f"*/{RUN}"))

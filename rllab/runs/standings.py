@@ -16,12 +16,14 @@ from rllab.runs.comparisons import (
     paired_difference,
     probability_of_improvement_interval,
 )
+from rllab.runs.record import Record
 from rllab.runs.row_kinds import COUNTERS, ROW, TIME
 from rllab.runs.series import Curve, Task
 from rllab.runs.statistics import bootstrap_interval, iqm, mean, median, probability_of_improvement
 from rllab.runs.survival import kaplan_meier, times_to_threshold
 
 LOWER = ("value", "cost", "loss", "error", "mse", "variance", "bias")  # columns of which less is better
+FINAL = "return on unseen episodes, at the end"  # what a run's summary has as its return
 ALL_PAIRS = 5  # methods of which every two are compared; of more, each is compared with the best
 
 
@@ -32,8 +34,9 @@ class Standing:
     Args:
         name: the method, and what sets it apart.
         method: whose colour it has.
-        scores: by seed, the larger the better: the mean return of the last evaluation where a run has one, else the
-            last value of its curve; where less is better, its negative. −∞ where there is none, or NaN.
+        scores: by seed, the larger the better: the mean return on unseen episodes at the end where a run has one and it
+            counts, see `ranked`, else the last value of its curve; where less is better, its negative. −∞ where there
+            is none, or NaN.
         unfinished: how many runs did not come to their end; they count as far as they came.
         iqm, low, high: the interquartile mean, which estimates that of all seeds, and its 95 % bootstrap interval; NaN
             with one run.
@@ -76,14 +79,31 @@ class Pair:
     difference: PairedDifference | None
 
 
-def label_of(task: Task, lower: bool | None = None) -> str:
-    """Return what scores of a task are called: the column, with a minus where less of it is better, and at what."""
+def has_final(task: Task, curves: Sequence[Curve], lower: bool | None = None) -> bool:
+    """Whether runs of a task say what they returned on unseen episodes at the end, and more is better."""
+    returned = (_final(run) for curve in curves for run in curve.runs)
+    return not _less_is_better(task, lower) and any(final is not None for final in returned)
+
+
+def label_of(task: Task, lower: bool | None = None, *, final: bool = False) -> str:
+    """Return what scores of a task are called: the column, with a minus where less of it is better, and at what.
+
+    With `final` they are returns on unseen episodes at the end, see `has_final`.
+    """
+    if final:
+        return FINAL
     where = "" if task.x in ("", ROW, *COUNTERS) or task.x.endswith(TIME) else f" at the largest {task.x}"
     return f"−{task.y}{where} (less is better)" if _less_is_better(task, lower) else f"{task.y}{where}"
 
 
 def ranked(
-    task: Task, curves: Sequence[Curve], *, threshold: float | None = None, lower: bool | None = None, key: Key | int
+    task: Task,
+    curves: Sequence[Curve],
+    *,
+    threshold: float | None = None,
+    lower: bool | None = None,
+    final: bool = True,
+    key: Key | int,
 ) -> tuple[list[Standing], list[Pair]]:
     """Say what each curve's runs reached, best first, and compare them.
 
@@ -92,6 +112,8 @@ def ranked(
         curves: as `curves_by_task` gives them.
         threshold: of y, for the steps it takes to reach it.
         lower: whether less is better; by default it is for columns called cost, loss, error and the like.
+        final: whether what a run returned on unseen episodes at the end is its score where it says so and more is
+            better; else the last value of its curve is.
         key: of the bootstraps.
 
     Returns:
@@ -102,7 +124,10 @@ def ranked(
     # who finished without a single row was never asked for one: measurements beside the learners
     curves = [c for c in curves if any(len(xs) for xs, _ in c.points) or not all(run.finished for run in c.runs)]
     longest = max((xs[-1] for curve in curves for xs, _ in curve.points if len(xs)), default=0.0)
-    found = [_standing(curve, sign, longest, threshold, key.child("interval", i)) for i, curve in enumerate(curves)]
+    final = final and has_final(task, curves, lower)
+    found = [
+        _standing(curve, sign, longest, threshold, final, key.child("interval", i)) for i, curve in enumerate(curves)
+    ]
     found.sort(key=lambda standing: -standing.iqm if not math.isnan(standing.iqm) else math.inf)
     pairs = combinations(found, 2) if len(found) <= ALL_PAIRS else ((found[0], other) for other in found[1:])
     return found, [_pair(a, b, key.child("pair", i)) for i, (a, b) in enumerate(pairs)]
@@ -112,14 +137,19 @@ def _less_is_better(task: Task, lower: bool | None) -> bool:
     return task.y in LOWER if lower is None else lower
 
 
-def _standing(curve: Curve, sign: int, longest: float, threshold: float | None, key: Key) -> Standing:
+def _final(run: Record) -> float | None:
+    """Return the mean return on unseen episodes at a run's end; None where its summary has none."""
+    found = (run.summary or {}).get("return")
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
+
+
+def _standing(curve: Curve, sign: int, longest: float, threshold: float | None, final: bool, key: Key) -> Standing:
     scores: dict[int, float] = {}
     areas = []
     for run, (xs, ys) in zip(curve.runs, curve.points, strict=True):
-        final = (run.summary or {}).get("return")
         score = sign * float(ys[-1]) if len(ys) else -math.inf
-        if isinstance(final, int | float) and not isinstance(final, bool) and sign > 0:
-            score = float(final)
+        if final and (at_the_end := _final(run)) is not None:
+            score = at_the_end
         scores[run.seed] = -math.inf if math.isnan(score) else score
         areas.append(area_under_curve(xs, ys, end=longest) if len(xs) else math.nan)
     values, enough = list(scores.values()), len(scores) > 1

@@ -1,9 +1,14 @@
 """Schedules: a line in the steps taken, and nothing else."""
 
+from itertools import pairwise
+
 import pytest
 
+from rllab.agents import PPO, OffPolicy
 from rllab.agents.schedules import Linear, as_scheduled, check_scheduled, now
 from rllab.agents.spent import Spent
+from tests.proofs.agents import kinds
+from tests.proofs.toy_environments import DRIFT
 
 
 def test_a_line_goes_from_start_to_end_and_stays():
@@ -61,3 +66,18 @@ def test_its_errors_name_it():
         Linear("a", 0.0)  # type: ignore[arg-type] - that is the test
     with pytest.raises(TypeError, match=r"Somebody: lr must be a number or agents.Linear\(start, end\), got 'a'"):
         check_scheduled("Somebody", lr="a")
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_rows_say_the_learning_rate_of_the_first_update(kind):
+    line = Linear(1e-2, 1e-3, steps=4000)
+    small = {"learning_starts": 10, "train_freq": 50} if issubclass(kind, OffPolicy) else {}
+    small |= {"num_envs": 2, "n_steps": 32} if kind is PPO else {}
+    rows = kind(DRIFT, 3, hidden=(), lr=line, **small).learn(2000)
+    learned = [row for row in rows if row["lr"] is not None]
+    assert learned and all(
+        (row["lr"] is None) is (row["updates"] == before["updates"]) for before, row in pairwise(rows)
+    )
+    # of TD3, SAC and CrossQ the last multiple of 1,000 steps before the first update of the row, else the row's end
+    at = [row["steps"] - 1000 if issubclass(kind, OffPolicy) else row["steps"] for row in learned]
+    assert [row["lr"] for row in learned] == [line.at(Spent(steps=steps)) for steps in at]

@@ -8,7 +8,7 @@ import pytest
 from rllab.runs import Record
 from rllab.runs.about import About, Claim
 from rllab.runs.series import Task, curves_by_task, group_runs
-from rllab.runs.standings import label_of, ranked
+from rllab.runs.standings import has_final, label_of, ranked
 from rllab.runs.statistics import iqm
 
 
@@ -69,6 +69,25 @@ def test_less_is_better_of_a_cost_and_scores_are_then_its_negative(tmp_path):
     assert pair.probability == 1.0 and pair.difference.mean == 2.0 and found[0].reached == 2
     assert label_of(task) == "−error (less is better)" and label_of(task, lower=False) == "error"
     assert ranked(task, curves, lower=False, key=0)[0][0].name == "b"
+
+
+def test_what_is_compared_is_the_end_on_unseen_episodes_and_the_column_only_where_it_is_named(tmp_path):
+    runs = []
+    for method, last, end in (("ppo", 5.0, 9.0), ("sac", 6.0, 8.0)):
+        for seed in (0, 1):
+            rows = [{"steps": 1, "return": 0.0, "evaluation": last + seed / 4}]
+            runs.append(
+                run(tmp_path / f"{method}-{seed}", {"method": method}, seed, rows, **{"return": end + seed / 4})
+            )
+    ((task, curves),) = curves_by_task(runs).items()
+    best, (pair,) = ranked(task, curves, key=0)
+    assert has_final(task, curves) and label_of(task, final=True) == "return on unseen episodes, at the end"
+    assert (best[0].name, best[0].scores, pair.probability) == ("ppo", {0: 9.0, 1: 9.25}, 1.0)
+    best, (pair,) = ranked(task, curves, final=False, key=0)
+    assert (best[0].name, best[0].scores, pair.probability) == ("sac", {0: 6.0, 1: 6.25}, 1.0)
+    assert not has_final(task, curves, lower=True)
+    assert ranked(task, curves, lower=True, key=0)[0][0].scores == {0: -5.0, 1: -5.25}
+    assert not has_final(task, [curve for curve in curves if curve.runs[0].config["method"] == "a2c"])
 
 
 def test_rows_with_texts_are_curves_of_their_own_and_one_x_is_one_point(tmp_path):

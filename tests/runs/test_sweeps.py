@@ -217,7 +217,7 @@ def test_results_of_another_configuration_are_not_touched(tmp_path):
 def test_results_of_the_same_configuration_are_not_touched_without_being_told_to_go_on(tmp_path):
     sweep(note, jobs(2), tmp_path, config=CONFIG, processes=1)
     before = bytes_in(tmp_path)
-    with pytest.raises(ResultsConflict, match=r"2 finished runs; 3 are wanted\): --resume .*--replot .*--out"):
+    with pytest.raises(ResultsConflict, match=r"2 finished runs; 3 are wanted\): --resume .*rllab plot .*--out"):
         sweep(note, jobs(3), tmp_path, config=CONFIG, processes=1)
     assert bytes_in(tmp_path) == before
 
