@@ -1,6 +1,7 @@
 """rllab, a gradient-estimation lab for reinforcement learning: where a gradient comes from, how good it is, its price.
 
-Names are loaded when first used, so that `import rllab` and `rllab --help` answer without loading torch.
+Names are loaded when first used, so that `import rllab` and `rllab --help` answer without loading torch. Those of
+`rllab.distributions` are here, too.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from rllab.text import with_names as _with_names
 from rllab.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from rllab.recommendation import recommend as recommend
     from rllab.training import Fit as Fit
     from rllab.training import fit as fit
+
+__doc__ = _with_names(__doc__, __file__)
 
 _HOME = {
     "BlackBox": "rllab.blackbox",

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
+import textwrap
 from contextlib import suppress
+from pathlib import Path
 from typing import TextIO, cast
 
 
 def printable(text: object) -> str:
     """Return a text in one line of printable signs; a control sign is shown as its escape, so that it does nothing."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in str(text))
+
+
+def with_names(doc: str | None, file: str) -> str:
+    """Return a package's docstring and below it the names that it shows, which `help` does not list by itself.
+
+    Args:
+        file: in which names are shown by lines `from … import X as X`; nothing is imported to find them.
+    """
+    lines = Path(file).read_text("utf-8")
+    names = sorted(set(re.findall(r"import \w+ as ([A-Za-z]\w*)$", lines, re.M)), key=str.lower)
+    listed = textwrap.fill(", ".join(names), 110, initial_indent="    ", subsequent_indent="    ")
+    return f"{(doc or '').rstrip()}\n\nNames, each with a help of its own:\n\n{listed}\n"
 
 
 def as_bytes(text: str) -> bytes:

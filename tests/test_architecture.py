@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "estimators": MODELS,
     "backprop": MODELS,
     "optimize": MODELS | {"estimators"},
-    "diagrams": {"backprop", "files"},
+    "diagrams": {"backprop", "files", "text"},
     "critics": CRITICS,
     "agents": CRITICS,
     "blackbox": CRITICS,
@@ -56,7 +56,7 @@ MAY_IMPORT = {
     "testing": CRITICS | {"quality"},
     "recommendation": CRITICS | {"quality"},
     "plots": {"files", "keys", "quality", "runs", "text"},
-    "report": {"files", "plots", "quality", "runs", "version"},
+    "report": {"files", "plots", "quality", "runs", "text", "version"},
 }
 FACE = {"__init__", "__main__", "cli", "training", "tuning", "video"}  # may import anything of rllab
 

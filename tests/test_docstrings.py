@@ -58,6 +58,17 @@ def exported() -> dict[str, object]:
     return found | {f"{home}.{name}": getattr(import_module(home), name) for home in MODULES for name in MODULES[home]}
 
 
+@pytest.mark.parametrize("package", PACKAGES)
+def test_the_help_of_a_package_names_all_that_it_shows(package):
+    module = import_module(package)
+    names = {n for n in dir(module) if n[0] != "_" and not inspect.ismodule(getattr(module, n))}
+    names -= {"annotations", "TYPE_CHECKING", "import_module"}
+    names -= set(dir(import_module("rllab.distributions"))) if package == "rllab" else set()
+    assert names - set(re.findall(r"\w+", module.__doc__ or "")) == set()
+    listed = (module.__doc__ or "").rpartition("each with a help of its own:")[2]
+    assert [n for n in re.findall(r"\w+", listed) if not hasattr(module, n)] == []
+
+
 def examples(doc: str) -> list[str]:
     """Return the code under each `Example:` of a docstring."""
     return [textwrap.dedent(code) for code in re.findall(r"^Example:\n((?:    .*\n?|\n)+)", textwrap.dedent(doc), re.M)]

@@ -71,6 +71,8 @@ STYLES = {
 }
 BLOCKS = {"score": 420, "score, baseline": 60, "exact critic": 60}  # of 20,000 steps, in each of ten runs
 ANSWER = "From many steps a value of the right kind, as baseline or critic, makes the best gradient"
+RIGHT = {"score, baseline", "critic, right"}  # what that says of the methods that anybody has
+FEW = 5  # seeds: an interval of fewer says nothing
 TUNED = Path(__file__).parent / "contrast_tuned.json"
 TUNING_SEEDS, TUNING_STEPS = (100,), 20_000
 SIGMAS = (0.03, 0.1, 0.3, 1.0)  # what --tune tries
@@ -127,8 +129,9 @@ def compared(job: Job, record: Record) -> None:
         truth = problem.gradient(gains[None])[0]
         for method, g in estimates(problem, gains, steps, key.child(p, steps), chosen):
             error = float((g - truth).square().sum() / truth.square().sum())
-            cosine = float(cosine_similarity(g, truth, 0))
-            record.append({"policy": p, "steps": steps, "method": method, "cosine": cosine, "error": error})
+            cosine, share = float(cosine_similarity(g, truth, 0)), float(g @ truth / truth.square().sum())
+            made = {"cosine": cosine, "error": error, "share": share}
+            record.append({"policy": p, "steps": steps, "method": method, **made})
 
 
 def trials(job: Job, record: Record) -> None:
@@ -169,6 +172,23 @@ def made_from(steps: int) -> list[str]:
     return [method for method in STYLES if method != "critic, net" or steps >= NET_FROM]
 
 
+def told(each: np.ndarray) -> str:
+    """Return the mean over seeds, and its 95 % interval where there are seeds enough."""
+    return f"{each.mean():.3f}" + f" ± {half_width(each):.3f}" * (len(each) >= FEW)
+
+
+def answer(records: list[Record], seeds: int) -> str:
+    """Return what the data say is the best, if there are data enough to say so."""
+    if seeds < FEW:
+        return f"{seeds} seeds are too few to say which gradient is the best"
+    steps = max(row["steps"] for row in records[0].rows)
+    cosine = {m: table(records, "cosine", m, steps).mean() for m in made_from(steps) if m != "exact critic"}
+    best = sorted(cosine, key=lambda method: -cosine[method])
+    if steps >= NET_FROM and set(best[:2]) == RIGHT:
+        return ANSWER
+    return f"From {steps:,} steps the gradient by {best[0]} is the nearest to the exact one"
+
+
 def table(records: list[Record], what: str, method: str, steps: int) -> np.ndarray:
     """Return a quantity by policy and seed, (policies, seeds)."""
     shown = sorted({row["policy"] for row in records[0].rows})
@@ -189,8 +209,11 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     cosine = {at: made.mean(0) for at, made in each.items()}  # mean over policies, (seeds,)
     for s in all_steps:
         judge.note(f"{s:,} steps: mean cosine " + ", ".join(f"{m} {cosine[m, s].mean():.3f}" for m in made_from(s)))
-        last = ", ".join(f"{m} {each[m, s][-1].mean():.3f} ± {half_width(each[m, s][-1]):.3f}" for m in made_from(s))
-        judge.note(f"{s:,} steps, last policy, with 95 % intervals: {last}")
+        last = ", ".join(f"{m} {told(each[m, s][-1])}" for m in made_from(s))
+        judge.note(f"{s:,} steps, last policy, mean cosine: {last}")
+        for p, where in enumerate(SHOWN.values()):  # noise averages out over seeds, a bias does not
+            shares = ", ".join(f"{m} {told(table(runs, 'share', m, s)[p])}" for m in made_from(s))
+            judge.note(f"{s:,} steps, {where}, of the exact gradient along it (1 if unbiased): {shares}")
     if config.fast:
         return
     low, high = all_steps[0], all_steps[-1]
@@ -234,7 +257,8 @@ def judge_unbiased(records: list[Record], config: Config, judge: Judge) -> None:
         judge(
             bool(off.max() <= limit),
             f"{method} is unbiased at K = 0: {1 + made[:, 0].mean():.4f} ± {error[0]:.4f} of the exact gradient along "
-            f"it, at most {off.max():.1f} standard errors off in any direction (needs {limit:.1f})",
+            f"it, at most {off.max():.1f} standard errors off in any direction (needs <= {limit:.1f}, which "
+            f"Student's t of {len(made)} estimates exceeds once in 10⁹ on either side)",
         )
         if not config.fast:
             judge(
@@ -268,27 +292,30 @@ def figure(records: list[Record], config: Config) -> Path:
     if config.tune:
         return TUNED
     records = select(records, part="contrast")
-    drawing, axes = plots.panels(len(SHOWN), 1, width=5.4, height=3.8)
     all_steps = sorted({row["steps"] for row in records[0].rows})
+    methods = made_from(all_steps[-1])
+    drawing, axes = plots.panels(len(SHOWN), 1, width=5.4, height=0.8 + 0.5 * len(methods))
     with plots.style():
         for i, (ax, policy) in enumerate(zip(axes, SHOWN.values(), strict=True)):
-            for y, (method, how) in enumerate(STYLES.items()):
-                for s, fill, up in zip(all_steps, ("white", how.color), (-0.15, 0.15), strict=False):
+            for y, method in enumerate(methods):
+                color = STYLES[method].color
+                for s, fill, up in zip(all_steps, ("white", color), (-0.15, 0.15), strict=False):
                     if method not in made_from(s):
                         continue
                     each = table(records, "cosine", method, s)[i]
-                    look = {"color": how.color, "marker": "o", "markerfacecolor": fill, "capsize": 3, "linestyle": ""}
-                    ax.errorbar(each.mean(), y + up, xerr=half_width(each), **look)
-                    label_end(ax, 1.05, y + up, f"{each.mean():.2f}", how.color)
+                    look = {"color": color, "marker": "o", "markerfacecolor": fill, "capsize": 3, "linestyle": ""}
+                    bar = half_width(each) if len(each) >= FEW else None
+                    ax.errorbar(each.mean(), y + up, xerr=bar, **look)
+                    label_end(ax, 1.05, y + up, f"{each.mean():.2f}", color)
             ax.axvline(0, **REFERENCE)
             ax.axvline(1, **REFERENCE)
-            ax.set(xlim=(-0.25, 1.2), ylim=(len(STYLES) - 0.5, -0.5), xlabel="mean cosine to the exact gradient")
-            ax.set_yticks(range(len(STYLES)), list(STYLES))
+            ax.set(xlim=(-0.25, 1.2), ylim=(len(methods) - 0.5, -0.5), xlabel="mean cosine to the exact gradient")
+            ax.set_yticks(range(len(methods)), methods)
             ax.set_title(f"The gradient of a policy {policy}")
-        drawing.suptitle(
-            f"{ANSWER}\nOpen: from {all_steps[0]:,} steps, filled: from {all_steps[-1]:,}; "
-            f"bars: 95 % intervals (Student) over {config.seeds} seeds"
-        )
+        marks = [f"Open: from {all_steps[0]:,} steps", *(f"filled: from {s:,}" for s in all_steps[1:])]
+        means = f"means of {config.seeds} seeds, no intervals"
+        bars = f"bars: 95 % intervals (Student) over {config.seeds} seeds" if config.seeds >= FEW else means
+        drawing.suptitle(f"{answer(records, config.seeds)}\n{', '.join(marks)}; {bars}")
     return plots.save(drawing, config.out / "contrast.png")
 
 

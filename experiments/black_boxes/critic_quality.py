@@ -25,6 +25,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -342,7 +343,11 @@ def figure(records: list[Record], config: Config) -> Path:
     if config.tune:
         return TUNED
     cases = list({record.config["case"]: None for record in records})
-    drawing, axes = plots.panels(3, 2, width=4.6, height=3.7)
+    walked = "smooth" in cases and not config.fast
+    panels = len(cases) + 1 + walked
+    drawing, axes = plots.panels(3, ceil(panels / 3), width=4.6, height=3.7)
+    for ax in axes[panels:]:
+        ax.remove()
     styles = plots.method_styles(METHODS.values())
     with plots.style():
         for ax, case in zip(axes, cases, strict=False):
@@ -361,7 +366,7 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.set(xscale="log", yscale="log", xlabel="antithetic pairs m at each point", ylabel="E‖ĝ − ∇f‖²/E‖∇f‖²")
             ax.set(xlim=(PAIRS[0] / 4, PAIRS[-1] * 1.2), ylim=(0.008, 60))
             ax.set_title(f"{case} (d = {d}, ω = {omega:g}, τ = {tau:g}):\n{answer}")
-        ax, lines = axes[4], (plots.SOLID, plots.DASHED, plots.DOTTED, plots.DASHDOT)
+        ax, lines = axes[len(cases)], (plots.SOLID, plots.DASHED, plots.DOTTED, plots.DASHDOT)
         for case, how in zip(cases, lines, strict=False):
             each = by_seed(select(records, case=case), "cosine", part="fit")
             x = SHOWN[: each.shape[1]]
@@ -370,9 +375,10 @@ def figure(records: list[Record], config: Config) -> Path:
             label_end(ax, x[-1], np.median(each[:, -1]), case, plots.BLACK, up=up)
         ax.set(xscale="log", ylim=(-0.1, 1.05), xlim=(SHOWN[0] / 1.2, SHOWN[-1] * 12))
         ax.set(xlabel="evaluations the critic is fitted to", ylabel="median cosine of ∇ĉ to ∇f")
-        ax.set_title("Smooth costs of few dimensions are learned,\nmany dimensions and fast waves are not")
-        if "smooth" in cases:
-            ax = axes[5]
+        learned = "Smooth costs of few dimensions are learned,\nmany dimensions and fast waves are not"
+        ax.set_title("How well the costs are learned" if config.fast else learned)
+        if walked:
+            ax = axes[len(cases) + 1]
             for every, how in zip(REFITS, lines, strict=False):
                 each = values(records, "smooth", every)
                 style = plots.MethodStyle(plots.BLACK, how, "")
@@ -381,10 +387,11 @@ def figure(records: list[Record], config: Config) -> Path:
                 label_end(ax, each.shape[1] - 1, np.median(each[:, -1]), f"fitted {WORDS[every]}", plots.BLACK)
             ax.set(xlim=(0, 1.6 * STEPS), xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
             ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth, 10 seeds)")
-        drawing.suptitle(
-            "From few evaluations at a point the gradient of the learned cost is the best, from more its residual is\n"
-            f"Lines: medians of {config.seeds} seeds; bands: their ranges"
-        )
+        best = "From few evaluations at a point the gradient of the learned cost is the best, from more its residual is"
+        drawn = f"Lines: medians of {config.seeds} seeds; bands: their ranges"
+        if config.seeds == 1:
+            best, drawn = "One seed is too few to say which gradient is the best", "Lines: that seed"
+        drawing.suptitle(f"{best}\n{drawn}")
     return plots.save(drawing, config.out / "critic_quality.png")
 
 

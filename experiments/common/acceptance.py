@@ -336,6 +336,7 @@ def missing(registry: Sequence[Row] | None = None) -> list[str]:
 
 
 FEW = 6  # seeds in all; a median of fewer is one of all of them
+LACKING = f"{ModuleNotFoundError.__name__}: "  # in an error of a verdict: a package is not installed
 
 
 @dataclass(frozen=True)
@@ -344,7 +345,7 @@ class Verdict:
 
     Args:
         numbers: by seed.
-        wrong: numbers of the wrong versions that were measured.
+        wrong: numbers of the wrong versions that were measured; one that raised has none, and is not caught by that.
         errors: what raised instead of returning a number, wrong versions included; then the row fails.
     """
 
@@ -365,6 +366,11 @@ class Verdict:
         if self.entry.seeds == "median" and len(self.numbers) < FEW:
             numbers = [self.entry.one_of(list(self.numbers.values()))]
         return not self.errors and bool(numbers) and all(map(self.entry.criterion.holds, numbers))
+
+    @property
+    def lacks(self) -> str:
+        """What could not be imported, and so why nothing was measured; empty if that is not so."""
+        return next((text.partition(LACKING)[2] for text in self.errors if LACKING in text), "")
 
     @property
     def as_stated(self) -> bool:

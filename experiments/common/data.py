@@ -100,8 +100,16 @@ def _classes(name: str) -> Data:
 
 @lru_cache(maxsize=4)
 def _loaded(name: str) -> tuple[Any, Any]:
+    return getattr(datasets(name), f"load_{name}")(return_X_y=True)
+
+
+def datasets(name: str) -> Any:
+    """Return scikit-learn's module of data sets.
+
+    Raises:
+        ModuleNotFoundError: without scikit-learn; it says what is needed for the set of that name.
+    """
     try:
-        datasets = import_module("sklearn.datasets")
+        return import_module("sklearn.datasets")
     except ModuleNotFoundError:
         raise ModuleNotFoundError(f"{name}: needs scikit-learn, which is in the extra: pip install '.[data]'") from None
-    return getattr(datasets, f"load_{name}")(return_X_y=True)

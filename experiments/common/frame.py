@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 # flags on which no single number depends
 SHARED = ("seeds", "processes", "executor", "out", "replot", "resume", "track")
 
+WRITTEN = {".md": "table", ".json": "settings"}  # what is not a figure
+
 
 @dataclass(frozen=True)
 class Flags:
@@ -159,7 +161,9 @@ def main(
     print(f"\nClaims ({machine()}, seeds {config.all_seeds[0]} to {config.all_seeds[-1]})")
     claims(records, config, judge)
     drawn = figure(records, config)
-    print(f"\nfigure: {drawn}")
+    print(f"\n{WRITTEN.get(drawn.suffix, 'figure')}: {drawn}")
+    if config.fast and drawn.suffix not in WRITTEN:
+        print("A fast pass: where a title of the figure is an answer, it is that of the full run.")
     question, command = (description or "").strip().partition("\n")[0], shlex.join(["python", *sys.argv])
     svg = drawn.with_suffix(".svg")
     shown = (svg.name,) if svg.is_file() and svg.parent.samefile(config.out) else ()

@@ -12,8 +12,10 @@ are measured too, and each must come out on the other side of its criterion.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from os.path import relpath
 from pathlib import Path
 from time import process_time
 from typing import Annotated, Any, Self
@@ -126,7 +128,8 @@ def verdicts(records: list[Record], entries: Sequence[Row] | None = None) -> lis
         numbers = {seed: math.nan for seed in seeds if entry.takes(seed)} | {
             s: float(r["value"]) for s, r in mine if not r["wrong"]
         }
-        wrong = {what: [float(r["value"]) for _, r in mine if r["wrong"] == what] for what in entry.wrong}
+        versions = [r for _, r in mine if not r["error"]]
+        wrong = {what: [float(r["value"]) for r in versions if r["wrong"] == what] for what in entry.wrong}
         errors = sorted({f"{r['wrong']} {r['error']}".strip() for _, r in mine if r["error"]})
         found.append(Verdict(entry, numbers, {what: values for what, values in wrong.items() if values}, errors))
     return found
@@ -141,14 +144,21 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         if id in unmeasured:
             judge(False, f"{id} missing: nothing measures it")
         for verdict in found:
-            if id in verdict.entry.ids:
+            if id in verdict.entry.ids and verdict.lacks:
+                judge.note(f"{id} {verdict.entry.says} [{verdict.entry.where}]: not measured: {verdict.lacks}")
+            elif id in verdict.entry.ids:
                 judge(verdict.as_stated, f"{id} {line(verdict)}")
+    if lacking := [v for v in found if v.lacks]:
+        judge(False, f"{len(found) - len(lacking)} of {len(found)} measurements were made: the others lack a package")
     survivors = [f"{'/'.join(v.entry.ids)}: {what}" for v in found for what in v.survivors]
     count = sum(len(v.wrong) for v in found)
-    if config.wrong:
-        rows = len({id for v in found if v.wrong for id in v.entry.ids})
-        names = "; ".join(survivors) or "none"
-        judge(not survivors, f"{count} wrong versions of {rows} rows are caught; survivors: {names}")
+    if count:
+        rows = len({id for v in found if v.wrong for id in v.entry.ids if not config.row or id in config.row})
+        names, ending = "; ".join(survivors) or "none", "s"[rows == 1 :]
+        judge(
+            not survivors,
+            f"{count - len(survivors)} of {count} wrong versions of {rows} row{ending} are caught; survivors: {names}",
+        )
     timed = sorted((row for record in records if record.seed == 0 for row in record.rows), key=lambda r: -r["seconds"])
     judge.note("slowest, CPU seconds: " + ", ".join(f"{r['where']} {r['seconds']:.2g}" for r in timed[:5]))
 
@@ -157,7 +167,9 @@ def line(verdict: Verdict) -> str:
     """Return statement, place, numbers and criterion of an entry."""
     entry = verdict.entry
     old, new = shown(verdict.number(fresh=False)), checked(verdict)
+    caught = [what for what in verdict.wrong if what not in verdict.survivors]
     why = "; fails, as the table states" * entry.fails + "".join(f"; {error}" for error in verdict.errors)
+    why += f"; caught: {', '.join(caught)}" * bool(caught)
     return (
         f"{entry.says} [{entry.where}]: {entry.measures} {old}, on fresh seeds {new} "
         f"({entry.seeds}; needs {entry.criterion}){why}"
@@ -168,9 +180,20 @@ def figure(records: list[Record], config: Config) -> Path:
     """Write the table; that of the full run, all seeds and wrong versions, is the one in docs."""
     found, machine = verdicts(records, config.entries), records[0].about["machine"]
     whole = not config.fast and config.wrong and config.seeds == FRESH and not config.row
+    whole = whole and not any(verdict.lacks for verdict in found)
     path = PAGE if whole else config.out / "lecture.md"
-    write_atomically(path, some_rows(found, config.row, machine) if config.row else page(found, machine))
+    text = some_rows(found, config.row, machine) if config.row else page(found, machine)
+    write_atomically(path, text if whole else _linked_from(path.parent, text))
     return path
+
+
+def _linked_from(folder: Path, text: str) -> str:
+    """Return a page that is read in another folder than docs, with its links leading to the same files."""
+    return re.sub(
+        r"\]\(((?:\.\./|figures/|\w+\.md)[^)]*)\)",
+        lambda link: f"]({relpath(PAGE.parent / link[1], folder.resolve())})",
+        text,
+    )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,9 @@ def page(verdicts: Sequence[Verdict], machine: str) -> str:
 
 def some_rows(verdicts: Sequence[Verdict], ids: Iterable[str], machine: str) -> str:
     """Return a page of some rows alone, in the order of the lecture."""
-    lines = [_line([id, *_cells(v)]) for id in ROWS if id in set(ids) for v in verdicts if id in v.entry.ids]
+    lines = [
+        _line([id, *_cells(v, names=True)]) for id in ROWS if id in set(ids) for v in verdicts if id in v.entry.ids
+    ]
     return "\n".join([f"# Rows of the lecture, measured alone ({machine})\n", COLUMNS, *lines, ""])
 
 
@@ -73,22 +75,24 @@ def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
 
 
-def _cells(v: Verdict) -> list[str]:
+def _cells(v: Verdict, *, names: bool = False) -> list[str]:
+    """Return the cells of a measurement; of wrong versions their count, or their names and which are not caught."""
     entry, path = v.entry, v.entry.where.replace(":", ": ")
     says = entry.says + (f" ({entry.note})" if entry.note else "")
     measures = f"median {entry.measures}" if entry.seeds == "median" else entry.measures
-    numbers = [shown(v.number(fresh=False)), checked(v)]
+    numbers = ["–" if v.lacks else shown(v.number(fresh=False)), checked(v)]
     file, _, function = path.partition(": ")
     where = f"[{function}](../experiments/{file})"
     needs = str(entry.criterion) + f" (first {entry.first})" * bool(entry.first)
-    holds = "yes" if v.holds else "**no**"
-    return [says, measures, *numbers, needs, f"{len(v.wrong)}", holds, where]
+    holds = "not measured" if v.lacks else "yes" if v.holds else "**no**"
+    named = ", ".join(what + " (**not caught**)" * (what in v.survivors) for what in v.wrong) or "–"
+    return [says, measures, *numbers, needs, named if names else f"{len(v.wrong)}", holds, where]
 
 
 def checked(verdict: Verdict) -> str:
     """Return the number of the fresh seeds, and which they are where they are others than usual; a dash without any."""
     first, number = verdict.entry.fresh, verdict.number(fresh=True)
-    if all(seed < FRESH for seed in verdict.numbers):
+    if all(seed < FRESH for seed in verdict.numbers) or verdict.lacks:
         return "–"
     return shown(number) if first == FRESH else f"{shown(number)} (seeds {first}–{first + FRESH - 1})"
 

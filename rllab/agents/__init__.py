@@ -6,10 +6,15 @@ Names are loaded when first used: a worker process that only steps environments 
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path as _Path
 from typing import TYPE_CHECKING
+
+from rllab.text import with_names as _with_names
 
 if TYPE_CHECKING:
     from rllab.agents.every import *  # noqa: F403 - as `__getattr__` finds them
+
+__doc__ = _with_names(__doc__, str(_Path(__file__).with_name("every.py")))
 
 
 def __getattr__(name: str) -> object:

@@ -39,3 +39,6 @@ from rllab.backprop.pointwise import Sigmoid as Sigmoid
 from rllab.backprop.pointwise import Softplus as Softplus
 from rllab.backprop.pointwise import Tanh as Tanh
 from rllab.backprop.wrapped import Wrapped as Wrapped
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

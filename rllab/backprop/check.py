@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
+from rllab.backprop.evaluation import forward
 from rllab.backprop.graph import Graph
+from rllab.backprop.module import Weights
+from rllab.backprop.order import Block
+from rllab.keys import Key
+from rllab.noise import standard_normal
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,7 @@ class Check:
     Args:
         errors: by variable, and by block for weights: (against autograd, against differences).
         tolerances: the largest errors allowed, in the same order.
+        blocks: names of the blocks whose own products are not autograd's, if it failed.
 
     Example:
         import torch
@@ -28,6 +36,7 @@ class Check:
 
     errors: dict[str, tuple[float, float]]
     tolerances: tuple[float, float]
+    blocks: tuple[str, ...] = ()
 
     @property
     def worst(self) -> str:
@@ -44,7 +53,11 @@ class Check:
     def __str__(self) -> str:
         lines = [f"{'variable':<16} {'autograd':>10} {'differences':>12}"]
         lines += [f"{name:<16} {a:>10.1e} {d:>12.1e}" for name, (a, d) in self.errors.items()]
-        return "\n".join([*lines, f"worst: {self.worst}, {'passed' if self.passed else 'FAILED'}"])
+        lines.append(f"worst: {self.worst}, {'passed' if self.passed else 'FAILED'}")
+        if not self.passed:
+            found = f"wrong products of block {', '.join(self.blocks)}"
+            lines.append(found if self.blocks else "each block's own products are autograd's")
+        return "\n".join(lines)
 
 
 def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float] = (1e-9, 1e-5)) -> Check:
@@ -59,7 +72,8 @@ def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float]
         tolerances: the largest relative errors allowed, against autograd and against differences.
 
     Returns:
-        Errors of every continuous variable and of every block's weights; `passed` if all are within their tolerances.
+        Errors of every continuous variable and of every block's weights; `passed` if all are within their tolerances,
+        else the blocks to blame: those whose products with a random vector are not autograd's.
 
     Cost: two forward passes an entry of every variable.
 
@@ -79,7 +93,37 @@ def check_graph(graph: Graph, *observed: Tensor, tolerances: tuple[float, float]
     for name, g in explicit.by_variable.items():
         pairs = [(other.by_variable[name], floor) for other, floor in zip(others, floors, strict=True)]
         errors[name] = tuple(_error(g, truth, floor) for truth, floor in pairs)
-    return Check(errors, tolerances)
+    check = Check(errors, tolerances)
+    return check if check.passed else replace(check, blocks=_wrong_blocks(graph, inputs, tolerances[0]))
+
+
+def _wrong_blocks(graph: Graph, inputs: list[Tensor], tolerance: float) -> tuple[str, ...]:
+    """Return the blocks whose products, at what they read here, differ from autograd's by more than a tolerance."""
+    values, weights = graph.wiring.observe(inputs), graph.split(graph.weights.double())
+    forward(graph.blocks, values, weights)
+    blocks = [block for block in graph.blocks if block.module.differentiable]
+    return tuple(b.name for b in blocks if not _products_error(b, values, weights[b.name]) <= tolerance)
+
+
+def _products_error(block: Block, values: Mapping[str, Tensor], weights: Weights) -> float:
+    """Return the largest relative error of a block's products with one random vector, by its states and its weights."""
+    module = block.module
+    w = torch.cat([t.detach().flatten() for t in weights]).requires_grad_() if module.size else None
+    zs = [values[name].detach().clone() for name in block.reads]
+    wanted = [t.requires_grad_() for t in zs if t.is_floating_point()] + ([] if w is None else [w])
+    z = tuple(zs) if module.inputs > 1 else zs[0]
+    with torch.enable_grad():
+        y = module.forward(z, w)
+    ys = y if isinstance(y, tuple) else (y,)
+    vs = [standard_normal(tuple(t.shape), Key(0).child(block.name, k), t.detach()) for k, t in enumerate(ys)]
+    truth = torch.autograd.grad(ys, wanted, vs, allow_unused=True)
+    with torch.no_grad():
+        v = tuple(vs) if module.outputs > 1 else vs[0]
+        by_state = module.vjp_state(v, z, w)
+        products = [g for g in (by_state if module.inputs > 1 else (by_state,)) if g is not None]
+        products += [] if w is None else [module.vjp_weights(v, z, w)]
+    pairs = zip(products, wanted, truth, strict=True)
+    return max((_error(g, torch.zeros_like(at) if t is None else t, 1e-12) for g, at, t in pairs), default=0.0)
 
 
 def _error(g: Tensor, truth: Tensor, floor: float) -> float:

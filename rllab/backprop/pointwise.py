@@ -15,9 +15,14 @@ _ZERO, _ONE = torch.zeros(()), torch.ones(())  # numbers that take the dtype of 
 
 
 class Pointwise(Module):
-    """A function of each component; a subclass writes h as `_forward`, and its slope.
+    """A function of each component; a subclass writes h as `_forward`, and its slope h′ as `_slope`, with no more.
 
         z = h(s)                           ∂C/∂s = ∂C/∂z h′(s)                                            (L55, L60–L63)
+
+        _forward(self, z, w, out=None)     h of the state, which all modules call z; see `Module` for w and out
+        _slope(self, s, z, out)            h′(s), a new tensor or `out`, for it is written over; z is h(s), if it helps
+
+    The product with ∂C/∂z is made of the slope.
 
     Source: LeCun (2020), NYU Deep Learning, week 2.
 
@@ -27,6 +32,15 @@ class Pointwise(Module):
 
         s = torch.tensor([[0.5, -1.0]])
         print(bp.Tanh().forward(s), bp.Tanh().vjp_state(torch.ones(1, 2), s), bp.Tanh().jacobian_state(s))
+
+        class Cube(bp.Pointwise):
+            def _forward(self, z, w, out=None):
+                return z**3
+
+            def _slope(self, s, z, out):
+                return 3 * s**2
+
+        print(Cube().vjp_state(torch.ones(1, 2), s))  # 3 s²
     """
 
     @abstractmethod

@@ -139,8 +139,13 @@ def wired(
     """Return the wiring of blocks in whatever order.
 
     Raises:
+        TypeError: `inputs` are names alone.
         ValueError: names are used twice or by nobody, wires do not fit modules, or blocks form a circle.
     """
+    if not isinstance(inputs, Mapping):
+        raise TypeError(
+            f"Graph: inputs must say of each name whether it is discrete, as {{'x': False, 'y': True}}, got {inputs!r}"
+        )
     check_names(blocks, inputs)
     outputs, costs = ((names,) if isinstance(names, str) else tuple(names) for names in (output, cost))
     wiring = Wiring(tuple(in_order(blocks, inputs)), dict(inputs), outputs, costs)

@@ -2,3 +2,6 @@
 
 from rllab.blackbox.module import BlackBox as BlackBox
 from rllab.blackbox.module import Scope as Scope
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

@@ -11,3 +11,6 @@ from rllab.distributions.gaussian import Gaussian as Gaussian
 from rllab.distributions.gaussian_mixture import GaussianMixture as GaussianMixture
 from rllab.distributions.poisson import Poisson as Poisson
 from rllab.distributions.product import Product as Product
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

@@ -45,5 +45,8 @@ from rllab.estimators.smoothing.orthogonal import OrthogonalSmoothing as Orthogo
 from rllab.estimators.smoothing.sobol import SobolSmoothing as SobolSmoothing
 from rllab.estimators.smoothing.sphere import SphereSmoothing as SphereSmoothing
 from rllab.estimators.smoothing.spsa import SPSA as SPSA
+from rllab.text import with_names as _with_names
 
 heap.keep_freed_memory()
+
+__doc__ = _with_names(__doc__, __file__)

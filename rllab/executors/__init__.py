@@ -7,3 +7,6 @@ from rllab.executors.errors import NotSendable as NotSendable
 from rllab.executors.errors import WorkerLost as WorkerLost
 from rllab.executors.ray_executor import RayExecutor as RayExecutor
 from rllab.executors.workers import Workers as Workers
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

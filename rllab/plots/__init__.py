@@ -34,3 +34,6 @@ from rllab.plots.styles import save as save
 from rllab.plots.styles import style as style
 from rllab.plots.styles import variant_styles as variant_styles
 from rllab.runs.series import MOST_CURVES as MOST_CURVES
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

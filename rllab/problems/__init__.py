@@ -49,3 +49,6 @@ from rllab.problems.stochastic import Stochastic as Stochastic
 from rllab.problems.survival import FallChain as FallChain
 from rllab.problems.survival import LinearSurvival as LinearSurvival
 from rllab.problems.survival import RandomWalk as RandomWalk
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

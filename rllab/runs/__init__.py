@@ -15,3 +15,6 @@ from rllab.runs.sweeps import sweep as sweep
 from rllab.runs.versions import limit_threads as limit_threads
 from rllab.runs.versions import machine as machine
 from rllab.runs.versions import package_versions as package_versions
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

@@ -11,3 +11,6 @@ from rllab.testing.check import exported_estimators as exported_estimators
 from rllab.testing.power import Power as Power
 from rllab.testing.subject import Subject as Subject
 from rllab.testing.subject import accepted_kinds as accepted_kinds
+from rllab.text import with_names as _with_names
+
+__doc__ = _with_names(__doc__, __file__)

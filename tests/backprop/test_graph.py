@@ -271,3 +271,58 @@ def test_gradients_are_detached_whatever_the_arguments_require():
     g = graph.backward(x, y, weights=graph.weights.clone().requires_grad_(), variables=graph.continuous)
     assert not any(t.requires_grad for t in (g.loss, g.weights, *g.by_variable.values()))
     assert torch.equal(g.weights, graph.backward(x.detach(), y).weights)
+
+
+@pytest.mark.parametrize("mistake", ["forgotten v", "wrong weights", None])
+def test_a_failed_check_names_the_blocks_to_blame(mistake):
+    class Cube(bp.Module):
+        def _forward(self, z, w, out=None):
+            return z**3
+
+        def _vjp_state(self, v, z, w, y, out=None):
+            return 3 * z**2 * (1 if mistake == "forgotten v" else v)
+
+    class Scale(bp.Module):
+        shapes = property(lambda self: {"a": ()})
+
+        def _forward(self, z, w, out=None):
+            return w[0] * z
+
+        def _vjp_state(self, v, z, w, y, out=None):
+            return w[0] * v
+
+        def _vjp_weights(self, v, z, w, y, out):
+            out[0].copy_((v * z).sum() * (2 if mistake == "wrong weights" else 1))
+
+    blocks = [
+        bp.Block("linear", bp.Linear(3, 2), ("x",), ("s",)),
+        bp.Block("cube", Cube(), ("s",), ("z",)),
+        bp.Block("scale", Scale(), ("z",), ("ȳ",)),
+        bp.Block("cost", bp.SquaredDistance(), ("ȳ", "y"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"x": False, "y": False}, output="ȳ", cost="C", key=0)
+    graph.weights = torch.linspace(0.5, 1.5, len(graph.weights))
+    check = bp.check_graph(graph, torch.ones(4, 3), torch.zeros(4, 2))
+    wrong = {"forgotten v": ("cube",), "wrong weights": ("scale",), None: ()}[mistake]
+    assert check.passed is not bool(wrong) and check.blocks == wrong
+    assert str(check).endswith(f"wrong products of block {wrong[0]}" if wrong else "passed")
+
+
+def test_a_fault_of_no_block_is_said_to_be_none():
+    from rllab.backprop.explicit import Pass
+
+    graph = bp.Graph(
+        [
+            bp.Block("square", bp.Multiply(2), ("x", "x"), ("z",)),
+            bp.Block("cost", bp.SquaredDistance(), ("z", "x"), ("C",)),
+        ],
+        {"x": False},
+        output="z",
+        cost="C",
+        key=0,
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Pass, "_accumulate", lambda self, name, product: self.gradients.update({name: product}))
+        check = bp.check_graph(graph, torch.full((2, 2), 3.0))
+    assert not check.passed and check.blocks == ()
+    assert str(check).endswith("FAILED\neach block's own products are autograd's")

@@ -7,6 +7,11 @@ from rllab import backprop as bp
 from tests.proofs.small_graphs import ENGINES, X2, Y2, beside, cost_of
 
 
+def test_inputs_say_whether_they_are_discrete():
+    with pytest.raises(TypeError, match=r"inputs must say of each name whether it is discrete, .* got \('x', 'y'\)"):
+        bp.Graph(beside()[0], ("x", "y"), output="k", cost="C", key=3)  # type: ignore[arg-type]
+
+
 def test_what_has_no_gradient_says_why():
     blocks, inputs = beside()
     graph = bp.Graph(blocks, inputs, output="k", cost="C", key=3)

@@ -111,3 +111,11 @@ def test_no_figure_has_text_in_japanese():
     for script in (ROOT / "experiments").rglob("*.py"):
         if script.name != "acceptance.py":  # the titles of the table
             assert not TERM.search(script.read_text("utf-8")), script
+
+
+def test_a_page_of_the_lecture_tells_of_what_was_said_beside_it():
+    index = (DOCS / "lecture" / "index.md").read_text("utf-8")
+    listed = re.findall(r"^\| \[[^]]+\]\((\w+\.md)\) .*\| ([^|]*T\d[^|]*) \|$", index, re.M)
+    rows = {(page, row) for page, rows in listed for row in re.findall(r"T\d", rows)}
+    assert {row for _, row in rows} == {f"T{i}" for i in range(1, 8)}
+    assert [at for at in sorted(rows) if at[1] not in (DOCS / "lecture" / at[0]).read_text("utf-8")] == []

@@ -8,10 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import lru_cache
-from importlib import import_module
 from itertools import combinations, pairwise
 
 from experiments.common.acceptance import AtMost, Equals, largest, row
+from experiments.common.data import datasets
 from experiments.lecture.draws import FLOAT64, apart, classes, normal, predict, relative
 
 import torch
@@ -72,7 +72,7 @@ def components_do_not_mix(seed: int, fast: bool, modules: tuple[bp.Module, ...] 
 @lru_cache(maxsize=1)
 def _photo() -> Tensor:
     """Return a photo (427, 640, 3) that ships with scikit-learn, numbers in [0, 1]."""
-    image = import_module("sklearn.datasets").load_sample_image("china.jpg")
+    image = datasets("photo").load_sample_image("china.jpg")
     return torch.tensor(image, dtype=FLOAT64) / 255
 
 

@@ -1,6 +1,7 @@
 """Policy gradients of the linear system that contrast.py compares: each is what it says."""
 
 import math
+from dataclasses import replace
 
 from experiments.agents import contrast
 from experiments.agents import policy_gradients as lqr
@@ -68,3 +69,32 @@ def test_five_percent_too_much_or_too_little_are_caught(bias, holds):
     judge = Judge()
     contrast.judge_unbiased([type("Run", (), {"rows": rows})], contrast.Config(fast=True), judge)
     assert judge.verdicts == [holds] * len(lqr.UNBIASED)
+
+
+def drawn(monkeypatch, tmp_path, config, cosines):
+    """Return the figure that contrast.py draws of these cosines by number of steps, at every policy and seed."""
+    config, figures = replace(config, out=tmp_path), []
+    rows = [
+        {"policy": p, "steps": steps, "method": method, "cosine": cosine + 0.001 * p}
+        for p in contrast.SHOWN
+        for steps, made in cosines.items()
+        for method, cosine in made.items()
+    ]
+    runs = [type("Run", (), {"rows": rows, "config": {"part": "contrast"}}) for _ in range(config.seeds)]
+    monkeypatch.setattr(contrast.plots, "save", lambda drawing, path: figures.append(drawing))
+    contrast.figure(runs, config)
+    return figures[0]
+
+
+def test_the_title_says_what_the_data_say(monkeypatch, tmp_path):
+    few = dict(zip(contrast.made_from(1_000), (0.5, 0.3, 0.8, 0.1, 0.9), strict=True))
+    many = dict(zip(contrast.made_from(20_000), (0.8, 0.7, 0.9, 0.95, 0.6, 1.0), strict=True))
+    title = lambda *given: drawn(monkeypatch, tmp_path, *given).get_suptitle()  # noqa: E731
+    full = title(contrast.Config(seeds=5), {1_000: few, 20_000: many})
+    assert full.startswith(f"{contrast.ANSWER}\nOpen: from 1,000 steps, filled: from 20,000; bars: 95 %")
+    other = title(contrast.Config(seeds=5), {1_000: few, 20_000: many | {"smoothing": 0.99}})
+    assert other.startswith("From 20,000 steps the gradient by smoothing is the nearest to the exact one\n")
+    figure = drawn(monkeypatch, tmp_path, contrast.Config(seeds=2, fast=True), {1_000: few})
+    assert figure.get_suptitle().startswith("2 seeds are too few to say which gradient is the best\nOpen: from 1,000")
+    assert "filled" not in figure.get_suptitle() and "interval" not in figure.get_suptitle().partition("no ")[0]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == contrast.made_from(1_000)

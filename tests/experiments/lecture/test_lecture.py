@@ -298,6 +298,47 @@ def test_what_raises_is_a_failure_with_its_reason_and_leaves_others_be(tmp_path,
     assert math.isnan(unmeasured.number(fresh=False)) and not unmeasured.holds
 
 
+def test_what_lacks_a_package_is_not_measured_and_catches_nothing(tmp_path, capsys, monkeypatch):
+    def lacks(seed, fast):
+        raise ModuleNotFoundError("digits: needs scikit-learn")
+
+    def measured(seed, fast):
+        return 0.5
+
+    half = {"no data": lacks, "too large": lambda seed, fast: 2.0}
+    rows = [
+        Row(("L50", "L52"), "It is so", "a number", AtMost(1.0), lacks, {"larger": lacks}),
+        Row(("L50",), "It is", "a number", AtMost(1.0), lambda seed, fast: 0.5, {"larger": lambda seed, fast: 2.0}),
+        Row(("L50",), "So", "a number", AtMost(1.0), measured, half),
+    ]
+    monkeypatch.setattr(lecture, "REGISTRY", rows)
+    monkeypatch.setattr(sys, "argv", ["table.py", "--row", "L50", "--fast", "--out", str(tmp_path)])
+    with pytest.raises(SystemExit) as end:
+        main(lecture.Config, lecture.__doc__, lecture.jobs_of, lecture.run, lecture.claims, lecture.figure)
+    told = capsys.readouterr().out
+    assert end.value.code == 1 and "nan" not in told and f"table: {tmp_path / 'lecture.md'}" in told
+    assert told.count("not measured: digits: needs scikit-learn") == 2
+    assert "FAILS  1 of 3 measurements were made: the others lack a package" in told
+    assert "holds  2 of 2 wrong versions of 1 row are caught; survivors: none" in told
+    page = (tmp_path / "lecture.md").read_text("utf-8")
+    assert [line.split(" | ")[-3:-1] for line in page.splitlines() if line.startswith("| L50")] == [
+        ["–", "not measured"],
+        ["larger", "yes"],
+        ["too large", "not measured"],
+    ]
+
+
+def test_links_of_a_page_outside_docs_lead_to_files(tmp_path, monkeypatch):
+    config = lecture.Config(fast=True, wrong=True, out=tmp_path / "some" / "folder")
+    monkeypatch.setattr(lecture, "verdicts", lambda records, entries: [Verdict(e, {0: 0.5}, {}) for e in entries])
+    config.out.mkdir(parents=True)
+    record = type("Run", (), {"about": {"machine": "a machine"}})
+    page = lecture.figure([record], config)
+    assert page == config.out / "lecture.md"
+    links = re.findall(r"\]\(([^):]+)\)", page.read_text("utf-8"))
+    assert len(links) > 100 and [link for link in links if not (config.out / link.partition("#")[0]).exists()] == []
+
+
 def test_rows_are_measured_alone(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["table.py", "--row", "L16", "T4", "--fast"])
