@@ -102,9 +102,8 @@ def minimize(
         TypeError: `cost` is a Cost for a module, or something else for anything else.
         ValueError: if `budget` does not pay for one step; or the checkpoint is damaged, or of other arguments.
         OSError: the checkpoint cannot be written.
-        Exception: whatever the cost raises, or a KeyboardInterrupt; the trace up to then is its attribute `trace`.
-        SystemExit: of code 143 at SIGTERM, with a `checkpoint`, in the main thread, where the program has no handler of
-            its own.
+        Exception: whatever the cost raises, or a KeyboardInterrupt; the trace up to then is its attribute `trace`. With
+            a `checkpoint`, SIGTERM is a KeyboardInterrupt too, in the main thread of a program without a handler of it.
 
     Example:
         import torch

@@ -13,7 +13,7 @@ from typing import Any
 class Stops:
     """Hold back a Ctrl-C or SIGTERM while a run is between two steps, and raise it as soon as it is not.
 
-    SIGTERM becomes a SystemExit of the code a shell shows for it, 143, so that what is under way is left as by Ctrl-C.
+    SIGTERM becomes a KeyboardInterrupt too, so that whatever is under way, a sweep say, ends as it does by Ctrl-C.
     Handlers are set within `heard`, in the main thread only, and only in the place of Python's own: whoever has set
     another one keeps it.
 
@@ -50,7 +50,7 @@ class Stops:
         """Hold signals back meanwhile.
 
         Raises:
-            KeyboardInterrupt, SystemExit: at the end, if one came.
+            KeyboardInterrupt: at the end, if one came.
         """
         self._holding = True
         try:
@@ -62,7 +62,7 @@ class Stops:
             raise waiting
 
     def _answer(self, number: int, frame: FrameType | None) -> None:
-        error = KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number)
+        error = KeyboardInterrupt(*(() if number == signal.SIGINT else ("SIGTERM",)))
         if not self._holding:
             raise error
         self._waiting = error
