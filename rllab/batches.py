@@ -54,8 +54,13 @@ def check_rows_apart(who: str, among: Tensor, evaluate: Callable[[], Tensor]) ->
         raise ValueError(f"{who}: a row must give the same alone and among others, got {got}; {cure}")
 
 
-def cure_for(function: Callable[..., object], points: Tensor, seeds: Tensor | None) -> tuple[int, str]:
+def cure_for(
+    function: Callable[..., object], points: Tensor, seeds: Tensor | None, error: Exception
+) -> tuple[int, str]:
     """Try a function that failed at many points on the last one, as a tensor and as an array.
+
+    Args:
+        error: that it failed with; see `hint_at_arrays` if it fails at one point too.
 
     Returns:
         How many evaluations that took, at most 2, and how the function should be given; "" where it fails at one point
@@ -73,6 +78,7 @@ def cure_for(function: Callable[..., object], points: Tensor, seeds: Tensor | No
             continue
         if answer.numel() == 1 and not answer.is_complex():
             return tried, cure
+    hint_at_arrays(error)
     return len(cures), ""
 
 
@@ -80,6 +86,18 @@ def hint_at_arrays(error: Exception) -> None:
     """Say in an error of a user's function, where it may be due to it, that tensors were given, and no arrays."""
     if isinstance(error, (TypeError, AttributeError)):
         error.add_note(ARRAYS)
+
+
+def note_where(error: Exception, first: int, points: Tensor, row: int | None) -> None:
+    """Say in an error of a user's function at which evaluation and point it came up.
+
+    Args:
+        first: the number of the first of these evaluations.
+        row: the one that failed; None where the function was given all points at once.
+    """
+    more = f", or one of the {len(points) - 1} after it" if row is None and len(points) > 1 else ""
+    row = row or 0
+    error.add_note(f"Cost: this came up at evaluation {first + row} at point {brief(points[row])}{more}")
 
 
 def checked_costs(y: Tensor, points: Tensor, first: int, nonfinite: Literal["raise"] | float) -> Tensor:

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for, hint_at_arrays
+from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for, note_where
 from rllab.checks import as_count
 from rllab.executors.calls import Recipe
 from rllab.executors.dispatch import Dispatcher
@@ -94,8 +94,8 @@ class Cost:
 
     Raises:
         TypeError: `function` is not callable, `executor` nothing of the kind above, or `budget` no number.
-        ValueError: `budget` is not whole or below 1, or another number is not in its range; or there is a `timeout`
-            without an executor.
+        ValueError: `budget` is not whole or below 1, or another number is not in its range; or there are `timeout`,
+            `retries` or `on_failure` without an executor.
 
     Example:
         import torch
@@ -166,13 +166,13 @@ class Cost:
         """How many evaluations were given up, for which `on_failure` stands."""
         return 0 if self._elsewhere is None else self._elsewhere.lost
 
-    def over(self, function: Callable[..., object], *, seeded: bool | None = None) -> Cost:
+    def over(self, function: Callable[..., object], *, seeded: bool | None = None, relaxed: bool = False) -> Cost:
         """Return a batched cost of another function that is counted in, and limited by, the same ledger as this one.
 
         It is evaluated in this process.
         """
         seeded = self.seeded if seeded is None else seeded
-        other = Cost(function, self.budget, seeded=seeded, check_rows=False)
+        other = Cost(function, self.budget, seeded=seeded, relaxed=relaxed, check_rows=False)
         other.spent, other.nonfinite = self.spent, self.nonfinite
         return other
 
@@ -214,8 +214,8 @@ class Cost:
         first = self._charge("value", points, seeds)
         with torch.set_grad_enabled(False):  # no_grad at half its price, which shows in small estimates
             if self._is_new:
-                return self._first_values(lambda: self._evaluate(points, seeds), points.clone(), seeds, first)
-            y = self._evaluate(points, seeds)
+                return self._first_values(lambda: self._evaluate(points, seeds, first), points.clone(), seeds, first)
+            y = self._evaluate(points, seeds, first)
         return checked_costs(y, points, first, self.nonfinite)
 
     def complex(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
@@ -296,7 +296,7 @@ class Cost:
         first = self._charge(spending, points, seeds)
         kept = points.clone() if self._is_new else points  # a function may write into its points
         if self._elsewhere is None or not len(points):
-            parts = self._function().answer(what, points, tangents, seeds)
+            parts = self._function(first).answer(what, points, tangents, seeds)
             return lambda: self._finished(kind, parts, kept, seeds, first)
         again = partial(self._charge_again, spending)
         wait = self._elsewhere.begin(self._function(), what, points, tangents, seeds, first, again, recipe)
@@ -350,12 +350,16 @@ class Cost:
         self.reserve(what, n)
         self.spent[what] += n
 
-    def _evaluate(self, points: Tensor, seeds: Tensor | None) -> Tensor:
+    def _evaluate(self, points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
         if self._elsewhere is not None and points.shape[0]:
-            return self._elsewhere.begin(self._function(), "values", points, None, seeds, 0, None)()[0]
+            return self._elsewhere.begin(self._function(), "values", points, None, seeds, first, None)()[0]
         if self.batched and points.shape[0]:  # the one call that is made thousands of times a second
-            return as_numbers(self.function(points, seeds) if self.seeded else self.function(points), "Cost")
-        return self._function().values(points, seeds)
+            try:
+                return as_numbers(self.function(points, seeds) if self.seeded else self.function(points), "Cost")
+            except Exception as error:
+                note_where(error, first, points, None)
+                raise
+        return self._function(first).values(points, seeds)
 
     def _first_values(self, evaluate: Callable[[], Tensor], points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
         """Evaluate the first batch, and look whether the function takes many points and keeps them apart."""
@@ -365,10 +369,9 @@ class Cost:
             raise
         except Exception as error:
             function = self.function if self._elsewhere is None else partial(self._elsewhere.one, self.function)
-            tried, cure = cure_for(function, points, seeds)
+            tried, cure = cure_for(function, points, seeds, error)
             self.checks += tried
             if not cure:
-                hint_at_arrays(error)
                 raise
             raise TypeError(f"Cost: function must map {tuple(points.shape)} points to costs: {cure}") from error
         self._look_at_rows(points, seeds, y)
@@ -387,8 +390,8 @@ class Cost:
                 check_rows_apart("Cost", among, lambda: self._last_values(1, points, seeds))
 
     def _last_values(self, n: int, points: Tensor, seeds: Tensor | None) -> Tensor:
-        y = self._evaluate(points[-n:], None if seeds is None else seeds[-n:])
+        y = self._evaluate(points[-n:], None if seeds is None else seeds[-n:], 0)
         return checked_costs(y, points[-n:], 0, self.nonfinite)
 
-    def _function(self) -> Function:
-        return Function(self.function, self.batched, self.seeded, self._gradient, self._jvp)
+    def _function(self, first: int | None = None) -> Function:
+        return Function(self.function, self.batched, self.seeded, self._gradient, self._jvp, first)

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
 from torch import Tensor
 
 from rllab.checks import check_one_of
 from rllab.cost import BudgetExceeded
-from rllab.distributions import Distribution
+from rllab.distributions import Categorical, Distribution
 
 Scope = Literal["local", "cost", "to_cost"]
 
@@ -32,6 +33,7 @@ class Description:
     smooth: bool
     batched: bool
     seeded: bool
+    relaxed: bool
 
     def __post_init__(self) -> None:
         check_one_of(f"{self}", ("local", "cost", "to_cost"), scope=self.scope)
@@ -47,9 +49,30 @@ class Description:
             raise ValueError(f"{self}: scope 'local' linearises what follows; declare the block smooth=True if it is")
         if self.scope == "local" and self.distribution is not None:
             raise ValueError(f"{self}: a draw is scored by its cost; distribution= goes with 'cost' or 'to_cost'")
+        if self.relaxed and self.distribution is None:
+            raise ValueError(f"{self}: relaxed=True is said of draws; it goes with distribution=")
 
     def __str__(self) -> str:
         return f"BlackBox {self.name!r}"
+
+    def drawn_by(self, x: Tensor) -> Distribution:
+        """Return the distribution that an input (n, …) makes: a batch of n, as every row is drawn by itself.
+
+        Raises:
+            TypeError, ValueError: it is something else.
+        """
+        assert self.distribution is not None  # or nobody draws
+        at, n = self.distribution(x), x.shape[0]
+        if not isinstance(at, Distribution):
+            hint = "; wrap it: FromTorch(…)" if isinstance(at, torch.distributions.Distribution) else ""
+            raise TypeError(f"{self}: distribution must return a distribution of rllab, got {at!r:.80}{hint}")
+        if len(at.shape) != 2 or at.shape[0] != n:
+            got = f"a {type(at).__name__} over samples {at.shape} for an input {tuple(x.shape)}"
+            hint = "its parameters must have the rows first"
+            if isinstance(at, Categorical):
+                hint = "logits (n, K) are n choices of a single sample; give (n, 1, K) for one a row, z.unsqueeze(1)"
+            raise ValueError(f"{self}: distribution must be one of samples ({n}, d), a row each, got {got}: {hint}")
+        return at
 
     @contextmanager
     def named(self) -> Iterator[None]:

@@ -49,8 +49,11 @@ class BlackBox(nn.Module):
             a row, (n,), which is then what the block returns. Its own parameters are differentiated exactly.
         smooth: whether f is differentiable; "local" is refused otherwise.
         differentiable: whether torch can differentiate f, so that gradients and jvps may be asked of it too.
+        relaxed: whether f of bits or choices that are drawn is also a function of points between them, which torch can
+            differentiate there, so that estimators which relax draws may be asked; what they estimate is their target.
         distribution: for estimators in output space: maps the first input to a distribution over rows (n, d), whose
-            draws f gets in its place; the gradient is that of the expected cost. Other inputs need none.
+            draws f gets in its place; the gradient is that of the expected cost. Other inputs need none. Parameters
+            have the rows first: for one choice among K a row, outputs z (n, K) make `Categorical(z.unsqueeze(1))`.
         batched, seeded: as for `Cost`: whether f takes many rows at once, and seeds as a last argument. Seeds are then
             new in each call; in a backward pass the points of a unit share theirs (common random numbers).
         budget: the largest number of rows ever evaluated, forward passes included, or a `Cost` whose ledger to use, so
@@ -102,6 +105,7 @@ class BlackBox(nn.Module):
         downstream: Callable[..., Tensor] | None = None,
         smooth: bool = False,
         differentiable: bool = False,
+        relaxed: bool = False,
         distribution: Callable[[Tensor], Distribution] | None = None,
         batched: bool = True,
         seeded: bool = False,
@@ -119,7 +123,7 @@ class BlackBox(nn.Module):
         smooth = smooth or differentiable
         called, dispatcher = function, Dispatcher(executor, chunk, timeout, retries, "BlackBox")
         if executor is not None or chunk != "auto":
-            if differentiable:
+            if differentiable or relaxed:
                 raise ValueError("BlackBox: executor must be None for a function that torch is to differentiate")
             called = Spread(function, dispatcher, batched=batched, seeded=seeded, charge=self._charge_again)
         self.description = Description(
@@ -131,6 +135,7 @@ class BlackBox(nn.Module):
             smooth,
             batched or called is not function,
             seeded,
+            relaxed,
         )
         # a module that is called or follows is a part of this one, and its parameters are too
         self.function, self.downstream, self.distribution = function, downstream, distribution
@@ -156,8 +161,12 @@ class BlackBox(nn.Module):
         if not isinstance(estimator, Estimator):
             raise TypeError(f"{self}: gradient must be an estimator, got {estimator!r}")
         offers = {"value", "gradient", "jvp"} if self.differentiable else {"value"}
+        if self.description.relaxed:
+            offers |= {"gradient", "relaxed"}
         if lacking := sorted(estimator.needs - offers):
             hint = "" if self.differentiable else "; differentiable=True if torch can differentiate it"
+            if "relaxed" in lacking:
+                hint = "; relaxed=True, with distribution=, if torch can differentiate it between bits or choices"
             raise TypeError(f"{self}: offers {sorted(offers)}, but {type(estimator).__name__} needs {lacking}{hint}")
         self._asker.estimator, self._asker.state = estimator, None
 

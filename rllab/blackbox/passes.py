@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from rllab.batches import as_numbers, check_rows_apart
+from rllab.batches import as_numbers, brief, check_rows_apart
 from rllab.blackbox.asker import Asker
 from rllab.blackbox.description import Description
 from rllab.cost import Cost
@@ -53,7 +53,7 @@ class Pass:
         z, seeds = self.inputs, self._seeds()
         with torch.set_grad_enabled(False):
             if self.description.distribution is not None:
-                z = (self.description.distribution(z[0]).draw(1, self.key.child("forward"))[0][0], *z[1:])
+                z = (self.description.drawn_by(z[0]).draw(1, self.key.child("forward"))[0][0], *z[1:])
             outputs = self._paid(z, seeds)
             if check_rows and self.rows > 1:
                 self._check_last_row(z, seeds, outputs)
@@ -84,15 +84,14 @@ class Pass:
         return {i: part.reshape(t.shape).to(t.dtype) for i, part, t in zip(needed, parts, moved, strict=True)}
 
     def _ask(self, f: Callable[..., Tensor], at: Any, key: Key, context: Tensor) -> Gradient:
-        return self.asker.ask(self.ledger.over(f, seeded=self.description.seeded), at, key, context).gradient
+        cost = self.ledger.over(f, seeded=self.description.seeded, relaxed=self.description.relaxed)
+        return self.asker.ask(cost, at, key, context).gradient
 
     def _pull_distribution(self, key: Key) -> Tensor:
         """Return the gradient of the expected cost, taken through the distribution's parameters to the input."""
-        description = self.description
-        assert description.distribution is not None
         with torch.enable_grad():
             x = self.inputs[0].detach().requires_grad_()
-            at = description.distribution(x)
+            at = self.description.drawn_by(x)
             moving = {name: t for name, t in at.parameters.items() if t.requires_grad}
 
         def costs(points: Tensor, seeds: Tensor | None = None) -> Tensor:
@@ -182,7 +181,15 @@ class Pass:
             )
         else:
             arguments = zip(*z, strict=True) if seeds is None else zip(*z, seeds.tolist(), strict=True)
-            answers = [y if isinstance(y, tuple) else (y,) for y in (description.function(*row) for row in arguments)]
+            answers: list[tuple[Any, ...]] = []
+            try:
+                for row in arguments:
+                    y = description.function(*row)
+                    answers.append(y if isinstance(y, tuple) else (y,))
+            except Exception as error:
+                i = len(answers)
+                error.add_note(f"{description}: this came up at row {i} of inputs {brief(z[0][i].reshape(-1))}")
+                raise
             outputs = [torch.stack([as_numbers(a) for a in column]) for column in zip(*answers, strict=True)]
         for t in outputs:
             if t.ndim == 0 or t.shape[0] != n:

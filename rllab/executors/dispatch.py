@@ -67,6 +67,11 @@ class Dispatcher:
         self._who = who
         self._size = None if chunk == "auto" else as_count(who, "chunk", chunk)
         self._retries = as_count(who, "retries", retries, least=0)
+        if executor is None and self._retries != 1:
+            raise ValueError(
+                f"{who}: retries needs an executor: nothing is lost in this process, and what the function raises is "
+                "never tried again; call it again inside of itself"
+            )
         if timeout is not None:
             check_positive(who, timeout=timeout)
             if executor is None:

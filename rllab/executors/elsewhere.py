@@ -29,7 +29,7 @@ class Elsewhere:
         lost: for how many evaluations that number stands so far.
 
     Raises:
-        TypeError, ValueError: `on_failure` is neither "raise" nor a finite number.
+        TypeError, ValueError: `on_failure` is neither "raise" nor a finite number, or the dispatcher has no executor.
 
     Example:
         import torch
@@ -45,6 +45,11 @@ class Elsewhere:
     def __init__(self, dispatcher: Dispatcher, on_failure: Literal["raise"] | float):
         if on_failure != "raise":
             check_finite("Cost", on_failure=on_failure)
+            if dispatcher.is_here:
+                raise ValueError(
+                    "Cost: on_failure needs an executor: nothing is lost in this process; nonfinite= stands for a NaN, "
+                    "and an error of the function can be caught inside of it"
+                )
         self._dispatcher, self._on_failure = dispatcher, on_failure
         self.lost = 0
         self._remade: tuple[Recipe | None, What, Call | None] = None, "values", None

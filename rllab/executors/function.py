@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from rllab.batches import as_numbers, hint_at_arrays
+from rllab.batches import as_numbers, hint_at_arrays, note_where
 
 What = Literal["values", "complex", "gradients", "backward", "forward"]
 
@@ -25,6 +25,7 @@ class Function:
         batched: whether it takes many points.
         seeded: whether it takes seeds (n,), or one seed, as last argument.
         gradient, jvp: like `value`, as `Cost` has them; None for what torch does.
+        first: the number of the first of these evaluations, for errors; None where an executor says it.
 
     Example:
         import torch
@@ -39,6 +40,7 @@ class Function:
     seeded: bool = False
     gradient: Callable[..., object] | None = None
     jvp: Callable[..., Any] | None = None
+    first: int | None = None
 
     def answer(
         self, what: What, points: Tensor, tangents: Tensor | None = None, seeds: Tensor | None = None
@@ -92,14 +94,18 @@ class Function:
         """
         if not len(inputs[0]):
             return inputs[0].sum(-1)  # no costs, which autograd can follow
-        if self.batched:
-            y = function(*inputs, seeds) if self.seeded else function(*inputs)
-            return tuple(as_numbers(part, "Cost") for part in y) if isinstance(y, tuple) else as_numbers(y, "Cost")
-        rows = zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True)
+        answers: list[Any] = []
         try:
-            answers = [function(*row) for row in rows]
+            if self.batched:
+                y = function(*inputs, seeds) if self.seeded else function(*inputs)
+                return tuple(as_numbers(part, "Cost") for part in y) if isinstance(y, tuple) else as_numbers(y, "Cost")
+            for row in zip(*inputs, *([seeds.tolist()] if self.seeded and seeds is not None else []), strict=True):
+                answers.append(function(*row))
         except Exception as error:
-            hint_at_arrays(error)
+            if not self.batched:
+                hint_at_arrays(error)
+            if self.first is not None:
+                note_where(error, self.first, inputs[0], None if self.batched else len(answers))
             raise
         if answers and isinstance(answers[0], tuple):
             columns = zip(*answers, strict=True)

@@ -16,15 +16,14 @@ import torch
 from torch import Tensor
 
 from rllab.checkpoint import as_plain, digest, from_plain, read_checkpoint, write_checkpoint
-from rllab.checks import as_count
+from rllab.checks import as_count, check_finite
 from rllab.cost import Cost
 from rllab.distributions import Distribution
 from rllab.estimate import Gradient
 from rllab.estimators.base import Estimator
 from rllab.estimators.flat_parameters import FlatParameters
 from rllab.keys import Key, as_key
-
-SECONDS_PER_STATE = 60.0  # between checkpoints of `minimize`
+from rllab.optimize.stopping import Stops
 
 
 @dataclass
@@ -33,7 +32,7 @@ class Trace:
 
     Attributes:
         at: the parameters reached: a tensor, an array or a distribution, as they were given; or the module itself.
-        evaluations: evaluations of the cost spent in this call by the end of each step.
+        evaluations: evaluations of the cost spent by the end of each step, in this call and those it goes on from.
         values: mean cost over the points of each step, at the parameters *before* that step; NaN where an estimator
             gives none.
 
@@ -72,6 +71,7 @@ def minimize(
     optimizer: Callable[..., torch.optim.Optimizer] = torch.optim.Adam,
     only: tuple[str, ...] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 60.0,
 ) -> Trace:
     """Minimise a cost by gradient estimates and any torch optimiser that steps without a closure.
 
@@ -79,7 +79,8 @@ def minimize(
         at: where to start: a tensor or an array (d,) or (B, d), or a distribution, which are not changed; or a module,
             whose parameters that require a gradient are moved in place, with nothing of it changed by evaluations.
         evaluations: most evaluations a step, for each row of a batch (B, d).
-        budget: evaluations in all; the loop ends before a step that would exceed it.
+        budget: evaluations in all, those of steps that were interrupted among them; the loop ends before a step that
+            would exceed it.
         lr: learning rate handed to `optimizer(parameters, lr=lr)`.
         only: names of the distribution's or module's parameters to move; None for all.
         cost: what is minimised; evaluations are counted in its ledger. For a module a function without arguments that
@@ -87,9 +88,12 @@ def minimize(
         estimator: asked once a step; where it is stateful its state travels from step to step.
         key: of the whole run; step t draws from the stream "step", t.
         optimizer: called as optimizer(parameters, lr=lr).
-        checkpoint: a file to which parameters, optimiser, the estimator's state and the trace are written every minute,
-            at the end, and where a Ctrl-C or an error of the cost stops it. If it exists, the run goes on from it, bit
-            for bit as if it had not been stopped; `budget` may have grown.
+        checkpoint: a file to which parameters, optimiser, the estimator's state and the trace are written at intervals,
+            at the end, and where Ctrl-C, SIGTERM or an error of the cost stops it. If it exists, the run goes on from
+            it, and makes the steps, bit for bit, of a run that nothing stopped; `budget` may have grown. What the
+            interrupted step had asked for is asked again: both are counted in `evaluations` and in `budget`. After a
+            kill -9 the file is that of the last interval; what was paid since is lost, and known to nobody.
+        checkpoint_every: seconds >= 0 between the intervals' writes; 0 writes after every step.
 
     Returns:
         A `Trace`: the parameters reached, and evaluations and mean cost by step.
@@ -98,7 +102,8 @@ def minimize(
         TypeError: `cost` is a Cost for a module, or something else for anything else.
         ValueError: if `budget` does not pay for one step; or the checkpoint is damaged, or of other arguments.
         OSError: the checkpoint cannot be written.
-        Exception: whatever the cost raises, or a KeyboardInterrupt; the trace up to then is its attribute `trace`.
+        Exception: whatever the cost raises, or a KeyboardInterrupt; the trace up to then is its attribute `trace`. With
+            a `checkpoint`, SIGTERM is a KeyboardInterrupt too, in the main thread of a program without a handler of it.
 
     Example:
         import torch
@@ -119,45 +124,60 @@ def minimize(
     key, leaves = as_key(key), moved.leaves(only)
     evaluations, budget = as_count("minimize", "evaluations", evaluations), as_count("minimize", "budget", budget)
     stepper = optimizer(list(leaves.values()), lr=lr)
-    trace, state, spent, written = Trace(at, [], []), None, 0, time.monotonic()
+    check_finite("minimize", checkpoint_every=checkpoint_every)
+    if checkpoint_every < 0:
+        raise ValueError(f"minimize: checkpoint_every must be >= 0 seconds, got {checkpoint_every}")
+    trace, state, spent, written, stops = Trace(at, [], []), None, 0, time.monotonic(), Stops()
     path = None if checkpoint is None else Path(checkpoint)
     arguments = {"estimator": repr(estimator), "evaluations": evaluations, "lr": lr, "key": key.integer()}
     arguments |= {"start": digest(as_plain(dict(leaves))), "optimizer": getattr(optimizer, "__name__", "")}
     if path is not None and path.exists():
-        state = _restore(path, arguments, leaves, stepper, trace)
-        trace.at, spent = moved.reached(leaves), trace.evaluations[-1]
+        state, spent = _restore(path, arguments, leaves, stepper, trace)
+        trace.at = moved.reached(leaves)
     before, moving = cost.evaluated - spent, False  # moving: between two steps, where nothing can be gone on from
+
+    def save() -> None:
+        if path is not None:
+            _save(path, arguments, leaves, stepper, trace, state, cost.evaluated - before)
+
     try:
-        while True:
-            step, spent = key.child("step", len(trace)), cost.evaluated - before
-            point = moved.point(leaves)
-            price = estimator.price(cost, point, evaluations, step, state=state)
-            if spent + price > budget:
-                break
-            with nullcontext() if flat is None else flat.kept():
-                estimate = estimator(cost, point, evaluations=evaluations, key=step, state=state, errors=False)
-            moving = True
-            state, gradient = estimate.state, moved.parts(estimate.gradient)
-            for name, leaf in leaves.items():
-                leaf.grad = gradient[name]
-            stepper.step()
-            trace.at = moved.reached(leaves)
-            trace.evaluations.append(cost.evaluated - before)
-            trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
-            moving = False
-            if path is not None and time.monotonic() - written >= SECONDS_PER_STATE:
-                _save(path, arguments, leaves, stepper, trace, state)
-                written = time.monotonic()
-    except (Exception, KeyboardInterrupt) as error:
-        if path is not None and len(trace) and not moving:
-            _save(path, arguments, leaves, stepper, trace, state)
+        with nullcontext() if path is None else stops.heard():
+            while True:
+                step, spent = key.child("step", len(trace)), cost.evaluated - before
+                point = moved.point(leaves)
+                price = estimator.price(cost, point, evaluations, step, state=state)
+                if spent + price > budget:
+                    break
+                with nullcontext() if flat is None else flat.kept():
+                    estimate = estimator(cost, point, evaluations=evaluations, key=step, state=state, errors=False)
+                with stops.held():
+                    moving = True
+                    state, gradient = estimate.state, moved.parts(estimate.gradient)
+                    for name, leaf in leaves.items():
+                        leaf.grad = gradient[name]
+                    stepper.step()
+                    trace.at = moved.reached(leaves)
+                    trace.evaluations.append(cost.evaluated - before)
+                    trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
+                    moving = False
+                    if time.monotonic() - written >= checkpoint_every:
+                        save()
+                        written = time.monotonic()
+    except (Exception, KeyboardInterrupt, SystemExit) as error:
+        paid = cost.evaluated - before
+        if paid and not moving:
+            save()
+        more = paid - (trace.evaluations[-1] if len(trace) else 0)
         error.trace = trace  # type: ignore[attr-defined]
-        error.add_note(f"minimize: {len(trace)} steps were done; they are this exception's attribute `trace`")
+        error.add_note(
+            f"minimize: {len(trace)} steps were done; they are this exception's attribute `trace`"
+            + (f"; {more} evaluations of the next one were paid" if more else "")
+        )
         raise
     if not len(trace):
-        raise ValueError(f"minimize: budget must pay for one step of {price} evaluations, got {budget}")
-    if path is not None:
-        _save(path, arguments, leaves, stepper, trace, state)
+        gone = f", of which {spent} are spent" if spent else ""
+        raise ValueError(f"minimize: budget must pay for one step of {price} evaluations, got {budget}{gone}")
+    save()
     return trace
 
 
@@ -168,10 +188,11 @@ def _save(
     stepper: torch.optim.Optimizer,
     trace: Trace,
     state: object,
+    spent: int,
 ) -> None:
-    """Write all that `minimize` goes on from."""
+    """Write all that `minimize` goes on from; `spent` counts a step that was interrupted, too."""
     learned = {"leaves": dict(leaves), "optimizer": stepper.state_dict(), "state": state}
-    reached = {"evaluations": trace.evaluations, "values": trace.values}
+    reached = {"evaluations": trace.evaluations, "values": trace.values, "spent": spent}
     write_checkpoint("minimize", path, {"arguments": arguments, **as_plain({**learned, **reached})})
 
 
@@ -181,8 +202,8 @@ def _restore(
     leaves: dict[str, Tensor],
     stepper: torch.optim.Optimizer,
     trace: Trace,
-) -> Any:
-    """Take over what `_save` wrote; return the estimator's state."""
+) -> tuple[Any, int]:
+    """Take over what `_save` wrote; return the estimator's state, and what was spent."""
     content = read_checkpoint(path)
     there = content.get("arguments")
     if not isinstance(there, dict) or there != arguments:
@@ -193,7 +214,7 @@ def _restore(
             leaf.copy_(content["leaves"][name])
     stepper.load_state_dict(content["optimizer"])
     trace.evaluations, trace.values = content["evaluations"], content["values"]
-    return from_plain(content["state"])
+    return from_plain(content["state"]), content.get("spent", trace.evaluations[-1] if len(trace) else 0)
 
 
 class _Moved:

@@ -328,6 +328,7 @@ def test_a_worker_that_dies_or_hangs_changes_no_number(workers, tmp_path, what):
         ({"executor": "ray"}, TypeError, "executor must be a number of workers"),
         ({"executor": Backwards, "retries": -1}, ValueError, "retries must be an integer >= 0"),
         ({"retries": 1.5}, ValueError, "retries must be"),
+        ({"retries": 3}, ValueError, "retries needs an executor"),
         ({"executor": Backwards, "timeout": 0.0}, ValueError, "timeout must be positive"),
         ({"executor": Backwards, "vectorization": "process"}, ValueError, 'vectorization must be "auto" with an exec'),
     ],

@@ -107,25 +107,3 @@ def test_a_nan_in_the_cost_loses_no_finished_step():
     assert len(trace) == 3 and trace.evaluations[-1] == 24
     assert not torch.equal(trace.at, AT)
     assert "3 steps were done" in caught.value.__notes__[0]
-
-
-@pytest.mark.parametrize("stop", (KeyboardInterrupt, ZeroDivisionError))
-def test_what_stops_it_leaves_a_checkpoint_from_which_it_goes_on_bit_for_bit(stop, tmp_path):
-    def descend(cost):
-        how = {"evaluations": 8, "budget": 80, "lr": 0.1, "key": 3, "checkpoint": tmp_path / "run.pt"}
-        return minimize(cost, AT, GaussianSmoothing(0.2), **how)
-
-    def stopped(x):
-        if cost.evaluated > 36:  # in the fifth step
-            raise stop
-        return stairs(x)
-
-    whole = descend(Cost(stairs))
-    (tmp_path / "run.pt").unlink()
-    cost = Cost(stopped)
-    with pytest.raises(stop) as caught:
-        descend(cost)
-    assert len(caught.value.trace) == 4
-    again = descend(rest := Cost(stairs))
-    assert rest.evaluated == 80 - 32  # the four steps are not made again
-    assert torch.equal(again.at, whole.at) and again.values == whole.values

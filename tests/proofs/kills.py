@@ -21,7 +21,6 @@ import rllab
 from rllab import estimators as est
 from rllab.agents import load
 from rllab.checkpoint import read_checkpoint
-from rllab.optimize import minimizing
 from rllab.runs import Record, states
 from rllab.training import Schedule, train_seeds
 from tests.proofs.agents import all_of, timeless
@@ -70,10 +69,9 @@ def _train(method: str, folder: Path) -> None:
 
 
 def _minimize(path: Path) -> None:
-    minimizing.SECONDS_PER_STATE = 0.0
     cost = rllab.Cost(lambda x: (x - 0.3).square().sum(-1))
     given = {"evaluations": 8, "budget": 2400, "lr": 0.05, "key": 0}
-    rllab.minimize(cost, torch.ones(3), est.GaussianSmoothing(), checkpoint=path, **given)
+    rllab.minimize(cost, torch.ones(3), est.GaussianSmoothing(), checkpoint=path, checkpoint_every=0, **given)
 
 
 def _start(work: Callable[..., None], arguments: tuple[Any, ...]) -> Any:
