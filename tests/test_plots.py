@@ -302,8 +302,3 @@ def test_panels_come_row_by_row_and_open_no_window():
     positions = [ax.get_subplotspec() for ax in axes]
     assert [(p.rowspan.start, p.colspan.start) for p in positions] == [(r, c) for r in (0, 1) for c in (0, 1, 2)]
     assert figure.canvas.manager is None
-
-
-def test_two_methods_one_of_them_unknown_have_another_line():
-    styles = plots.method_styles(["ScoreFunction()", "SumAndSample()"])
-    assert len({how.linestyle for how in styles.values()}) == 2

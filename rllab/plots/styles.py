@@ -275,12 +275,10 @@ def _free(candidates: Iterable[MethodStyle], styles: Iterable[MethodStyle]) -> M
     pairs = {(how.color, how.linestyle) for how in used}
     in_grey = {(how.linestyle, how.marker) for how in used}
 
-    lines = Counter(how.linestyle for how in used)
-
-    def likeness(how: MethodStyle) -> tuple[bool, bool, int, bool, int, bool]:
+    def likeness(how: MethodStyle) -> tuple[bool, bool, int, bool, bool]:
         pair = (how.color, how.linestyle)
         alike_in_grey = (how.linestyle, how.marker) in in_grey
-        return how in used, pair in pairs, colours[how.color], alike_in_grey, lines[how.linestyle], pair in _TAKEN
+        return how in used, pair in pairs, colours[how.color], alike_in_grey, pair in _TAKEN
 
     return min(candidates, key=likeness)
 

@@ -134,8 +134,8 @@ def default_problems(at: Any, target: Target) -> list[tuple[Problem, float]]:
     """Return problems on which an estimator of a target is measured by default, the best first.
 
     At parameters, and at a Gaussian, that is a wave cos(c·x/r), r the radius that the target names or the Gaussian's
-    scale. There each kernel, each radius and no radius make another gradient. On the quadratic all kernels of mean zero agree;
-    it is for those without a closed form on waves.
+    scale. There each kernel, each radius and no radius make another gradient. On the quadratic all kernels of mean zero
+    agree; it is for those without a closed form on waves.
 
     Returns:
         Each with the unit of length of its parameters.
