@@ -15,7 +15,10 @@ MOST = 10_000_000  # parameters that are made to ask every estimator for its pri
 
 @dataclass(frozen=True)
 class Estimators:
-    """List the gradient estimators: what each estimates, what it asks of a cost, its price, and where it comes from."""
+    """List the gradient estimators: what each estimates, what it asks of a cost, its price, and where it comes from.
+
+    Unbiased is meant for the target that stands beside it: for a relaxed one, that is no gradient of the expected cost.
+    """
 
     dimension: int = 20
     """Number of parameters d for which the fewest evaluations are given."""
@@ -28,7 +31,7 @@ class Estimators:
         from rllab import critics
         from rllab.testing import accepted_kinds, exported_estimators
 
-        head = ["estimator", "at", "target", "unbiased", "needs", f"evaluations, d = {self.dimension}", "source"]
+        head = ["estimator", "at", "target", "unbiased for it", "needs", f"evaluations, d = {self.dimension}", "source"]
         lines = []
         for cls in (*exported_estimators(), *exported_estimators(critics)):
             estimator, kinds = cls(), accepted_kinds(cls())

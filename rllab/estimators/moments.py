@@ -2,12 +2,15 @@
 
     r_k = s/m w_k u_k        mean = Σ_k r_k        standard error = √( S + (S − mean²)/(m − 1) ),  S = Σ_k r_k²
 
+A difference of squares: units that agree to the last bit get one of about 1e-8 of the mean over √m, in float64, not 0.
+
 Directions drawn in groups that depend on each other (orthogonal ones, say) count as one unit a group. With C_g the sum
 of r over group g, a_g its share of the directions, K groups,
 
     mean = Σ_g C_g           standard error = √( K/(K − 1) · Σ_g (C_g − a_g mean)² )
 
-which is the usual one for equal groups. A last group that is smaller counts for less; the error then errs high.
+which is the usual one for equal groups, and summed over C_g − a_g r, r the mean of the first group, so that groups that
+agree get 0. A last group that is smaller counts for less; the error then errs high.
 """
 
 from __future__ import annotations
@@ -73,8 +76,9 @@ class GroupedMoments:
         self._part: np.ndarray | None = None  # C_g of the group being filled, with `_filled` directions so far
         self._filled = self._groups = self._count = 0
         self._mean: np.ndarray | None = None
-        self._square: np.ndarray | None = None  # Σ_g C_g²
-        self._cross: np.ndarray | None = None  # Σ_g m_g C_g
+        self._first: np.ndarray | None = None  # r
+        self._square: np.ndarray | None = None  # Σ_g (C_g − a_g r)²
+        self._cross: np.ndarray | None = None  # Σ_g m_g (C_g − a_g r)
 
     def add(self, w: np.ndarray, u: np.ndarray) -> None:
         """Take in a block, whose groups follow on those before. `u` is overwritten."""
@@ -99,9 +103,10 @@ class GroupedMoments:
         g, m, k, variance = self._mean, self._m, self._groups, None
         if g is None:
             raise ValueError("GroupedMoments: nothing was added")
-        if self._square is not None and self._cross is not None:
-            # Σ_g (C_g − a_g ĝ)²  with  a_g = m_g/m
-            spread = self._square - 2 / m * g * self._cross + self._count / m**2 * g * g
+        if self._square is not None and self._cross is not None and self._first is not None:
+            rest = g - self._first
+            # Σ_g (C_g − a_g ĝ)²  with  a_g = m_g/m, and ĝ = r + rest
+            spread = self._square - 2 / m * rest * self._cross + self._count / m**2 * rest * rest
             variance = k / (k - 1) * spread
         return _closed(g, variance, self._per_unit, like)
 
@@ -112,13 +117,14 @@ class GroupedMoments:
 
     def _take(self, shares: np.ndarray, size: int) -> None:
         """Count in the shares C_g, (groups, …), of groups of `size` directions each."""
-        total = shares.sum(0)
-        self._mean = _plus(self._mean, total)
+        self._mean = _plus(self._mean, shares.sum(0))
         self._groups += len(shares)
         if self._errors:
+            first = shares[0] * (self._m / size) if self._first is None else self._first
+            shares, self._first = shares - first * (size / self._m), first  # C_g − a_g r
             self._count += len(shares) * size * size
             self._square = _plus(self._square, (shares * shares).sum(0))
-            self._cross = _plus(self._cross, size * total)
+            self._cross = _plus(self._cross, size * shares.sum(0))
 
 
 def _plus(total: np.ndarray | None, term: np.ndarray) -> np.ndarray:

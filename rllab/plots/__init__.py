@@ -1,7 +1,7 @@
 """Plots: learning curves of recorded runs and reports of quality, in one style; only what is drawn loads matplotlib.
 
-Functions take an `ax` and return it. A method has one colour, line and marker everywhere; lines and markers differ too,
-so that a figure can be read in grey.
+Functions take an `ax` and return it. A method has one colour, line and marker everywhere. In grey, methods of a figure
+differ by line and marker together: there are four lines, so that of two methods the line alone may be the same.
 """
 
 from rllab.plots.learning_curves import AXES as AXES

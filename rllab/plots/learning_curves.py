@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rllab.keys import Key
+from rllab.plots.log_axes import set_log
 from rllab.plots.names import name_lines
 from rllab.plots.styles import MethodStyle, as_label, style, variant_styles
 from rllab.runs.record import Record
@@ -82,7 +83,7 @@ def curves(
         there = sorted({name for record in records for name in record.columns.names})
         raise ValueError(f"curves: no row has both {x!r} and {y!r}; columns are {', '.join(there) or 'none: no rows'}")
     if log:
-        ax.set_xscale("log", nonpositive="mask")
+        set_log(ax, "x", "mask")
     with style():
         draw_curves(ax, groups, names=names, key=key)
         ax.set_xlabel(as_label(AXES.get(x, x)))

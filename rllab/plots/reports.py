@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
+from rllab.plots.log_axes import set_log
 from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style, variant_styles
 from rllab.quality.report import Report, Row
@@ -63,9 +64,9 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     truths = Counter(name for name, _ in lines)
     styles = {name: iter(looks) for name, looks in variant_styles(truths).items()}
     with style():
-        ax.set_xscale("log")
+        set_log(ax, "x")
         if quantity != "cosine":
-            ax.set_yscale("log")
+            set_log(ax, "y")
         for (name, truth), rows in lines.items():
             how = next(styles[name])
             label = name if quantity in ("variance", "snr") else f"{name} vs {truth}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from rllab.plots.learning_curves import AXES, counted, draw_curves, legend_of, looks_of
+from rllab.plots.log_axes import set_log
 from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style
 from rllab.runs.record import Record
@@ -98,7 +99,7 @@ def draw_task(
         held = task.x in COUNTERS or task.x.endswith(TIME) or task.x == ROW
         draw_curves(ax, curves, held=held, before=before)
         if log or (not held and min(there) > 0 and max(there) > WIDE * min(there)):
-            ax.set_xscale("log", nonpositive="mask")
+            set_log(ax, "x", "mask")
         _scale(ax, "y", values)
         ax.set_title(title)
         ax.set_xlabel(as_label(AXES.get(task.x, task.x)))
@@ -106,7 +107,7 @@ def draw_task(
         name_lines(ax, legend_of(curves))
 
 
-def _scale(ax: Axes, which: str, values: np.ndarray) -> None:
+def _scale(ax: Axes, which: Literal["x", "y"], values: np.ndarray) -> None:
     """Make an axis logarithmic if what stands along it is wide; linear about 0, where there are zeros or signs."""
     finite = values[np.isfinite(values)]
     sizes = np.abs(finite[finite != 0])
@@ -118,7 +119,7 @@ def _scale(ax: Axes, which: str, values: np.ndarray) -> None:
             set_scale("symlog", linthresh=float(np.median(sizes)))
     elif sizes.max() > WIDE * sizes.min():
         if len(sizes) == len(finite):
-            set_scale("log")
+            set_log(ax, which)
         else:
             set_scale("symlog", linthresh=float(max(sizes.min(), 1e-9 * sizes.max())))
             set_limits(0.0, None)

@@ -87,17 +87,18 @@ class Report:
         return _written(path, text.getvalue())
 
     def __str__(self) -> str:
-        head = ["estimator", "truth", "budget", "evaluations", "bias", "variance", "mse/‖truth‖²", "cosine", "snr"]
+        head = ["estimator", "truth", "budget", "evaluations", "kind", "bias"]
+        head += ["variance", "mse/‖truth‖²", "cosine", "snr"]
         return table(head, map(_line, self.rows))
 
 
 def _line(row: Row) -> list[object]:
     name, truth, budget = row["estimator"], row["truth"], row["budget"]
     if not row["affordable"]:
-        return [name, truth, budget, "", row["why"], "", "", "", ""]
+        return [name, truth, budget, "", row["kind"], row["why"], "", "", "", ""]
     bias = "none" if row["bias"] is None else f"{row['bias']:.3g} [{row['bias_low']:.2g}, {row['bias_high']:.2g}]"
     numbers = [_short(row[column]) for column in ("variance", "relative_mse", "cosine", "snr")]
-    return [name, truth, budget, row["evaluations"], bias, *numbers]
+    return [name, truth, budget, row["evaluations"], row["kind"], bias, *numbers]
 
 
 def _short(value: float | None) -> str:

@@ -65,7 +65,9 @@ class Recommendation:
         return self.choices[0].estimator
 
     def __str__(self) -> str:
-        rows = [[name_of(c.estimator), c.evaluations, f"{c.error:.2g}", c.reason] for c in self.choices]
-        head = ["estimator", "evaluations", "error", "why"]
+        rows = [
+            [name_of(c.estimator), c.evaluations, c.estimator.kind, f"{c.error:.2g}", c.reason] for c in self.choices
+        ]
+        head = ["estimator", "evaluations", "kind", "error", "why"]
         told = "\n".join(f"- {finding}" for finding in self.findings)
         return f"{table(head, rows)}\n\nof {self.target}, by {self.evaluations} evaluations:\n{told}"

@@ -88,7 +88,7 @@ def runs_table(records: Iterable[Record]) -> Table:
 
 def quality_table(report: Report) -> Table:
     """Return the rows of a report of quality."""
-    names = "estimator truth budget evaluations bias variance relative_mse cosine snr why".split()
+    names = "estimator truth budget evaluations kind bias variance relative_mse cosine snr why".split()
     lines = []
     for row in report.rows:
         values = [row.get(name) for name in names]

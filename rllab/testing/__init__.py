@@ -8,7 +8,10 @@ check_estimator(MyEstimator(), rules=["dtype"])         one of them
 from rllab.testing.check import RULES as RULES
 from rllab.testing.check import check_estimator as check_estimator
 from rllab.testing.check import exported_estimators as exported_estimators
+from rllab.testing.order import Order as Order
+from rllab.testing.power import NotTested as NotTested
 from rllab.testing.power import Power as Power
+from rllab.testing.spread import Spread as Spread
 from rllab.testing.subject import Subject as Subject
 from rllab.testing.subject import accepted_kinds as accepted_kinds
 from rllab.text import with_names as _with_names

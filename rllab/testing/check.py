@@ -10,13 +10,12 @@ from rllab import estimators
 from rllab.estimators.base import Estimator
 from rllab.keys import Key, as_key
 from rllab.problems import Problem
-from rllab.testing.claims import CLAIMS
+from rllab.testing.claims import CLAIMS, Found
 from rllab.testing.mechanics import MECHANICS
-from rllab.testing.power import Power
 from rllab.testing.precision import PRECISION
 from rllab.testing.subject import MakeAt, Subject
 
-RULES: dict[str, Callable[[Subject], Power | None]] = MECHANICS | PRECISION | CLAIMS
+RULES: dict[str, Callable[[Subject], Found | None]] = MECHANICS | PRECISION | CLAIMS
 
 
 def check_estimator(
@@ -30,13 +29,29 @@ def check_estimator(
     ignores_offset: bool = False,
     detects: float | None = None,
     rules: Iterable[str] | None = None,
-) -> dict[str, Power]:
+) -> dict[str, Found]:
     """Check that an estimator keeps the contract of `rllab.estimators.base`.
+
+    The rules, by name; `RULES[name].__doc__` says what each demands:
+
+    - what is declared: "declarations", "frozen", "minimum";
+    - queries: "pure blocks", "ask and tell", "pickled query", "own queries", "key";
+    - the price: "spending", "reservation";
+    - a batch: "batch", "batch members apart";
+    - what surrounds it: "nothing touched", "dtype", "wide costs", "half precision", "modes";
+    - errors: "not a number", "wrong values", "wrong arguments", "one unit";
+    - what is claimed, measured: "unbiased", "order", "standard error", "scale", "offset".
+
+    Of a biased estimator the rule "unbiased" asks nothing: `measure_quality(..., truth=Target.gradient())` measures
+    its bias, and if the bias is O(hᵖ) in `step`, `sigma` or `radius`, `order` says p, and the rule of that name
+    measures it.
 
     Args:
         estimator: the one under test, with its hyperparameters.
         key: of all draws; the same key gives the same verdict.
-        problem: on which it is tested to be unbiased, if it says so; None for one of the lab.
+        problem: on which it is tested to be unbiased, if it says so. None for one of the lab, which at parameters and
+            at a Gaussian is a wave as short as the radius that the target names: a radius or a kernel that is another
+            than the one that is named shows there, and a gradient that is a smoothed one.
         at: where on that problem; None for some asymmetric one.
         make_at: for an estimator at what the lab has not: what makes an `at` of a tensor (…, d).
         scales: whether estimates are proportional to the cost; a fixed baseline is a reason why not. None for what the
@@ -48,14 +63,15 @@ def check_estimator(
         rules: names from RULES; None for all of them.
 
     Returns:
-        For each rule that is a test of samples, "unbiased" if the truth is known, what it would have seen: see `Power`,
-        which prints as a sentence.
+        For each rule that measures, "unbiased", "order" and "standard error", what it would have seen, as a `Power`, an
+        `Order` or a `Spread`, or why it was not tested, as a `NotTested`. Each prints as a sentence.
 
     Raises:
         TypeError: `estimator` is none.
         ValueError: a rule is unknown.
-        AssertionError: at the first rule that is broken, beginning with the rule's name. A right estimator is taken for
-            a biased one with a probability of 1e-10; one whose bias is `Power.detected` passes with 0.001.
+        AssertionError: at the first rule that is broken, beginning with the rule's name. A right estimator fails a rule
+            that measures with a probability of 1e-10; one whose bias is `Power.detected`, or whose standard error is
+            off by a factor of `Spread.detected`, passes with 0.001.
 
     Example:
         from rllab import estimators as est
@@ -70,17 +86,17 @@ def check_estimator(
         raise ValueError(f"check_estimator: rules must be among {tuple(RULES)}, got {unknown[0]!r}")
     detects = detects or (0.05 if problem is None else 0.2)
     subject = Subject(estimator, make_at, problem, at, as_key(key), scales, ignores_offset, detects)
-    found: dict[str, Power] = {}
+    found: dict[str, Found] = {}
     for name in names:
         rule = RULES[name]
         try:
-            power = rule(subject)
+            said = rule(subject)
         except Exception as error:
             what = error if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
             law = " ".join((rule.__doc__ or "").split("\n\n")[0].split())
             raise AssertionError(f"{name}: {what} [{estimator}; the rule: {law}]") from error
-        if power is not None:
-            found[name] = power
+        if said is not None:
+            found[name] = said
     return found
 
 

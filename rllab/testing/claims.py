@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,24 +13,30 @@ from rllab.problems import NoClosedForm, Problem
 from rllab.quality.estimates import Estimates
 from rllab.quality.truth import exact_gradient, flat
 from rllab.testing.mechanics import must
-from rllab.testing.power import FALSE_ALARM, FIRST, LARGEST, Power, power_of, repeats_for
-from rllab.testing.subject import Subject, default_problem, dyadic, parts
+from rllab.testing.order import Order, shrinks_as_its_order_says
+from rllab.testing.power import FALSE_ALARM, FIRST, LARGEST, NotTested, Power, power_of, repeats_for
+from rllab.testing.spread import Spread, has_the_spread_it_says
+from rllab.testing.subject import Subject, default_problems, dyadic, parts
 
 
-def has_the_mean_it_claims(s: Subject) -> Power | None:
+def has_the_mean_it_claims(s: Subject) -> Power | NotTested:
     """If it says to be unbiased, the mean of many estimates is the gradient of its target: see `rllab.testing.power`.
 
     Nothing is tested if it says it is not, or if the gradient its target names is not known on the problem.
     """
     estimator = s.estimator
-    problem, at = problem_and_at(s)
     if not estimator.unbiased:
-        return None
-    must(estimator.needs <= problem.offers, f"{type(problem).__name__} does not offer {sorted(estimator.needs)}")
-    try:
-        truth = flat(exact_gradient(problem, estimator.target, at))
-    except NoClosedForm:
-        return None
+        how = "measure_quality(..., truth=Target.gradient()) measures how biased"
+        return NotTested(f"it says to be biased; {how}")
+    for problem, at in problems_and_at(s):
+        must(estimator.needs <= problem.offers, f"{type(problem).__name__} does not offer {sorted(estimator.needs)}")
+        try:
+            truth = flat(exact_gradient(problem, estimator.target, at))
+            break
+        except NoClosedForm:
+            continue
+    else:
+        return NotTested(f"{estimator.target} is not known in closed form here")
     cost = problem.cost()
     each = estimator.minimum(at, cost) // estimator.minimum(at)  # a value beside a given gradient is at the same point
     evaluations = each * max(8, estimator.minimum(at))
@@ -69,14 +75,13 @@ def ignores_an_offset(s: Subject) -> None:
     must(all(torch.allclose(a, b, rtol=1e-12, atol=1e-12) for a, b in pairs), "a constant in the cost must not matter")
 
 
-def problem_and_at(s: Subject) -> tuple[Problem, Any]:
-    """Return where what a subject claims is measured."""
-    problem = s.problem or default_problem(s.some_at(3))
-    if s.at is not None:
-        return problem, s.at
+def problems_and_at(s: Subject) -> Iterator[tuple[Problem, Any]]:
+    """Yield where what a subject claims may be measured, the best first."""
     pattern = torch.tensor([0.37, -0.61, 1.13, 0.22, -1.7], dtype=torch.float64)  # asymmetric, off every edge
-    d = problem.dimension
-    return problem, s._make_at(pattern.repeat(d)[:d])
+    known = default_problems(s.some_at(3), s.estimator.target)
+    for problem, length in known if s.problem is None else [(s.problem, 1.0)]:
+        d = problem.dimension
+        yield problem, s._make_at(length * pattern.repeat(d)[:d]) if s.at is None else s.at
 
 
 def _estimate(s: Subject, cost: Cost) -> Any:
@@ -84,8 +89,12 @@ def _estimate(s: Subject, cost: Cost) -> Any:
     return s.estimator(cost, at, evaluations=s.evaluations(at, 9), key=s.key)
 
 
-CLAIMS: dict[str, Callable[[Subject], Power | None]] = {
+Found = Power | Spread | Order | NotTested
+
+CLAIMS: dict[str, Callable[[Subject], Found | None]] = {
     "unbiased": has_the_mean_it_claims,
+    "order": shrinks_as_its_order_says,
+    "standard error": has_the_spread_it_says,
     "scale": scales_with_the_cost,
     "offset": ignores_an_offset,
 }

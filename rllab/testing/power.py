@@ -15,6 +15,23 @@ LARGEST = 1 << 21  # of all numbers at which a cost is evaluated for one check: 
 
 
 @dataclass(frozen=True)
+class NotTested:
+    """A rule that was not tested, and why; it prints as that.
+
+    Example:
+        from rllab import estimators as est
+        from rllab.testing import check_estimator
+
+        print(check_estimator(est.CentralDifference(), rules=["unbiased"])["unbiased"])
+    """
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"not tested: {self.why}"
+
+
+@dataclass(frozen=True)
 class Power:
     """What a test that the mean of estimates is the truth would have seen.
 

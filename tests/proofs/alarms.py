@@ -266,5 +266,6 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
     "test_keys.py::test_normals_follow_the_normal_law": (Exactly(1e-9),),
     "test_keys.py::test_the_two_normals_of_a_pair_are_independent": (Unbiased(4, math.inf),),
     "test_keys.py::test_signs_are_fair_and_independent": (Unbiased(7, math.inf),),
+    "testing/test_spread.py::test_a_rate_of_a_tenth_is_a_tenth": (Errors(6.2),),
     "testing/test_power.py::test_the_test_of_a_mean_errs_as_often_as_it_says": (Errors(6.2), Exactly(1e-9)),
 }

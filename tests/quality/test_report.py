@@ -37,7 +37,7 @@ def test_the_report_prints_a_row_each(report):
         "truth",
         "budget",
         "evaluations",
-        *"bias variance mse/‖truth‖² cosine snr".split(),
+        *"kind bias variance mse/‖truth‖² cosine snr".split(),
     ]
     assert len(lines) == 12
     assert "needs 8 evaluations" in lines[0]

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -25,7 +26,7 @@ from rllab.estimators import (
     SumAndSample,
 )
 from rllab.problems import Exponential, Staircase
-from rllab.testing import RULES, Subject, check_estimator, exported_estimators
+from rllab.testing import RULES, Power, Subject, check_estimator, exported_estimators
 
 
 @pytest.mark.parametrize("estimator", [SPSA(), ScoreFunction(), CentralDifference()], ids=str)
@@ -41,9 +42,12 @@ WIDE = (ImportanceWeighted, Lax, MeasureValued)
 @pytest.mark.slow
 @pytest.mark.parametrize("estimator", exported_estimators())
 def test_every_estimator_of_the_lab_keeps_every_rule_as_it_is(estimator):
-    for power in check_estimator(estimator()).values():
+    found = check_estimator(estimator())
+    assert set(found) == {"unbiased", "order", "standard error"}
+    power = found["unbiased"]
+    if isinstance(power, Power):
         assert power.enough or estimator in WIDE
-        assert power.share < 0.4 and f"by {power.repeats:,} estimates" in str(power)
+        assert power.share < 0.1 and f"by {power.repeats:,} estimates" in str(power)
         assert ("takes more than a check may evaluate" in str(power)) != power.enough
 
 
@@ -100,8 +104,14 @@ def test_what_is_to_be_seen_can_be_chosen():
 
 
 def test_the_rules_are_public_and_each_says_what_it_demands():
-    assert testing.RULES is RULES and len(RULES) == 24
+    assert testing.RULES is RULES and len(RULES) == 26
     assert all(rule.__doc__ and rule.__doc__.split("\n")[0].endswith((".", ":", ",")) for rule in RULES.values())
+
+
+def test_every_rule_stands_in_the_docstring_by_its_name():
+    text = check_estimator.__doc__.split("Args:")[0]
+    listed = re.findall(r'"([^"]+)"', "\n".join(line for line in text.splitlines() if line.lstrip().startswith("- ")))
+    assert sorted(listed) == sorted(RULES)
 
 
 class Mutant(GaussianSmoothing):

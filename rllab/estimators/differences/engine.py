@@ -83,12 +83,18 @@ def pick(t: Tensor, coordinates: Tensor) -> Tensor:
 
 
 class Stencils:
-    """Average derivatives that come coordinate by coordinate, over one or more stencils."""
+    """Average derivatives that come coordinate by coordinate, over one or more stencils.
+
+    Squares are of what is left when the first stencil r is taken off, so that stencils that agree scatter by nothing:
+
+        standard error = √( (S/m − (ĝ − r)²) / (m − 1) ),  S = Σ_k (g_k − r)²
+    """
 
     def __init__(self, at: Tensor, units: int, *, errors: bool, per_unit: bool):
         self._units, self._at = units, at
         self._sum = torch.zeros_like(single_at_least(at))
         self._square = torch.zeros_like(self._sum) if errors and units > 1 else None
+        self._first, self._seen = torch.zeros_like(self._sum), 0  # r, and how many of its derivatives have come
         self._per_unit: list[Tensor] | None = [] if per_unit else None
 
     def add(self, coordinates: Tensor, derivatives: Tensor) -> None:
@@ -97,7 +103,11 @@ class Stencils:
         along_last = derivatives.movedim(0, -1)
         self._sum.index_add_(-1, coordinates, along_last)
         if self._square is not None:
-            self._square.index_add_(-1, coordinates, along_last.square())
+            new = max(0, min(self._first.shape[-1] - self._seen, len(coordinates)))  # of the first stencil
+            self._first[..., coordinates[:new]] = along_last[..., :new]
+            self._seen += new
+            rest = along_last - self._first[..., coordinates]
+            self._square.index_add_(-1, coordinates, rest.square())
         if self._per_unit is not None:
             self._per_unit.append(derivatives)
 
@@ -107,7 +117,9 @@ class Stencils:
         g = self._sum.div_(m)
         se = None
         if self._square is not None:
-            se = self._square.div_(m).addcmul_(g, g, value=-1).clamp_min_(0).div_(m - 1).sqrt_()
+            rest = g - self._first
+            # √( (S/m − (ĝ − r)²) / (m − 1) )
+            se = self._square.div_(m).addcmul_(rest, rest, value=-1).clamp_min_(0).div_(m - 1).sqrt_()
         if self._per_unit is None:
             return g.to(self._at), None if se is None else se.to(self._at), None
         each = torch.cat(self._per_unit).to(self._at)

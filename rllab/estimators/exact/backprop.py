@@ -77,12 +77,21 @@ class Backprop(Estimator):
     ) -> Estimate:
         m = query.units
         errors = errors and m > 1
-        moments, total = Moments(m, 1.0, errors=errors, per_unit=per_unit), None
+        moments, total = Moments(m, 1.0, errors=False, per_unit=per_unit), None
+        first, square = None, None  # r, and S = Σ_k (g_k − r)², so that gradients that agree scatter by nothing
         for _, (f, g) in answered:
             if f is not None:
                 total = f.sum(0) if total is None else total + f.sum(0)
+            if errors:
+                first = g[0] if first is None else first
+                part = (g - first).square().sum(0)
+                square = part if square is None else square + part
             u = as_array(g).copy()  # as moments overwrite it
             moments.add(np.ones(u.shape[:-1], u.dtype), u)
-        mean, se, contributions = moments.close(query.at)
+        mean, _, contributions = moments.close(query.at)
+        se = None
+        if square is not None and first is not None:
+            # √( (S/m − (ĝ − r)²) / (m − 1) )
+            se = ((square / m - (mean - first).square()).clamp_min(0) / (m - 1)).sqrt().to(mean)
         value = None if total is None else total / m
         return Estimate(mean, value, query.evaluations, self.target, se, contributions, query.state, kind=query.kind)
