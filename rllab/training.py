@@ -76,7 +76,8 @@ class Fit:
         agent: as it is at the end; the best one is in best.pt of the folder.
         rows: those of `Agent.train`; where an evaluation was made they have `evaluation`, its mean return.
         returns: of the last evaluation's episodes, (episodes,), none of which was evaluated on the way.
-        best: the highest mean return evaluated on the way, and `best_steps`, after how many steps; None without any.
+        best: the highest mean return evaluated on the way; None without any.
+        best_steps: after how many steps that was.
         stopped: whether `stop_at` ended it.
 
     Example:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in training: the iteration is finished, its state kept, and what goes on is what nothing stopped."""
+"""Ctrl-C and SIGTERM in training: the iteration ends, its state is kept, and goes on as if nothing had stopped it."""
 
 import os
 import signal

@@ -65,6 +65,13 @@ class OffPolicy(Agent):
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or actions are no Box.
+
+    Example:
+        from rllab.agents import TD3, OffPolicy
+
+        agent = TD3("Pendulum-v1", seed=0, learning_starts=100, n_steps=3, train_freq=4, gradient_steps=4)
+        rows = agent.learn(steps=200)
+        print(isinstance(agent, OffPolicy), agent.critic_updates, rows[-1]["critic_loss"])
     """
 
     takes_choices: ClassVar[bool] = False
