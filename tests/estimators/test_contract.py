@@ -215,8 +215,11 @@ def test_every_exported_estimator_has_its_case():
     assert {type(case.estimator) for case in CASES} == set(exported_estimators())
 
 
+MEASURED = ("standard error", "order")  # rules that take hundreds of estimates of each
+
+
 @every
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [pytest.param(r, marks=pytest.mark.slow) if r in MEASURED else r for r in RULES])
 def test_the_rule_is_kept(case, rule, monkeypatch):
     if rule != "unbiased":  # which is about many estimates, not about many blocks
         make_blocks_small(monkeypatch)
