@@ -166,6 +166,16 @@ def test_compare_prints_and_draws_the_probability_of_improvement(two_environment
     assert "probability of improvement, 95 % bootstrap interval" in svg
 
 
+def test_plot_draws_several_columns_each_in_its_panel(results, tmp_path, monkeypatch, capsys):
+    drawn = []
+    monkeypatch.setattr(plots, "save", lambda figure, path: drawn.extend(ax.get_ylabel() for ax in figure.axes))
+    main(["plot", str(results), "--y", "evaluation, seconds", "--out", str(tmp_path / "a.png")])
+    assert drawn == ["evaluation", "seconds"]
+    with pytest.raises(SystemExit):
+        main(["plot", str(results), "--y", "evaluation,nothing", "--out", str(tmp_path / "a.png")])
+    assert "no row has 'nothing'; columns are evaluation, seconds, steps" in capsys.readouterr().err
+
+
 def test_compare_says_what_is_compared_and_of_how_few_seeds(tmp_path, capsys):
     for method, last, end in (("ppo", 5.0, 9.0), ("sac", 6.0, 8.0)):
         for seed in (0, 1):

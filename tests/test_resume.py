@@ -64,6 +64,7 @@ def test_there_is_a_case_for_every_agent():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:fit. evaluate_every=150 is shorter than an iteration")
 @pytest.mark.parametrize("kind", SMALL, ids=lambda kind: kind.__name__)
 def test_every_agent_goes_on_bit_for_bit(kind, tmp_path, monkeypatch):
     steps, options = STEPS.get(kind, 400), {"evaluate_every": 150, "episodes": 2, "max_steps": 50, "progress": False}
