@@ -18,6 +18,9 @@ LARGEST = 1 << 21  # of all numbers at which a cost is evaluated for one check: 
 class NotTested:
     """A rule that was not tested, and why; it prints as that.
 
+    Args:
+        why: what the test would need that there is not.
+
     Example:
         from rllab import estimators as est
         from rllab.testing import check_estimator
