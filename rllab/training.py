@@ -21,14 +21,15 @@ from rllab.due import Every
 from rllab.executors.jobs import Executor
 from rllab.progress import Meter
 from rllab.runs import Job, Record, sweep
-from rllab.runs.held_signals import HeldSignals
 from rllab.runs.record import RUN, STATES
 from rllab.runs.results import first_difference
 from rllab.runs.states import States, can_go_on
 from rllab.runs.storage import Storable, storable
 from rllab.runs.trackers import Tracking, check_tracker
+from rllab.stopping import HeldSignals
 
 LATEST, BEST = "agent.pt", "best.pt"
+ENDS = "Ctrl-C: ends after this iteration, from where it can go on; a second Ctrl-C ends at once"
 UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far above what is evaluated on the way
 
 
@@ -202,7 +203,7 @@ def follow(
     learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
     if states is not None:
         learning = kept_between(learning, agent, states, notes=lambda: asdict(at))
-    with HeldSignals(states is not None) as signals, Meter(steps) if progress else nullcontext() as meter:
+    with HeldSignals(states is not None, says=ENDS) as signals, Meter(steps) if progress else nullcontext() as meter:
         before = agent.spent.steps
         for row in learning:
             if evaluation.due(agent.spent.steps):

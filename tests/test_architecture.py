@@ -30,6 +30,7 @@ GROUND = {
     "keys",
     "noise",
     "progress",
+    "stopping",
     "tables",
     "text",
     "version",

@@ -11,7 +11,7 @@ import pytest
 
 from rllab.agents import PPO
 from rllab.runs import Record
-from rllab.runs.held_signals import HeldSignals, sigterm_interrupts
+from rllab.stopping import HeldSignals, sigterm_interrupts
 from rllab.training import fit
 from tests.proofs.agents import all_of, timeless
 from tests.proofs.toy_environments import DRIFT

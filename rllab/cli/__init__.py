@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         args=arguments,
     )
     from rllab.runs import limit_threads, one_line_errors  # here, as --help is to answer at once
-    from rllab.runs.held_signals import sigterm_interrupts
+    from rllab.stopping import sigterm_interrupts
     from rllab.text import degrade_output
 
     limit_threads()

@@ -23,7 +23,7 @@ from rllab.estimate import Gradient
 from rllab.estimators.base import Estimator
 from rllab.estimators.flat_parameters import FlatParameters
 from rllab.keys import Key, as_key
-from rllab.optimize.stopping import Stops
+from rllab.stopping import HeldSignals, sigterm_interrupts
 
 
 @dataclass
@@ -127,7 +127,7 @@ def minimize(
     check_finite("minimize", checkpoint_every=checkpoint_every)
     if checkpoint_every < 0:
         raise ValueError(f"minimize: checkpoint_every must be >= 0 seconds, got {checkpoint_every}")
-    trace, state, spent, written, stops = Trace(at, [], []), None, 0, time.monotonic(), Stops()
+    trace, state, spent, written = Trace(at, [], []), None, 0, time.monotonic()
     path = None if checkpoint is None else Path(checkpoint)
     arguments = {"estimator": repr(estimator), "evaluations": evaluations, "lr": lr, "key": key.integer()}
     arguments |= {"start": digest(as_plain(dict(leaves))), "optimizer": getattr(optimizer, "__name__", "")}
@@ -141,7 +141,7 @@ def minimize(
             _save(path, arguments, leaves, stepper, trace, state, cost.evaluated - before)
 
     try:
-        with nullcontext() if path is None else stops.heard():
+        with nullcontext() if path is None else sigterm_interrupts():
             while True:
                 step, spent = key.child("step", len(trace)), cost.evaluated - before
                 point = moved.point(leaves)
@@ -150,7 +150,7 @@ def minimize(
                     break
                 with nullcontext() if flat is None else flat.kept():
                     estimate = estimator(cost, point, evaluations=evaluations, key=step, state=state, errors=False)
-                with stops.held():
+                with HeldSignals(path is not None):
                     moving = True
                     state, gradient = estimate.state, moved.parts(estimate.gradient)
                     for name, leaf in leaves.items():

@@ -88,7 +88,7 @@ def test_rates_are_those_of_students_law():
 
 def test_the_whole_suite_fails_a_right_program_less_than_once_in_a_million():
     # each rule that draws, of each case, and those here
-    checks = len(pairs()) + 3 * len(CASES) + len(RULES) * len(exported_estimators())
+    checks = len(pairs()) + 5 * len(CASES) + len(RULES) * len(exported_estimators())
     rates = {name: sum(limit.rate for limit in limits) for name, limits in LIMITS.items()}
     elsewhere = sum(rates.values())
     assert checks > 800 and elsewhere > 7e-8  # some seventy limits, few of them for less than 1e-9

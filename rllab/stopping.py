@@ -1,4 +1,4 @@
-"""Signals that end a process, Ctrl-C and SIGTERM: held until what is under way can be kept."""
+"""Stopping: signals that end a process, Ctrl-C and SIGTERM, held until what is under way can be kept."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ class HeldSignals:
 
     Args:
         hold: False holds nothing.
+        says: what is printed at the first Ctrl-C.
     """
 
-    def __init__(self, hold: bool = True):
+    def __init__(self, hold: bool = True, *, says: str = ""):
         self._hold = hold and current_thread() is main_thread()
+        self._says = says
         self._before: dict[signal.Signals, Any] = {}
         self._came: signal.Signals | None = None
 
@@ -51,8 +53,8 @@ class HeldSignals:
         self._came = self._came or signal.Signals(number)
         if number == signal.SIGINT:
             signal.signal(number, self._before[signal.SIGINT])
-            text = "Ctrl-C: ends after this iteration, from where it can go on; a second Ctrl-C ends at once"
-            print(printable(text), file=error_stream(), flush=True)
+            if self._says:
+                print(printable(self._says), file=error_stream(), flush=True)
 
 
 @contextmanager
@@ -62,8 +64,12 @@ def sigterm_interrupts() -> Iterator[None]:
     if before is not signal.SIG_DFL or current_thread() is not main_thread():
         yield
         return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt("SIGTERM")
