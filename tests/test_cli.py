@@ -145,6 +145,7 @@ def test_more_curves_than_a_panel_can_hold_go_on_in_another(tmp_path):
     assert [ax.get_title() for ax in figure.axes] == [tmp_path.name, f"{tmp_path.name} (continued)"]
 
 
+@pytest.mark.slow
 def test_compare_prints_and_draws_the_probability_of_improvement(two_environments, tmp_path, capsys):
     main(["compare", str(two_environments), "--out", str(tmp_path / "improvement.png")])
     out = capsys.readouterr().out

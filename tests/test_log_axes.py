@@ -27,6 +27,7 @@ def overlapping(ax, which):
     return [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ("x", "y"))
 @pytest.mark.parametrize("ends", RANGES, ids=str)
 def test_there_are_numbers_and_they_do_not_overlap(ends, which):

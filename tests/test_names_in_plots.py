@@ -63,6 +63,7 @@ def test_names_are_not_over_each_other_is_a_check_that_can_fail():
     assert one.y1 > two.y0 + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", [1, 2])
 @pytest.mark.parametrize("n", [FEW + 1, 12, 30])
 def test_many_lines_have_a_legend_within_the_figure_and_the_axes_stay_as_large(n, columns):

@@ -266,6 +266,7 @@ def test_a_style_leaves_no_setting_behind():
         assert dict(mpl.rcParams) == before
 
 
+@pytest.mark.slow
 def test_a_figure_is_written_twice_whole_and_with_the_same_bytes(tmp_path):
     records = [run(tmp_path / str(s), s, [1.0, 5.0, 3.0 + s]) for s in (0, 1, 2)]
     before = dict(mpl.rcParams)

@@ -45,6 +45,7 @@ def make(kind, seed=0, **arguments):
     return kind(DRIFT, seed, **{"hidden": (6,)} | SMALL.get(kind.__name__, {}) | arguments)
 
 
+@pytest.mark.slow
 @every
 def test_evaluation_changes_nothing_of_learning(kind):
     prove_evaluation_changes_nothing_of_learning(make(kind), make(kind), STEPS)
@@ -93,6 +94,7 @@ def test_steps_are_those_taken_and_never_more_than_asked(kind, steps):
     assert agent.spent.episodes >= len(LOG.ends)
 
 
+@pytest.mark.slow
 @every
 def test_rows_say_what_was_spent_in_all(kind):
     agent = make(kind)
@@ -105,6 +107,7 @@ def test_rows_say_what_was_spent_in_all(kind):
     assert any(row["return"] is not None for row in rows)
 
 
+@pytest.mark.slow
 @every
 def test_the_clock_stands_still_between_rows(kind, monkeypatch):
     agent, now = make(kind), [0.0]
@@ -117,6 +120,7 @@ def test_the_clock_stands_still_between_rows(kind, monkeypatch):
     assert agent.spent.seconds == 4.0
 
 
+@pytest.mark.slow
 @every
 def test_a_saved_and_loaded_agent_goes_on_bit_for_bit(kind, tmp_path):
     agent = make(kind, seed=5, observation_scale=(1.5, 2.5), environment_arguments={"cap": 25})
@@ -175,6 +179,7 @@ def test_normalisation_is_learned_in_learning_alone_and_saved(kind, tmp_path):
     np.testing.assert_allclose(again.act(o), again.policy.to_environment(outputs), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @every
 def test_the_same_seed_learns_the_same_and_another_does_not(kind):
     agents = [make(kind, seed) for seed in (1, 1, 2)]
@@ -183,6 +188,7 @@ def test_the_same_seed_learns_the_same_and_another_does_not(kind):
     assert agents[0].weights.tolist() != agents[2].weights.tolist() and rows[0] != rows[2]
 
 
+@pytest.mark.slow
 @every
 def test_global_generators_are_left_alone(kind, tmp_path):
     before = fresh_state()

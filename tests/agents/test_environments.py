@@ -149,6 +149,7 @@ def test_flags_that_are_ints_end_episodes(kind, over):
     assert td3.spent.episodes == 8 and td3.replay.table[:40, -1].sum() == 8
 
 
+@pytest.mark.slow
 @every
 def test_a_reward_is_the_same_number_in_whatever_form_it_comes(kind):
     weights = []

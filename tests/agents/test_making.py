@@ -44,6 +44,7 @@ def shifted(env):
     return TransformReward(env, lambda r: r - 1)
 
 
+@pytest.mark.slow
 @every
 def test_a_factory_is_learned_as_the_same_environment_by_id(kind):
     by_id, own = make(kind, environment_arguments={"cap": 20}), make(kind, lambda: Drift(cap=20))
@@ -159,6 +160,7 @@ ACTIONS = [
 ]
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("actions", ACTIONS, ids=str)
 def test_every_space_is_learned_or_refused_in_a_sentence(kind, actions):
@@ -205,6 +207,7 @@ def test_reinforce_learns_choices_of_every_kind(actions):
 # ---- saved and loaded
 
 
+@pytest.mark.slow
 @every
 def test_what_a_file_cannot_hold_is_given_again(kind, tmp_path):
     path, shown = tmp_path / "agent.pt", re.escape(repr(timed)[:20])

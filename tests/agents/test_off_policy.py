@@ -31,6 +31,7 @@ def test_these_are_the_agents_that_share_it():
 # ---- when updates are made
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize(("every_nth", "updates"), ((1, 1), (4, 1), (1, 3), (5, 2), (7, 7)))
 def test_updates_are_those_that_steps_after_the_start_pay_for(kind, every_nth, updates, monkeypatch):
@@ -249,6 +250,7 @@ def prove_a_gradient_changes_nothing(kind, **arguments):
     assert timeless(asked.learn(90)) == timeless(plain.learn(90)) and all_of(asked) == all_of(plain)
 
 
+@pytest.mark.slow
 @every
 def test_a_gradient_changes_nothing(kind):
     prove_a_gradient_changes_nothing(kind)

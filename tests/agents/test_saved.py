@@ -316,6 +316,7 @@ OWN = {
 ALL = [(kind, *case) for kind in SMALL for case in EVERY + OWN[kind]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "change", "message"), ALL, ids=[f"{k.__name__}-{m[:40]}" for k, _, m in ALL])
 def test_every_field_is_checked_before_it_is_used(kind, change, message, tmp_path):
     said = changed(kind, change, tmp_path)

@@ -96,6 +96,7 @@ def name(parameter: object) -> str:
     return parameter.__name__ if isinstance(parameter, type) else str(parameter)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "changed"), CASES, ids=name)
 def test_a_hyperparameter_set_later_changes_what_is_learned(kind, changed):
     assert not torch.equal(learned(kind, changed), unchanged(kind))

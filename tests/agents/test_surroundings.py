@@ -44,6 +44,7 @@ def test_gradients_are_off_around_it(kind, mode):
     assert all_of(agent) == all_of(plain)
 
 
+@pytest.mark.slow
 @every
 def test_the_default_dtype_is_another(kind):
     plain = learned(kind)

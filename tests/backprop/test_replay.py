@@ -68,6 +68,7 @@ def test_out_is_written_over_in_its_own_tensors_and_returned():
         assert all(a is b for a, b in zip(tensors, [out.loss, out.weights, *out.by_variable.values()], strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(30))
 def test_a_pass_made_again_changes_no_number_of_any_graph(seed):
     graph, observed = random_graph(seed)

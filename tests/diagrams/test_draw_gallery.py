@@ -19,6 +19,7 @@ def test_the_page_is_the_one_that_the_script_writes():
     assert (DOCS / "gallery.md").read_text() == page()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_clean_and_drawn(name):
     layout = laid_out(PICTURES[name].make(), text_measure(), PICTURES[name].direction)

@@ -96,6 +96,7 @@ def test_sums_are_those_of_the_scores(at):
         torch.testing.assert_close(square, (weight * s * s).sum(0), rtol=1e-9, atol=1e-11)
 
 
+@pytest.mark.slow
 @every
 def test_scores_have_mean_zero(at):
     # E s = 0 by z-tests, of one draw in each of n problems, whose scores come by one backward pass; the skewness that

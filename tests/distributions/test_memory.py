@@ -56,6 +56,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "at", "evaluations", "errors"), CASES.values(), ids=CASES)
 def test_scores_of_many_numbers_exist_piece_by_piece(estimator, at, evaluations, errors):
     numbers = sum(value.numel() for value in at.parameters.values())

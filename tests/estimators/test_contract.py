@@ -320,6 +320,7 @@ def test_what_it_claims_holds_on_every_problem_that_knows_the_truth(case):
             case.check("unbiased", problem=problem, at=at)
 
 
+@pytest.mark.slow
 @every
 def test_it_answers_wherever_a_problem_offers_what_it_needs(case):
     asked = list(places_to_ask(case))

@@ -248,6 +248,7 @@ def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
         prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 331)  # an odd number of updates
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     mutants(

@@ -40,6 +40,7 @@ CASES = [
 both = pytest.mark.parametrize(("problem", "k", "breaks"), CASES, ids=("pivot", "ball"))
 
 
+@pytest.mark.slow
 @both
 @pytest.mark.parametrize(("mu", "s"), ((0.1, 0.1), (0.71, 0.1), (1.3, 0.02), (0.4, 0.5), (-0.9, 1e-3)))
 def test_mean_and_gradients_are_those_of_the_definition(problem, k, breaks, mu, s):

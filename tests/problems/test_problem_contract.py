@@ -165,6 +165,7 @@ def test_smoothing_works_on_batches_row_by_row_and_is_its_own_gradient(problem, 
     prove_smoothed_gradient(problem, at, sigma, kernel, *((1e-7, 1e-8) if smooth else (1e-3, 1e-3)))
 
 
+@pytest.mark.slow
 @every
 @pytest.mark.parametrize("sigma", (1e-12, 1e-4, 30.0, 1e8))
 def test_extreme_noise_and_places_give_numbers(problem, sigma):

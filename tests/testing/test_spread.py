@@ -70,6 +70,7 @@ class ShapedTimes(Shaped):
         return e if e.standard_error is None else replace(e, standard_error=100 * e.standard_error)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wrong",
     [

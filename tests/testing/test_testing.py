@@ -303,6 +303,7 @@ class Normalised(Mutant):
         return replace(e, gradient=torch.nn.functional.normalize(e.gradient, dim=-1))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "mutant"),
     [

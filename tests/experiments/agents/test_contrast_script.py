@@ -14,6 +14,7 @@ import torch
 from rllab import Key
 
 
+@pytest.mark.slow
 def test_costs_to_go_add_up_to_the_cost_of_a_run():
     problem = lqr.task()
     runs = lqr.simulated(problem, lqr.policies()[4], 7, Key(0))

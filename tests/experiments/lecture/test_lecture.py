@@ -46,6 +46,7 @@ TIMED = {
 UNTIMED = [entry for entry in REGISTRY if entry.where not in TIMED]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", UNTIMED, ids=name)
 def test_a_row_comes_out_on_a_seed_as_the_table_states(entry):
     holds = entry.criterion.holds(entry.measure(0, True))
