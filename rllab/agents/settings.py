@@ -28,12 +28,21 @@ class Settings(ABC):
         """Check all hyperparameters, and bring them into the form that is kept."""
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.__dataclass_fields__ and self._made:
+        if self._made and name in self.__dataclass_fields__:
             if name in self.fixed:
-                who = type(self).__name__
-                raise AttributeError(f"{who}: {name} is fixed once the agent is made; make another, {who}(…, {name}=…)")
+                raise AttributeError(
+                    f"{self._who}: {name} is fixed once the agent is made; make another, {self._who}(…, {name}=…), or "
+                    f"load a saved one with it, load(path, {name}=…), where its state fits"
+                )
             value = getattr(self._alike(**{name: value}), name)
+        elif self._made and name[0] != "_" and name not in vars(self) and name not in dir(type(self)):
+            names = ", ".join(f.name for f in fields(self) if f.name not in self.fixed)
+            raise AttributeError(f"{self._who}: there is no {name}; what may be set: {names}")
         super().__setattr__(name, value)
+
+    @property
+    def _who(self) -> str:
+        return type(self).__name__
 
     def _alike(self, **changed: Any) -> Self:
         """Return an agent of the same hyperparameters but those changed, all checked, that has yet to be set up."""

@@ -114,6 +114,12 @@ def test_a_hyperparameter_used_only_at_construction_is_refused_later(kind):
         assert getattr(agent, fixed) is before
 
 
+def test_a_name_that_is_none_of_the_agents_is_refused():
+    agent = TD3(seed=1, **SHORT | MADE[TD3])
+    with pytest.raises(AttributeError, match="TD3: there is no learning_rate; what may be set: lr, learning_starts"):
+        agent.learning_rate = 1e-4
+
+
 @pytest.mark.parametrize("kind", MADE, ids=name)
 def test_a_hyperparameter_set_later_is_checked_and_converted(kind):
     agent = kind(seed=1, **SHORT | MADE[kind])
