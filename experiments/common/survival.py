@@ -61,13 +61,13 @@ class Times:
         Source: E. L. Kaplan and P. Meier (1958), "Nonparametric estimation from incomplete observations"; M. Greenwood
         (1926); the log-log form: J. D. Kalbfleisch and R. L. Prentice (1980), section 1.3; E. B. Wilson (1927).
         """
-        from scipy.stats import norm
+        from scipy.special import ndtri  # scipy.stats takes a second to load
 
         survival, variance = 1.0, 0.0
         for t, survives, varies in self._successes():
             if t <= at:
                 survival, variance = survives, varies
-        z = float(norm.ppf((1 + level) / 2))
+        z = float(ndtri((1 + level) / 2))
         if 0.0 < survival < 1.0:
             spread = z * variance**0.5 / abs(np.log(survival))
             return 1.0 - survival, 1.0 - survival ** np.exp(-spread), 1.0 - survival ** np.exp(spread)
