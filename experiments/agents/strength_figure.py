@@ -63,7 +63,13 @@ def forest(ax: Axes, shown: list[Compared]) -> None:
     ax.axvline(0, color=GREY, linewidth=0.9)
     ax.axvline(-MARGIN, **REFERENCE)
     ax.annotate(
-        " least allowed", (-MARGIN, 0.02), xycoords=("data", "axes fraction"), va="bottom", fontsize=8, color=GREY
+        "least allowed ",
+        (-MARGIN, 0.02),
+        xycoords=("data", "axes fraction"),
+        ha="right",
+        va="bottom",
+        fontsize=8,
+        color=GREY,
     )
     ax.set_xlim(min(ax.get_xlim()[0], -2 * MARGIN), max(ax.get_xlim()[1], MARGIN))
     ax.set_yticks(range(len(shown)), [one.cell.name for one in shown])

@@ -302,9 +302,7 @@ def figure(records: list[Record], config: Config) -> Path:
             axes[1].loglog(*at, marker, color=color, label=names[group], markersize=3, linestyle="none")
         axes[0].axvline(NEAR, color="#888888", linestyle=":")
         axes[0].set(xscale="log", xlabel="error of the first choice / least error", ylim=(0, 1))
-        axes[0].set(
-            ylabel="share of costs, points and budgets", title="The first choice is nearly always near the best"
-        )
+        axes[0].set(ylabel="share of costs, points and budgets", title="The first choice is mostly near the best")
         axes[1].plot([1e-3, 100], [1e-3, 100], color="#888888", linestyle=":")
         axes[1].set(xlabel="measured relative error", ylabel="predicted relative error")
         axes[1].set_title("and its error is near the predicted one")
