@@ -178,10 +178,6 @@ class Agent(Settings, ABC):
     def _called(self) -> str:
         return repr(self.environment) if isinstance(self.environment, str) else "the environment"
 
-    @property
-    def _name(self) -> str:
-        return type(self).__name__
-
     @abstractmethod
     def _check_arguments(self) -> None:
         """Check the subclass's own hyperparameters; the policy's shape is known."""

@@ -31,17 +31,17 @@ class Settings(ABC):
         if self._made and name in self.__dataclass_fields__:
             if name in self.fixed:
                 raise AttributeError(
-                    f"{self._who}: {name} is fixed once the agent is made; make another, {self._who}(…, {name}=…), or "
-                    f"load a saved one with it, load(path, {name}=…), where its state fits"
+                    f"{self._name}: {name} is fixed once the agent is made; make another, {self._name}(…, {name}=…), "
+                    f"or load a saved one with it, load(path, {name}=…), where its state fits"
                 )
             value = getattr(self._alike(**{name: value}), name)
         elif self._made and name[0] != "_" and name not in vars(self) and name not in dir(type(self)):
             names = ", ".join(f.name for f in fields(self) if f.name not in self.fixed)
-            raise AttributeError(f"{self._who}: there is no {name}; what may be set: {names}")
+            raise AttributeError(f"{self._name}: there is no {name}; what may be set: {names}")
         super().__setattr__(name, value)
 
     @property
-    def _who(self) -> str:
+    def _name(self) -> str:
         return type(self).__name__
 
     def _alike(self, **changed: Any) -> Self:
