@@ -8,7 +8,7 @@ much of CrossQ's advantage over SAC is left at critics of 128, 256 and 512 units
 
 A peer that is not installed is read from strength.json beside this file, where `--store` writes what was run, and the
 table in strength.md; so the figure is drawn anywhere. Libraries may lie in a folder of their own, `--peers FOLDER`.
-`--fast` trains three of ours for a moment, without any peer, and judges what is stored.
+`--fast` trains three of ours for a moment, without any peer, and says what is stored without judging it again.
 
     python experiments/agents/strength.py --only CartPole-v1/PPO Pendulum-v1/TD3 --seeds 10 --resume
 """
@@ -151,7 +151,11 @@ def results(records: list[Record], config: Config) -> dict[str, dict[str, dict[s
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
-    """Judge each cell of which both sides are there with ten seeds or more; note the others; store what was run."""
+    """Judge each cell of which both sides are there with ten seeds or more; note the others; store what was run.
+
+    Runs of a share of the budgets say nothing about the cells: what is stored is then told with its verdict, which
+    fails nothing.
+    """
     ran = [record for record in records if record.config["library"] == "rllab"]
     budgets = {cell.name: round(cell.steps * config.share) for cell in CELLS}
     over = [r.folder.name for r in ran if (r.summary or {})["steps"] > budgets[r.config["cell"]]]
@@ -161,10 +165,10 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         write_atomically(STORED, json.dumps(found, separators=(",", ":")) + "\n")
         write_atomically(STORED.with_suffix(".md"), markdown(found))
     for one in compared(found):
-        if one.judged:
+        if one.judged and config.share == 1:
             judge(one.verdict == "not inferior", f"{one.said()} (> {one.allowed:.3g})")
         else:
-            judge.note(one.said())
+            judge.note(f"{one.said()}: {one.verdict}")
     for text in overall(found):
         judge.note(text)
 

@@ -63,6 +63,12 @@ def test_few_seeds_are_noted_and_not_judged(capsys):
     assert judge.verdicts == [True] and "-----  Pendulum-v1/TD3: " in said
 
 
+def test_a_share_of_the_budgets_tells_what_is_stored_and_judges_only_itself(stored, capsys):
+    judged(runs(WORSE, EQUAL), capsys, store=True)
+    judge, said = judged(runs(EQUAL, [], steps=5000), capsys, share=0.5)
+    assert judge.verdicts == [True] and "-----  Pendulum-v1/TD3: -331.8" in said and ": inferior" in said
+
+
 def test_more_steps_than_the_budget_fail(capsys):
     assert judged(runs(EQUAL, EQUAL, steps=10_001), capsys)[0].verdicts[0] is False
 
