@@ -47,6 +47,7 @@ POLICIES, FAST_POLICIES = 96, 16  # of the look at the cost
 SEARCHES = 30  # of random search, cheap as it is
 SHOWN = ("sac", "balance", 1000)  # the learner, task and seed whose rides are the GIF
 LINEAR = "linear"
+TRIED = ("balance", "goal")  # tasks that have trials of their own; the others take what balance came to
 HANDS = ("balance", "delay", "whipple", "goal")  # tasks that have a rider by hand
 
 
@@ -76,6 +77,8 @@ class Config(Flags):
         super().check()
         if self.tune and self.finals:
             raise ValueError("--finals needs what --tune came to: give one, then the other")
+        if (self.tune or self.finals) and (wrong := set(self.tasks) - set(TRIED)):
+            raise ValueError(f"--tune and --finals are of the tasks {' and '.join(TRIED)}, got {', '.join(wrong)}")
         for flag, known in (("sizes", SIZES), ("tasks", TASKS), ("learners", LEARNERS)):
             given = getattr(self, flag)
             if not given or not set(given) <= set(known):
@@ -116,17 +119,16 @@ def jobs_of(config: Config) -> Iterator[Job]:
             for method in learners:
                 if method not in plans if plans is not None else method == "true" and not smooth:
                     continue
-                plan = plan_of(task, method, size)
-                steps = FAST_STEPS[method] if config.fast else plan.steps
+                steps, settings, of = plan_of(task, method, size)
+                steps = FAST_STEPS[method] if config.fast else steps
                 ride = (1.0 if config.fast else 5.0) if (method, task, seed) == SHOWN else 0.0
-                name = f"{method}-{task}-{plan.size}-{seed}"
-                yield _job(name, method, task, plan.size, plan.settings, steps, seed, ride=ride)
+                yield _job(f"{method}-{task}-{of}-{seed}", method, task, of, settings, steps, seed, ride=ride)
     for task, size in searched(config):
         if "random" in config.learners:
             few = config.seeds if TASKS[task].judged else SEARCHES
             for seed in range(config.first_seed, config.first_seed + (2 if config.fast else few)):
-                name, plan = f"random-{task}-{size}-{seed}", plan_of(task, "random", size)
-                yield _job(name, "random", task, size, plan.settings, plan.steps, seed)
+                steps, settings, of = plan_of(task, "random", size)
+                yield _job(f"random-{task}-{of}-{seed}", "random", task, of, settings, steps, seed)
     for task in dict.fromkeys(task for task, _ in cells(config) if task in HANDS):
         yield Job(f"hand-{task}", {"method": "hand", "task": task}, seed=0)
     yield Job("flatness", {"method": "flatness", "policies": FAST_POLICIES if config.fast else POLICIES}, seed=0)
@@ -134,13 +136,22 @@ def jobs_of(config: Config) -> Iterator[Job]:
 
 def trials_of(config: Config) -> Iterator[Job]:
     """Yield the trials on the first seed, or those of the finals on the other seeds."""
-    for size in config.sizes:
-        for method in reversed(config.learners):
-            every, steps = trials(method, size), LEARNERS[method].tuning_steps
-            for settings in finalists(method, size) if config.finals else every:
-                for seed in TUNING_SEEDS[1:] if config.finals else TUNING_SEEDS[:1]:
-                    name = f"{method}-{size}-trial{trials(method).index(settings)}-{seed}"
-                    yield _job(name, method, "balance", size, settings, steps, seed, trial=True)
+    seeds = TUNING_SEEDS[1:] if config.finals else TUNING_SEEDS[:1]
+    for task in config.tasks:
+        plans = TASKS[task].plans
+        for where in config.sizes if plans is None else (task,):
+            for method in reversed(config.learners):
+                if plans is None:
+                    steps, size = LEARNERS[method].tuning_steps, where
+                elif method in plans:
+                    steps, size = plans[method].steps, plans[method].size
+                else:
+                    continue
+                every = trials(method, where)
+                for settings in finalists(method, where) if config.finals else every:
+                    for seed in seeds:
+                        name = f"{method}-{where}-trial{every.index(settings)}-{seed}"
+                        yield _job(name, method, task, size, settings, steps, seed, trial=True)
 
 
 def _job(

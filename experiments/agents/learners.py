@@ -30,17 +30,17 @@ Settings = dict[str, float]
 
 @dataclass(frozen=True)
 class Plan:
-    """How one learner goes about a task for which nothing was tuned by trials.
+    """How one learner goes about a task that has trials of its own; its learning rate falls to 0 over the run.
 
     Args:
-        steps: environment steps it may take.
-        settings: of the learner.
+        steps: environment steps it may take, in a trial too.
+        ranges: of what is tuned, as in `Learner`.
         arguments: for the environment it learns in, not for that in which it is judged.
         size: of its policy.
     """
 
     steps: int
-    settings: Settings
+    ranges: dict[str, tuple[float, float]]
     arguments: dict[str, Any]
     size: str = "64-64"
 
@@ -58,7 +58,6 @@ class Task:
         longest: steps an episode may take.
         smooth: whether the true gradient is of any use: balance, with all of the state observed.
         plans: who learns it, and how; None: all, with the steps and settings of balance.
-        searched: steps that random search may take.
     """
 
     environment: str
@@ -69,14 +68,18 @@ class Task:
     longest: int = CAP
     smooth: bool = False
     plans: dict[str, Plan] | None = None
-    searched: int = 100_000
 
 
+HORIZON = (0.003, 0.1)  # 1 − γ: 330 to 10 steps
+SCALES = (0.05, 20.0)  # of the weights that random search draws
 FAR = 10_000  # steps to a goal at 100 m; straight there are 3,240
 GOAL = {
-    "ars": Plan(600_000, {"delta_std": 0.3, "lr": 0.3, "n_delta": 16}, {"cap": 2_000}, "linear"),
-    "ppo": Plan(100_000, {"lr": 0.003, "std": 0.6, "one_minus_gamma": 0.01}, {"reward": "progress"}),
-}  # found by hand on seed 100, which is not reported
+    "ars": Plan(600_000, {"delta_std": (0.05, 2.0), "lr": (0.03, 2.0), "n_delta": (4, 64)}, {"cap": 2_000}, "linear"),
+    "ppo": Plan(
+        100_000, {"lr": (5e-4, 5e-2), "std": (0.1, 3.0), "one_minus_gamma": (0.001, 0.1)}, {"reward": "progress"}
+    ),
+    "random": Plan(2_000_000, {"scale": SCALES}, {}, "linear"),
+}
 TASKS = {
     "balance": Task(ENVIRONMENT, SCALE, {}, CAP, {}, smooth=True),
     "no-rates": Task(ENVIRONMENT, (0.1, 0.3), {"rates": False}, CAP, {}),
@@ -90,7 +93,6 @@ TASKS = {
         {"reward": "sparse", "cap": FAR},
         FAR,
         plans=GOAL,
-        searched=300_000,
     ),  # sparse: 0.01 on arriving, −1 on a fall
 }
 
@@ -168,7 +170,6 @@ def _sac(settings: Settings, **common: Any) -> agents.Agent:
 
 CAPPED = "cost of an episode of at most 1,000 steps"
 DISCOUNTED = "discounted cost"
-HORIZON = (0.003, 0.1)  # 1 − γ: 330 to 10 steps
 LEARNERS = {
     "evolution": Learner(
         "Evolution: weights perturbed", CAPPED, 60_000, 40_000,
@@ -195,7 +196,7 @@ LEARNERS = {
         {"tau": (0.01, 1.0), "ent_coef": (0.01, 10.0), "lr": (5e-4, 5e-2), "one_minus_gamma": HORIZON}, _sac,
     ),
     "random": Learner(
-        "random search: weights drawn until one rides", "none", 100_000, 40_000, {"scale": (0.05, 20.0)}, None
+        "random search: weights drawn until one rides", "none", 100_000, 40_000, {"scale": SCALES}, None
     ),
     "true": Learner(
         "true gradient: through the dynamics, of lean squared", "mean square of the lean", 30_000, 15_000,
@@ -207,18 +208,27 @@ LEARNERS = {
 SHORTER = {(method, size): 3_000 for method in ("td3", "sac") for size in SIZES if size != "64-64"}
 
 
-def trials(method: str, size: str = "64-64") -> list[Settings]:
+def ranges_of(method: str, where: str) -> dict[str, tuple[float, float]]:
+    """Return the ranges of a learner's trials at a size, or on a task that has trials of its own."""
+    plans = TASKS[where].plans if where in TASKS else None
+    return plans[method].ranges if plans else LEARNERS[method].ranges
+
+
+def trials(method: str, where: str = "64-64") -> list[Settings]:
     """Return the settings that are tried: log-uniform in the learner's ranges, by a scrambled Sobol sequence.
 
     There are `TRIALS` of them. Of sizes other than 64-64 they are the finalists of 64-64.
+
+    Args:
+        where: a size of the policy that balances, or a task that has trials of its own.
 
     Source: A. B. Owen (1998), "Scrambling Sobol' and Niederreiter–Xing points", J. Complexity 14.
     """
     from scipy.stats import qmc
 
-    if size != "64-64":
+    if where in SIZES and where != "64-64":
         return finalists(method, "64-64")
-    ranges = LEARNERS[method].ranges
+    ranges = ranges_of(method, where)
     seed = list(LEARNERS).index(method)
     points = qmc.Sobol(len(ranges), scramble=True, seed=seed)  # pyright: ignore[reportCallIssue] - scipy < 1.15 too
     tried = points.random_base2(int(math.log2(TRIALS)))
@@ -232,46 +242,46 @@ def trials(method: str, size: str = "64-64") -> list[Settings]:
     ]
 
 
-def finalists(method: str, size: str) -> list[Settings]:
+def finalists(method: str, where: str) -> list[Settings]:
     """Return the settings of the trials that were best on the first seed, the best first.
 
     Raises:
-        KeyError: there were no trials of the learner at that size.
+        KeyError: there were no trials of the learner there.
     """
-    rows = json.loads(TUNED.read_text("utf-8"))[size][method]["trials"]
+    rows = json.loads(TUNED.read_text("utf-8"))[where][method]["trials"]
     return [row["settings"] for row in sorted(rows, key=lambda row: -row["scores"][0])[:FINALISTS]]
 
 
-def inside(method: str, settings: Settings) -> bool:
+def inside(method: str, settings: Settings, where: str = "64-64") -> bool:
     """Whether every setting is inside its range, so that the range need not be widened.
 
     An edge beyond which there is nothing, see `ENDS`, is no reason to widen, and counts as inside.
     """
-    for name, (low, high) in LEARNERS[method].ranges.items():
+    for name, (low, high) in ranges_of(method, where).items():
         u = math.log(settings[name] / low) / math.log(high / low)
         if (u <= EDGE and (name, low) not in ENDS) or (u >= 1.0 - EDGE and (name, high) not in ENDS):
             return False
     return True
 
 
-def settings_of(method: str, size: str) -> Settings:
-    """Return the tuned settings of a learner at a size; where that was not tuned, those of 64-64.
+def settings_of(method: str, where: str) -> Settings:
+    """Return the tuned settings of a learner at a size or on a task; at a size without trials, those of 64-64.
 
     Raises:
         FileNotFoundError: nothing was tuned yet.
         KeyError: the learner was not tuned.
     """
     tuned = json.loads(TUNED.read_text("utf-8"))
-    return tuned.get(size, {}).get(method, tuned["64-64"][method])["settings"]
+    there = tuned[where] if where in TASKS else tuned.get(where, {})
+    return there.get(method, tuned["64-64"][method])["settings"]
 
 
-def plan_of(task: str, method: str, size: str) -> Plan:
-    """Return how a learner goes about a task with a policy of this size: by its own plan, or as it does balance."""
+def plan_of(task: str, method: str, size: str) -> tuple[int, Settings, str]:
+    """Return a learner's steps, settings and size of policy on a task: those of its plan, or of balance."""
     plans = TASKS[task].plans
-    if plans is None or method == "random":
-        steps = TASKS[task].searched if method == "random" else SHORTER.get((method, size), LEARNERS[method].steps)
-        return Plan(steps, settings_of(method, size), {}, size)
-    return plans[method]
+    if plans is None:
+        return SHORTER.get((method, size), LEARNERS[method].steps), settings_of(method, size), size
+    return plans[method].steps, settings_of(method, task), plans[method].size
 
 
 def make_agent(method: str, size: str, settings: Settings, seed: int, task: str = "balance") -> agents.Agent:
@@ -280,6 +290,9 @@ def make_agent(method: str, size: str, settings: Settings, seed: int, task: str 
     if make is None:
         raise ValueError(f"make_agent: method must be a learner, got {method!r}, which keeps nothing of what it tries")
     common: dict[str, Any] = {"hidden": SIZES[size], "observation_scale": what.scale}
-    own = what.plans[method].arguments if what.plans else {}
-    arguments = {**what.arguments, **own}
-    return make(settings, environment=what.environment, seed=seed, environment_arguments=arguments, **common)
+    arguments: dict[str, Any] = dict(what.arguments)
+    given: dict[str, Any] = dict(settings)
+    if what.plans:
+        arguments |= what.plans[method].arguments
+        given["lr"] = agents.Linear(settings["lr"], 0.0, what.plans[method].steps)
+    return make(given, environment=what.environment, seed=seed, environment_arguments=arguments, **common)

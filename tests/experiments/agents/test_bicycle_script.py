@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from rllab import agents
 from rllab.runs import Job, Record
 
 STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760, "true": 4_000}
@@ -97,7 +98,7 @@ def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch)
 @pytest.mark.slow
 def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path, monkeypatch, capsys):
     for module in (learners, rider_trials, bicycle):
-        monkeypatch.setattr(module, "trials", lambda method, size="64-64": trials(method)[:2])
+        monkeypatch.setattr(module, "trials", lambda method, where="64-64": trials(method)[:2])
     for module in (learners, rider_trials):
         monkeypatch.setattr(module, "TUNED", tmp_path / "tuned.json")
     for module in (learners, rider_trials, bicycle):
@@ -117,6 +118,32 @@ def test_trials_and_finals_end_in_settings_on_disk_a_table_and_a_figure(tmp_path
     assert np.mean(best["scores"]) == max(np.mean(trial["scores"]) for trial in best["trials"]) > 20
     assert code == (0 if all(inside(m, tuned["linear"][m]["settings"]) for m in ("reinforce", "random")) else 1)
     assert "| reinforce | lr " in out and (tmp_path / "all/bicycle_trials.png").exists()
+
+
+@pytest.mark.slow
+def test_a_task_of_its_own_plans_is_tuned_by_what_its_runs_come_to(tmp_path, monkeypatch, capsys):
+    for module in (learners, rider_trials, bicycle):
+        monkeypatch.setattr(module, "trials", lambda method, where="64-64": trials(method, where)[:2])
+    for module in (learners, rider_trials):
+        monkeypatch.setattr(module, "TUNED", tmp_path / "tuned.json")
+    short = {"distance": 12.0, "cap": 500}
+    plans = {
+        "ars": learners.Plan(2_000, learners.GOAL["ars"].ranges, {}, "linear"),
+        "random": learners.Plan(1_000, {"scale": learners.SCALES}, {}, "linear"),
+    }
+    task = replace(learners.TASKS["goal"], arguments=short, judged={"reward": "sparse"}, longest=500, plans=plans)
+    monkeypatch.setitem(learners.TASKS, "goal", task)
+    script(monkeypatch, "--tune", "--tasks", "goal", "--processes", 1, "--out", tmp_path / "all")
+    found = json.loads((tmp_path / "tuned.json").read_text())["goal"]
+    assert set(found) == {"ars", "random"} and found["ars"]["steps"] == 2_000
+    record = Record.open(tmp_path / "all/ars-goal-trial0-100")
+    assert record.summary["score"] == riding.FRESH * record.summary["fresh"] == found["ars"]["trials"][0]["scores"][0]
+    assert "To a goal:" in capsys.readouterr().out
+
+
+def test_only_tasks_with_trials_of_their_own_are_tuned():
+    with pytest.raises(ValueError, match=r"of the tasks balance and goal, got delay"):
+        bicycle.Config(tune=True, tasks=("delay",)).check()
 
 
 def test_weights_judged_together_give_what_each_gives_alone():
@@ -161,13 +188,12 @@ def test_a_task_with_plans_is_learned_by_those_who_have_one():
     config = bicycle.Config(tasks=("goal", "delay"), seeds=2)
     jobs = [job for job in bicycle.jobs_of(config) if "size" in job.config]
     goal = {(j.config["method"], j.config["size"], j.config["steps"]) for j in jobs if j.config["task"] == "goal"}
-    plans = {(method, plan.size, plan.steps) for method, plan in learners.GOAL.items()}
-    steps = learners.TASKS["goal"].searched
-    assert goal == plans | {("random", "linear", steps)}
+    assert goal == {(method, plan.size, plan.steps) for method, plan in learners.GOAL.items()}
     delayed = {j.config["method"] for j in jobs if j.config["task"] == "delay"}
     assert delayed == set(LEARNERS) - {"true"}  # which is told the state of now
     # what a plan changes is for learning: all are judged alike
-    agent = learners.make_agent("ars", "linear", learners.GOAL["ars"].settings, 0, "goal")
+    agent = learners.make_agent("ars", "linear", trials("ars", "goal")[0], 0, "goal")
+    assert isinstance(agent, agents.ARS) and agent.lr == agents.Linear(trials("ars", "goal")[0]["lr"], 0.0, 600_000)
     assert agent.environment_arguments["cap"] == 2_000 and agent.environment_arguments["distance"] == 100.0
     assert learners.TASKS["goal"].judged == {"reward": "sparse", "cap": learners.FAR}
 
