@@ -20,9 +20,9 @@ SCALE = (0.1, 0.3, 0.3, 3.0)  # rad, rad/s, rad, rad/s: round numbers near what 
 SIZES: dict[str, tuple[int, ...]] = {"linear": (), "16": (16,), "64-64": (64, 64), "256-256": (256, 256)}
 WEIGHTS = {"linear": 10, "16": 114, "64-64": 4_610, "256-256": 67_586}  # of the policy
 TUNED = Path(__file__).parent / "bicycle_tuned.json"
-TRIALS = 16  # of each learner at 64-64: a power of two, for which Sobol points are balanced
+TRIALS = 16  # of each learner at each size: a power of two, for which Sobol points are balanced
 TUNING_SEEDS = (100, 101, 102, 103)  # never reported; the first is that of all trials, the others of the finals
-FINALISTS = 3  # best trials, which are made again on the other seeds, and are all that is tried at other sizes
+FINALISTS = 3  # best trials, which are made again on the other seeds
 EDGE = 0.05  # of a range on either side: a winner there does not count as inside
 ENDS = {("tau", 1.0), ("n_delta", 1)}  # no target network, one direction: no range goes beyond
 Settings = dict[str, float]
@@ -217,7 +217,7 @@ def ranges_of(method: str, where: str) -> dict[str, tuple[float, float]]:
 def trials(method: str, where: str = "64-64") -> list[Settings]:
     """Return the settings that are tried: log-uniform in the learner's ranges, by a scrambled Sobol sequence.
 
-    There are `TRIALS` of them. Of sizes other than 64-64 they are the finalists of 64-64.
+    There are `TRIALS` of them, the same at every size.
 
     Args:
         where: a size of the policy that balances, or a task that has trials of its own.
@@ -226,8 +226,6 @@ def trials(method: str, where: str = "64-64") -> list[Settings]:
     """
     from scipy.stats import qmc
 
-    if where in SIZES and where != "64-64":
-        return finalists(method, "64-64")
     ranges = ranges_of(method, where)
     seed = list(LEARNERS).index(method)
     points = qmc.Sobol(len(ranges), scramble=True, seed=seed)  # pyright: ignore[reportCallIssue] - scipy < 1.15 too
