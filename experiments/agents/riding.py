@@ -26,7 +26,7 @@ from rllab.training import kept_between
 from rllab_envs.whipple.task import SPEED
 
 RIDES = 20  # of an evaluation, all of which must succeed
-MANY = 128  # draws side by side where a search is long
+MANY, CROWD = 128, 1024  # draws side by side where a search is long, and where a few of its rides are
 FRESH = 100  # further rides at the end, which no evaluation saw
 GROWTH = 1.15  # of the steps from one evaluation to the next
 
@@ -148,7 +148,7 @@ def _search(job: Job, record: Record) -> dict[str, Any]:
         scale=c["settings"]["scale"],
         biases=False,
         riders=c["steps"] if c["trial"] else 1,
-        together=MANY if c["trial"] or task.longest > CAP else TOGETHER,
+        together=CROWD if task.longest > CAP else MANY if c["trial"] else TOGETHER,
         key=Key(job.seed).child("search"),
         steps=c["steps"],
         hidden=SIZES[c["size"]],
