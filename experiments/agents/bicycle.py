@@ -143,7 +143,7 @@ def trials_of(config: Config) -> Iterator[Job]:
             for method in reversed(config.learners):
                 if plans is None:
                     steps, size = LEARNERS[method].tuning_steps, where
-                elif method in plans:
+                elif method in plans and plans[method].ranges:
                     steps, size = plans[method].steps, plans[method].size
                 else:
                     continue

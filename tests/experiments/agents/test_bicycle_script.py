@@ -129,13 +129,13 @@ def test_a_task_of_its_own_plans_is_tuned_by_what_its_runs_come_to(tmp_path, mon
     short = {"distance": 12.0, "cap": 500}
     plans = {
         "ars": learners.Plan(2_000, learners.GOAL["ars"].ranges, {}, "linear"),
-        "random": learners.Plan(1_000, {"scale": learners.SCALES}, {}, "linear"),
+        "random": learners.Plan(1_000, {}, {}, "linear"),
     }
     task = replace(learners.TASKS["goal"], arguments=short, judged={"reward": "sparse"}, longest=500, plans=plans)
     monkeypatch.setitem(learners.TASKS, "goal", task)
     script(monkeypatch, "--tune", "--tasks", "goal", "--processes", 1, "--out", tmp_path / "all")
     found = json.loads((tmp_path / "tuned.json").read_text())["goal"]
-    assert set(found) == {"ars", "random"} and found["ars"]["steps"] == 2_000
+    assert set(found) == {"ars"} and found["ars"]["steps"] == 2_000
     record = Record.open(tmp_path / "all/ars-goal-trial0-100")
     assert record.summary["score"] == riding.FRESH * record.summary["fresh"] == found["ars"]["trials"][0]["scores"][0]
     assert "To a goal:" in capsys.readouterr().out
