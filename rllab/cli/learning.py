@@ -14,7 +14,7 @@ import tyro
 from rllab.checks import as_count
 from rllab.cli.common import ENOUGH, find_modules_here, number, setting, short
 from rllab.tables import table
-from rllab.text import error_stream, printable
+from rllab.warned import warn
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,21 @@ class Train:
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
         every = max(1, steps // 20) if self.evaluate_every is None else self.evaluate_every
         schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
+        first = made(agent_called(self.method), self.environment, settings)
         if self.evaluate_every is not None:
-            first = made(agent_called(self.method), self.environment, settings)
             if text := rarely(first, schedule.evaluate_every):
-                print(printable(f"rllab train: {text}"), file=error_stream())
+                warn(f"rllab train: {text}")
         on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         on["executor"] = executor_of(self.executor)
         records = train_seeds(self.method, self.environment, steps, folder, **on)
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
+        if untaught := sum(record.untaught for record in records):
+            takes = first.update_takes.format_map(vars(first))
+            print(
+                f"nothing was learned by {untaught} of {len(records)} seeds: {steps:,} steps did not suffice for an "
+                f"update, which takes {takes}; the return is that of policies as they began"
+            )
         figure, (ax,) = plots.panels()
         plots.curves(ax, records, label=f"mean return of {self.episodes} episodes, {name}")
         drawn = plots.save(figure, folder / "curves.png")

@@ -103,6 +103,9 @@ class Compare:
             print(standings_table(best, task.x, task.y, threshold))
             if pairs:
                 print(pairs_table(pairs))
+            for curve in tasks[task]:
+                if untaught := sum(run.untaught for run in curve.runs):
+                    print(f"{curve.name}: {untaught} of {len(curve.runs)} runs made no update; they learned nothing.")
             if any(1 < len(standing.scores) < ENOUGH for standing in best):
                 print(f"Bootstrap intervals of fewer than {ENOUGH} seeds are too narrow; [0, 0] and [1, 1] say little.")
         longest = max(max(len(best), len(pairs)) for _, best, pairs in found.values())
@@ -234,4 +237,4 @@ def _line(record: Record) -> list[object]:
     steps = (last_row(record.folder) or {}).get("steps", "")
     summary = " ".join(f"{name}={short(value)}" for name, value in (record.summary or {}).items())
     method = record.config.get("method", "")
-    return [record.folder, method, record.seed, record.status, record.columns.count, steps, summary]
+    return [record.folder, method, record.seed, record.outcome, record.columns.count, steps, summary]

@@ -132,9 +132,11 @@ def legend_of(curves: Sequence[Curve]) -> str:
 
 
 def counted(curve: Curve) -> str:
-    """Say of how many seeds a curve is, and how many of them did not finish."""
+    """Say of how many seeds a curve is, and how many of them did not finish, or finished without an update."""
     n, unfinished = len(curve.runs), sum(not run.finished for run in curve.runs)
-    return f"{n} seed{'s' * (n > 1)}" + (f", {unfinished} unfinished" if unfinished else "")
+    untaught = sum(run.untaught for run in curve.runs)
+    notes = [f"{unfinished} unfinished"] * (unfinished > 0) + [f"{untaught} without an update"] * (untaught > 0)
+    return ", ".join([f"{n} seed{'s' * (n > 1)}", *notes])
 
 
 def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int, held: bool) -> None:
