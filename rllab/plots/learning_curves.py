@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STEPS = "steps-post"  # a value holds until the next row; between them nothing was measured
 AXES = {"steps": "environment steps", "evaluations": "evaluations of the cost", "seconds": "wall seconds"}
 
+FEW = 5  # seeds, which may be drawn so that each is seen; more would hide their median
 ENOUGH = 10  # seeds: a bootstrap of fewer is narrower than it says
 
 
@@ -142,8 +143,9 @@ def counted(curve: Curve) -> str:
 def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int, held: bool) -> None:
     drawn: dict[str, Any] = {"drawstyle": STEPS} if held else {}
     filled: dict[str, Any] = {"step": "post"} if held else {}
+    few = len(curve.points) <= FEW
     for xs, ys in curve.points:
-        ax.plot(xs, ys, **drawn, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
+        ax.plot(xs, ys, **drawn, color=how.color, linewidth=1.0 if few else 0.7, alpha=0.7 if few else 0.35, zorder=2)
     middle = median_of_curves(curve.points, key=key)
     ax.fill_between(middle.grid, middle.low, middle.high, **filled, color=how.color, alpha=0.18, lw=0, zorder=1.5)
     notes = [counted(curve)]
