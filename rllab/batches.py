@@ -82,6 +82,11 @@ def cure_for(
     return len(cures), ""
 
 
+def calls_numpy(error: BaseException) -> bool:
+    """Whether a user's function, which torch was to differentiate, has made arrays of its tensors."""
+    return isinstance(error, RuntimeError) and "numpy() on Tensor that requires grad" in str(error)
+
+
 def hint_at_arrays(error: Exception) -> None:
     """Say in an error of a user's function, where it may be due to it, that tensors were given, and no arrays."""
     if isinstance(error, (TypeError, AttributeError)):

@@ -391,4 +391,5 @@ def train_run(job: Job, record: Record) -> dict[str, Any]:
 
 def _result(record: Record) -> str:
     assert record.summary is not None  # it has finished
-    return f"mean return {record.summary['return']:.5g} after {record.summary['steps']:,} steps"
+    said = f"mean return {record.summary['return']:.5g} after {record.summary['steps']:,} steps"
+    return f"{said}, without an update: nothing was learned" if record.untaught else said

@@ -34,6 +34,7 @@ GROUND = {
     "tables",
     "text",
     "version",
+    "warned",
     "_special",
 }
 VALUES = GROUND | {"cost", "estimate"}
@@ -43,7 +44,7 @@ MAY_IMPORT = {
     **{part: GROUND for part in GROUND},  # one another without a circle
     "cost": {"executors", "keys", "checks", "batches", "arrays"},
     "estimate": {"cost", "keys"},
-    "runs": {"executors", "checkpoint", "checks", "children", "files", "keys", "text", "version"},
+    "runs": {"executors", "checkpoint", "checks", "children", "files", "keys", "text", "version", "warned"},
     "distributions": VALUES,
     "problems": MODELS,
     "estimators": MODELS,

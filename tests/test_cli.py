@@ -340,3 +340,27 @@ def test_settings_are_what_their_text_says():
         setting("a b=1")
     with pytest.raises(ValueError, match=r"^rllab: --range must be a number"):
         number("range", "low")
+
+
+def test_the_help_lists_the_agents_there_are(capsys):
+    from rllab.agents.base import known_agents
+
+    names = sorted(kind.__name__.lower() for kind in known_agents() if kind.__module__.startswith("rllab."))
+    choices = [kind.__name__.lower() for kind in known_agents() if kind.takes_choices]
+    for command in ("train", "tune"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        said = " ".join(capsys.readouterr().out.replace("│", " ").split())
+        assert f"Which agent: {', '.join(names[:-1])} or {names[-1]}." in said
+        assert command == "tune" or all(name in said.partition("Only")[2].partition("take")[0] for name in choices)
+
+
+def test_panels_of_several_columns_say_which_and_missing_ones_are_named_together(tmp_path):
+    with Record.create(tmp_path / "run", {"method": "ppo", "environment": "Tank-v0"}, seed=0) as record:
+        for steps in (1, 2):
+            record.append({"steps": steps, "a": 1.0 * steps, "b": 2.0})
+    records = [Record.open(tmp_path / "run")]
+    assert [ax.get_title() for ax in plots.overview(records, y=["a", "b"]).axes] == ["Tank-v0: a", "Tank-v0: b"]
+    assert [ax.get_title() for ax in plots.overview(records, y=["a"]).axes] == ["Tank-v0"]
+    with pytest.raises(ValueError, match=r"^overview: no row has 'c' nor 'd'; columns are a, b, steps"):
+        plots.overview(records, y=["a", "c", "d"])

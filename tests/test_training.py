@@ -1,6 +1,7 @@
 """fit and `rllab train`: what is evaluated, saved, kept and stopped, and what is on disk afterwards."""
 
 from dataclasses import fields, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ def test_rows_and_weights_are_those_of_training_alone():
     assert torch.equal(fitted.weights, alone.weights)
 
 
+@pytest.mark.filterwarnings("always:rllab train")
 def test_who_evaluates_more_often_than_there_are_iterations_is_told(tmp_path, capsys):
     ppo = {"num_envs": 2, "n_steps": 32, "hidden": (4,)}
     for kind, options, every, rows in ((PPO, ppo, 63, 4), (SAC, {"learning_starts": 990, "num_envs": 3}, 998, 2)):
@@ -208,6 +210,35 @@ def test_a_wrong_method_or_setting_is_named_and_nothing_is_written(tmp_path, met
     with pytest.raises(ValueError, match=says):
         train_seeds(method, "CartPole-v1", 100, tmp_path / "r", seeds=1, settings=settings, schedule=Schedule())
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.filterwarnings("always:.*did not suffice")
+def test_work_that_taught_nothing_says_so_wherever_it_is_shown(tmp_path, capsys):
+    flags = ["--method", "ppo", "--steps", "100", "--seeds", "2", "--episodes", "1", "--processes", "1"]
+    few = ["--set", "num_envs=2", "n_steps=64", "--out", f"{tmp_path}/few"]
+    main(["train", "CartPole-v1", *flags, *few])
+    out, err = capsys.readouterr()
+    takes = "did not suffice for an update, which takes 2 · 64 steps (num_envs · n_steps)"
+    assert f"nothing was learned by 2 of 2 seeds: 100 steps {takes}; the return is that of policies as they b" in out
+    assert [line for line in err.splitlines() if "suffice" in line] == [
+        f"warning: PPO: 100 environment steps {takes}; what was collected is kept, and the next call goes on from it"
+    ]
+    assert err.count("after 100 steps, without an update: nothing was learned") == 2 and "UserWarning" not in err
+    main(["list", f"{tmp_path}/few"])
+    assert capsys.readouterr().out.count("finished, without an update") == 2
+    main(["compare", f"{tmp_path}/few", "--out", f"{tmp_path}/c.png"])
+    assert "ppo: 2 of 2 runs made no update; they learned nothing." in capsys.readouterr().out
+    main(["train", "CartPole-v1", *flags, "--set", "num_envs=2", "n_steps=32", "--out", f"{tmp_path}/enough"])
+    out, err = capsys.readouterr()
+    assert "nothing was learned" not in out + err and "warning" not in err
+    assert not Record.open(tmp_path / "enough" / "ppo-0").untaught
+
+
+def test_a_warning_names_the_line_of_the_user():
+    with pytest.warns(UserWarning, match="did not suffice") as said:
+        agents = [PPO("CartPole-v1", num_envs=2, n_steps=64, hidden=(4,)) for _ in range(3)]
+        list(agents[0].train(10)), agents[1].learn(10), quiet(agents[2], 10, episodes=1, max_steps=5)
+    assert [Path(warning.filename) for warning in said] == [Path(__file__)] * 3
 
 
 @pytest.mark.slow

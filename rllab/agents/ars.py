@@ -69,6 +69,7 @@ class ARS(Agent):
         estimate = agent.gradient(steps=4000, key=1)
     """
 
+    update_takes: ClassVar[str] = "2 · {n_delta} whole episodes (n_delta)"
     columns: ClassVar[tuple[str, ...]] = ("grad_norm", "lr")
     unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
     fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "n_delta", "n_top", "delta_std", "zero_policy", *unsaved)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import math
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
@@ -39,6 +38,7 @@ from rllab.checkpoint import write_checkpoint
 from rllab.checks import as_count, as_widths, check_number, check_one_of, check_seed, check_truth
 from rllab.keys import Key
 from rllab.progress import Meter
+from rllab.warned import warn
 
 Row = dict[str, float | int | None]
 LONGEST = 10_000  # steps of an evaluated episode, unless `max_steps` says otherwise
@@ -89,6 +89,7 @@ class Agent(Settings, ABC):
         print(agent.spent.steps, agent.evaluate(episodes=5).returns.mean())
     """
 
+    update_takes: ClassVar[str] = "more"  # what an update takes, hyperparameters in braces; the first one, at least
     columns: ClassVar[tuple[str, ...]] = ()  # what rows report beside what is spent, `diagnostics` by name
     normalizes: ClassVar[bool] = True  # whether `normalize_observations` is possible
     takes_networks: ClassVar[bool] = True  # whether `actor`, and where there is one `critic`, may be a user's module
@@ -244,10 +245,10 @@ class Agent(Settings, ABC):
             if spent.steps == before:  # what is left does not pay for another round
                 break
         if spent.updates == updates:
-            warnings.warn(
-                f"{self._name}: {spent.steps - last_step + steps} environment steps did not suffice for an update; "
-                "what was collected is kept, and the next call goes on from it",
-                stacklevel=2,
+            took, takes = spent.steps - last_step + steps, self.update_takes.format_map(vars(self))
+            warn(
+                f"{self._name}: {took} environment steps did not suffice for an update, which takes {takes}; what was "
+                "collected is kept, and the next call goes on from it"
             )
 
     def learn(self, steps: int, *, seconds: float = math.inf, progress: bool = False) -> list[Row]:
@@ -338,10 +339,9 @@ class Agent(Settings, ABC):
         finally:
             environments.close()
         if max_steps is None and not played.complete:
-            warnings.warn(
+            warn(
                 f"{self._name}: an episode of {self._called()} had not ended after {LONGEST:,} steps and was cut "
                 "off; say how long episodes may be: evaluate(episodes, max_steps=…)",
-                stacklevel=2,
             )
         return played
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from rllab.agents.rollouts import Act, Episodes, Playable, Watch
 from rllab.agents.saved import GIVEN_UP, check_names, check_tensor, check_whole
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
+from rllab.warned import warn
 
 
 class StepCollector:
@@ -113,7 +113,7 @@ class StepCollector:
             self._return += reward
         if over or not np.array_equal(self._observation, awaited):
             self._restart()
-            warnings.warn(GIVEN_UP, stacklevel=2)
+            warn(GIVEN_UP)
 
 
 class EpisodeCollector:
@@ -153,10 +153,9 @@ class EpisodeCollector:
         expected, self._returns = self._returns.numpy(), None
         played = self._episodes.play(longest=self._rounds).returns
         if not np.array_equal(played, expected):
-            warnings.warn(
+            warn(
                 "the environment does not repeat episodes from their seeds and actions: those that were under way when "
                 "the agent was saved go on otherwise than they began",
-                stacklevel=2,
             )
 
     def play(self, limit: int) -> np.ndarray | None:

@@ -81,6 +81,7 @@ class Evolution(Agent):
         estimate = agent.gradient(steps=4000, key=1)
     """
 
+    update_takes: ClassVar[str] = "{population} whole episodes (population)"
     columns: ClassVar[tuple[str, ...]] = ("grad_norm", "lr")
     unsaved: ClassVar[tuple[str, ...]] = ("executor", "timeout", "retries")
     fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "estimator", "population", *unsaved)

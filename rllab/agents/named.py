@@ -8,6 +8,7 @@ from typing import Any
 
 from rllab.agents.base import Agent, known_agents
 from rllab.agents.schedules import as_scheduled
+from rllab.agents.setting_names import no_setting
 
 
 def agent_called(name: str) -> type[Agent]:
@@ -47,7 +48,7 @@ def arguments_of(kind: type[Agent], settings: Mapping[str, Any]) -> dict[str, An
     for name, value in settings.items():
         outer, dot, inner = name.partition(".")
         if outer not in defaults:
-            raise ValueError(f"train: {kind.__name__} has no setting {outer!r}; it has {', '.join(sorted(defaults))}")
+            raise ValueError(f"train: {no_setting(kind.__name__, outer, defaults)}")
         value = as_scheduled(name, value)
         if not dot:
             arguments[name] = value

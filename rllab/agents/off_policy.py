@@ -80,6 +80,7 @@ class OffPolicy(Agent):
         *Agent.fixed,
         *"num_envs critic_hidden critic buffer_size gamma n_steps max_grad_norm".split(),
     )
+    update_takes: ClassVar[str] = "more than {learning_starts} steps (learning_starts)"
     columns: ClassVar[tuple[str, ...]] = ("critic_loss", "mean_q", "critic_norm", "actor_norm", "lr")
     noises: ClassVar[int] = 1  # normal numbers of an update for each transition and component of an action
     parts: ClassVar[tuple[str, ...]] = ("learned_actor", "critics")  # attributes with a state that is learned

@@ -22,7 +22,9 @@ class PolicyModule(nn.Module):
         a = stretch(tanh(net(x̂))),  or argmax net(x̂) of choices
 
     It holds copies: learning on changes nothing in it, nor does what is done to it change the agent.
-    `torch.onnx.export` and `torch.export` take it. Its actions are the agent's up to rounding in single precision.
+    `torch.onnx.export` and `torch.export` take it. Its actions are the agent's up to rounding in single precision. In
+    an ONNX file its input is called "observations", of a Dict "observations_KEY" each; its output is what
+    `output_names=["actions"]` says, else a name of torch's making.
 
     Args:
         encoder: of the environment's observations.

@@ -101,6 +101,7 @@ class PPO(Agent):
         *Agent.fixed,
         *"num_envs n_steps batch_size gamma std critic normalize_costs".split(),
     )
+    update_takes: ClassVar[str] = "{num_envs} · {n_steps} steps (num_envs · n_steps)"
     columns: ClassVar[tuple[str, ...]] = tuple(
         "policy_loss value_loss entropy grad_norm approx_kl clip_fraction value lr".split()
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
-import warnings
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -17,6 +16,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
 from rllab.children import begin_as_child, cores, one_thread
+from rllab.warned import warn
 
 PATIENCE = 5.0  # seconds for a worker to leave by itself
 SILENCE = 60.0  # seconds without an answer until that is said
@@ -115,10 +115,9 @@ class ProcessEnvironments:
         try:
             while True:
                 if not self._workers[k][1].poll(SILENCE):
-                    warnings.warn(
+                    warn(
                         f"{self._who}: worker process {k} of the environments has not answered for {SILENCE:g} s; it "
                         "is waited for",
-                        stacklevel=2,
                     )
                 answer = self._workers[k][1].recv()
                 self._owed[k] -= 1

@@ -64,6 +64,7 @@ class Reinforce(Agent):
     """
 
     fixed: ClassVar[tuple[str, ...]] = (*Agent.fixed, "episodes", "baseline", "std")
+    update_takes: ClassVar[str] = "{episodes} whole episodes (episodes)"
     columns: ClassVar[tuple[str, ...]] = ("entropy", "grad_norm", "value_loss", "lr")
 
     _: KW_ONLY

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from rllab import critics, estimators
 from rllab.agents.schedules import Linear
+from rllab.agents.setting_names import no_setting
 from rllab.checkpoint import CLASS, digest
 from rllab.critics import CriticState
 from rllab.estimators import Estimator
@@ -97,8 +98,8 @@ def take_again(
     """
     if not isinstance(held, dict) or not isinstance(missing, dict):
         raise ValueError(f"arguments must be by name, got {held!r:.60} and {missing!r:.60}")
-    if not set(given) <= names:
-        raise ValueError(f"arguments given again must be of {sorted(names)}, got {sorted(set(given) - names)}")
+    if unknown := [name for name in given if name not in names]:
+        raise ValueError(no_setting("it", unknown[0], names))
     lacking = {name: said for name, said in missing.items() if name not in given}
     if lacking:
         were = ", ".join(f"{name} (it was {said})" for name, said in lacking.items())

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import inspect
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from rllab.agents.setting_names import no_setting
+
+
+class _SignatureOfInit:
+    """What `help` and `inspect.signature` show of a class whose `__new__` takes every name, to refuse some."""
+
+    def __get__(self, agent: object, kind: type) -> inspect.Signature:
+        signature = inspect.signature(kind.__init__)
+        return signature.replace(parameters=list(signature.parameters.values())[1:])
+
 
 @dataclass(eq=False)
 class Settings(ABC):
-    """Check a hyperparameter when it is set later, and refuse one that is used only where the agent is made.
+    """Refuse names that are no hyperparameter's; check one that is set later, and refuse it if it was used before.
 
     Attributes:
-        fixed: names of those that are used only there.
+        fixed: names of those that are used only where the agent is made.
     """
 
     fixed: ClassVar[tuple[str, ...]] = tuple(
@@ -22,6 +33,14 @@ class Settings(ABC):
         "actor".split()
     )
     _made = False  # True of an agent that is set up
+    __signature__ = _SignatureOfInit()
+
+    def __new__(cls, *_: Any, **given: Any) -> Self:
+        parameters = cls.__signature__.parameters
+        unknown = [name for name in given if name not in parameters]
+        if unknown and not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            raise TypeError(no_setting(cls.__name__, unknown[0], parameters))
+        return super().__new__(cls)
 
     @abstractmethod
     def _check(self) -> None:
@@ -36,8 +55,8 @@ class Settings(ABC):
                 )
             value = getattr(self._alike(**{name: value}), name)
         elif self._made and name[0] != "_" and name not in vars(self) and name not in dir(type(self)):
-            names = ", ".join(f.name for f in fields(self) if f.name not in self.fixed)
-            raise AttributeError(f"{self._name}: there is no {name}; what may be set: {names}")
+            names = [f.name for f in fields(self) if f.name not in self.fixed]
+            raise AttributeError(no_setting(self._name, name, names, "what may be set:"))
         super().__setattr__(name, value)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from rllab.agents.rounds import Round
 from rllab.agents.saved import GIVEN_UP, check_names, check_tensor
 from rllab.agents.spent import Spent
 from rllab.keys import Key, seeds_for
+from rllab.warned import warn
 
 
 class VectorCollector:
@@ -177,4 +177,4 @@ class VectorCollector:
         self._begun = lengths == 0
         self._episodes = np.where(lost, -1, numbers)
         if (lost & under_way).any():
-            warnings.warn(GIVEN_UP, stacklevel=3)
+            warn(GIVEN_UP)

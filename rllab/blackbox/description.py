@@ -10,9 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from rllab.batches import calls_numpy
 from rllab.checks import check_one_of
 from rllab.cost import BudgetExceeded
 from rllab.distributions import Categorical, Distribution
+from rllab.executors.errors import NotDifferentiable
 
 Scope = Literal["local", "cost", "to_cost"]
 
@@ -79,10 +81,22 @@ class Description:
         """Say in every error of what runs inside which block it comes from."""
         try:
             yield
+        except NotDifferentiable as error:
+            said = "relaxed=True" if self.relaxed else "differentiable=True"
+            raise TypeError(
+                f"{self}: function must compute with torch alone, since {said} says that torch can differentiate it, "
+                "got one that it cannot follow, such as one that calls numpy; leave that out, and take an estimator "
+                "that needs values alone"
+            ) from (error.__cause__ or error)
         except (BudgetExceeded, FloatingPointError, ValueError, TypeError) as error:
             if str(error).startswith(f"{self}"):
                 raise
             raise type(error)(f"{self}: {error}") from error
         except Exception as error:
+            if calls_numpy(error):
+                raise TypeError(
+                    f"{self}: distribution and downstream must compute with torch alone, which differentiates them, "
+                    "got one that calls numpy"
+                ) from error
             error.add_note(f"{self}: this came up while evaluating it")
             raise

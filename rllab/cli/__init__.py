@@ -12,7 +12,11 @@ from rllab.cli.looking import Doctor, Estimators
 from rllab.cli.recorded import Compare, Export, List, Plot, Report
 from rllab.version import __version__
 
-DESCRIPTION = "A gradient-estimation lab for reinforcement learning. `rllab --version` prints its version."
+DESCRIPTION = (
+    "A gradient-estimation lab for reinforcement learning. `rllab train CartPole-v1 --method ppo` trains, `rllab "
+    "list`, `plot`, `compare` and `report` show what was recorded. A command that was stopped goes on with --resume. "
+    "`rllab COMMAND --help` explains one command, `rllab --version` prints the version."
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

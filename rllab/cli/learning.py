@@ -14,7 +14,7 @@ import tyro
 from rllab.checks import as_count
 from rllab.cli.common import ENOUGH, find_modules_here, number, setting, short
 from rllab.tables import table
-from rllab.text import error_stream, printable
+from rllab.warned import warn
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,15 @@ class Train:
     environment: tyro.conf.Positional[str]
     """Gymnasium id, as Pendulum-v1, or module:id, as rllab_envs:rllab/BicycleBalance-v0."""
     method: str = "td3"
-    """The agent's name."""
+    """Which agent: ars, crossq, evolution, ppo, reinforce, sac or td3. Only ars, evolution, ppo and reinforce take
+    discrete actions, as CartPole-v1 has."""
     steps: str = "20_000"
-    """Environment steps of each seed, as 20_000 or 2e4."""
+    """Environment steps that each seed is trained for, as 20_000 or 2e4."""
     seeds: int = 5
-    """How many, from 0 on."""
+    """How many agents are trained, each from a seed of its own: 0, 1, 2, …"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Settings of the agent, as gamma=0.98 hidden=64,64 'lr=linear(3e-4,0)'; a shell wants brackets quoted."""
+    """Settings of the agent, the arguments of its class (a wrong name lists them), as gamma=0.98
+    hidden=64,64 'lr=linear(3e-4,0)'; a shell wants brackets quoted."""
     evaluate_every: int | None = None
     """Environment steps between evaluations, each made after the first iteration that reaches it (one of TD3, SAC and
     CrossQ takes 1,000 steps, of PPO n_steps times num_envs); by default a twentieth of all."""
@@ -45,9 +47,10 @@ class Train:
     out: Path | None = None
     """Folder of the records; by default one of results, named after environment and method."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Go on where a killed command stopped, inside its runs, or add seeds."""
+    """Go on where this command was stopped (Ctrl-C, a crash): give the same command again, with this. Runs that are
+    finished stay, others go on from their last state; with more --seeds, the new ones are added."""
     track: Literal["tensorboard", "wandb", "trackio"] | None = None
-    """Show the rows there as well."""
+    """Show losses and returns in this program as well, while training."""
 
     def run(self) -> None:
         find_modules_here()
@@ -63,15 +66,21 @@ class Train:
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
         every = max(1, steps // 20) if self.evaluate_every is None else self.evaluate_every
         schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
+        first = made(agent_called(self.method), self.environment, settings)
         if self.evaluate_every is not None:
-            first = made(agent_called(self.method), self.environment, settings)
             if text := rarely(first, schedule.evaluate_every):
-                print(printable(f"rllab train: {text}"), file=error_stream())
+                warn(f"rllab train: {text}")
         on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         on["executor"] = executor_of(self.executor)
         records = train_seeds(self.method, self.environment, steps, folder, **on)
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
+        if untaught := sum(record.untaught for record in records):
+            takes = first.update_takes.format_map(vars(first))
+            print(
+                f"nothing was learned by {untaught} of {len(records)} seeds: {steps:,} steps did not suffice for an "
+                f"update, which takes {takes}; the return is that of policies as they began"
+            )
         figure, (ax,) = plots.panels()
         plots.curves(ax, records, label=f"mean return of {self.episodes} episodes, {name}")
         drawn = plots.save(figure, folder / "curves.png")
@@ -85,15 +94,15 @@ class Tune:
     """Search an agent's hyperparameters on an environment; write the best, and where they come from, as a TOML file."""
 
     environment: tyro.conf.Positional[str]
-    """Gymnasium id."""
+    """Gymnasium id, as Pendulum-v1, or module:id, as rllab_envs:rllab/BicycleBalance-v0."""
     method: str = "td3"
-    """The agent's name."""
+    """Which agent: ars, crossq, evolution, ppo, reinforce, sac or td3."""
     trials: int = 40
-    """Points of the search."""
+    """How many sets of hyperparameters are tried."""
     steps: str = "20_000"
     """Environment steps of a trial that comes to the end; two thirds end after a ninth of them."""
     seeds: int = 2
-    """Of each trial, from 1000 on."""
+    """How many agents are trained with each set, from seeds 1000, 1001, …, which `rllab train` does not use."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """Settings that are not searched, as hidden=64,64."""
     range: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=LOW:HIGH[:SCALE] ...")] = ()
@@ -103,7 +112,7 @@ class Tune:
     out: Path | None = None
     """Folder of the records and the file; by default one of results, named after environment and method."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Go on where a killed search stopped."""
+    """Go on where this search was stopped: give the same command again, with this."""
 
     def run(self) -> None:
         find_modules_here()
@@ -143,7 +152,8 @@ class Video:
     """Play an episode of a trained agent and write it as an animated GIF."""
 
     run_folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
-    """Folder of one run that `rllab train` or `rllab.fit` made."""
+    """Folder of one run that `rllab train` or `rllab.fit` made, as results/CartPole-v1-ppo/ppo-0; `rllab list` shows
+    them."""
     episode: int = 0
     """The environment's seed: another number is another start."""
     best: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -153,7 +163,7 @@ class Video:
     environment: str | None = None
     """Its environment, where it is one of your own, as mine:Tank-v0: no file makes a module be imported."""
     out: Path = Path("episode.gif")
-    """The picture."""
+    """The animated GIF to write."""
 
     def run(self) -> None:
         find_modules_here()

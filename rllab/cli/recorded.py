@@ -22,7 +22,7 @@ class List:
     """List recorded runs: where they are, what they are, how far they came, and what they concluded."""
 
     folders: Folders = (Path("results"),)
-    """Runs, or folders with runs somewhere below."""
+    """Folders of runs, or folders with runs somewhere below, as --out of `rllab train`."""
 
     def run(self) -> int:
         reader = Reader()
@@ -36,14 +36,14 @@ class Plot:
     """Draw recorded runs of any experiments, a panel for each environment; write PNG and SVG."""
 
     folders: Folders = (Path("results"),)
-    """Runs, or folders with runs somewhere below."""
+    """Folders of runs, or folders with runs somewhere below, as --out of `rllab train`."""
     x: str | None = None
     """Column of the rows for the horizontal axis, such as steps or seconds; by default what the rows count."""
     y: str | None = None
     """Column of the rows for the vertical axis, or several, as policy_loss,value_loss, each in a panel of its own; by
-    default the evaluation, return, value, cost or loss."""
+    default the evaluation, return, value, cost or loss. A name that no row has lists those there are."""
     out: Path = Path("comparison.png")
-    """The figure; the other format is written beside it."""
+    """The figure, .png or .svg; the other of both is written beside it."""
     log: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Make the horizontal axes logarithmic."""
 
@@ -68,7 +68,7 @@ class Compare:
     """
 
     folders: Folders = (Path("results"),)
-    """Runs, or folders with runs somewhere below."""
+    """Folders of runs, or folders with runs somewhere below, as --out of `rllab train`."""
     y: str | None = None
     """Column of the rows whose last value is compared, as evaluation; by default what is said above, and for curves the
     evaluation, return, value, cost or loss."""
@@ -79,7 +79,7 @@ class Compare:
     lower_is_better: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Less of the column is better; by default it is of one called cost, loss, error and the like."""
     out: Path = Path("improvement.png")
-    """The figure; the other format is written beside it."""
+    """The figure, .png or .svg; the other of both is written beside it."""
 
     def run(self) -> int:
         reader = Reader()
@@ -103,6 +103,9 @@ class Compare:
             print(standings_table(best, task.x, task.y, threshold))
             if pairs:
                 print(pairs_table(pairs))
+            for curve in tasks[task]:
+                if untaught := sum(run.untaught for run in curve.runs):
+                    print(f"{curve.name}: {untaught} of {len(curve.runs)} runs made no update; they learned nothing.")
             if any(1 < len(standing.scores) < ENOUGH for standing in best):
                 print(f"Bootstrap intervals of fewer than {ENOUGH} seeds are too narrow; [0, 0] and [1, 1] say little.")
         longest = max(max(len(best), len(pairs)) for _, best, pairs in found.values())
@@ -142,7 +145,7 @@ class Export:
     """Write the rows of recorded runs as one CSV file, with their method, environment and seed before them."""
 
     folders: Folders = (Path("results"),)
-    """Runs, or folders with runs somewhere below."""
+    """Folders of runs, or folders with runs somewhere below, as --out of `rllab train`."""
     out: Path = Path("rows.csv")
     """The file."""
 
@@ -234,4 +237,4 @@ def _line(record: Record) -> list[object]:
     steps = (last_row(record.folder) or {}).get("steps", "")
     summary = " ".join(f"{name}={short(value)}" for name, value in (record.summary or {}).items())
     method = record.config.get("method", "")
-    return [record.folder, method, record.seed, record.status, record.columns.count, steps, summary]
+    return [record.folder, method, record.seed, record.outcome, record.columns.count, steps, summary]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import pickle
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import BrokenExecutor, Future
@@ -22,6 +21,7 @@ from rllab.executors.errors import CannotStart, EvaluationLost, ExecutorError, N
 from rllab.executors.jobs import Chunk, Executor, Here, Job, Submits
 from rllab.executors.ray_executor import RayExecutor
 from rllab.executors.workers import Workers
+from rllab.warned import warn
 
 WORK = 0.02  # seconds a chunk should take at least: ten times what the slowest executors take for a message
 PROBES = 16  # chunks of one point that are under way until it is known how long a point takes
@@ -312,11 +312,10 @@ class Dispatcher:
     def _stalled(self) -> None:
         """Give up what is under way, since nothing has come for as long as the slowest of it may take."""
         why = f"nothing came within {self._timeout:g} s"
-        warnings.warn(
+        warn(
             f"{self._who}: {why}; the executor cannot end what it does: its worker is lost until then, and a late "
             "result will be discarded",
             RuntimeWarning,
-            stacklevel=6,
         )
         begun = []
         for future, chunk in reversed(self._flying.items()):

@@ -55,3 +55,7 @@ class CannotStart(ExecutorError):
 
         issubclass(CannotStart, RuntimeError)  # a script without `if __name__ == "__main__":`, say
     """
+
+
+class NotDifferentiable(TypeError):
+    """Torch cannot differentiate a function; its cause, if there is one, is what the function raised."""

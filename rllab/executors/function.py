@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from rllab.batches import as_numbers, hint_at_arrays, note_where
+from rllab.batches import as_numbers, calls_numpy, hint_at_arrays, note_where
+from rllab.executors.errors import NotDifferentiable
 
 What = Literal["values", "complex", "gradients", "backward", "forward"]
 
@@ -71,7 +72,7 @@ class Function:
             y = self.values(x, seeds)
             g = torch.autograd.grad(y.sum(), x, allow_unused=True)[0] if y.requires_grad else None
         if g is None:
-            raise TypeError("Cost: function is not differentiable by autograd; pass gradient=")
+            raise NotDifferentiable("Cost: function is not differentiable by autograd; pass gradient=")
         return y.detach(), g
 
     def _forward(self, points: Tensor, tangents: Tensor, seeds: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -84,7 +85,7 @@ class Function:
             dual = forward_ad.make_dual(points.clone(), tangents.clone())  # a function may write into both
             y, dy = forward_ad.unpack_dual(self.values(dual, seeds))
         if dy is None:
-            raise TypeError("Cost: function is not differentiable in forward mode; pass jvp=")
+            raise NotDifferentiable("Cost: function is not differentiable in forward mode; pass jvp=")
         return y, dy
 
     def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
@@ -119,5 +120,10 @@ def _hint(doing: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
+        if calls_numpy(error):
+            raise NotDifferentiable(
+                "Cost: function must compute with torch alone for autograd to differentiate it, got one that calls "
+                "numpy; pass gradient=, or take an estimator that needs values alone"
+            ) from error
         error.add_note(f"Cost: this came up while {doing}")
         raise

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 STEPS = "steps-post"  # a value holds until the next row; between them nothing was measured
 AXES = {"steps": "environment steps", "evaluations": "evaluations of the cost", "seconds": "wall seconds"}
 
+FEW = 5  # seeds, which may be drawn so that each is seen; more would hide their median
 ENOUGH = 10  # seeds: a bootstrap of fewer is narrower than it says
 
 
@@ -132,16 +133,19 @@ def legend_of(curves: Sequence[Curve]) -> str:
 
 
 def counted(curve: Curve) -> str:
-    """Say of how many seeds a curve is, and how many of them did not finish."""
+    """Say of how many seeds a curve is, and how many of them did not finish, or finished without an update."""
     n, unfinished = len(curve.runs), sum(not run.finished for run in curve.runs)
-    return f"{n} seed{'s' * (n > 1)}" + (f", {unfinished} unfinished" if unfinished else "")
+    untaught = sum(run.untaught for run in curve.runs)
+    notes = [f"{unfinished} unfinished"] * (unfinished > 0) + [f"{untaught} without an update"] * (untaught > 0)
+    return ", ".join([f"{n} seed{'s' * (n > 1)}", *notes])
 
 
 def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int, held: bool) -> None:
     drawn: dict[str, Any] = {"drawstyle": STEPS} if held else {}
     filled: dict[str, Any] = {"step": "post"} if held else {}
+    few = len(curve.points) <= FEW
     for xs, ys in curve.points:
-        ax.plot(xs, ys, **drawn, color=how.color, linewidth=0.7, alpha=0.35, zorder=2)
+        ax.plot(xs, ys, **drawn, color=how.color, linewidth=1.0 if few else 0.7, alpha=0.7 if few else 0.35, zorder=2)
     middle = median_of_curves(curve.points, key=key)
     ax.fill_between(middle.grid, middle.low, middle.high, **filled, color=how.color, alpha=0.18, lw=0, zorder=1.5)
     notes = [counted(curve)]

@@ -61,18 +61,23 @@ def overview(
             plots.save(plots.overview(runs.load_records(folder)), f"{folder}/overview.png")
     """
     parts = []
-    for column in [y] if y is None or isinstance(y, str) else y:
-        found = curves_by_task(records, x, column)
-        if not found:
-            there = sorted({name for record in records for name in record.columns.names})
-            wanted = " and ".join(repr(name) for name in (x, column) if name is not None) or "numbers to draw"
-            raise ValueError(f"overview: no row has {wanted}; columns are {', '.join(there) or 'none: no rows'}")
+    wanted = [y] if y is None or isinstance(y, str) else list(y)
+    by_column = [curves_by_task(records, x, column) for column in wanted]
+    if missing := [column for column, found in zip(wanted, by_column, strict=True) if not found]:
+        there = sorted({name for record in records for name in record.columns.names})
+        names = [repr(name) for name in missing if name is not None]
+        lacks = " nor ".join(names) or ("numbers to draw" if x is None else repr(x))
+        beside = f" beside {x!r}" if x is not None and names else ""
+        raise ValueError(f"overview: no row has {lacks}{beside}; columns are {', '.join(there) or 'none: no rows'}")
+    for found in by_column:
         for task, curves in found.items():
             parts += [(task, curves[i : i + MOST_CURVES], curves[:i]) for i in range(0, len(curves), MOST_CURVES)]
     columns = min(COLUMNS, len(parts))
     figure, axes = panels(columns, math.ceil(len(parts) / columns), width=7.0)
     for ax, (task, curves, before) in zip(axes, parts, strict=False):
         draw_task(ax, task, curves, log=log, before=before)
+        if len(wanted) > 1:  # else panels of one environment would all be called the same
+            ax.set_title(f"{ax.get_title()}: {as_label(task.y)}")
     for ax in axes[len(parts) :]:
         ax.remove()
     return figure

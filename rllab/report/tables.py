@@ -81,7 +81,7 @@ def runs_table(records: Iterable[Record]) -> Table:
         summary = ", ".join(f"{name} {_text(value)}" for name, value in (record.summary or {}).items())
         failed = (record.error or "").strip().splitlines()[-1:]
         method, took = str(record.config.get("method", "")), Cell("") if steps is None else cell(float(steps))
-        known = [Cell(record.folder.name), Cell(method), _count(record.seed), Cell(record.status)]
+        known = [Cell(record.folder.name), Cell(method), _count(record.seed), Cell(record.outcome)]
         lines.append([*known, _count(record.columns.count), took, Cell("".join(failed) or summary)])
     return Table(["run", "method", "seed", "status", "rows", "steps", "what it concluded"], lines)
 

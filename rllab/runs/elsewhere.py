@@ -7,7 +7,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import nullcontext
 from pathlib import Path
+from threading import current_thread, main_thread
 from typing import Any
 
 from rllab.executors.jobs import Executor, Submits
@@ -15,6 +17,7 @@ from rllab.executors.workers import Workers
 from rllab.files import write_atomically
 from rllab.runs.job import Job, Worker, do_job, note_failure
 from rllab.runs.record import DONE, RUN
+from rllab.warned import ShownOnce, Warned, warnings_to
 
 POLL = 0.05  # seconds between looks at futures that are not those of concurrent.futures
 Files = dict[str, bytes]
@@ -31,7 +34,7 @@ def run_by_executor(
 ) -> None:
     """Do the jobs by an executor; whoever does one writes nothing here, so that no file system need be shared.
 
-    A worker that is lost fails the job it had.
+    A worker that is lost fails the job it had. What they warn of is shown here, once.
 
     Raises:
         TypeError: `executor` is nothing that submits.
@@ -40,6 +43,7 @@ def run_by_executor(
     is_given = isinstance(executor, Submits) and not isinstance(executor, type)
     pool: Submits = own or (executor if is_given else _made(executor))  # type: ignore[assignment] - `is_given` says so
     flying: dict[Any, Job] = {}
+    show = ShownOnce()
     try:
         for job in jobs:
             flying[pool.submit(do_job_apart, worker, job)] = job
@@ -48,7 +52,9 @@ def run_by_executor(
             for future in _landed(flying):
                 job = flying.pop(future)
                 try:
-                    error, files = future.result()
+                    error, files, warned = future.result()
+                    for each in warned:
+                        show(each)
                     keep_files(folder / job.name, files)
                 except Exception as lost:  # a worker that died, or whatever an executor raises
                     error = f"{type(lost).__name__}: {lost}".splitlines()[0]
@@ -63,12 +69,16 @@ def run_by_executor(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def do_job_apart(worker: Worker, job: Job) -> tuple[str | None, Files]:
-    """Make one run in a temporary folder; return why it failed, or None, and its files by name."""
-    with tempfile.TemporaryDirectory() as scratch:
+def do_job_apart(worker: Worker, job: Job) -> tuple[str | None, Files, list[Warned]]:
+    """Make one run in a temporary folder; return why it failed, or None, its files by name, and what it warned of."""
+    warned: list[Warned] = []
+    # a thread of a pool shares what shows warnings with all others, and it is not to be exchanged under them
+    collected = warnings_to(warned.append) if current_thread() is main_thread() else nullcontext()
+    with tempfile.TemporaryDirectory() as scratch, collected:
         error = do_job(worker, job, Path(scratch))
         run = Path(scratch) / job.name
-        return error, {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+        files = {str(path.relative_to(run)): path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    return error, files, warned
 
 
 def keep_files(run: Path, files: Files) -> None:

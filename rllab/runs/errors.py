@@ -6,10 +6,11 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from rllab.text import error_stream, printable
+from rllab.warned import one_line_warnings
 
 
 class ResultsConflict(ValueError):
@@ -34,12 +35,14 @@ class SweepFailed(RuntimeError):
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Show a user's error as one line on stderr and exit with code 2; works as a context and as a decorator.
+    """Show a user's error as one line on stderr and exit with code 2, a warning as one line; a context and a decorator.
 
     A user's errors are ValueError (ResultsConflict among them), OSError and an extra that is not installed; the name of
     the function that raised one, "load_records: …", is no word of the user's, and is left out. Failed jobs exit with 1
     and Ctrl-C with 130, in one line too; any other exception is a bug and keeps its traceback. With RLLAB_TRACEBACK=1
     in the environment everything does.
+
+    A warning is one line, "warning: …", without the line of the source that gave it, and each text is shown once.
 
     Returns:
         A context, which is a decorator too.
@@ -52,7 +55,8 @@ def one_line_errors() -> Iterator[None]:
             print("a ValueError here would be one line and exit code 2")
     """
     try:
-        yield
+        with nullcontext() if os.environ.get("RLLAB_TRACEBACK") else one_line_warnings():
+            yield
     except BrokenPipeError:  # the reader of our output, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

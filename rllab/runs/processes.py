@@ -13,9 +13,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
+from threading import Lock
 
 from rllab.children import begin_as_child, how_it_ended, start_child
 from rllab.runs.job import Job, Worker, do_job, note_failure
+from rllab.warned import ShownOnce, Warned, warnings_to
 
 PATIENCE = 10.0  # seconds that children have to keep their states when they are to end
 
@@ -32,9 +34,9 @@ def run_in_processes(
 ) -> None:
     """Do the jobs in up to `processes` children at a time; each takes the next job when it is done with one.
 
-    A child that dies fails the job it had, and another takes its place.
+    A child that dies fails the job it had, and another takes its place. What they warn of is shown here, once.
     """
-    waiting, idle = deque(jobs), []
+    waiting, idle, show = deque(jobs), [], ShownOnce()
     busy: dict[Connection, tuple[SpawnProcess, Job]] = {}
     try:
         while waiting or busy:
@@ -51,6 +53,9 @@ def run_in_processes(
                 if connection in ready:
                     try:
                         error = connection.recv()
+                        if isinstance(error, Warned):
+                            show(error)
+                            continue
                         alive = True
                     except (EOFError, ConnectionError):
                         alive = False
@@ -90,9 +95,15 @@ def check_sendable(worker: Worker) -> None:
 
 def _serve(worker: Worker, folder: Path, track: str | None, connection: Connection) -> None:
     begin_as_child()
-    with suppress(EOFError, ConnectionError):  # the parent has gone
+    sending = Lock()  # a worker's threads may warn, too
+
+    def send(what: Warned | str | None) -> None:
+        with sending:
+            connection.send(what)
+
+    with suppress(EOFError, ConnectionError), warnings_to(send):  # the parent has gone
         while True:
-            connection.send(do_job(worker, connection.recv(), folder, track))
+            send(do_job(worker, connection.recv(), folder, track))
 
 
 def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:

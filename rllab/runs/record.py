@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -23,12 +22,14 @@ from rllab.runs.rows import (
     append_row,
     being_written,
     create_rows,
+    last_row,
     read_rows,
     reopen_rows,
     storable_row,
 )
 from rllab.runs.storage import read_object, restored, storable, to_json
 from rllab.runs.versions import machine, package_versions, threads
+from rllab.warned import warn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -253,10 +254,9 @@ class Record:
         file.truncate(self._repetition.made)
         file.seek(self._repetition.made)
         self._repetition = None
-        warnings.warn(
+        warn(
             f"{self.folder}: a row made again differs from the one before the interruption ({why}): the rows from "
             f"there on are made anew, the old ones are kept in {target.name}",
-            stacklevel=3,
         )
 
     def _made(self, file: FileIO) -> int:
@@ -333,6 +333,16 @@ class Record:
         if self.finished:
             return "finished"
         return "running" if self.running else "failed" if self.error is not None else "interrupted"
+
+    @property
+    def untaught(self) -> bool:
+        """Whether a learner's run came to its end without an update: its policy is the one it began with."""
+        return self.finished and (last_row(self.folder) or {}).get("updates") == 0
+
+    @property
+    def outcome(self) -> str:
+        """The status, and where a run has finished without an update, that."""
+        return f"{self.status}, without an update" if self.untaught else self.status
 
     def column(self, name: str) -> np.ndarray:
         """Return one value per row as float64 (rows,); where a row has none, or None, it is NaN.

@@ -97,7 +97,7 @@ def test_a_call_that_pays_for_no_update_says_so_and_keeps_what_it_played():
     agent = Evolution(DRIFT, hidden=(), population=8)
     LOG.clear()
     before = agent.weights.clone()
-    with pytest.warns(UserWarning, match="16 environment steps did not suffice for an update; what was collected is k"):
+    with pytest.warns(UserWarning, match="16 environment steps did not suffice for an update, which takes "):
         rows = agent.learn(20)
     assert torch.equal(agent.weights, before) and agent.spent.updates == 0
     assert agent.spent.steps == LOG.steps == 16 and len(LOG.seeds) == 8

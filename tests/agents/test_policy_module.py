@@ -147,6 +147,11 @@ def test_what_is_no_policy_or_no_observation_is_named(tmp_path):
         policy({"card": 3, "place": place})
 
 
+def test_what_goes_into_an_exported_network_bears_the_name_that_the_docs_say():
+    program = torch.export.export(agent_of(PPO, OBSERVATIONS["box"], CHOICES["one"]).module(), (torch.zeros(2, 4),))
+    assert program.graph_signature.user_inputs == ("observations",)
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of the exporter
 def test_onnx_acts_as_the_agent(tmp_path):

@@ -116,7 +116,9 @@ def test_a_hyperparameter_used_only_at_construction_is_refused_later(kind):
 
 def test_a_name_that_is_none_of_the_agents_is_refused():
     agent = TD3(seed=1, **SHORT | MADE[TD3])
-    with pytest.raises(AttributeError, match="TD3: there is no learning_rate; what may be set: lr, learning_starts"):
+    with pytest.raises(
+        AttributeError, match=r"TD3 has no setting .learning_rate., which is lr here; what may be set: .*lr"
+    ):
         agent.learning_rate = 1e-4
 
 

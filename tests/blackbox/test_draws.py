@@ -3,6 +3,7 @@
 import math
 import re
 
+import numpy as np
 import pytest
 import torch
 
@@ -102,3 +103,40 @@ def test_an_error_in_one_row_of_a_function_of_single_rows_names_it():
     with pytest.raises(ZeroDivisionError) as caught:
         BlackBox(simulate, scope="cost", batched=False, name="f", key=0)(z)
     assert caught.value.__notes__[0] == "BlackBox 'f': this came up at row 3 of inputs [3, 3]"
+
+
+@pytest.mark.parametrize("function", (lambda z: np.sum(z.numpy(), 1), lambda z: torch.as_tensor(z.detach().sum(1))))
+@pytest.mark.parametrize("estimator", (est.GumbelSoftmax(), est.Rebar(), est.StraightThrough()), ids=str)
+def test_a_relaxed_function_of_numpy_is_refused_in_a_sentence_with_its_cause(function, estimator):
+    block = BlackBox(function, estimator, 6, scope="cost", relaxed=True, distribution=one_choice, name="f", key=0)
+    cost = block(torch.zeros(2, 4, requires_grad=True)).mean()
+    with pytest.raises(
+        TypeError, match=r"^BlackBox 'f': function must compute with torch alone, since relaxed=True"
+    ) as e:
+        cost.backward()
+    assert isinstance(e.value.__cause__, (RuntimeError, TypeError))
+
+
+def test_other_functions_that_are_differentiated_refuse_numpy_by_name():
+    def arrays(z):
+        return np.sum(z.numpy(), 1)
+
+    x = torch.zeros(2, 4, requires_grad=True)
+    block = BlackBox(arrays, est.Backprop(), 1, scope="cost", differentiable=True, name="f", key=0)
+    with pytest.raises(
+        TypeError, match=r"^BlackBox 'f': function must compute with torch alone, since differentiable=Tr"
+    ):
+        block(x).mean().backward()
+
+    def drawn(z):
+        return one_choice(torch.tensor(z.numpy()))
+
+    block = BlackBox(lambda z: z.sum(1), est.ScoreFunction(), 4, scope="cost", distribution=drawn, name="f", key=0)
+    with pytest.raises(
+        TypeError, match=r"^BlackBox 'f': distribution and downstream must compute with torch alone"
+    ) as e:
+        block(x).mean().backward()
+    assert isinstance(e.value.__cause__, RuntimeError)
+    with pytest.raises(TypeError, match=r"^Cost: function must compute with torch alone for autograd") as e:
+        est.Backprop()(rllab.Cost(arrays), torch.zeros(3), evaluations=1, key=0)
+    assert isinstance(e.value.__cause__, RuntimeError)

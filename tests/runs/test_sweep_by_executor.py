@@ -70,13 +70,13 @@ def test_a_run_that_fails_and_one_whose_worker_is_lost_leave_the_others_and_can_
 
 def test_whoever_makes_a_run_writes_nothing_where_records_are(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    error, files = do_job_apart(work, JOBS[1])
+    error, files, _ = do_job_apart(work, JOBS[1])
     assert error is None and os.listdir(tmp_path) == []
     assert {RUN, DONE, "more/weights.bin"} < set(files) and json.loads(files[DONE])["loss"] == 1
 
 
 def test_a_folder_is_no_finished_run_until_all_its_files_are_there(tmp_path):
-    _, files = do_job_apart(work, JOBS[1])
+    _, files, _ = do_job_apart(work, JOBS[1])
     order = []
 
     class Watched(dict):
