@@ -177,6 +177,19 @@ def test_importing_the_package_loads_neither_torch_nor_matplotlib():
     assert out.stdout.strip() == "[]"
 
 
+def test_only_what_needs_its_laws_and_tests_loads_scipy_stats():
+    needing = {f"rllab.testing.{name}" for name in ("spread", "order", "power")} | {
+        "experiments.agents.learners",  # Sobol sequences
+        *(f"experiments.zeroth_order.{name}" for name in ("approximation_laws", "approximations", "cosines")),
+        "experiments.zeroth_order.nonsmooth",
+        "experiments.score_function.relax_toy",
+    }  # it takes a second to load: a quantile of a common law is one function of scipy.special
+    loads = re.compile(
+        r"^\s*(from scipy\.stats import|import scipy\.stats|from scipy import .*\bstats\b)", re.MULTILINE
+    )
+    assert {module_of(path) for path in SOURCES if loads.search(path.read_text(encoding="utf-8"))} == needing
+
+
 @pytest.mark.slow
 def test_a_black_box_does_not_load_torchs_compiler():
     program = "import sys, rllab.blackbox, rllab.optimize; print('torch._dynamo' in sys.modules)"

@@ -43,7 +43,7 @@ FAST_STEPS = {
     "sac": 600,
     "true": 1_000,
 }
-POLICIES, FAST_POLICIES = 96, 16  # of the look at the cost
+POLICIES, FAST_POLICIES = 96, 8  # of the look at the cost
 SEARCHES = 30  # of random search, cheap as it is
 SHOWN = ("sac", "balance", 1000)  # the learner, task and seed whose rides are the GIF
 LINEAR = "linear"
@@ -121,12 +121,12 @@ def jobs_of(config: Config) -> Iterator[Job]:
                     continue
                 steps, settings, of = plan_of(task, method, size)
                 steps = FAST_STEPS[method] if config.fast else steps
-                ride = (1.0 if config.fast else 5.0) if (method, task, seed) == SHOWN else 0.0
+                ride = (0.32 if config.fast else 5.0) if (method, task, seed) == SHOWN else 0.0
                 yield _job(f"{method}-{task}-{of}-{seed}", method, task, of, settings, steps, seed, ride=ride)
     for task, size in searched(config):
         if "random" in config.learners:
             few = config.seeds if TASKS[task].judged else SEARCHES
-            for seed in range(config.first_seed, config.first_seed + (2 if config.fast else few)):
+            for seed in range(config.first_seed, config.first_seed + (1 if config.fast else few)):
                 steps, settings, of = plan_of(task, "random", size)
                 yield _job(f"random-{task}-{of}-{seed}", "random", task, of, settings, steps, seed)
     for task in dict.fromkeys(task for task, _ in cells(config) if task in HANDS):

@@ -52,7 +52,7 @@ from experiments.common.unfinished import going_on
 
 import numpy as np
 import tyro
-from scipy.stats import t as student
+from scipy.special import stdtrit
 from torch.nn.functional import cosine_similarity
 
 from rllab import Key, plots
@@ -253,7 +253,7 @@ def judge_unbiased(records: list[Record], config: Config, judge: Judge) -> None:
         made = np.array([[row["share"] - 1, *(row[f"g{i}"] for i in range(8))] for row in rows])
         error = made.std(0, ddof=1) / len(made) ** 0.5
         off = np.abs(made.mean(0) / error)  # a NaN is the largest, and holds nothing
-        limit = float(student.isf(1e-9, len(made) - 1))  # two sides, nine directions, three methods: once in 2·10⁷
+        limit = float(-stdtrit(len(made) - 1, 1e-9))  # two sides, nine directions, three methods: once in 2·10⁷
         judge(
             bool(off.max() <= limit),
             f"{method} is unbiased at K = 0: {1 + made[:, 0].mean():.4f} ± {error[0]:.4f} of the exact gradient along "

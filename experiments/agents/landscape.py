@@ -31,8 +31,7 @@ from experiments.common.frame import Flags, Judge, by_seed, main, select
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.stats import chi2
-from scipy.stats import t as student
+from scipy.special import gammaincinv, stdtrit
 from torch import Tensor
 
 from rllab import Cost, Gaussian, Key
@@ -175,7 +174,7 @@ def field(record: Record, way: str) -> dict[str, np.ndarray]:
     x, y, dx, dy, sx, sy = (by_seed(one, name, way=way)[0] for name in ("x", "y", "dx", "dy", "sx", "sy"))
     with np.errstate(invalid="ignore", divide="ignore"):
         # g_x²/s_x² + g_y²/s_y² ~ χ² of two components where the truth is 0
-        out = (np.where(dx == 0, 0, dx / sx) ** 2 + np.where(dy == 0, 0, dy / sy) ** 2) > chi2.ppf(0.99, 2)
+        out = (np.where(dx == 0, 0, dx / sx) ** 2 + np.where(dy == 0, 0, dy / sy) ** 2) > 2 * gammaincinv(1, 0.99)
     return {"at": np.stack((x, y), -1), "direction": np.stack((dx, dy), -1), "out": out | np.isnan(sx)}
 
 
@@ -207,7 +206,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{share:.1%} point within 90° of the truth (needs >= 95 %)",
         )
     each = np.array([cosines(f["direction"], truth(land, f["at"])).mean() for f in fields["learn"]])
-    low = each.mean() - student.ppf(0.995, len(each) - 1) * each.std(ddof=1) / len(each) ** 0.5
+    low = each.mean() - stdtrit(len(each) - 1, 0.995) * each.std(ddof=1) / len(each) ** 0.5
     text = f"(d) learn: mean cosine to the truth {each.mean():.2f}, 99 % interval above {low:.2f}"
     if config.fast:
         judge.note(f"{text} (not judged of so few seeds)")

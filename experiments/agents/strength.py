@@ -49,7 +49,7 @@ class Config(Flags):
     first_seed: ClassVar[int] = 100  # settings are others' and our defaults, which were chosen on seeds below
     quick: ClassVar[dict[str, Any]] = {
         "only": ("CartPole-v1/PPO", "CartPole-v1/ARS", "Pendulum-v1/TD3"),
-        "share": 0.12,
+        "share": 0.11,
         "seeds": 1,
     }
     only: tuple[str, ...] = ()

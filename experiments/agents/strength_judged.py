@@ -9,7 +9,7 @@ from typing import Any
 from experiments.agents.strength_cells import CELLS, UNJUDGED, Cell
 
 import numpy as np
-from scipy.stats import nct, t
+from scipy.special import nctdtr, stdtrit
 
 from rllab.runs.comparisons import probability_of_improvement_interval
 from rllab.runs.statistics import (
@@ -37,7 +37,7 @@ def difference(ours: list[float], theirs: list[float]) -> tuple[float, float, fl
     if a + b == 0:
         return apart, apart, apart
     freedom = (a + b) ** 2 / (a**2 / (len(x) - 1) + b**2 / (len(y) - 1))
-    half = float(t.ppf(0.975, freedom) * (a + b) ** 0.5)
+    half = float(stdtrit(freedom, 0.975) * (a + b) ** 0.5)
     return apart, apart - half, apart + half
 
 
@@ -56,12 +56,14 @@ def seeds_needed(spread: tuple[float, float], margin: float, *, most: int = 10_0
     variance = spread[0] ** 2 + spread[1] ** 2
     if variance == 0:
         return 2
-    n = np.arange(2, most)
-    freedom = 2 * (n - 1)
-    with np.errstate(invalid="ignore"):  # where it is as good as 1, old versions of scipy have no number for it
-        power = nct.sf(t.ppf(0.975, freedom), freedom, margin / np.sqrt(variance / n))
-    reached = (power >= POWER) | np.isnan(power)
-    return int(n[np.argmax(reached)]) if reached.any() else most
+    for n in (np.arange(2, min(most, 100)), np.arange(100, most)):  # many are seldom needed, and take long
+        freedom = 2 * (n - 1)
+        with np.errstate(invalid="ignore"):  # where it is as good as 1, old versions of scipy have no number for it
+            power = 1 - nctdtr(freedom, margin / np.sqrt(variance / n), stdtrit(freedom, 0.975))
+        reached = (power >= POWER) | np.isnan(power)
+        if reached.any():
+            return int(n[np.argmax(reached)])
+    return most
 
 
 @dataclass(frozen=True)
@@ -213,5 +215,5 @@ def _cells(one: Compared) -> list[str]:
 
 def _mean(returns: list[float]) -> str:
     """Return mean ± half of Student's 95 % interval."""
-    half = t.ppf(0.975, len(returns) - 1) * np.std(returns, ddof=1) / len(returns) ** 0.5
+    half = stdtrit(len(returns) - 1, 0.975) * np.std(returns, ddof=1) / len(returns) ** 0.5
     return f"{np.mean(returns):.4g} ± {half:.2g}"

@@ -70,10 +70,10 @@ def sign_test(less: np.ndarray, more: np.ndarray) -> float:
 
     Source: Dixon & Mood (1946), "The statistical sign test".
     """
-    from scipy.stats import binom
+    from scipy.special import bdtrc  # scipy.stats takes a second to load
 
     wins, losses = int((less < more).sum()), int((less > more).sum())
-    return float(binom.sf(wins - 1, wins + losses, 0.5))
+    return float(bdtrc(wins - 1, wins + losses, 0.5))
 
 
 def judge_paired(judge: Judge, less: np.ndarray, more: np.ndarray, says: str, *, level: float = 1e-3) -> None:

@@ -103,17 +103,23 @@ def earlier(a: Times, b: Times) -> float:
     Runs are compared at each success, of those that are still under way then: after the last limit of either there is
     nothing to compare.
 
+        Z = Σ (d_a − n_a d/n) / √V,   V = Σ n_a n_b d (n − d)/(n² (n − 1)),   p = Φ(−Z)
+
+    of d successes at a time, d_a of them a's, among n = n_a + n_b runs still under way.
+
     Source: N. Mantel (1966), "Evaluation of survival data and two new rank order statistics arising in its
     consideration".
     """
-    from scipy.stats import CensoredData, logrank
+    from scipy.special import ndtr  # scipy.stats takes a second to load
 
-    x, y = (CensoredData(t.seen[t.came], right=t.seen[~t.came]) for t in (a, b))
-    if not (a.came.any() or b.came.any()):
+    at, d = np.unique(np.append(a.first[a.came], b.first[b.came]), return_counts=True)
+    n_a, n_b = ((t.seen >= at[:, None]).sum(1) for t in (a, b))
+    n = n_a + n_b
+    # Σ n_a n_b d (n − d) / (n² (n − 1)), where n = 1 adds 0
+    variance = (n_a * n_b * d * (n - d) / (n**2 * np.maximum(n - 1, 1))).sum()
+    if variance == 0:  # no success while both are under way
         return 1.0
-    with np.errstate(invalid="ignore", divide="ignore"):  # no success while both are under way: 0/0
-        p = float(logrank(x, y, alternative="greater").pvalue)  # of scipy: the rate of x's successes is greater
-    return 1.0 if np.isnan(p) else p
+    return float(ndtr(-(a.came.sum() - (n_a * d / n).sum()) / variance**0.5))
 
 
 @dataclass(frozen=True)

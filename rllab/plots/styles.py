@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import blake2b
-from io import BytesIO
+from io import BytesIO, StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from rllab.text import printable
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
 BLACK, ORANGE, SKY, GREEN, BLUE, VERMILLION, PURPLE = COLOURS = (
     "#000000",
@@ -318,7 +319,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         figure.savefig(drawn, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 1})
         write_atomically(path.with_suffix(".png"), with_palette(drawn))
         figure.set_layout_engine("none")  # laid out once for both: that takes a quarter of the time
-        write_atomically(path.with_suffix(".svg"), as_svg(figure))
+        write_atomically(path.with_suffix(".svg"), _svg(figure, _around(figure)))
     figure.set_layout_engine(layout)
     return path.with_suffix(".png")
 
@@ -337,10 +338,29 @@ def as_svg(figure: Figure) -> bytes:
 
         plots.as_svg(plots.panels()[0])[:5]
     """
-    drawn = BytesIO()
     with style():
-        figure.savefig(drawn, format="svg", bbox_inches="tight", metadata={"Date": None})
+        return _svg(figure, "tight")
+
+
+def _svg(figure: Figure, box: Bbox | Literal["tight"]) -> bytes:
+    drawn = BytesIO()
+    figure.savefig(drawn, format="svg", bbox_inches=box, metadata={"Date": None})
     return drawn.getvalue()
+
+
+def _around(figure: Figure) -> Bbox:
+    """Return the tight box of a figure that was drawn before, inches as SVG has them: "tight" would draw it again."""
+    import matplotlib as mpl
+    from matplotlib.backends.backend_svg import RendererSVG
+
+    dpi = figure.dpi
+    try:
+        figure.dpi = 72
+        width, height = figure.get_size_inches() * 72
+        box = figure.get_tightbbox(RendererSVG(width, height, StringIO(), image_dpi=72))
+    finally:
+        figure.dpi = dpi
+    return box.padded(mpl.rcParams["savefig.pad_inches"])
 
 
 def with_palette(png: BytesIO) -> bytes:

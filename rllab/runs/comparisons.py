@@ -91,7 +91,7 @@ def paired_difference(x: Mapping[int, float], y: Mapping[int, float], *, level: 
 
     Source: Student (1908), "The probable error of a mean".
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit  # scipy.stats takes a second to load
 
     shared = sorted(set(x) & set(y))
     if not shared:
@@ -99,7 +99,7 @@ def paired_difference(x: Mapping[int, float], y: Mapping[int, float], *, level: 
     check_interval("paired_difference", 2, level, 1)
     d = np.array([x[seed] - y[seed] for seed in shared], float)
     n, mean = len(d), float(d.mean())
-    half = float(t.ppf((1 + level) / 2, n - 1) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    half = float(stdtrit(n - 1, (1 + level) / 2) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
     return PairedDifference(n, mean, mean - half, mean + half, int((d > 0).sum()))
 
 

@@ -52,15 +52,15 @@ def run_in_processes(
             for connection, (child, job) in list(busy.items()):
                 if connection in ready:
                     try:
-                        error = connection.recv()
-                        if isinstance(error, Warned):
-                            show(error)
+                        said = connection.recv()
+                        if isinstance(said, Warned):
+                            show(said)
                             continue
-                        alive = True
+                        error, alive = said, True
                     except (EOFError, ConnectionError):
-                        alive = False
+                        error, alive = None, False
                 elif child.sentinel in ready:
-                    alive = False
+                    error, alive = None, False
                 else:
                     continue
                 del busy[connection]

@@ -112,7 +112,7 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike, *, level: float = 0.95) -
     natural duration of cancer"; the interval: Kalbfleisch & Prentice (1980), "The statistical analysis of failure time
     data", section 1.3.
     """
-    from scipy.stats import norm
+    from scipy.special import ndtri  # scipy.stats takes a second to load
 
     t, seen = np.asarray(times, float), np.asarray(reached, bool)
     if t.ndim != 1 or t.shape != seen.shape or not t.size:
@@ -127,7 +127,7 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike, *, level: float = 0.95) -
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.sqrt(np.cumsum(d / (n * (n - d))))  # Σ d/n(n − d), its root
         # log(−log Ŝ) ± z √(Σ d/n(n − d)) / |log Ŝ|
-        width = np.exp(norm.ppf((1 + level) / 2) * hazard / -np.log(share))
+        width = np.exp(ndtri((1 + level) / 2) * hazard / -np.log(share))
         error, low, high = share * hazard, share**width, share ** (1 / width)
     share, error, low, high = (np.asarray(part, np.float64) for part in (share, error, low, high))
     gone = share <= 0

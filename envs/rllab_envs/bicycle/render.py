@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -89,8 +90,12 @@ class Pen:
         self.to.rectangle((left * OVER, top * OVER, right * OVER, bottom * OVER), colour)
 
     def text(self, at: Point, text: str, size: float, colour: str = INK, anchor: str = "mm") -> None:
-        font: Any = ImageFont.load_default(size * OVER)
-        self.to.text((at[0] * OVER, at[1] * OVER), text, colour, font, anchor=anchor)
+        self.to.text((at[0] * OVER, at[1] * OVER), text, colour, _font(size * OVER), anchor=anchor)
+
+
+@cache
+def _font(size: float) -> Any:
+    return ImageFont.load_default(size)
 
 
 def turned(points: list[Point], at: Point, angle: float, scale: float = 1.0) -> list[Point]:

@@ -7,7 +7,7 @@ from experiments.common.survival import Times, earlier, exponents, lognormal_lin
 
 import numpy as np
 import pytest
-from scipy.stats import CensoredData, ecdf
+from scipy.stats import CensoredData, ecdf, logrank
 
 NAN = float("nan")
 
@@ -37,6 +37,18 @@ def test_where_all_or_none_succeed_the_interval_is_wilsons():
     z2 = 1.959963984540054**2
     assert Times([1.0] * 10, 5.0).interval(2.0) == pytest.approx((1.0, 10 / (10 + z2), 1.0))
     assert Times([NAN] * 10, 5.0).interval(5.0) == pytest.approx((0.0, 0.0, z2 / (10 + z2)))
+
+
+def test_the_log_rank_test_is_that_of_scipy():
+    draw = np.random.default_rng(0)
+    for _ in range(50):
+        sides = []
+        for n in draw.integers(3, 20, 2):
+            first, limit = draw.integers(1, 12, n).astype(float), draw.integers(2, 12, n).astype(float)
+            sides.append(Times(np.where(first <= limit, first, NAN), limit))
+        a, b = sides
+        x, y = (CensoredData(t.seen[t.came], right=t.seen[~t.came]) for t in sides)
+        assert earlier(a, b) == pytest.approx(logrank(x, y, alternative="greater").pvalue, rel=1e-12)
 
 
 def test_who_succeeds_earlier_is_found_by_direction():
