@@ -24,6 +24,7 @@ TRIALS = 16  # of each learner at each size: a power of two, for which Sobol poi
 TUNING_SEEDS = (100, 101, 102, 103)  # never reported; the first is that of all trials, the others of the finals
 FINALISTS = 3  # best trials, which are made again on the other seeds
 EDGE = 0.05  # of a range on either side: a winner there does not count as inside
+WIDER = {("td3", "linear"): {"action_noise": (0.1, 10.0), "lr": (5e-4, 0.2)}}  # where a winner lay on an edge
 ENDS = {("tau", 1.0), ("n_delta", 1)}  # no target network, one direction: no range goes beyond
 Settings = dict[str, float]
 
@@ -210,13 +211,13 @@ SHORTER = {(method, size): 3_000 for method in ("td3", "sac") for size in SIZES 
 def ranges_of(method: str, where: str) -> dict[str, tuple[float, float]]:
     """Return the ranges of a learner's trials at a size, or on a task that has trials of its own."""
     plans = TASKS[where].plans if where in TASKS else None
-    return plans[method].ranges if plans else LEARNERS[method].ranges
+    return plans[method].ranges if plans else LEARNERS[method].ranges | WIDER.get((method, where), {})
 
 
 def trials(method: str, where: str = "64-64") -> list[Settings]:
     """Return the settings that are tried: log-uniform in the learner's ranges, by a scrambled Sobol sequence.
 
-    There are `TRIALS` of them, the same at every size.
+    There are `TRIALS` of them, the same at every size at which the ranges are.
 
     Args:
         where: a size of the policy that balances, or a task that has trials of its own.
