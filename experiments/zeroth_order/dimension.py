@@ -381,8 +381,7 @@ def _draw_descent(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
     counts = [values(records, "evaluations", part="descent", d=d, pace=1.0) for d in dimensions]
     ax.plot(dimensions, [descent_law(d) for d in dimensions], color="black")
     _points(ax, dimensions, counts, how)
-    said = [("line: 2 ln ε/ln(1 − 1/(d + 2))", "black"), ("● pairs of normal directions", how.color)]
-    say(ax, (0.03, 0.97), said)
+    say(ax, (0.03, 0.97), [("line: 2 ln ε/ln(1 − 1/(d + 2))", "black"), ("● pairs of normal directions", how.color)])
     ax.set(xscale="log", yscale="log", xlabel="number of parameters, d", ylabel="evaluations of the cost")
     ax.set_title(f"So does that of descent\n(|x|²/2, to {END:g} of its start)")
 
