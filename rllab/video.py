@@ -82,6 +82,8 @@ def _takes(factory: Callable[..., Any], name: str) -> bool:
 def _frame(who: str, picture: Any) -> Any:
     from PIL import Image
 
+    from rllab.plots.palettes import reduced
+
     given = np.asarray(picture)
     if given.dtype != np.uint8 or given.ndim != 3 or given.shape[2] not in (3, 4):
         got = f"{given.shape} {given.dtype}" if given.ndim else f"{picture!r:.60}"
@@ -91,7 +93,7 @@ def _frame(who: str, picture: Any) -> Any:
         )
     image = Image.fromarray(given)
     image.thumbnail((WIDTH, WIDTH))
-    return image.quantize(64)
+    return reduced(image.convert("RGB"))
 
 
 def _as_gif(frames: list[Any], seconds: float) -> bytes:

@@ -11,6 +11,10 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FIGURES = [file for file in sorted((ROOT / "docs" / "figures").rglob("*")) if file.is_file()]
+WIDEST = 1960  # pixels of 160 an inch: text of 8 points is then 6.4 pixels high where a page shows 700 across
+# still wider, so that their least text is smaller; landscape's is of 10 points
+WIDER = {"bicycle", "critic_quality", "cut", "kinks", "landscape", "logistic", "redundancy", "three_way"}
+WIDER |= {"variances"}
 LIMITS = {".png": 150_000, ".svg": 250_000, ".gif": 2_000_000}  # bytes
 
 
@@ -26,6 +30,34 @@ def test_plots_have_a_palette_and_are_wide_enough_to_read():
         if figure.suffix == ".png":
             with Image.open(figure) as image:
                 assert image.mode == "P" and image.width >= 1000, figure
+
+
+def test_plots_are_narrow_enough_to_read_at_the_width_of_a_page():
+    wide = set()
+    for figure in FIGURES:
+        if figure.suffix == ".png":
+            with Image.open(figure) as image:
+                wide |= {figure.stem} if image.width > WIDEST else set()
+    assert wide == WIDER  # none more; and whoever draws one anew takes it out of the list
+
+
+def test_lines_of_an_experiment_have_a_legend_only_where_they_are_many():
+    # elsewhere they are named where they are: `label_end`, `say`, `plots.name_lines`
+    legends = {
+        script.relative_to(ROOT / "experiments").as_posix()
+        for script in (ROOT / "experiments").rglob("*.py")
+        if re.search(r"\.legend\(|\b(?:legend_below|shared_legend)\(", script.read_text("utf-8"))
+    }
+    assert legends == {
+        "common/drawing.py",
+        "agents/baselines.py",
+        "agents/rider_figures.py",
+        "agents/road_figures.py",
+        "agents/strength_figure.py",
+        "score_function/discrete_toys.py",
+        "score_function/relax_toy.py",
+        "score_function/variances.py",
+    }
 
 
 def test_a_figure_comes_in_one_format():

@@ -13,6 +13,7 @@ from PIL import Image
 from rllab import video
 from rllab.agents import Evolution
 from rllab.cli import main
+from rllab.plots.palettes import reduced
 from rllab.video import WIDTH, record_episode
 
 BICYCLE = "rllab_envs:rllab/BicycleBalance-v0"
@@ -153,3 +154,22 @@ def test_an_environment_of_the_folder_is_trained_in_and_filmed_where_it_is_named
     main(["video", "tank/evolution-0", "--environment", "own_tank:Tank-v0", "--out", "ride.gif"])
     with Image.open("ride.gif") as ride:
         assert ride.size == (8, 8)
+
+
+def test_thin_lines_of_a_frame_keep_their_colours():
+    env = gymnasium.make(BICYCLE, render_mode="rgb_array")
+    env.reset(seed=0)
+    drawn = np.asarray(env.render()).astype(int)
+    env.close()
+
+    def off(frame):
+        return np.abs(np.asarray(frame.convert("RGB")).astype(int) - drawn)[wheels].max()
+
+    wheels = np.zeros(drawn.shape[:2], bool)
+    for colour in ((0x00, 0x72, 0xB2), (0xE6, 0x9F, 0x00)):  # front and back
+        found = (drawn == colour).all(-1)
+        assert 50 < found.sum() < drawn[..., 0].size / 50
+        wheels |= found
+    picture = Image.fromarray(drawn.astype(np.uint8))
+    assert off(reduced(picture)) <= 24  # of 255
+    assert off(picture.quantize(64)) > 24  # the median cut

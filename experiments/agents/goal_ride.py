@@ -25,6 +25,7 @@ import numpy as np
 from PIL import Image
 
 from rllab.files import write_atomically
+from rllab.plots.palettes import reduced
 from rllab.runs import Job, Record
 
 TASK = TASKS["goal"]
@@ -96,7 +97,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Write the GIF of one ride to the goal."""
     with np.load(select(records, rider="looks")[0].folder / PICTURES) as stored:
-        frames = [Image.fromarray(picture).quantize(64) for picture in stored["shown"]]
+        frames = [reduced(Image.fromarray(picture)) for picture in stored["shown"]]
     file, path = BytesIO(), config.out / "goal_ride.gif"
     times = [120] * (len(frames) - 1) + [1500]  # ms
     frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=times, loop=0)

@@ -11,6 +11,7 @@ from PIL import Image
 
 from rllab import agents
 from rllab.files import write_atomically
+from rllab.plots.palettes import reduced
 
 EVERY = 8  # steps from one picture to the next: 0.08 s
 FILE = "ride.npz"  # in the run's folder
@@ -45,7 +46,7 @@ def draw_ride(run: Path, path: Path) -> Path:
     with np.load(run / FILE) as stored:
         both = stored["untrained"], stored["trained"]
     frames = [
-        Image.fromarray(np.concatenate(pair)).resize((560, 420), Image.Resampling.LANCZOS).quantize(64)
+        reduced(Image.fromarray(np.concatenate(pair)).resize((560, 420), Image.Resampling.LANCZOS))
         for pair in zip(*both, strict=True)
     ]
     file = BytesIO()

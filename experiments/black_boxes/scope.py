@@ -137,7 +137,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw both kinds of estimates along x, and over radii."""
-    drawing, axes = plots.panels(3, 1, width=4.6, height=4.2)
+    drawing, axes = plots.panels(3, 1, width=3.6, height=3.7)
     looks = {"local": (plots.VERMILLION, "X"), "to cost": (plots.BLUE, "o")}
     with plots.style():
         fine = np.linspace(-1.5, 1.5, 301)
@@ -148,7 +148,7 @@ def figure(records: list[Record], config: Config) -> Path:
                 if name == "to cost":  # where no mark is: beside the curve, or above its top
                     k, side, up = (18, "right", 0) if t == TARGETS[0] else (14, "left", 10)
                 else:
-                    k, side, up = 12, "left", -12
+                    k, side, up = 12, "left", -3
                 label_end(ax, POINTS[k], got[k], WORDS[name], colour, side=side, up=up)
             ax.plot(fine, exact(fine, t, 0.5), color="#000000")
             ax.axhline(0, color=GREY, linewidth=0.8)
@@ -172,7 +172,9 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[2].set(xscale="log", xlabel="smoothing radius σ", ylabel="estimate/exact slope", ylim=(-2, 1.5))
         axes[2].set_title(f"A step alone is wrong at every radius,\na smooth block right (x = {AT:g}, t = 0.3)")
         drawing.suptitle(
-            f"A block that jumps must be estimated together with what follows it; means of {config.seeds} seeds, 2 s.e."
+            f"A block that jumps must be estimated together with what follows it; means of {config.seeds} seeds, "
+            "bars: 2 standard errors",
+            fontsize=11,
         )
     return plots.save(drawing, config.out / "scope.png")
 

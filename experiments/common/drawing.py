@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 GREY = "#666666"
+SMALL = 8  # points of the least text: 6.5 pixels where a figure 12 inches wide, the widest, is shown 700 pixels wide
 REFERENCE: dict[str, Any] = {"color": GREY, "linewidth": 0.9, "linestyle": (0, (2, 2))}  # of a line to compare with
 
 
@@ -73,13 +74,31 @@ def label_end(
         ha="left" if side == "right" else "right",
         va="center",
         color=color,
-        fontsize=8,
+        fontsize=SMALL,
     )
+
+
+def say(ax: Axes, at: tuple[float, float], said: Iterable[tuple[str, str]], *, ha: str = "left") -> None:
+    """Write texts of a colour each below each other, the first at a point in shares of the axes: (0, 0) lower left."""
+    down = 0.0
+    for text, color in said:
+        ax.annotate(
+            text,
+            at,
+            xycoords="axes fraction",
+            xytext=(0, -down),
+            textcoords="offset points",
+            ha=ha,
+            va="top",
+            color=color,
+            fontsize=SMALL,
+        )
+        down += 1.35 * SMALL * (1 + text.count("\n"))
 
 
 def legend_below(ax: Axes, columns: int = 2, *, down: float = 0.16, **more: Any) -> None:
     """Put the legend of one panel below it."""
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **{"fontsize": 8, **more})
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -down), ncols=columns, **{"fontsize": SMALL, **more})
 
 
 def shared_legend(drawing: Figure, ax: Axes, columns: int, **more: Any) -> None:

@@ -292,9 +292,12 @@ def figure(records: list[Record], config: Config) -> Path:
         colors = (plots.BLACK, plots.BLUE, plots.GREEN, plots.ORANGE)
         for depth, dashes, color in zip(DESCENTS, plots.LINES, colors, strict=True):
             label = f"{depth} layer{'s' * (depth > 1)}"
-            every_seed(axes[3], descents(records, depth), label, color=color, linestyle=dashes, alpha=0.6)
+            paths = list(descents(records, depth))
+            every_seed(axes[3], paths, label, color=color, linestyle=dashes, alpha=0.6)
+            last = max((x[-1], y[-1]) for x, y in paths)  # named where the slowest seed ends
+            side, up = ("left", 8) if last[0] == config.descent else ("right", -5)
+            label_end(axes[3], *last, label, color, side=side, up=up)
         axes[3].axhline(DOWN, **REFERENCE)
-        axes[3].legend(loc="upper right", fontsize=8, ncols=2)
         axes[3].set(xlabel=f"steps of gradient descent, η = {ETA}", ylabel="loss/loss of W = 0", yscale="log")
         axes[3].set(title="but learn the same map more slowly (every seed)")
         drawing.suptitle(

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
-from experiments.common.drawing import GREY, REFERENCE, band, label_end
+from experiments.common.drawing import GREY, REFERENCE, band, label_end, say
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 from experiments.lecture.draws import LIKE, judged, normal, regression
 
@@ -287,26 +287,27 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw residuals against ds: one function, the way to the cost, the two that fall with slope 1."""
-    drawing, axes = plots.panels(3, 1, width=4.6, height=4.2)
+    drawing, axes = plots.panels(3, 1, width=3.6, height=3.7)
     looks = zip((plots.BLUE, plots.ORANGE, plots.GREEN), plots.LINES, plots.MARKERS, strict=False)
     kinds = [plots.MethodStyle(*how) for how in looks]
     shown = (
-        ("One function, dz − ds h′(s): second order", ["tanh", "softplus", "sigmoid"], 2),
-        ("To the cost, dC − Σ ds ∂C/∂s: second order", ["tanh, to the cost", "fan-out of 3", "network"], 2),
-        ("A kink or a forgotten path: first order", ["ReLU across its kink", "fan-out, one path only"], 1),
+        ("One function, dz − ds h′(s):\nsecond order", ["tanh", "softplus", "sigmoid"], 2),
+        ("To the cost, dC − Σ ds ∂C/∂s:\nsecond order", ["tanh, to the cost", "fan-out of 3", "network"], 2),
+        ("A kink or a forgotten path:\nfirst order", ["ReLU across its kink", "fan-out, one path only"], 1),
     )
     with plots.style():
         for ax, (title, cases, expected) in zip(axes, shown, strict=True):
             first = np.median(by_seed(records, "residual", case=cases[0])[:, 0])
-            for place, (case, how) in enumerate(zip(cases, kinds, strict=False)):
+            for case, how in zip(cases, kinds, strict=False):
                 each = by_seed(records, "residual", case=case)
                 band(ax, STEPS, each, how, alpha=0.2, markevery=4)
-                label_end(ax, STEPS[0], first, case, how.color, side="left", up=-10 * place)
+            signs = zip("●■▲", cases, kinds, strict=False)
+            say(ax, (0.03, 0.3), [(f"{sign} {case}", how.color) for sign, case, how in signs])
             guide = 3 * STEPS**expected * first / STEPS[0] ** expected
             ax.loglog(STEPS, guide, **REFERENCE)
             label_end(ax, STEPS[8], guide[8], f"∝ ds{'²' if expected == 2 else ''}", GREY, up=8)
             ax.set(xlabel="push ds", ylabel="|actual − predicted change|", title=title, ylim=(1e-18, 10))
-            ax.set_xlim(3e3, STEPS[-1] / 2)  # from the largest push to the least, with room for the names
+            ax.set_xlim(2 * STEPS[0], STEPS[-1] / 2)  # from the largest push to the least
             ax.set_xticks([1e-1, 1e-3, 1e-5, 1e-7])
             ax.minorticks_off()
         drawing.suptitle(

@@ -189,7 +189,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw mean and variance against the width of the ramp, and descent on a sloped step."""
-    drawing, axes = plots.panels(3, width=4.6, height=4.0)
+    drawing, axes = plots.panels(3, width=3.6, height=3.6)
     with plots.style():
         for method, how in STYLES.items():
             for ax, name in ((axes[0], "gradient"), (axes[1], "variance")):
@@ -199,9 +199,9 @@ def figure(records: list[Record], config: Config) -> Path:
                 axes[1],
                 tau[0],
                 found[:, 0].mean(),
-                NAMES[method],
+                NAMES[method].replace(", ", ",\n"),
                 how.color,
-                up=-8 if method == "measure-valued" else 8,
+                up={"measure-valued": -8, "pathwise": 8}.get(method, 13),
             )
             jump = values(records, "gradient", part="ramp", method=method, tau=0.0)
             axes[0].plot(np.full(len(jump), tau[0] / 2.5), jump, color=how.color, marker=how.marker, linestyle="")
@@ -213,15 +213,16 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[1].plot(tau, [pathwise_variance(t) for t in tau], color="#000000", linewidth=0.9)
         axes[2].axhline(best_mean(), color="#000000", linewidth=0.9)
         axes[0].set(xscale="log", xlabel="width τ of the ramp; points at the left: τ = 0", ylabel="∂E f/∂μ",
-                    title="At a jump (τ = 0) the pathwise gradient is 0")  # fmt: skip
+                    title="At a jump (τ = 0)\nthe pathwise gradient is 0")  # fmt: skip
         axes[1].set(xscale="log", yscale="log", xlabel="width τ of the ramp", ylabel="variance × evaluations",
-                    title="On steep ramps its variance grows as 1/τ")  # fmt: skip
+                    title="On steep ramps\nits variance grows as 1/τ")  # fmt: skip
         axes[2].set(xlabel=plots.AXES["evaluations"], ylabel="μ")
-        axes[2].set_title("and descent by it ends at the wrong place")
+        axes[2].set_title("and descent by it ends\nat the wrong place")
         drawing.suptitle(
             "Scores beat the pathwise gradient on steep ramps; at a jump it is 0 without a sign of being wrong\n"
             f"A ramp of width τ at μ = {MEAN:g}, {config.evaluations:,} evaluations; at the right, descent of "
-            f"(x + 1)²/8 − 1[x > 0]; bands: ranges of {len(records)} seeds; black: exact"
+            f"(x + 1)²/8 − 1[x > 0]\nBands: ranges of {len(records)} seeds; black: exact",
+            fontsize=11,
         )
     return plots.save(drawing, config.out / "jumps_in_outputs.png")
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from experiments.common.bounds import FALSE_ALARM
-from experiments.common.drawing import legend_below
+from experiments.common.drawing import SMALL, label_end, say
 from experiments.common.frame import Flags, Judge, half_width, main, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
@@ -56,6 +56,7 @@ LAWS = {
     "orthonormal": est.OrthogonalSmoothing(radius=0.1, law="haar"),
 }
 NAMES = {"gaussian": "independent normal directions", "orthonormal": "orthonormal directions"}
+SHORT, UP = {"gaussian": "normal", "orthonormal": "orthonormal"}, {"gaussian": 4, "orthonormal": -4}
 
 
 @dataclass(frozen=True)
@@ -308,13 +309,11 @@ def sizes_timed(records: list[Record]) -> list[int]:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw cosines over directions, evaluations for a good direction, and evaluations of descent."""
-    drawing, (left, middle, right) = plots.panels(3, 1, width=5.0, height=4.8)
-    _draw_cosines(left, records, config.dimensions[::3])
-    _draw_needed(middle, records, config.dimensions)
-    _draw_descent(right, records, config.dimensions)
+    drawing, (left, middle, right) = plots.panels(3, 1, width=3.6, height=3.7)
     with plots.style():
-        for ax in (left, middle, right):
-            legend_below(ax, 1, alignment="left", fontsize=None)
+        _draw_cosines(left, records, config.dimensions[::3])
+        _draw_needed(middle, records, config.dimensions)
+        _draw_descent(right, records, config.dimensions)
         said = (
             f"Lines: laws. Left, bars: 95 % intervals (Student's t) over {config.seeds} seeds; else faint: every seed"
         )
@@ -325,14 +324,11 @@ def figure(records: list[Record], config: Config) -> Path:
 def _draw_cosines(ax: Axes, records: list[Record], dimensions: list[int]) -> None:
     styles = plots.method_styles(LAWS)
     for law, how in styles.items():
-        text = "√(m/(m + d − 1))" if law == "gaussian" else "√(m/d)"
         for d, marker in zip(dimensions, ("s", "^", "o"), strict=False):
             m = directions_tried(law, d)
             x = np.geomspace(1 / d, m[-1] / d, 100)
-            ax.plot(
-                x, np.sqrt(x / (x + 1 - 1 / d)) if law == "gaussian" else np.sqrt(x), color=how.color,
-                linestyle=how.linestyle, label=f"{NAMES[law]}: {text}" if d == dimensions[-1] else None,
-            )  # fmt: skip
+            y = np.sqrt(x / (x + 1 - 1 / d)) if law == "gaussian" else np.sqrt(x)
+            ax.plot(x, y, color=how.color, linestyle=how.linestyle)
             cells = [values(records, "square", part="cosine", law=law, d=d, m=k) for k in m]
             # of √(mean cos²), by the delta method
             root = np.array([math.sqrt(c.mean()) for c in cells])
@@ -340,7 +336,6 @@ def _draw_cosines(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
             ax.errorbar(
                 np.array(m) / d, root, error, color=how.color, marker=marker, linestyle="none", capsize=2,
                 markerfacecolor="white" if law == "orthonormal" else how.color,
-                label=f"d = {d}" if law == "gaussian" else None,
             )  # fmt: skip
     ax.set(
         xscale="log",
@@ -348,7 +343,11 @@ def _draw_cosines(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
         xlabel="directions per parameter, m/d",
         ylabel="root mean square cosine with the gradient",
     )
-    ax.set_title("Few directions a parameter: a poor direction")
+    ax.set_title("Few directions a parameter:\na poor direction")
+    signs = ", ".join(f"{sign} {d}" for sign, d in zip("■▲●", dimensions, strict=False))
+    said = [(f"{NAMES['orthonormal']},\n√(m/d), hollow", styles["orthonormal"].color)]
+    said += [(f"{SHORT['gaussian']} directions,\n√(m/(m + d − 1)), filled", styles["gaussian"].color)]
+    say(ax, (0.02, 0.98), [*said, (f"d = {signs}", "black")])
 
 
 def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None:
@@ -357,39 +356,44 @@ def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None
         how = styles[law]
         ax.plot(dimensions, [2 * needed(law, d) for d in dimensions], color=how.color, linestyle=how.linestyle)
         counts = [values(records, "evaluations", part="needed", law=law, d=d) for d in dimensions]
-        _points(ax, dimensions, counts, how, f"{NAMES[law]}, cosine {GOOD:g}")
+        _points(ax, dimensions, counts, how)
+        label_end(ax, dimensions[-1], counts[-1].mean(), f"{SHORT[law]}, cosine {GOOD:g}", how.color, up=UP[law])
     how = styles["central-difference"]
     counts = [values(records, "evaluations", part="differences", d=d) for d in dimensions]
     ax.plot(dimensions, [2 * d for d in dimensions], color=how.color, linestyle=how.linestyle)
-    _points(ax, dimensions, counts, how, "central differences, cosine 1: 2d")
+    _points(ax, dimensions, counts, how)
+    label_end(ax, dimensions[-1], 2 * dimensions[-1], "central differences, cosine 1: 2d", how.color)
     how = styles["backprop"]
     sizes = sizes_timed(records)
     ratios = [values(records, "ratio", part="time", d=d) for d in sizes]
     ax.plot(sizes, [np.median(r) for r in ratios], color=how.color, linestyle=how.linestyle)
-    _points(ax, sizes, ratios, how, "backpropagation, cosine 1: CPU time of network\nloss and gradient, in losses")
+    _points(ax, sizes, ratios, how)
+    said = "backpropagation, cosine 1: CPU time\nof network loss and gradient, in losses"
+    ax.text(0.98, 0.24, said, transform=ax.transAxes, ha="right", va="bottom", color=how.color, fontsize=SMALL)
     ax.set(
         xscale="log", yscale="log", ylim=(1, None), xlabel="number of parameters, d", ylabel="evaluations of the cost"
     )
-    ax.set_title("A gradient's price grows with d; backprop's does not")
+    ax.set_title("A gradient's price grows with d;\nbackprop's does not")
 
 
 def _draw_descent(ax: Axes, records: list[Record], dimensions: list[int]) -> None:
     how = plots.method_styles(["gaussian"])["gaussian"]
     counts = [values(records, "evaluations", part="descent", d=d, pace=1.0) for d in dimensions]
-    ax.plot(dimensions, [descent_law(d) for d in dimensions], color="black", label="2 ln ε / ln(1 − 1/(d + 2))")
-    _points(ax, dimensions, counts, how, "pairs of normal directions, each seed")
+    ax.plot(dimensions, [descent_law(d) for d in dimensions], color="black")
+    _points(ax, dimensions, counts, how)
+    say(ax, (0.03, 0.97), [("line: 2 ln ε/ln(1 − 1/(d + 2))", "black"), ("● pairs of normal directions", how.color)])
     ax.set(xscale="log", yscale="log", xlabel="number of parameters, d", ylabel="evaluations of the cost")
-    ax.set_title(f"So does that of descent (|x|²/2, to {END:g} of its start)")
+    ax.set_title(f"So does that of descent\n(|x|²/2, to {END:g} of its start)")
 
 
-def _points(ax: Axes, x: list[int], counts: list[np.ndarray], how: plots.MethodStyle, label: str) -> None:
+def _points(ax: Axes, x: list[int], counts: list[np.ndarray], how: plots.MethodStyle) -> None:
     """Draw every seed faintly, and the mean."""
     for i in range(len(counts[0])):
         ax.plot(
             x, [c[i] for c in counts], color=how.color, marker=how.marker, linestyle="none", alpha=0.25, markersize=3
         )
     mean = [c.mean() for c in counts]
-    ax.plot(x, mean, color=how.color, marker=how.marker, linestyle="none", label=label)
+    ax.plot(x, mean, color=how.color, marker=how.marker, linestyle="none")
 
 
 if __name__ == "__main__":

@@ -265,23 +265,20 @@ def figure(records: list[Record], config: Config) -> Path:
         if config.tune
         else {
             "published": "At published rates the guide wins",
-            "best": "Each at its best rate, it leads early and loses late",
+            "best": "Each at its best rate, it leads early, loses late",
         }
     )
-    drawing, axes = plots.panels(len(titles), 1, width=6.4, height=5.0)
+    drawing, axes = plots.panels(len(titles), 1, width=5.6, height=4.2)
+    every = np.concatenate([record.column("excess") for record in records])
     for ax, (rates, title) in zip(axes, titles.items(), strict=True):
+        ax.set(yscale="log", ylim=(every.min() / 1.2, every.max() * 1.2))  # the same, before lines are named
         plots.curves(ax, select(records, rates=rates), "step", "excess", label="f − least f", names=NAMES)
-        ax.set(
-            yscale="log", title=title, xlabel="steps: each a surrogate gradient, and 2 evaluations by either smoothing"
-        )
-    low, high = axes[0].get_ylim()
-    for ax in axes[1:]:
-        low, high = min(low, ax.get_ylim()[0]), max(high, ax.get_ylim()[1])
-    for ax in axes:
-        ax.set_ylim(low, high)
+        ax.set(title=title, xlabel="steps of descent")
     drawing.suptitle(
         "A biased surrogate gradient helps at first; in the end a larger step of plain smoothing helps more\n"
-        f"Least squares of {config.parameters} parameters by descent; the surrogate gradient is biased and noisy"
+        f"Least squares of {config.parameters:,} parameters; a step: a biased, noisy surrogate gradient, and 2 "
+        "evaluations by either smoothing",
+        fontsize=11,
     )
     return plots.save(drawing, config.out / "guided.png")
 

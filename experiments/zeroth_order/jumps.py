@@ -17,10 +17,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from experiments.common.bounds import LARGEST, deviation, pooled
-from experiments.common.drawing import REFERENCE, legend_below
+from experiments.common.drawing import GREY, REFERENCE, SMALL, label_end, say
 from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select, values
 
 import numpy as np
@@ -50,6 +50,13 @@ SPANS = {"ball": (1 / 9.81**2, 4 / 9.81**2), "pivot": (0.5, 2.0)}
 ANGLES = np.linspace(0.05, 1.49, 15)  # rad
 METHODS = ("pathwise", "smoothing", "score")
 STYLES = {"pathwise": "pathwise", "smoothing": "gaussian", "score": "score-function"}
+# where the figure names the ends of descents: on which side, and how many points higher
+BESIDE: dict[tuple[str, str], tuple[Literal["left", "right"], float]] = {
+    ("ball", "pathwise"): ("right", 9),
+    ("ball", "smoothing"): ("right", -9),
+    ("pivot", "pathwise"): ("right", -9),
+    ("pivot", "smoothing"): ("left", -9),
+}
 # rad: nearer counts as there. Ends of the ball under seeds 100 to 104, never shown, lie within 0.011 of each other.
 NEAR = 0.02
 
@@ -309,7 +316,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw costs, gradients and descents of the ball and the pivot; the gates are numbers alone."""
     (exact,), runs = select(records, part="exact"), select(records, part="sampled")
-    drawing, axes = plots.panels(3, 2, width=4.6, height=4.1)
+    drawing, axes = plots.panels(3, 2, width=3.6, height=3.5)
     styles = plots.method_styles(STYLES.values())
     how = {method: styles[STYLES[method]] for method in METHODS}
     with plots.style():
@@ -317,25 +324,33 @@ def figure(records: list[Record], config: Config) -> Path:
             t = {c: values([exact], c, what="exact", problem=name) for c in ("at", "gradient", "pathwise", "value")}
             fine, cost = (values([exact], c, what="cost", problem=name) for c in ("at", "cost"))
             ax = axes[3 * i]
-            ax.plot(fine, cost, color="#888888", linewidth=1, label="cost f")
-            ax.plot(t["at"], t["value"], color="#000000", label="exact f_σ, σ = 0.1 rad")
+            ax.plot(fine, cost, color=GREY, linewidth=1)
+            ax.plot(t["at"], t["value"], color="#000000")
+            say(ax, (0.03, 0.24), [("thin: cost f", GREY), ("thick: exact f_σ,\nσ = 0.1 rad", "#000000")])
             for method in METHODS[:2]:
                 x, v = ends(runs, name, method), ends(runs, name, method, "value")
-                ax.plot(x, v, how[method].marker, color=how[method].color, markersize=7, markerfacecolor="none",
-                        label=f"{method}: end after {STEPS[name]:,} steps")  # fmt: skip
+                ax.plot(x, v, how[method].marker, color=how[method].color, markersize=7, markerfacecolor="none")
+                side, up = BESIDE[name, method]
+                label_end(ax, float(np.median(x)), float(np.median(v)), method, how[method].color, side=side, up=up)
             ax.set(xlabel="angle θ, rad", ylabel="cost, m²" if name == "ball" else "cost",
-                   title=f"{TITLES[name]}: pathwise ends at a higher cost")  # fmt: skip
-            legend_below(ax)
+                   title=f"{TITLES[name]}: after {STEPS[name]:,} steps\npathwise ends at a higher cost")  # fmt: skip
             ax = axes[3 * i + 1]
-            ax.plot(t["at"], t["gradient"], color="#000000", label="exact ∇f_σ")
-            ax.plot(t["at"], t["pathwise"], color="#000000", linestyle=plots.DASHED, label="exact mean of ∇f")
+            ax.plot(t["at"], t["gradient"], color="#000000")
+            ax.plot(t["at"], t["pathwise"], color="#000000", linestyle=plots.DASHED)
             for method in METHODS:
                 mean, bound, _ = measured(runs, name, method)
                 ax.errorbar(ANGLES, mean, bound, fmt=how[method].marker, color=how[method].color, capsize=2,
-                            markerfacecolor="none", label=method)  # fmt: skip
+                            markerfacecolor="none")  # fmt: skip
+            colors = {
+                method: (f"{sign} {method}", how[method].color) for method, sign in zip(METHODS, "◇○△", strict=True)
+            }
+            above, below = (0.03, 0.97), (0.6, 0.28)
+            say(ax, below if name == "ball" else above,
+                [("line: exact ∇f_σ", "#000000"), colors["smoothing"], colors["score"]])  # fmt: skip
+            say(ax, above if name == "ball" else below,
+                [("dashes: exact\nmean of ∇f", "#000000"), colors["pathwise"]])  # fmt: skip
             ax.set(xlabel="angle θ, rad", ylabel="gradient, m²/rad" if name == "ball" else "gradient, 1/rad",
-                   title="It misses the slope that the jump makes")  # fmt: skip
-            legend_below(ax)
+                   title="It misses the slope\nthat the jump makes")  # fmt: skip
             ax = axes[3 * i + 2]
             for method in METHODS[:2]:
                 for r in runs:
@@ -350,18 +365,19 @@ def figure(records: list[Record], config: Config) -> Path:
                         label=method)  # fmt: skip
             if name == "ball":
                 ax.axvline(STEPS[name], **REFERENCE)
-                ax.annotate("1,001 steps,\nas published", (STEPS[name] + 100, 0.12), fontsize=8)
-                ax.set_title("so descent by it is slow and ends elsewhere\n(rate 0.1 rad²/m²; faint: every seed)")
+                ax.annotate("1,001 steps,\nas published", (STEPS[name] + 100, 0.12), fontsize=SMALL)
+                ax.set_title("so descent by it is slow\nand ends elsewhere\n(rate 0.1 rad²/m²; faint: every seed)")
             else:
                 ax.axhline(math.pi / 4, **REFERENCE)
-                ax.annotate("edge: beyond it a miss", (250, math.pi / 4 + 0.02), fontsize=8)
+                ax.annotate("edge: beyond it a miss", (180, math.pi / 4 - 0.06), fontsize=SMALL)
                 ax.set_title("and goes beyond the edge\n(rate 0.01 rad²; faint: every seed)")
             ax.set(xlabel="steps", ylabel="angle θ, rad")
             plots.name_lines(ax)
         drawing.suptitle(
             "A contact makes the cost jump: the derivative of the simulator does not see it, smoothing and scores do\n"
-            f"Gradients: {len(runs)} × {PROBES:,} samples, bars: a bound that holds but for 1e-9 in all; descent: 50 "
-            "samples a step, bold: along its exact mean"
+            f"Gradients: {len(runs)} × {PROBES:,} samples, bars: a bound that holds but for 1e-9 in all\n"
+            "Descent: 50 samples a step, bold: along its exact mean",
+            fontsize=11,
         )
     return plots.save(drawing, config.out / "jumps.png")
 

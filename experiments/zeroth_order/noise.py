@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from experiments.common.drawing import REFERENCE, band
+from experiments.common.drawing import REFERENCE, SMALL, band, label_end, say
 from experiments.common.frame import Flags, Judge, half_width, main, slopes
 
 import numpy as np
@@ -61,7 +61,7 @@ FACTOR = 3.0
 # An automatic step errs (√c + 1/√c)/2 times as much as the best where |f''| s²/|f| is c or 1/c, a central one at most
 # (c^⅔ + 2c^−⅓)/3 times; with c = 40, and rounding at 0.4 u|f| again, that is 5.1 and 7.6 times.
 AUTOMATIC = 10.0
-RING = "predicted best step"
+RING = "○ predicted best step"
 
 
 @dataclass(frozen=True)
@@ -293,7 +293,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw error against step: rounding in two precisions, noise, smoothing, common noise; and automatic steps."""
-    drawing, axes = plots.panels(3, 2, width=5.0, height=4.0)
+    drawing, axes = plots.panels(3, 2, width=3.7, height=3.4)
     styles = plots.method_styles(STYLES.values())
     how = {method: styles[name] for method, name in STYLES.items()}
     with plots.style():
@@ -302,38 +302,40 @@ def figure(records: list[Record], config: Config) -> Path:
                 h, errors = curve(records, part="rounding", setting=setting, method=method)
                 draw(ax, h, errors, how[method], method)
                 mark(ax, h, errors, predictions("rounding", setting).get(method))
+            say(ax, (0.03, 0.2), [(RING, plots.BLACK)])
             ax.set(xlabel="step h, unit of θ", ylabel="relative error of the slope")
-            ax.set_title(f"{setting}: only the complex step has no rounding error")
+            ax.set_title(f"{setting}: only the complex step\nhas no rounding error")
         for tau, line in zip(NOISES, plots.LINES, strict=False):
             for method in ("forward", "central"):
                 h, errors = curve(records, part="noise", setting=repr(tau), method=method)
                 style = replace(how[method], linestyle=line)
-                draw(axes[2], h, errors, style, f"{method}, τ = {tau:g}")
+                draw(axes[2], h, errors, style)
                 mark(axes[2], h, errors, predictions("noise", repr(tau))[method])
         axes[2].set(
             xlabel="step h, unit of θ",
             ylabel="error of the slope, which is 1",
-            title="The noisier the cost, the larger the best step",
+            title="The noisier the cost,\nthe larger the best step",
         )
         for tau, line in zip(SMOOTHED_NOISES, plots.LINES, strict=False):
             sigma, errors = curve(records, part="smoothing", setting=repr(tau))
             style = replace(how["smoothing"], linestyle="", marker="o^s"[SMOOTHED_NOISES.index(tau)])
-            draw(axes[3], sigma, errors, style, f"measured, τ = {tau:g}", every=1)
-            axes[3].plot(
-                sigma, smoothing_error(sigma, tau), color="#000000", linestyle=line, label=f"exact, τ = {tau:g}"
-            )
+            draw(axes[3], sigma, errors, style, every=1)
+            axes[3].plot(sigma, smoothing_error(sigma, tau), color="#000000", linestyle=line)
+            label_end(axes[3], sigma[1], pooled(errors)[1], f"τ = {tau:g}", plots.BLACK, up=8 if tau else -9)
             mark(axes[3], sigma, errors, predictions("smoothing", repr(tau)).get("smoothing"))
         axes[3].set(xlabel="smoothing radius σ, unit of θ", ylabel="error of the slope, which is 1",
-                    title=f"Smoothing ({PAIRS} pairs): so is the best radius", ylim=(0.1, 30))  # fmt: skip
+                    title=f"Smoothing ({PAIRS} pairs):\nso is the best radius", ylim=(0.05, 30))  # fmt: skip
         looks = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
-        for (setting, label), look in zip((("smooth", "LQR"), ("jumps", "walk until it falls")), looks, strict=True):
+        for (setting, label), look in zip((("smooth", "LQR"), ("jumps", "walk")), looks, strict=True):
             for method, fill in (("independent", "none"), ("common", look.color)):
                 h, errors = curve(records, part="simulated", setting=setting, method=method)
-                draw(axes[4], h, errors, look, f"{label}, {method} noise", every=1, markerfacecolor=fill)
+                draw(axes[4], h, errors, look, every=1, markerfacecolor=fill)
+                i, up = (1, 8) if setting == "smooth" else (0, 10 if method == "independent" else -22)
+                label_end(axes[4], h[i], pooled(errors)[i], f"{label}, {method}", look.color, up=up)
         axes[4].set(
-            xlabel="step h, unit of θ",
+            xlabel="step h, unit of θ (LQR; a walk until it falls)",
             ylabel="standard deviation/|gradient|",
-            title="Common noise helps, less where runs jump",
+            title="Common noise helps,\nless where runs jump",
         )
         for i, (setting, method) in enumerate((s, m) for s in TYPES for m in ("forward", "central")):
             ratios = np.array([automatic(records, setting, method, cost) for cost in COSTS])
@@ -341,28 +343,36 @@ def figure(records: list[Record], config: Config) -> Path:
             spread = np.abs(np.stack((ratios.min(1), ratios.max(1))) - middle)
             x, fill = np.arange(len(COSTS)) + 0.12 * (i - 1.5), "none" if setting == "float32" else how[method].color
             axes[5].errorbar(x, middle, spread, color=how[method].color, fmt=how[method].marker, capsize=2,
-                             markerfacecolor=fill, label=f"{method}, {setting}")  # fmt: skip
+                             markerfacecolor=fill)  # fmt: skip
         axes[5].axhline(1, color="#000000", linewidth=0.9)
         axes[5].axhline(AUTOMATIC, **REFERENCE)
-        axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps miss a fast cost")
-        axes[5].set_xticks(range(len(COSTS)), list(COSTS), fontsize=7)
+        axes[5].set(yscale="log", ylabel="error/error of the best step", title="Automatic steps\nmiss a fast cost")
+        axes[5].set_xticks(
+            range(len(COSTS)), [name.replace("(", "\n(").replace(" ", "\n") for name in COSTS], fontsize=SMALL
+        )
         for ax in axes:
             ax.minorticks_off()
-        for ax in (axes[0], axes[1], axes[4]):  # of few lines
+        for ax in axes[:2]:
             plots.name_lines(ax)
-        for ax in (axes[2], axes[3], axes[5]):
-            entries = sorted(zip(*ax.get_legend_handles_labels(), strict=True), key=lambda entry: entry[1] == RING)
-            ax.legend(*zip(*entries, strict=True), loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, fontsize=8)
+        both = [(f"{sign} {m}", how[m].color) for sign, m in zip("▲■", ("forward", "central"), strict=True)]
+        lines = zip(("solid", "dashes", "dots"), NOISES, strict=True)
+        say(axes[2], (0.5, 0.98), [(f"{line}: τ = {tau:g}", plots.BLACK) for line, tau in lines])
+        say(axes[2], (0.03, 0.21), [*both, (RING, plots.BLACK)])
+        axes[2].set_ylim(1e-8, None)
+        say(axes[3], (0.28, 0.97), [("markers: measured", how["smoothing"].color), ("lines: exact", plots.BLACK)])
+        say(axes[3], (0.28, 0.8), [(RING, plots.BLACK)])
+        say(axes[5], (0.03, 0.97), [*both, ("filled: float64, hollow: float32", plots.BLACK)])
         drawing.suptitle(
-            "Too small a step magnifies rounding and noise, too large a one sees curvature: the best lies between. "
-            "Slope of eˣ; in the last two panels of other costs\n"
-            f"Root mean square errors over {len(records)} seeds; bands and bars: ranges of all seeds"
+            "Too small a step magnifies rounding and noise, too large a one sees curvature: the best lies between\n"
+            "Slope of eˣ, in the last two panels of other costs; root mean square errors over "
+            f"{len(records)} seeds; bands and bars: ranges",
+            fontsize=11,
         )
     return plots.save(drawing, config.out / "noise.png")
 
 
 def draw(
-    ax: Axes, h: np.ndarray, errors: np.ndarray, how: plots.MethodStyle, label: str, every: int = 0, **more: Any
+    ax: Axes, h: np.ndarray, errors: np.ndarray, how: plots.MethodStyle, label: str = "", every: int = 0, **more: Any
 ) -> None:
     every = every or max(1, len(h) // 8)
     band(ax, h, errors, how, middle=pooled, alpha=0.25, label=label, markevery=every, **more)
@@ -374,8 +384,7 @@ def mark(ax: Axes, h: np.ndarray, errors: np.ndarray, predicted: float | None) -
     if predicted is None:
         return
     height = math.exp(np.interp(math.log(predicted), np.log(h), np.log(pooled(errors))))
-    name = "_" if any(line.get_label() == RING for line in ax.lines) else RING  # once in a legend
-    ax.plot(predicted, height, "o", color=plots.BLACK, markersize=10, markerfacecolor="none", label=name, zorder=4)
+    ax.plot(predicted, height, "o", color=plots.BLACK, markersize=10, markerfacecolor="none", zorder=4)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
+from experiments.common.drawing import SMALL, say
 from experiments.common.frame import Flags, Judge, main, one_a_seed, values
 from experiments.common.unfinished import going_on
 from experiments.zeroth_order.untuned import COSTS
@@ -48,6 +49,7 @@ PILOT, BUDGETS = 400, (30, 200)
 MANY, LARGE = (20, 200, 1000), (*BUDGETS, 2000)  # parameters, and the budgets they get
 FLOOR = 0.05  # relative error below which estimators count as equally good
 NEAR = 1.5
+LED = {"untuned": (2.2, 0.66), "library": (1.25, 0.42), "large": (1.1, 0.18)}  # where the figure names what
 
 
 @dataclass(frozen=True)
@@ -292,22 +294,32 @@ def figure(records: list[Record], config: Config) -> Path:
     names = {"library": "library", "untuned": "costs nobody had in mind", "large": "20 to 1,000 parameters"}
     looks = {"library": (plots.BLUE, plots.SOLID, "o"), "untuned": (plots.VERMILLION, plots.DASHED, "s")}
     looks["large"] = (plots.GREEN, plots.DOTTED, "^")
+    signs = {"o": "●", "s": "■", "^": "▲"}
     with plots.style():
         for group, (color, line, marker) in looks.items():
             ratios = np.sort(values(records, "ratio", group=group, seen=True))
-            axes[0].step(ratios, np.arange(1, len(ratios) + 1) / len(ratios), where="post", color=color, linestyle=line,
-                         label=f"{names[group]}: {np.mean(ratios <= NEAR):.0%} within {NEAR:g} ×")  # fmt: skip
+            shares = np.arange(1, len(ratios) + 1) / len(ratios)
+            axes[0].step(ratios, shares, where="post", color=color, linestyle=line)
+            led, height = LED[group]  # from its line at this ratio to its name at this height
+            axes[0].annotate(
+                f"{names[group]}:\n{np.mean(ratios <= NEAR):.0%} within {NEAR:g} ×", (led, np.mean(ratios <= led)),
+                (0.42, height), textcoords="axes fraction", color=color, fontsize=SMALL, va="center",
+                arrowprops={"arrowstyle": "-", "color": color, "linestyle": line, "relpos": (0, 0.5)},
+            )  # fmt: skip
             predicted, measured = (values(records, name, group=group, seen=True) for name in ("predicted", "measured"))
             at = np.maximum(measured, 1e-3), np.maximum(predicted, 1e-3)
-            axes[1].loglog(*at, marker, color=color, label=names[group], markersize=3, linestyle="none")
+            axes[1].loglog(*at, marker, color=color, markersize=3, linestyle="none")
         axes[0].axvline(NEAR, color="#888888", linestyle=":")
         axes[0].set(xscale="log", xlabel="error of the first choice / least error", ylim=(0, 1))
         axes[0].set(ylabel="share of costs, points and budgets", title="The first choice is mostly near the best")
         axes[1].plot([1e-3, 100], [1e-3, 100], color="#888888", linestyle=":")
         axes[1].set(xlabel="measured relative error", ylabel="predicted relative error")
         axes[1].set_title("and its error is near the predicted one")
-        for ax in axes:
-            ax.legend()
+        say(
+            axes[1],
+            (0.03, 0.98),
+            [(f"{signs[marker]} {names[group]}", color) for group, (color, _, marker) in looks.items()],
+        )
         said = (
             f"Recommendations from {PILOT} evaluations, {len(config.all_seeds)} seeds; errors below 0.001 at the edge"
         )

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from experiments.common.bounds import LARGEST, deviation
-from experiments.common.drawing import REFERENCE, label_end
+from experiments.common.drawing import REFERENCE, label_end, say
 from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
 
 import numpy as np
@@ -247,10 +247,8 @@ def figure(records: list[Record], config: Config) -> Path:
     with plots.style():
         for ax, name in zip(maps, CUTS, strict=True):
             heat(drawing, ax, records, name)
-        maps[0].plot(
-            DISTANCES / math.sqrt(2), DISTANCES, color="#FFFFFF", linestyle=plots.DASHED, label="σ = distance/√2"
-        )
-        maps[0].legend(loc="upper left", labelcolor="#FFFFFF")
+        maps[0].plot(DISTANCES / math.sqrt(2), DISTANCES, color="#FFFFFF", linestyle=plots.DASHED)
+        say(maps[0], (0.03, 0.96), [("dashes: σ = distance/√2", "#FFFFFF")])
         maps[0].set(
             yscale="log",
             ylabel="distance from the hole's centre",

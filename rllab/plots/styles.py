@@ -16,9 +16,8 @@ from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from rllab.files import write_atomically
+from rllab.plots.palettes import reduced
 from rllab.text import printable
 
 if TYPE_CHECKING:
@@ -364,27 +363,14 @@ def _around(figure: Figure) -> Bbox:
 
 
 def with_palette(png: BytesIO) -> bytes:
-    """Return a PNG, put on white, of 256 colours: the most frequent as they are, bands too, others at the nearest."""
+    """Return a PNG, put on white, of 256 colours."""
     from PIL import Image
 
     with Image.open(png) as image:
         drawn = image.convert("RGBA")
     white = Image.new("RGBA", drawn.size, "white")
-    colours = Image.alpha_composite(white, drawn).convert("RGB")
-    numbers = np.asarray(colours, np.int64) @ (1 << 16, 1 << 8, 1)
-    found, which, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    # not the median cut, which gives its colours to what covers most pixels: a thin line counts too
-    far_apart = colours.quantize(192, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).getpalette() or []
-    frequent = _channels(found[np.argsort(-counts, kind="stable")[:64]])
-    palette = np.concatenate((frequent, np.reshape(far_apart, (-1, 3))))
-    distances = ((_channels(found)[:, None] - palette) ** 2).sum(-1)
-    picture = Image.fromarray(distances.argmin(1).astype(np.uint8)[which].reshape(numbers.shape))
-    picture.putpalette(palette.astype(np.uint8).ravel().tolist())
     small = BytesIO()
-    picture.save(small, "png", optimize=True)
+    reduced(Image.alpha_composite(white, drawn).convert("RGB"), frequent=64, far_apart=192).save(
+        small, "png", optimize=True
+    )
     return small.getvalue()
-
-
-def _channels(numbers: np.ndarray) -> np.ndarray:
-    """Return red, green and blue (n, 3) of colours written as one number each."""
-    return np.stack((numbers >> 16, numbers >> 8 & 255, numbers & 255), -1)
