@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -209,6 +210,8 @@ def test_export_writes_every_row(two_environments, tmp_path, capsys):
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["list", "plot", "compare", "report", "export"])
 def test_a_damaged_run_is_named_and_skipped_and_the_exit_code_says_so(two_environments, tmp_path, capsys, command):
+    for undamaged in ("cartpole", "toys"):
+        shutil.rmtree(two_environments / undamaged)
     damaged = two_environments / "pendulum" / "td3-3" / "rows.jsonl"
     damaged.write_text("nonsense\n" + damaged.read_text())
     name = {"list": "", "export": "a.csv", "report": "a.html"}.get(command, "a.png")
