@@ -60,7 +60,6 @@ BLIND_TO = {
     bp.Linear: {
         "lecture/rows/backprop.py:size_of_a_gradient",
         "lecture/rows/costs.py:loss_of_a_set",
-        "lecture/rows/models.py:gradient_of_the_linear_model",  # by its weights
     },
     bp.Tanh: {
         "lecture/rows/backprop.py:size_of_a_gradient",
