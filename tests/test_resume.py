@@ -263,7 +263,7 @@ def test_minimize_goes_on_bit_for_bit(case, tmp_path, monkeypatch):
 @pytest.mark.parametrize("method", ["ppo", "minimize"])
 def test_killed_by_the_system_it_goes_on_bit_for_bit(method, tmp_path):
     if method == "minimize":
-        killed, alike = kill_minimize(tmp_path, kills=3, seed=0)
+        killed, alike = kill_minimize(tmp_path, kills=3, seed=0, budget=1200)
     else:
-        killed, alike = kill_training(method, tmp_path, kills=3, seed=0)
+        killed, alike = kill_training(method, tmp_path, kills=3, seed=0, steps=2100)
     assert killed >= 1 and alike

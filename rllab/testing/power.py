@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -93,8 +94,6 @@ def power_of(g: Tensor, truth: Tensor, of: str, wanted: float, false_alarm: floa
     Raises:
         AssertionError: if that is not `truth` (d,).
     """
-    from scipy.stats import t as student
-
     r, size = len(g), float(truth.norm())
     size = size if size > ROUNDING else 0.0
     if size > 0:
@@ -103,7 +102,7 @@ def power_of(g: Tensor, truth: Tensor, of: str, wanted: float, false_alarm: floa
     mean = g[0] + (g - g[0]).mean(0)
     se = (g - g[0]).std(0) / r**0.5
     rounding = ROUNDING * max(1.0, float(truth.abs().max()))
-    limit = float(student.isf(false_alarm / (2 * len(truth)), r - 1)) * se + rounding
+    limit = _student(false_alarm / (2 * len(truth)), r - 1) * se + rounding
     off = (mean - truth).abs()
     if not (off <= limit).all():
         j = int((off / limit).argmax())
@@ -111,7 +110,15 @@ def power_of(g: Tensor, truth: Tensor, of: str, wanted: float, false_alarm: floa
         raise AssertionError(
             f"the mean of {r} estimates of {of} must be {truth[j]:.6g} ± {limit[j]:.2g} {where}, got {mean[j]:.6g}"
         )
-    return Power(of, r, float((limit + float(student.isf(MISS, r - 1)) * se).max()), size, wanted)
+    return Power(of, r, float((limit + _student(MISS, r - 1) * se).max()), size, wanted)
+
+
+@cache
+def _student(rate: float, freedom: int) -> float:
+    """Return what Student's t exceeds at this rate."""
+    from scipy.stats import t
+
+    return float(t.isf(rate, freedom))
 
 
 def repeats_for(first: Power, numbers: int) -> int:

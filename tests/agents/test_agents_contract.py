@@ -81,7 +81,7 @@ def test_no_evaluation_episode_is_met_in_learning(kind):
 
 @pytest.mark.slow
 @every
-@pytest.mark.parametrize("steps", (1, 7, 100, 333))
+@pytest.mark.parametrize("steps", (1, 7, 100, 171))
 def test_steps_are_those_taken_and_never_more_than_asked(kind, steps):
     agent = make(kind)
     LOG.clear()

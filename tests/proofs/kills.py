@@ -37,13 +37,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 
-def kill_training(method: str, folder: Path, *, kills: int, seed: int) -> tuple[int, bool]:
+def kill_training(method: str, folder: Path, *, kills: int, seed: int, steps: int = 4200) -> tuple[int, bool]:
     """Return how often a run was killed before it ended, and whether its rows and agent are those of one that was not.
 
     A run that ends before its next kill is due is not killed any more.
     """
-    length = _to_the_end(_train, method, folder / "whole")
-    killed = _killed(_train, (method, folder / "killed"), kills, seed, longest=1.5 * length / (kills + 1))
+    length = _to_the_end(_train, method, folder / "whole", steps)
+    killed = _killed(_train, (method, folder / "killed", steps), kills, seed, longest=1.5 * length / (kills + 1))
     runs = [Record.open(folder / name / f"{method}-0") for name in ("whole", "killed")]
     agents = [load(run.folder / "agent.pt") for run in runs]
     rows = [timeless(run.rows) for run in runs]
@@ -52,25 +52,26 @@ def kill_training(method: str, folder: Path, *, kills: int, seed: int) -> tuple[
     return killed, alike and not list(runs[1].folder.glob("state*"))
 
 
-def kill_minimize(folder: Path, *, kills: int, seed: int) -> tuple[int, bool]:
+def kill_minimize(folder: Path, *, kills: int, seed: int, budget: int = 2400) -> tuple[int, bool]:
     """Do the same with `minimize`."""
-    length = _to_the_end(_minimize, folder / "whole.pt")
-    killed = _killed(_minimize, (folder / "killed.pt",), kills, seed, longest=1.5 * length / (kills + 1))
+    _minimize(folder / "loaded.pt", 8)  # what it needs is loaded here, and not in each process that is forked
+    length = _to_the_end(_minimize, folder / "whole.pt", budget)
+    killed = _killed(_minimize, (folder / "killed.pt", budget), kills, seed, longest=1.5 * length / (kills + 1))
     whole, again = (read_checkpoint(folder / f"{name}.pt") for name in ("whole", "killed"))
     same = torch.equal(whole["leaves"]["at"], again["leaves"]["at"])
     return killed, same and all(whole[name] == again[name] for name in ("evaluations", "values"))
 
 
-def _train(method: str, folder: Path) -> None:
+def _train(method: str, folder: Path, steps: int) -> None:
     states.SECONDS_PER_STATE = 0.0
     schedule = Schedule(evaluate_every=500, episodes=2, max_steps=60)
     given = {"settings": SETTINGS[method], "schedule": schedule, "resume": True, "processes": 1}
-    train_seeds(method, "Pendulum-v1", 4200, folder, seeds=1, **given)
+    train_seeds(method, "Pendulum-v1", steps, folder, seeds=1, **given)
 
 
-def _minimize(path: Path) -> None:
+def _minimize(path: Path, budget: int) -> None:
     cost = rllab.Cost(lambda x: (x - 0.3).square().sum(-1))
-    given = {"evaluations": 8, "budget": 2400, "lr": 0.05, "key": 0}
+    given = {"evaluations": 8, "budget": budget, "lr": 0.05, "key": 0}
     rllab.minimize(cost, torch.ones(3), est.GaussianSmoothing(), checkpoint=path, checkpoint_every=0, **given)
 
 
