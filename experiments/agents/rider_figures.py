@@ -51,7 +51,7 @@ def draw(records: Sequence[Record], path: Path) -> Path:
         riding(right, [run for run in here if run.method != "random"], None, cpu=True)
         right.set_title("The same by the clock: seconds of one core")
     drawing.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=9, frameon=False,
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10, frameon=False,
         title="what the gradient comes from; bars at the ends: 95 % intervals (Greenwood's, Wilson's where all ride)",
     )  # fmt: skip
     drawing.suptitle(f"{TITLE} {len(here) and WEIGHTS[size]:,} weights, {_counts(here)}", fontsize=13)
@@ -112,7 +112,7 @@ def riding(ax: Axes, runs: Sequence[Run], hand: float | None, *, cpu: bool = Fal
         ax.axhline(hand, color=GREY, linewidth=0.9, linestyle=(0, (2, 2)), zorder=1)
         ax.annotate(
             "a rider by hand, nothing learned", (0.01, hand), xycoords=("axes fraction", "data"), xytext=(0, 4),
-            textcoords="offset points", color=GREY, fontsize=8,
+            textcoords="offset points", color=GREY, fontsize=10,
         )  # fmt: skip
     ax.set_xscale("log")
     ax.set_xlim(0.03 if cpu else 200, 1.3 * max(last, 1.0 if cpu else 1000.0))
