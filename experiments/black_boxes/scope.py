@@ -169,7 +169,7 @@ def figure(records: list[Record], config: Config) -> Path:
                     label_end(axes[2], sigmas[0], (got / truth)[0], f"{WORDS[name]}: both", colour, up=12)
         axes[2].axhline(1, color="#000000", linewidth=0.9)
         axes[2].axhline(0, color=GREY, linewidth=0.8)
-        axes[2].set(xscale="log", xlabel="smoothing radius σ", ylabel="estimate/exact slope", ylim=(-2, 1.5))
+        axes[2].set(xscale="log", xlabel="σ of the smoothing", ylabel="estimate/exact slope", ylim=(-2, 1.5))
         axes[2].set_title(f"A step alone is wrong at every radius,\na smooth block right (x = {AT:g}, t = 0.3)")
         drawing.suptitle(
             f"A block that jumps must be estimated together with what follows it; means of {config.seeds} seeds, "

@@ -158,7 +158,7 @@ def main(
     if unfinished := [record.folder.name for record in records if not record.finished]:
         raise ValueError(f"{config.out}: {', '.join(unfinished[:3])} … did not finish; --resume goes on")
     judge = Judge()
-    print(f"\nClaims ({machine()}, seeds {config.all_seeds[0]} to {config.all_seeds[-1]})")
+    print(f"\nClaims ({machine()}, seeds {named(job.seed for job in jobs)})")
     claims(records, config, judge)
     drawn = figure(records, config)
     print(f"\n{WRITTEN.get(drawn.suffix, 'figure')}: {drawn}")
@@ -177,6 +177,17 @@ def _executor(config: Flags) -> Executor | None:
     from rllab.executors.named import executor_of  # which loads torch
 
     return executor_of(config.executor)
+
+
+def named(seeds: Iterable[int], to: str = " to ") -> str:
+    """Return which seeds these are, those in a row by the first and the last of them: 0 to 9, 30."""
+    rows: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if rows and seed == rows[-1][-1] + 1:
+            rows[-1].append(seed)
+        else:
+            rows.append([seed])
+    return ", ".join(f"{row[0]}{to}{row[-1]}" if len(row) > 1 else f"{row[0]}" for row in rows)
 
 
 def script_of(config: Flags) -> str:

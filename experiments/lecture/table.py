@@ -167,7 +167,8 @@ def line(verdict: Verdict) -> str:
     """Return statement, place, numbers and criterion of an entry."""
     entry = verdict.entry
     old, new = shown(verdict.number(fresh=False)), checked(verdict)
-    caught = [what for what in verdict.wrong if what not in verdict.survivors]
+    gives = {what: " and ".join(dict.fromkeys(map(shown, values))) for what, values in verdict.wrong.items()}
+    caught = [f"{what} (gives {numbers})" for what, numbers in gives.items() if what not in verdict.survivors]
     why = "; fails, as the table states" * entry.fails + "".join(f"; {error}" for error in verdict.errors)
     why += f"; caught: {', '.join(caught)}" * bool(caught)
     return (

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from experiments.common.acceptance import FRESH, ROWS, SECTIONS, Section, Verdict, shown
+from experiments.common.frame import named
 
 HERE = Path(__file__).resolve().parent
 FIGURES = HERE.parents[1] / "docs" / "figures"
@@ -21,8 +22,6 @@ RELATED = {
     "steps": ("minibatch",),
 }
 
-COLUMNS = """| row | statement | measured | seeds 0–9 | fresh seeds, 10–19 | needs | wrong versions | holds | where |
-| --- | --- | --- | --- | --- | --- | --- | --- | --- |"""
 TIGHTENED = 30  # the first of the seeds on which criteria were judged that had been too loose to fail
 
 
@@ -52,7 +51,7 @@ def some_rows(verdicts: Sequence[Verdict], ids: Iterable[str], machine: str) -> 
     lines = [
         _line([id, *_cells(v, names=True)]) for id in ROWS if id in set(ids) for v in verdicts if id in v.entry.ids
     ]
-    return "\n".join([f"# Rows of the lecture, measured alone ({machine})\n", COLUMNS, *lines, ""])
+    return "\n".join([f"# Rows of the lecture, measured alone ({machine})\n", _columns(verdicts), *lines, ""])
 
 
 def rows_of(verdicts: Iterable[Verdict]) -> list[str]:
@@ -67,8 +66,17 @@ def _section(section: Section, verdicts: Sequence[Verdict]) -> str:
     parts = [f"## {section.english} — {section.japanese}\n", f"*{section.read}*\n"]
     for title, exact in (("Measurements", False), ("Identities", True)):
         lines = [[id, *_cells(v)] for id, v in mine if v.entry.exact is exact] + missing * (not exact)
-        parts += [f"**{title}**\n", COLUMNS, *map(_line, lines), ""] if lines else []
+        parts += [f"**{title}**\n", _columns(verdicts), *map(_line, lines), ""] if lines else []
     return "\n".join([*parts[:-1], _figures([v.entry.where.partition(":")[0] for _, v in mine])])
+
+
+def _columns(verdicts: Sequence[Verdict]) -> str:
+    """Return the heads of the columns, with the seeds that were run."""
+    seeds = {seed for v in verdicts for seed in v.numbers}
+    first, usual = (named({s for s in seeds if lowest <= s < lowest + FRESH}, "–") for lowest in (0, FRESH))
+    fresh = f"fresh seeds, {usual}" if usual else "fresh seeds"
+    heads = ["row", "statement", "measured", f"seeds {first}", fresh, "needs", "wrong versions", "holds", "where"]
+    return f"{_line(heads)}\n{_line(['---'] * len(heads))}"
 
 
 def _line(cells: Sequence[str]) -> str:
@@ -94,7 +102,8 @@ def checked(verdict: Verdict) -> str:
     first, number = verdict.entry.fresh, verdict.number(fresh=True)
     if all(seed < FRESH for seed in verdict.numbers) or verdict.lacks:
         return "–"
-    return shown(number) if first == FRESH else f"{shown(number)} (seeds {first}–{first + FRESH - 1})"
+    fresh = named((seed for seed in verdict.numbers if seed >= first), "–")
+    return shown(number) if first == FRESH else f"{shown(number)} (seeds {fresh})"
 
 
 def question(stem: str) -> str:

@@ -129,7 +129,7 @@ def by_columns(f: Any, at: Tensor) -> Tensor:
 def graph_errors(seed: int) -> dict[str, float]:
     """Return the largest errors over all variables of a random graph."""
     graph, observed = random_graph(seed)
-    errors = bp.check_graph(graph, *observed).errors.values()
+    errors = bp.check_graph(graph, *observed, weights=graph.weights).errors.values()
     head = {"graph": seed, "blocks": len(graph.blocks), "variables": len(errors)}
     return {**head, "autograd": largest(*(a for a, _ in errors)), "differences": largest(*(d for _, d in errors))}
 

@@ -328,7 +328,7 @@ def figure(records: list[Record], config: Config) -> Path:
         draw_forms(axes[2], records)
         draw_needle(axes[3], records, config)
         drawing.suptitle(
-            "Descent finds a way down if the smoothing radius reaches an edge: too small a radius sees nothing at all\n"
+            "Descent finds a way down if σ is so large that changes reach an edge: too small a σ sees nothing at all\n"
             "Gaussian smoothing of costs that are flat but for their jumps. Black: all seeds, or a cosine of 1; bars: "
             "95 % intervals of Student's t"
         )
@@ -343,7 +343,7 @@ def heat(ax: Axes, shares: dict[str, np.ndarray], spell: Callable[[float], str])
         ax.text(j, i, spell(share), ha="center", va="center", fontsize=8, color="#FFFFFF" if share > 0.5 else "#000000")
     ax.set_yticks(range(len(shares)), list(shares))
     ax.set_xticks(range(len(SIGMAS)), [f"{s:.2g}" for s in SIGMAS], fontsize=8)
-    ax.set(xlabel="smoothing radius σ, unit of θ")
+    ax.set(xlabel="σ of the smoothing, unit of θ")
     ax.grid(False)
 
 
@@ -357,9 +357,9 @@ def draw_forms(ax: Axes, records: list[Record]) -> None:
         relative = np.where(v > 0, np.sqrt(v), np.nan) / np.linalg.norm(exact, axis=-1)  # 0: nothing was seen
         ax.errorbar(SIGMAS, relative.mean(0), half_width(relative), capsize=2, **look(how))
         label_end(ax, SIGMAS[-1], relative.mean(0)[-1], form, how.color, up=up)
-    ax.set(xscale="log", yscale="log", xlim=(0.008, 40), ylim=(0.05, 1e4), xlabel="smoothing radius σ, unit of θ",
+    ax.set(xscale="log", yscale="log", xlim=(0.008, 40), ylim=(0.05, 1e4), xlabel="σ of the smoothing, unit of θ",
            ylabel="standard deviation/|∇f_σ|",
-           title=f"{COMPARED.capitalize()}: only pairs bear large radii, {EVALUATIONS} evaluations")  # fmt: skip
+           title=f"{COMPARED.capitalize()}: only pairs bear a large σ, {EVALUATIONS} evaluations")  # fmt: skip
     ax.minorticks_off()  # of twelve decades they take a third of the drawing's time
 
 

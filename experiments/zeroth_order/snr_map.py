@@ -272,7 +272,7 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.axhline(1, **REFERENCE)
             ax.set(ylim=(1e-3, 20), ylabel="signal/noise", title=HEARD[name])
         for ax in axes:
-            ax.set(xscale="log", xlabel="smoothing radius σ", xlim=(SIGMAS[0], SIGMAS[-1]))
+            ax.set(xscale="log", xlabel="σ of the smoothing", xlim=(SIGMAS[0], SIGMAS[-1]))
         drawing.suptitle(
             "A smoothing radius far below the distance to a jump sees no gradient, one of about that distance does\n"
             f"Signal over noise of an estimate from {2 * PAIRS} evaluations; lines at the right: exact, markers: "

@@ -61,6 +61,7 @@ class Pass:
         if not same_weights:
             self._w = self.wiring.split(self._flat.tensors[0])
         self._backward(self._forward())
+        self._first = False
         self.tape.end()
 
     def _forward(self) -> Tensor:
@@ -84,7 +85,6 @@ class Pass:
                 raise blamed(block, values, error) from error
             if self._first:
                 check_kinds(block, values, wiring.variables)
-        self._first = False
         c, *others = check_costs(wiring, values)
         for other in others:
             c = tape(_add, c, other)
@@ -115,6 +115,8 @@ class Pass:
                 if wanted.isdisjoint(block.reads):
                     continue
                 products = tape(block.module._vjp_state, v, z, w, y)
+                if self._first:
+                    block.module._check_products(products, z)
                 for name, product in zip(block.reads, products if len(block.reads) > 1 else (products,), strict=True):
                     if product is not None and name in wanted:
                         self._accumulate(name, product)
@@ -127,13 +129,13 @@ class Pass:
     def _weigh(self, block: Block, v: State, z: State, w: Weights, y: State, first: set[str]) -> None:
         """Write the gradient of a block's weights; add it, if a block that shares them came first."""
         owner, into = block.shares or block.name, self.parts[block.name]
-        if owner not in first:
-            first.add(owner)
-            self.tape.write(block.module._vjp_weights, v, z, w, y, into)
-            return
-        own = self.tape.constant(_like, into)
-        self.tape.write(block.module._vjp_weights, v, z, w, y, own)
-        for total, part in zip(into, own, strict=True):
+        begun = owner in first
+        out = self.tape.constant(_like, into) if begun else into
+        returned = self.tape.write(block.module._vjp_weights, v, z, w, y, out)
+        if self._first:
+            block.module._check_written(returned, out)
+        first.add(owner)
+        for total, part in zip(into, out, strict=True) if begun else ():
             self.tape.write(total.add_, part)
 
     def _accumulate(self, name: str, product: Tensor) -> None:

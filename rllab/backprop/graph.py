@@ -133,7 +133,11 @@ class Graph:
         return gather(values, self.outputs)
 
     def loss_per_sample(self, *observed: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Return C (n,), the sum of the costs."""
+        """Return C (n,), the sum of the costs.
+
+        Cost: a forward pass, module by module, as `predict` makes one. It is never replayed, as `backward` is from its
+        fourth call on, which in a small graph therefore takes less time: no measure of what a gradient costs in values.
+        """
         values = self.wiring.observe(observed)
         forward(needed_for(self.blocks, self.costs), values, self.split(self._or_own(weights)))
         first, *others = check_costs(self.wiring, values)

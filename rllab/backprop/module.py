@@ -17,7 +17,7 @@ Weights = Sequence[Tensor]  # the weights of a module, one view of the flat vect
 
 
 class Module(ABC):
-    """One block. A subclass is a frozen dataclass, final, and writes `_forward`, `_vjp_state`, and more for weights.
+    """One block. A subclass writes `_forward` and `_vjp_state`, and more for weights.
 
         ∂C/∂z = ∂C/∂f · ∂f/∂z        ∂C/∂w = Σ_p ∂C/∂f · ∂f/∂w          over the samples p of a batch         (L76–L83)
 
@@ -30,7 +30,21 @@ class Module(ABC):
     `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
     written over. A method may ignore `out`; it must never write into z, w, v or y. What `_forward` finds on its way and
     a product needs again, it may return after its outputs: `hidden` tensors, sample first, that only it sees. One with
-    weights says their `shapes`, has a `_vjp_weights`, and an `initial` if they are not to begin at 0.
+    weights says their `shapes`, has a `_vjp_weights`, and an `initial` if they are not to begin at 0. One with settings
+    is a frozen dataclass, as `Linear`, so that equal ones compare equal, which blocks that share weights must.
+
+    What follows is of the class; a subclass sets what is otherwise. The defaults of the last two are safe, and cost a
+    little memory.
+
+    Attributes:
+        inputs, outputs: numbers of states that it takes and returns, 1 each.
+        hidden: number of tensors that `_forward` returns after its outputs, 0.
+        differentiable: whether it has products; where not, a graph refuses to pass a gradient.
+        discrete: whether its outputs are integers, to which no gradient goes; by default not.
+        passes_on: whether its outputs are integers just where what it reads is, as of a copy; by default not.
+        reads_output: whether a product reads y, or y may be z itself; by default so. Where not, the next block may
+            write over y.
+        in_place: whether `_forward` may get z itself as `out`, as no product reads z; by default not.
 
     Source: LeCun (2020), NYU Deep Learning, week 2, "Introduction to gradient descent and backpropagation"; the numbers
     L… here and in the modules count that lecture's statements in order, T… what was said beside them.
@@ -67,10 +81,10 @@ class Module(ABC):
     outputs: int = 1
     hidden: ClassVar[int] = 0
     differentiable: ClassVar[bool] = True
-    in_place: ClassVar[bool] = False  # whether `_forward` may have z itself as `out`: no product of it reads z
-    reads_output: ClassVar[bool] = True  # whether a product of it reads y, or y may be z itself
-    discrete: ClassVar[bool] = False  # whether its outputs are integers, to which no gradient goes
-    passes_on: ClassVar[bool] = False  # whether its outputs are discrete where what it reads is
+    in_place: ClassVar[bool] = False
+    reads_output: ClassVar[bool] = True
+    discrete: ClassVar[bool] = False
+    passes_on: ClassVar[bool] = False
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -122,23 +136,33 @@ class Module(ABC):
         return shown if self.outputs > 1 else shown[0]
 
     def vjp_state(self, v: State, z: State, w: Tensor | None = None) -> State:
-        """Return v · ∂f/∂z, shaped as z, for v shaped as the output."""
+        """Return v · ∂f/∂z, shaped as z, for v shaped as the output.
+
+        Raises:
+            ValueError: the module has no gradient, z or v does not fit, or its `_vjp_state` returns another shape.
+        """
         self._check_differentiable()
         views = self.views(w)
         y = self._forward(self._checked(z, views), views)
-        return self._vjp_state(self._checked_v(v, y), z, views, y)
+        products = self._vjp_state(self._checked_v(v, y), z, views, y)
+        self._check_products(products, z)
+        return products
 
     def vjp_weights(self, v: State, z: State, w: Tensor | None = None) -> Tensor:
-        """Return Σ_p v_p · ∂f_p/∂w, (d,), for v shaped as the output."""
+        """Return Σ_p v_p · ∂f_p/∂w, (d,), for v shaped as the output.
+
+        Raises:
+            TypeError: its `_vjp_weights` returns something instead of writing it into `out`.
+            ValueError: the module has no gradient, z or v does not fit, or its `_vjp_weights` writes another shape.
+        """
         self._check_differentiable()
         views = self.views(w)
         y = self._forward(self._checked(z, views), views)
         v = self._checked_v(v, y)
         g = torch.zeros(0, dtype=torch.float64) if w is None else torch.zeros_like(w)
         if self.size:
-            returned: object = self._vjp_weights(v, z, views, y, self.views(g))
-            if returned is not None:  # by a subclass that takes it for a product like `_vjp_state`
-                raise TypeError(f"{type(self).__name__}: _vjp_weights must write into out and return None")
+            out = self.views(g)
+            self._check_written(self._vjp_weights(v, z, views, y, out), out)
         return g
 
     def jacobian_state(self, z: State, w: Tensor | None = None) -> State:
@@ -198,6 +222,21 @@ class Module(ABC):
             raise ValueError(f"{type(self).__name__}: v must be shaped as the output, {wanted}, got {got}")
         return v
 
+    def _check_products(self, products: State, z: State) -> None:
+        """Raise unless `_vjp_state` returned a tensor shaped as each state, whatever it returned for a discrete one."""
+        zs, gs = (z, products) if self.inputs > 1 else ((z,), (products,))
+        many = isinstance(gs, tuple | list) and len(gs) == len(zs)
+        if not many or any(t.is_floating_point() and _kind(g) != _kind(t) for t, g in zip(zs, gs, strict=True)):
+            raise ValueError(f"{type(self).__name__}: _vjp_state must return {_kind(z)}, got {_kind(products)}")
+
+    def _check_written(self, returned: object, out: Weights) -> None:
+        """Raise unless `_vjp_weights` wrote into `out`, which it may take for a product to be returned."""
+        if returned is not None:
+            raise TypeError(f"{type(self).__name__}: _vjp_weights must write into out and return None")
+        shapes, got = [tuple(shape) for shape in self.shapes.values()], [tuple(part.shape) for part in out]
+        if got != shapes:  # torch gives another shape to what is given as `out` and does not fit
+            raise ValueError(f"{type(self).__name__}: _vjp_weights must write tensors {shapes}, wrote {got}")
+
     def _check_differentiable(self) -> None:
         if not self.differentiable:
             raise ValueError(f"{type(self).__name__}: has no gradient; estimate one instead")
@@ -224,4 +263,6 @@ def check_one_dtype(z: tuple[Tensor, ...]) -> None:
 
 
 def _kind(t: object) -> str:
+    if isinstance(t, tuple | list):
+        return f"({', '.join(map(_kind, t))})"
     return f"{tuple(t.shape)} of {t.dtype}" if isinstance(t, Tensor) else repr(t)

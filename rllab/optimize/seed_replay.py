@@ -48,7 +48,7 @@ class SeedReplay:
         parameters: a module, a tensor, or several tensors; contiguous, and changed in place. An `nn.Parameter` that
             requires no gradient is frozen, and left out.
         lr: learning rate η > 0; may be assigned between steps.
-        sigma: radius σ > 0 of the smoothing, in units of the parameters.
+        sigma: σ > 0, how far each parameter is moved at random, in its units.
         key: source of all directions.
         restore: "replay" takes the perturbation off again, with the drift above; "copy" keeps one copy of the
             parameters and comes back to every bit of them.

@@ -335,5 +335,49 @@ def test_a_product_by_the_weights_that_is_returned_instead_of_written_is_refused
 
     z, w = torch.tensor([[1.0, 2.0]]), torch.ones(1)
     assert Writes().vjp_weights(torch.ones(1, 2), z, w).tolist() == [3.0]
-    with pytest.raises(TypeError, match="Returns: _vjp_weights must write into out and return None"):
+    message = "Returns: _vjp_weights must write into out and return None"
+    with pytest.raises(TypeError, match=message):
         Returns().vjp_weights(torch.ones(1, 2), z, w)
+    for call in (lambda graph: graph.backward(z, z), lambda graph: bp.check_graph(graph, z, z)):
+        with pytest.raises(ValueError, match=rf"block 'f' \(Returns\) .*{message}"):
+            call(of_one(Returns()))
+        call(of_one(Writes()))
+
+
+def of_one(module):
+    """A graph of one module and the squared distance."""
+    blocks = [bp.Block("f", module, ("x",), ("ȳ",)), bp.Block("cost", bp.SquaredDistance(), ("ȳ", "y"), ("C",))]
+    return bp.Graph(blocks, {"x": False, "y": False}, output="ȳ", cost="C", key=0)
+
+
+def test_a_product_by_the_weights_that_is_written_in_another_shape_is_refused():
+    class Turned(bp.Linear):
+        def _vjp_weights(self, v, z, w, y, out):
+            torch.mm(z.t(), v, out=out[0])  # torch warns, and gives `out` another shape
+
+    x, y = torch.ones(4, 3), torch.ones(4, 2)
+    with pytest.warns(UserWarning, match="was resized"):
+        with pytest.raises(ValueError, match=r"block 'f' .*must write tensors \[\(2, 3\)\], wrote \[\(3, 2\)\]"):
+            of_one(Turned(3, 2, bias=False)).backward(x, y)
+
+
+def test_a_check_is_made_where_no_weight_is_0_or_1():
+    class Over(bp.Module):
+        shapes: ClassVar = {"a": ()}
+
+        def initial(self, key):
+            return torch.ones(1, dtype=torch.float64)
+
+        def _forward(self, z, w, out=None):
+            return z / w[0]
+
+        def _vjp_state(self, v, z, w, y, out=None):
+            return v / w[0]
+
+        def _vjp_weights(self, v, z, w, y, out):
+            out[0].copy_(-(v * y).sum())  # /a is forgotten
+
+    graph, z = of_one(Over()), torch.tensor([[1.0, 2.0]])
+    found = bp.check_graph(graph, z, 0 * z)
+    assert not found.passed and found.blocks == ("f",) and graph.weights.tolist() == [1.0]
+    assert bp.check_graph(graph, z, 0 * z, weights=graph.weights).passed  # there it is right

@@ -46,9 +46,9 @@ class Tape:
         self._made += 1
         return self._buffers[self._made - 1]
 
-    def write(self, function: Callable, *arguments: Any) -> None:
-        """Call function(*arguments), which writes into one of them."""
-        self._call(function, arguments, None)
+    def write(self, function: Callable, *arguments: Any) -> object:
+        """Call function(*arguments), which writes into one of them; return what it returns."""
+        return self._call(function, arguments, None)
 
     def _call(self, function: Callable, arguments: tuple, out: Any) -> Any:
         if not self._recording:

@@ -34,7 +34,7 @@ class Quadrature(Estimator):
     panel gets the n nodes of Gauss and Legendre.
 
     Args:
-        sigma: None to be asked at a `Gaussian`, for ∇E f by its parameters; or a radius σ to be asked at parameters,
+        sigma: None to be asked at a `Gaussian`, for ∇E f by its parameters; or a σ > 0 to be asked at parameters,
             for the gradient of the Gaussian-smoothed cost ∇f_σ.
         nodes: n, for each coordinate, or for each panel of it.
         jumps: where f jumps or kinks, in units of x, for every coordinate.

@@ -29,7 +29,7 @@ class GaussianSmoothing(Smoothing):
     and (d f(θ)²/σ² + (d+1)G)/m for the third.
 
     Args:
-        sigma: smoothing radius σ > 0, in units of the parameters.
+        sigma: σ > 0, how far each parameter is moved at random, in its units.
         form: "antithetic" (pairs, immune to a constant added to f), "forward" (twice as many directions for the same
             evaluations: half the variance on a linear f, more as σ or curvature grows) or "one-point".
 

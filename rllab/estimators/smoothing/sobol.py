@@ -27,7 +27,7 @@ class SobolSmoothing(Smoothing):
     that shows, and up to then the variance is about that of independent directions.
 
     Args:
-        sigma: smoothing radius σ > 0.
+        sigma: σ > 0, how far each parameter is moved at random, in its units.
         form: see `GaussianSmoothing`.
         group: how many directions share a randomisation; powers of two are spread most evenly. More directions start
             another, independent, group.

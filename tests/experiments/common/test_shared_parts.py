@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from experiments.common import claims
 from experiments.common.acceptance import AtMost, Row
 from experiments.common.drawing import dots
-from experiments.common.frame import Flags, Judge, one_a_seed
+from experiments.common.frame import Flags, Judge, named, one_a_seed
 
 import pytest
 
@@ -29,6 +29,12 @@ def test_there_is_a_job_a_seed_named_after_the_script_and_told_what_its_numbers_
     jobs = one_a_seed(Config(seeds=2, steps=5))
     assert [(job.name, job.seed) for job in jobs] == [("test_shared_parts-0", 0), ("test_shared_parts-1", 1)]
     assert all(job.config == {"fast": False, "steps": 5} for job in jobs)
+
+
+def test_seeds_are_named_as_they_were_run():
+    assert named(range(10)) == "0 to 9" and named([3]) == "3"
+    assert named(range(0, 20, 5)) == "0, 5, 10, 15"
+    assert named([*range(30, 40), *range(10), 0], "–") == "0–9, 30–39"
 
 
 def small(seed: int, fast: bool) -> float:

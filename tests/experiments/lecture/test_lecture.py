@@ -21,7 +21,7 @@ from experiments.common.acceptance import (
 )
 from experiments.common.frame import main
 from experiments.lecture import table as lecture  # registers all rows
-from experiments.lecture.table_page import TEMPLATE, page
+from experiments.lecture.table_page import TEMPLATE, page, some_rows
 
 import pytest
 
@@ -305,6 +305,8 @@ def test_rows_are_measured_alone(tmp_path, capsys, monkeypatch):
     assert {Record.open(at).rows[0]["row"] for at in folder.iterdir() if at.is_dir()} == {"L16", "T4"}
     page = (folder / "lecture.md").read_text("utf-8")
     assert [line.split()[1] for line in page.splitlines() if line.startswith(("| L", "| T"))] == ["L16", "T4"]
+    assert "seeds 0)\n" in told and re.search(r"L16 .*; caught: [^(]+ \(gives \S+\)", told)
+    assert "| seeds 0 | fresh seeds | needs |" in page
     with pytest.raises(ValueError, match="--row must be of L1 to L83 and T1 to T7, got L84"):
         lecture.Config(row=("L84",)).check()
     ten = list(lecture.jobs_of(lecture.Config(row=("L15",))))  # on seeds of its own
@@ -318,7 +320,8 @@ def test_a_row_may_be_checked_on_seeds_of_its_own(monkeypatch):
     usual, late = (f"{id} test_lecture.py:<lambda>" for id in ("L50", "L51"))
     assert all(of[seed] == [usual, late] for seed in range(10))
     assert all(of[seed] == [usual] for seed in range(10, 20)) and all(of[seed] == [late] for seed in range(20, 30))
-    assert lecture.checked(Verdict(rows[1], {0: 0.5, 20: 0.25}, {})) == "0.25 (seeds 20–29)"
+    assert lecture.checked(Verdict(rows[1], {0: 0.5, 20: 0.25, 25: 0.25}, {})) == "0.25 (seeds 20, 25)"
+    assert lecture.checked(Verdict(rows[1], dict.fromkeys(range(20, 30), 0.5), {})) == "0.5 (seeds 20–29)"
     assert lecture.checked(Verdict(rows[0], {0: 0.5, 10: 0.25}, {})) == "0.25"
     assert lecture.checked(Verdict(rows[0], {0: 0.5}, {})) == "–"
 
@@ -363,6 +366,14 @@ def test_the_page_in_docs_is_of_the_rows_there_are():
 
 def test_numbers_are_shown_whole_or_to_three_digits():
     assert [shown(x) for x in (38910.0, 0.0, 1 / 3, 1e-12, NAN, INF)] == ["38,910", "0", "0.333", "1e-12", "nan", "inf"]
+
+
+@pytest.mark.parametrize(
+    ("seeds", "heads"),
+    [(range(20), "| seeds 0–9 | fresh seeds, 10–19 |"), (range(0, 20, 5), "| seeds 0, 5 | fresh seeds, 10, 15 |")],
+)
+def test_a_table_names_the_seeds_that_were_run(seeds, heads):
+    assert heads in some_rows([Verdict(entry(), dict.fromkeys(seeds, 0.5), {})], ["L50"], "a machine")
 
 
 def test_seeds_must_divide_ten_so_that_both_kinds_have_as_many():
