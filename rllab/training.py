@@ -39,7 +39,7 @@ class Schedule:
 
     Args:
         evaluate_every: environment steps between evaluations without exploration, each made after the first iteration
-            that reaches it; None for one at the end.
+            that reaches it, and one where training ends, if none was made there; None for none on the way.
         episodes: evaluated each time, always the same ones.
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
@@ -122,10 +122,10 @@ def fit(
         agent: it goes on from where it is.
         steps: environment steps to take.
         folder: where the record and checkpoints (agent.pt, best.pt) go; None writes nothing.
-        evaluate_every: environment steps between evaluations without exploration; None for one at the end. Each is made
-            after the first iteration that reaches it, and so are `stop_at` and `keep_best` judged. An iteration is of
-            1,000 steps with TD3, SAC and CrossQ (fewer with `gradient_steps` > `train_freq`), n_steps · num_envs with
-            PPO, whole episodes with the others; there is a warning where it is longer.
+        evaluate_every: environment steps between evaluations without exploration, the last where training ends; None
+            for none on the way. Each is made after the first iteration that reaches it, and so are `stop_at` and
+            `keep_best` judged. An iteration is of 1,000 steps with TD3, SAC and CrossQ (fewer with `gradient_steps` >
+            `train_freq`), n_steps · num_envs with PPO, whole episodes with the others; a longer one is warned of.
         episodes: evaluated each time; on the way always the same ones, at the end as many that were never evaluated.
         max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
         checkpoint_every: environment steps between checkpoints; None for one at the end.
@@ -197,37 +197,41 @@ def follow(
     if states is not None and record is not None and (found := states.go_on(lambda path: loaded_like(agent, path))):
         agent, notes = found
         at, rows = _Progress(**notes), record.rows
-    evaluation = Every(schedule.evaluate_every, at.start, agent.spent.steps)
-    checkpoint = Every(schedule.checkpoint_every, at.start, agent.spent.steps)
-    steps_left, seconds_left = at.start + steps - agent.spent.steps, seconds - (agent.spent.seconds - at.start_seconds)
+    before = agent.spent.steps
+    evaluation = Every(schedule.evaluate_every, at.start, before)
+    checkpoint = Every(schedule.checkpoint_every, at.start, before)
+    steps_left, seconds_left = at.start + steps - before, seconds - (agent.spent.seconds - at.start_seconds)
     learning = agent.train(steps_left, seconds=seconds_left) if steps_left > 0 and seconds_left > 0 else ()
+    last_second = agent.spent.seconds + seconds_left
     if states is not None:
         learning = kept_between(learning, agent, states, notes=lambda: asdict(at))
     with HeldSignals(states is not None, says=ENDS) as signals, Meter(steps) if progress else nullcontext() as meter:
-        before = agent.spent.steps
         for row in learning:
-            if evaluation.due(agent.spent.steps):
+            now = agent.spent.steps  # as before where what is left does not pay for another round: training ends
+            ends = now in (before, at.start + steps) or agent.spent.seconds >= last_second
+            if evaluation.due(now) or (ends and schedule.evaluate_every is not None and at.evaluated != now):
+                at.evaluated = now
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
                 row["evaluation"] = mean = float(returns.mean())
                 if at.best is None or mean > at.best:
-                    at.best, at.best_steps = mean, agent.spent.steps
+                    at.best, at.best_steps = mean, now
                     if schedule.keep_best and record is not None:
                         agent.save(record.folder / BEST)
                 at.stopped = schedule.stop_at is not None and mean >= schedule.stop_at
             rows.append(row)
             if record is not None:
                 record.append(row)
-                if checkpoint.due(agent.spent.steps):
+                if checkpoint.due(now):
                     agent.save(record.folder / LATEST)
             if meter is not None:
-                meter.show(agent.spent.steps - at.start, row.get("evaluation"), row["return"])
+                meter.show(now - at.start, row.get("evaluation"), row["return"])
             if at.stopped:
                 break
             if signals.came:
-                if states is not None and agent.spent.steps > before:  # a row without steps is made again
+                if states is not None and now > before:  # a row without steps is made again
                     states.write(agent.save, **asdict(at))
                 break
-            before = agent.spent.steps
+            before = now
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
@@ -236,12 +240,11 @@ def follow(
 
 def rarely(agent: Agent, evaluate_every: int | None) -> str | None:
     """Say that evaluations come more rarely than asked, where an agent's iterations are longer than that."""
+    length, of = 0, ""  # of others it is whole episodes, whose lengths nobody knows before
     if isinstance(agent, PPO):
         length, of = agent.num_envs * agent.n_steps, " (num_envs · n_steps)"
     elif isinstance(agent, OffPolicy):
-        length, of = agent.iteration_steps, ""
-    else:
-        return None  # whole episodes, whose lengths nobody knows before
+        length = agent.iteration_steps
     if evaluate_every is None or evaluate_every >= length:
         return None
     return (
@@ -310,11 +313,13 @@ class _Progress:
 
     Args:
         start, start_seconds: what the agent had spent before.
+        evaluated: steps at the last evaluation; −1 before one.
         best, best_steps, stopped: see `Fit`.
     """
 
     start: int
     start_seconds: float
+    evaluated: int = -1
     best: float | None = None
     best_steps: int | None = None
     stopped: bool = False

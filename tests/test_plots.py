@@ -97,6 +97,27 @@ def test_the_median_ends_where_fewer_than_half_of_the_runs_remain_and_every_seed
     assert max(x for path in band.get_paths() for x, _ in path.vertices) == 20
 
 
+def test_a_value_without_a_neighbour_is_drawn_as_a_point(tmp_path):
+    records = []
+    for seed in range(10):  # each ends elsewhere, with one evaluation, but for two that have two
+        with Record.create(tmp_path / str(seed), {"method": "ars"}, seed=seed) as record:
+            for steps in (2_500,) * (seed < 2) + (4_990 + seed,):
+                record.append({"steps": steps, "evaluation": 100.0 + seed})
+            record.finish()
+        records.append(Record.open(tmp_path / str(seed)))
+    ax, _, faint = drawn(records)
+    marked = [[line.get_xdata()[i] for i in line.get_markevery() or ()] for line in faint[:10]]
+    assert marked == [[], [], *([4_990 + seed] for seed in range(2, 10))]
+    assert all(line.get_marker() == ("o" if at else "None") for line, at in zip(faint, marked, strict=False))
+    (said,) = names_in_legend(ax)
+    assert said == "ars (10 seeds, no median: fewer than half overlap)"
+    # a median at one point, where all are, is marked too
+    _, lines, faint = drawn([run(tmp_path / f"one-{s}", s, [1.0 + s]) for s in range(3)])
+    (line,) = lines.values()
+    assert list(line.get_markevery()) == [0] and line.get_marker() not in ("", "None", "none")
+    assert all(list(seed.get_markevery()) == [0] for seed in faint)
+
+
 def test_a_single_run_has_no_band(tmp_path):
     ax, lines, _ = drawn([run(tmp_path / "0", 0, [1.0, 2.0])])
     assert list(lines) == ["evolution (1 seed)"]
@@ -218,9 +239,9 @@ def test_mathematics_is_drawn_as_such_and_what_is_none_letter_by_letter():
 def test_a_legend_shows_no_line_that_is_not_drawn(tmp_path):
     lost = [run(tmp_path / f"t{s}", s, [5.0] * (s == 0), config={"method": "td3"}, finish=False) for s in range(3)]
     ax, lines, _ = drawn([run(tmp_path / "0", 0, [1.0, 2.0]), *lost])
-    assert list(lines) == ["evolution (1 seed)", "td3 (3 seeds, 3 unfinished, no median)"]
+    assert list(lines) == ["evolution (1 seed)", "td3 (3 seeds, 3 unfinished, no median: fewer than half overlap)"]
     assert names_at_ends(ax) == ["evolution (1 seed)"]
-    assert names_in_legend(ax) == ["td3 (3 seeds, 3 unfinished, no median)"]
+    assert names_in_legend(ax) == ["td3 (3 seeds, 3 unfinished, no median: fewer than half overlap)"]
     (entry,) = ax.get_legend().get_lines()
     assert (entry.get_linestyle(), entry.get_marker()) == ("None", "none")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import rllab
-from rllab.agents import PPO, SAC, Evolution, Linear, load
+from rllab.agents import ARS, PPO, SAC, Evolution, Linear, Reinforce, load
 from rllab.agents.base import EVALUATION
 from rllab.agents.collectors import episode_seeds
 from rllab.agents.named import arguments_of
@@ -60,11 +60,30 @@ def test_who_evaluates_more_often_than_there_are_iterations_is_told(tmp_path, ca
 def test_it_evaluates_at_the_first_row_at_or_after_each_multiple():
     done = quiet(agent(), 2000, evaluate_every=300)
     steps = np.array([row["steps"] for row in done.rows])
-    due = {int(steps[steps >= k * 300][0]) for k in range(1, 7) if (steps >= k * 300).any()}
+    due = {int(steps[steps >= k * 300][0]) for k in range(1, 7) if (steps >= k * 300).any()} | {int(steps[-1])}
     assert {row["steps"] for row in done.rows if "evaluation" in row} == due
     evaluations = {row["steps"]: row["evaluation"] for row in done.rows if "evaluation" in row}
     assert done.best == max(evaluations.values())
     assert evaluations[done.best_steps] == done.best
+
+
+@pytest.mark.parametrize("kind", [ARS, Evolution, Reinforce, PPO], ids=lambda kind: kind.__name__)
+def test_there_is_one_evaluation_where_training_ends_whatever_is_left_of_the_steps(kind, tmp_path):
+    learner = kind("CartPole-v1", 1, **({"num_envs": 2, "n_steps": 32, "hidden": (4,)} if kind is PPO else {}))
+    done = quiet(learner, 999, evaluate_every=600, folder=tmp_path / "run", episodes=2)
+    evaluated = [row["steps"] for row in done.rows if "evaluation" in row]
+    assert evaluated[-1] == done.agent.spent.steps == done.rows[-1]["steps"]
+    assert len(evaluated) == len(set(evaluated)) == 2  # due at 600; at the end, once, though two rows may stand there
+    assert done.best == max(row["evaluation"] for row in done.rows if "evaluation" in row)
+    assert load(tmp_path / "run" / "best.pt").spent.steps == done.best_steps
+    at_the_end = done.agent.evaluate(2).returns.mean()
+    assert [row["evaluation"] for row in done.rows if "evaluation" in row][-1] == at_the_end
+    assert not any("evaluation" in row for row in quiet(done.agent, 200, episodes=1).rows)  # nobody asked for any
+
+
+def test_training_that_ends_by_the_clock_is_evaluated_there():
+    done = quiet(agent(), 10**9, evaluate_every=10**8, seconds=1e-9, episodes=1)
+    assert len(done.rows) == 1 and "evaluation" in done.rows[0]
 
 
 def test_the_last_evaluation_is_of_episodes_that_were_never_evaluated_on_the_way():

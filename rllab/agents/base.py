@@ -24,6 +24,7 @@ from rllab.agents.divergence import weights_stay_finite
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
+from rllab.agents.paid import Paid
 from rllab.agents.policy import Policy, check_alike
 from rllab.agents.policy_module import PolicyModule, array_policy
 from rllab.agents.rollouts import Rollout, rollout
@@ -210,7 +211,8 @@ class Agent(Settings, ABC):
 
         Args:
             steps: environment steps to take now; never exceeded; what does not suffice for an update is kept for the
-                next call, and a call without any update warns.
+                next call, and a last row without steps of its own says that it did not pay for another round. A call
+                that teaches nothing, without any update or at a learning rate of 0, warns.
             seconds: wall seconds; no iteration begins after them.
         Raises:
             TypeError, ValueError: `steps` is no whole number >= 1, or `seconds` is not positive.
@@ -222,7 +224,7 @@ class Agent(Settings, ABC):
             raise ValueError(f"{self._name}: seconds must be positive, got {seconds}")
         spent = self.spent
         spent.first_call = spent.first_call or steps
-        updates = spent.updates
+        paid = Paid(self._name, spent)
         last_step, last_second = spent.steps + steps, spent.seconds + seconds
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
@@ -233,7 +235,7 @@ class Agent(Settings, ABC):
             spent.iterations += 1
             spent.seconds += time.perf_counter() - wall
             spent.cpu_seconds += time.process_time() - cpu
-            yield {
+            row: Row = {
                 "steps": spent.steps,
                 "seconds": spent.seconds,
                 "cpu_seconds": spent.cpu_seconds,
@@ -242,14 +244,11 @@ class Agent(Settings, ABC):
                 "return": float(np.mean(returns)) if returns else None,
                 **self.diagnostics,
             }
+            paid.note(row)
+            yield row
             if spent.steps == before:  # what is left does not pay for another round
                 break
-        if spent.updates == updates:
-            took, takes = spent.steps - last_step + steps, self.update_takes.format_map(vars(self))
-            warn(
-                f"{self._name}: {took} environment steps did not suffice for an update, which takes {takes}; what was "
-                "collected is kept, and the next call goes on from it"
-            )
+        paid.warn(takes=self.update_takes.format_map(vars(self)))
 
     def learn(self, steps: int, *, seconds: float = math.inf, progress: bool = False) -> list[Row]:
         """Learn for so many more environment steps; return the rows of `train`.

@@ -154,8 +154,8 @@ class EpisodeCollector:
         played = self._episodes.play(longest=self._rounds).returns
         if not np.array_equal(played, expected):
             warn(
-                "the environment does not repeat episodes from their seeds and actions: those that were under way when "
-                "the agent was saved go on otherwise than they began",
+                "the environment does not repeat episodes from their seeds and actions, or is another one than the "
+                "agent was saved with: those that were under way then go on otherwise than they began",
             )
 
     def play(self, limit: int) -> np.ndarray | None:

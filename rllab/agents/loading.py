@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from rllab.agents.base import Agent, known_agents
-from rllab.agents.saved import check_environment, check_names, check_tensor, take, take_again, unplain
-from rllab.checkpoint import read_checkpoint
+from rllab.agents.saved import check_environment, check_names, check_tensor, plain, take, take_again, unplain
+from rllab.checkpoint import digest, read_checkpoint
+from rllab.warned import warn
 
+TASK = ("environment", "environment_arguments")  # what an episode under way is of
+UNDER_WAY = ("episode", "episodes")  # what agents call it in their states
 CONTENT = {"agent", "arguments", "missing", "weights", "modules", "spent", "normalizer", "state"}
 
 
@@ -23,7 +27,9 @@ def load(path: str | Path, **again: Any) -> Agent:
     Args:
         path: the file.
         **again: arguments of the agent that take the place of the file's, by name, as for a new agent; those that the
-            file does not hold must be given: an `environment` that is a factory, `wrappers`, an `actor`.
+            file does not hold must be given: an `environment` that is a factory, `wrappers`, an `actor`. With another
+            id or other `environment_arguments` the episode under way is given up, which warns, and a new one begins;
+            what was learned stays, and so do the replay and what normalisation has seen.
 
     Returns:
         An agent that goes on where the written one was.
@@ -91,5 +97,30 @@ def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any
         setattr(agent.spent, name, value)
     if agent.normalizer is not None:
         agent.normalizer.load_state_dict(content["normalizer"])
-    agent._restore(unplain(state))
+    changed = [
+        name
+        for name in TASK
+        if name in given and name in content["arguments"] and _is_another(given[name], content["arguments"][name])
+    ]
+    agent._restore(unplain(_between_episodes(agent, state, changed) if changed else state))
     return agent
+
+
+def _is_another(value: object, held: object) -> bool:
+    """Whether a value is plain, and another than a file's; what is not plain cannot be compared."""
+    try:
+        return digest(plain("load", value)) != digest(held)
+    except TypeError:
+        return False
+
+
+def _between_episodes(agent: Agent, state: dict[str, Any], changed: Sequence[str]) -> dict[str, Any]:
+    """Return an agent's saved state without episodes under way, which another task would not repeat."""
+    before = agent._state()  # in which none has begun
+    fresh = {name: before[name] for name in UNDER_WAY if name in before}
+    if any(digest(state[name]) != digest(episodes) for name, episodes in fresh.items()):
+        warn(
+            f"load: {' and '.join(changed)} {'is' if len(changed) == 1 else 'are'} given anew: the episode under way "
+            "when the agent was saved is given up, and learning begins another"
+        )
+    return state | fresh

@@ -108,6 +108,10 @@ class Replay:
         ):
             self.add(o, a, -reward, following, terminated)
 
+    def clear(self) -> None:
+        """Forget all transitions: to go on with another task, say, of which the old ones would teach wrong things."""
+        self.added = 0
+
     def costs(self) -> Tensor:
         """Return the costs of all stored transitions, (len,)."""
         return self.table[: len(self), self.widths[0] + self.widths[1]]

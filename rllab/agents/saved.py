@@ -22,8 +22,8 @@ from rllab.estimators.control_variates.state import ControlVariateState
 OWN = "rllab_envs"  # the one module that a file may have imported
 
 GIVEN_UP = (
-    "the environment does not repeat an episode from its seed and actions: the one that was under way when the agent "
-    "was saved is given up, and learning begins another"
+    "the environment does not repeat an episode from its seed and actions, or is another one than the agent was saved "
+    "with: the episode that was under way then is given up, and learning begins another"
 )
 
 

@@ -35,7 +35,7 @@ class Train:
     hidden=64,64 'lr=linear(3e-4,0)'; a shell wants brackets quoted."""
     evaluate_every: int | None = None
     """Environment steps between evaluations, each made after the first iteration that reaches it (one of TD3, SAC and
-    CrossQ takes 1,000 steps, of PPO n_steps times num_envs); by default a twentieth of all."""
+    CrossQ takes 1,000 steps, of PPO n_steps times num_envs), and the last at the end; by default a twentieth of all."""
     episodes: int = 20
     """Episodes of each evaluation."""
     stop_at: float | None = None

@@ -40,11 +40,12 @@ def curves(
     """Draw each method's median over seeds, its 95 % bootstrap band, and every seed faintly.
 
     A run counts from its first row to its last: median and band end where fewer than half of a method's runs remain,
-    and a single run has no band. Runs that did not finish are drawn, and a curve's name says how many they are, and
-    where there is no median, and so no line, why. Groups of one method with different configurations are drawn apart,
-    in its colour. Up to five curves are named at their ends, more in a legend below: see `name_lines`.
+    and a single run has no band. Runs that did not finish are drawn, and a curve's name says how many they are. Where
+    fewer than half of the runs overlap there is no median, and so no line; the name says that, too. Groups of one
+    method with different configurations are drawn apart, in its colour. Up to five curves are named at their ends, more
+    in a legend below: see `name_lines`.
 
-    A value is held until the next row, as between them nothing was measured.
+    A value is held until the next row, as between them nothing was measured; one without a neighbour is a point.
 
     Args:
         ax: what is drawn on.
@@ -140,26 +141,34 @@ def counted(curve: Curve) -> str:
     return ", ".join([f"{n} seed{'s' * (n > 1)}", *notes])
 
 
+def lone(values: np.ndarray) -> list[int]:
+    """Return which values no line shows: those without a neighbour."""
+    there = np.pad(np.isfinite(values), 1)
+    return np.flatnonzero(there[1:-1] & ~there[:-2] & ~there[2:]).tolist()
+
+
 def _draw(ax: Axes, curve: Curve, how: MethodStyle, name: str, key: Key | int, held: bool) -> None:
     drawn: dict[str, Any] = {"drawstyle": STEPS} if held else {}
     filled: dict[str, Any] = {"step": "post"} if held else {}
     few = len(curve.points) <= FEW
+    faint: dict[str, Any] = {"color": how.color, "linewidth": 1.0 if few else 0.7, "alpha": 0.7 if few else 0.35}
     for xs, ys in curve.points:
-        ax.plot(xs, ys, **drawn, color=how.color, linewidth=1.0 if few else 0.7, alpha=0.7 if few else 0.35, zorder=2)
+        points: dict[str, Any] = {"marker": "o", "markersize": 3.5, "markevery": lone(ys)} if lone(ys) else {}
+        ax.plot(xs, ys, **drawn, **faint, **points, zorder=2)
     middle = median_of_curves(curve.points, key=key)
     ax.fill_between(middle.grid, middle.low, middle.high, **filled, color=how.color, alpha=0.18, lw=0, zorder=1.5)
     notes = [counted(curve)]
-    line: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker}
+    marked = {*range(0, len(middle.grid), max(1, len(middle.grid) // 8)), *lone(middle.median)}
+    line: dict[str, Any] = {"linestyle": how.linestyle, "marker": how.marker, "markevery": sorted(marked)}
     if np.isnan(middle.median).all():  # a line in the legend would be one that is nowhere else
-        notes.append("no median" if len(middle.grid) else "no rows")
-        line = {"linestyle": "none", "marker": "none"}
+        notes.append("no median: fewer than half overlap" if len(middle.grid) else "no rows")
+        line = {"linestyle": "none", "marker": "none", "markevery": None}
     ax.plot(
         middle.grid,
         middle.median,
         **drawn,
         color=how.color,
         **line,
-        markevery=max(1, len(middle.grid) // 8),
         label=as_label(f"{name} ({', '.join(notes)})"),
         zorder=3,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -128,6 +129,9 @@ def flat_config(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 def group_runs(records: Sequence[Record]) -> list[Curve]:
     """Put runs of one configuration together, method by method, in the order in which they come; without points.
 
+    Configurations of one method are named by the fewest settings that tell them apart; where more of them differ, by
+    their folders, if each has one of its own.
+
     Returns:
         Curves, whose method is "" where a configuration names none.
 
@@ -152,7 +156,18 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
     for method, variants in methods.items():
         fields = sorted({name for config, _ in variants for name in config})
         differing = [name for name in fields if any(v.get(name) != variants[0][0].get(name) for v, _ in variants)]
+        # what was given stands among the settings as well
+        differing = [
+            n for n in differing if not (n.startswith("given.") and n.replace("given", "settings", 1) in fields)
+        ]
         chosen = _telling(differing, [config for config, _ in variants])
+        folders = _folders_apart([runs for _, runs in variants]) if len(differing) > len(chosen) else []
+        if folders:
+            curves += [
+                Curve(method, f"{method}, {name}" if method else name, runs)
+                for name, (_, runs) in zip(folders, variants, strict=True)
+            ]
+            continue
         for config, runs in variants:
             values = {name: config.get(name, "absent") for name in chosen}
             alone = len(values) == 1 and all(isinstance(variant.get(chosen[0]), str) for variant, _ in variants)
@@ -160,6 +175,16 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
             what = [text if alone else f"{name} = {text}" for name, text in shown.items()]
             curves.append(Curve(method, ", ".join([method, *what] if method else what), runs))
     return curves
+
+
+def _folders_apart(groups: Sequence[Sequence[Record]]) -> list[str]:
+    """Return the folder of each group's runs, as far as folders differ; nothing where they do not tell groups apart."""
+    homes = [{run.folder.absolute().parent for run in runs} for runs in groups]
+    paths = [path for home in homes for path in home]
+    if any(len(home) > 1 for home in homes) or len(set(paths)) < len(groups):
+        return []
+    above = os.path.commonpath(paths)
+    return [path.relative_to(above).as_posix() for path in paths]
 
 
 def _shown(value: Any) -> str:

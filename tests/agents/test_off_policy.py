@@ -70,7 +70,8 @@ def test_a_learning_rate_moves_with_the_steps_of_all_that_learns(kind, monkeypat
         assert [o.lr for o in agent._optimizers()] == [pytest.approx(0.005)] * len(agent._optimizers())
     whole.learn(45)  # from 100 steps on it is 0, and all stands still
     before = [optimizer.weights.clone() for optimizer in whole._optimizers()]
-    whole.learn(20)
+    with pytest.warns(UserWarning, match="the learning rate was 0 in 20 of the 20 environment steps"):
+        whole.learn(20)
     assert whole.critic_updates == 85
     assert all(map(torch.equal, before, [optimizer.weights for optimizer in whole._optimizers()]))
 

@@ -3,8 +3,9 @@
 from itertools import pairwise
 
 import pytest
+import torch
 
-from rllab.agents import PPO, OffPolicy
+from rllab.agents import PPO, CrossQ, OffPolicy, load
 from rllab.agents.schedules import Linear, as_scheduled, check_scheduled, now
 from rllab.agents.spent import Spent
 from tests.proofs.agents import kinds
@@ -81,3 +82,23 @@ def test_rows_say_the_learning_rate_of_the_first_update(kind):
     # of TD3, SAC and CrossQ the last multiple of 1,000 steps before the first update of the row, else the row's end
     at = [row["steps"] - 1000 if issubclass(kind, OffPolicy) else row["steps"] for row in learned]
     assert [row["lr"] for row in learned] == [line.at(Spent(steps=steps)) for steps in at]
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_who_pays_for_updates_at_a_rate_of_0_is_told(kind, tmp_path):
+    small = {"learning_starts": 10, "train_freq": 50} if issubclass(kind, OffPolicy) else {}
+    small |= {"num_envs": 2, "n_steps": 32} if kind is PPO else {}
+    agent = kind(DRIFT, 3, hidden=(), lr=Linear(1e-2, 0.0), **small)
+    agent.learn(2000)  # PPO's last update is at 0, others are not: no warning, which would be an error here
+    agent.save(tmp_path / "agent.pt")
+    again = load(tmp_path / "agent.pt")
+    before = again.weights.clone()
+    with pytest.warns(UserWarning, match="the learning rate was 0 in .* does not begin again; to go on, set lr to a"):
+        again.learn(2000)
+    assert kind is CrossQ or torch.equal(again.weights, before)  # CrossQ's normalisation is part of its weights
+    with pytest.warns(UserWarning, match=f"{kind.__name__}: the learning rate was 0"):
+        load(tmp_path / "agent.pt", lr=Linear(1e-2, 0.0)).learn(2000)
+    for lr in (1e-2, Linear(1e-2, 0.0, steps=100_000)):
+        taught = load(tmp_path / "agent.pt", lr=lr)
+        taught.learn(2000)
+        assert not torch.equal(taught.weights, before)

@@ -96,3 +96,11 @@ def test_what_has_no_counterpart_is_no_setting_of_its_agent():
     assert not names & {*ELSEWHERE, *CALLS, *NOWHERE} - {"action_noise"}  # TD3 has it, SAC has not
     assert all(set(ours) <= names for ours in ELSEWHERE.values())
     assert no_setting("X", "env", []) == "X has no setting 'env', which has no counterpart here; it has "
+
+
+def test_the_page_says_who_has_critic_hidden():
+    (line,) = [line for line in PAGE.splitlines() if "critic_hidden" in line]
+    having = re.search(r"; ([\w, ]+) have `critic_hidden`", line)
+    assert having is not None
+    having_it = {a.__name__ for a in AGENTS if "critic_hidden" in inspect.signature(a).parameters}
+    assert set(re.findall(r"\w+", having[1])) - {"and"} == having_it

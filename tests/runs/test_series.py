@@ -189,3 +189,16 @@ def test_a_score_along_a_setting_says_at_which_of_its_values():
     assert label_of(Task("a", "steps", "return")) == "return" and label_of(Task("a", "", "error")).startswith(
         "−error ("
     )
+
+
+def test_configurations_that_differ_in_several_settings_are_named_by_their_folders(tmp_path):
+    def trained(folder, **settings):
+        config = {"method": "ars", "environment": "Toy-v0", "settings": {"lr": 0.1, **settings}, "given": settings}
+        return recorded(tmp_path / folder, [{"steps": n, "evaluation": float(n)} for n in (1, 2)], config=config)
+
+    wide = trained("wide/ars", lr=0.2, delta_std=0.3, n_delta=3)
+    near = trained("near/ars", lr=0.1, delta_std=0.1, n_delta=4)
+    assert [curve.name for curve in group_runs([*wide, *near])] == ["ars, wide/ars", "ars, near/ars"]
+    # one setting says all there is to say, however often it stands in the configuration
+    slow, fast = trained("slow", lr=0.01), trained("fast", lr=0.02)
+    assert [curve.name for curve in group_runs([*slow, *fast])] == ["ars, lr = 0.01", "ars, lr = 0.02"]
