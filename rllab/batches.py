@@ -5,6 +5,7 @@ from __future__ import annotations
 import cmath
 import math
 from collections.abc import Callable
+from inspect import signature
 from typing import Literal
 
 import numpy as np
@@ -55,12 +56,13 @@ def check_rows_apart(who: str, among: Tensor, evaluate: Callable[[], Tensor]) ->
 
 
 def cure_for(
-    function: Callable[..., object], points: Tensor, seeds: Tensor | None, error: Exception
+    function: Callable[..., object], run: Callable[..., object], points: Tensor, seeds: Tensor | None, error: Exception
 ) -> tuple[int, str]:
     """Try a function that failed at many points on the last one, as a tensor and as an array.
 
     Args:
-        error: that it failed with; see `hint_at_arrays` if it fails at one point too.
+        run: calls the function where it is evaluated.
+        error: that it failed with; see `hint_at_call` if it fails at one point too.
 
     Returns:
         How many evaluations that took, at most 2, and how the function should be given; "" where it fails at one point
@@ -73,12 +75,12 @@ def cure_for(
     seed = () if seeds is None else (int(seeds[-1]),)
     for tried, (point, cure) in enumerate(cures, start=1):
         try:
-            answer = as_numbers(function(point, *seed))
+            answer = as_numbers(run(point, *seed))
         except Exception:  # whatever the function raises; its first error is shown
             continue
         if answer.numel() == 1 and not answer.is_complex():
             return tried, cure
-    hint_at_arrays(error)
+    hint_at_call(error, function, ("points", "seeds") if seed else ("points",))
     return len(cures), ""
 
 
@@ -87,10 +89,33 @@ def calls_numpy(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and "numpy() on Tensor that requires grad" in str(error)
 
 
-def hint_at_arrays(error: Exception) -> None:
-    """Say in an error of a user's function, where it may be due to it, that tensors were given, and no arrays."""
-    if isinstance(error, (TypeError, AttributeError)):
+def hint_at_call(error: Exception, function: Callable[..., object], given: tuple[str, ...]) -> None:
+    """Say in an error of a user's function, where it may be due to it, what it is called with.
+
+    Args:
+        given: names of its arguments. A function that takes another number of them is told so; any other, that they are
+            tensors, and no arrays.
+    """
+    if not isinstance(error, (TypeError, AttributeError)):
+        return
+    if _takes(function, len(given)):
         error.add_note(ARRAYS)
+    else:
+        why = "seeded=True" if given[-1].startswith("seed") else "one that takes a seed too needs seeded=True"
+        error.add_note(f"Cost: it is called with ({', '.join(given)}): {why}")
+
+
+def _takes(function: Callable[..., object], count: int) -> bool:
+    """Whether a function can be called with so many arguments, as far as its signature says."""
+    try:
+        parameters = signature(function)
+    except (TypeError, ValueError):  # a function that is compiled may have none
+        return True
+    try:
+        parameters.bind(*range(count))
+    except TypeError:
+        return False
+    return True
 
 
 def note_where(error: Exception, first: int, points: Tensor, row: int | None) -> None:

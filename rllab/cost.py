@@ -55,7 +55,8 @@ class Cost:
 
     Args:
         function: maps points (n, d) to costs (n,); with `batched=False` one point (d,) to one number; with
-            `seeded=True` it takes a last argument, int64 seeds (n,) or one int, that fixes its own randomness.
+            `seeded=True` it takes a last argument, int64 seeds (n,) or one int, that fixes its own randomness: from 0
+            to 2⁶³ − 1, as `numpy.random.default_rng` takes them; give `numpy.random.RandomState` `seed % 2**32`.
         budget: the largest number of evaluations, of all kinds together; None for no limit.
         gradient: maps points (n, d) to gradients (n, d), or one point to one gradient, with seeds if `seeded`; without
             it, autograd of `function`.
@@ -88,8 +89,9 @@ class Cost:
         on_failure: "raise", or the number that stands for a cost that was given up. Derivatives always raise.
 
     Attributes:
-        spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex"; every attempt counts, also that of
-            whoever was lost with a pool.
+        spent: evaluations so far by kind: "value", "gradient", "jvp" and "complex". A block of points counts when it is
+            asked for; every attempt counts, also that of whoever was lost with a pool.
+        repeated: how many of these were made again after a loss.
         checks: evaluations of the look at its rows, and of tries at one point; counted apart, and not in the budget.
 
     Raises:
@@ -135,7 +137,7 @@ class Cost:
         self.nonfinite: Literal["raise"] | float = nonfinite
         self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0}
         self._gradient, self._jvp = gradient, jvp
-        self.checks = 0
+        self.checks = self.repeated = 0
         elsewhere = Elsewhere(Dispatcher(executor, chunk, timeout, retries), on_failure)
         self._elsewhere = None if executor is None and chunk == "auto" else elsewhere
         self._is_new = batched  # until the first batch has been looked at
@@ -349,6 +351,7 @@ class Cost:
     def _charge_again(self, what: Spending, n: int) -> None:
         self.reserve(what, n)
         self.spent[what] += n
+        self.repeated += n
 
     def _evaluate(self, points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
         if self._elsewhere is not None and points.shape[0]:
@@ -368,8 +371,8 @@ class Cost:
         except (FloatingPointError, BudgetExceeded, ExecutorError):
             raise
         except Exception as error:
-            function = self.function if self._elsewhere is None else partial(self._elsewhere.one, self.function)
-            tried, cure = cure_for(function, points, seeds, error)
+            run = self.function if self._elsewhere is None else partial(self._elsewhere.one, self.function)
+            tried, cure = cure_for(self.function, run, points, seeds if self.seeded else None, error)
             self.checks += tried
             if not cure:
                 raise

@@ -258,11 +258,15 @@ def test_list_says_what_is_there(results, capsys, monkeypatch):
 def test_estimators_are_listed_with_what_they_estimate_and_their_price(capsys):
     main(["estimators", "--dimension", "6"])
     head, *lines = capsys.readouterr().out.splitlines()
-    assert re.split(r"\s{2,}", head)[:5] == ["estimator", "at", "target", "unbiased for it", "needs"]
+    assert re.split(r"\s{2,}", head)[:6] == ["estimator", "at", "target", "unbiased for it", "needs", "share a seed"]
     assert "evaluations, d = 6" in head
     classes = [*exported_estimators(), *exported_estimators(critics)]
     assert [line.split()[0] for line in lines] == [cls.__name__ for cls in classes]
     assert {"Rebar", "Lax", "Critic", "Residual", "ThroughCritic"} < {cls.__name__ for cls in classes}
+    start = head.index("share a seed")
+    shared = {line.split()[0]: line[start:].split("  ")[0] for line in lines}
+    assert (shared["SPSA"], shared["Rebar"], shared["ScoreFunction"]) == ("pairs", "units", "none")
+    assert shared["CentralDifference"] == "all points"
     start = head.index("evaluations, d = 6")
     price = {line.split()[0]: line[start:].split()[0] for line in lines}
     assert price["CentralDifference"] == "12" and price["ForwardDifference"] == "7" and price["SPSA"] == "2"

@@ -7,6 +7,7 @@ import torch
 from rllab import Cost
 from rllab import estimators as est
 from rllab.batches import brief
+from rllab.executors.jobs import Here
 
 X = torch.tensor([[1.0, 2.0], [3.0, -1.0], [-1.0, 0.5]], dtype=torch.float64)
 ARRAYS = "Cost: function is given tensors; one that computes with numpy takes their .numpy()"
@@ -46,6 +47,24 @@ def test_a_function_of_arrays_is_told_that_it_is_given_tensors(function, batched
         Cost(function, batched=batched)(X)
     assert ARRAYS in caught.value.__notes__
     assert Cost(lambda w: function(w.numpy()), batched=batched)(X).shape == (3,)
+
+
+@pytest.mark.parametrize("batched", (True, False))
+@pytest.mark.parametrize("on", ({}, {"executor": Here}), ids=("here", "executor"))
+def test_a_function_of_another_number_of_arguments_is_told_what_it_is_called_with(batched, on):
+    s = "s" * batched
+    seeds = torch.arange(3)
+    for function, seeded, says in (
+        (lambda w: w.sum(-1), True, f"Cost: it is called with (point{s}, seed{s}): seeded=True"),
+        (
+            lambda w, seed: w.sum(-1) + seed,
+            False,
+            f"Cost: it is called with (point{s}): one that takes a seed too needs seeded=True",
+        ),
+    ):
+        with pytest.raises(TypeError, match="positional argument") as caught:
+            Cost(function, batched=batched, seeded=seeded, **on)(X, seeds)
+        assert says in caught.value.__notes__ and ARRAYS not in caught.value.__notes__
 
 
 def test_an_error_that_is_not_about_arrays_gets_no_such_hint():

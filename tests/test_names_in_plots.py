@@ -49,6 +49,18 @@ def test_few_lines_are_named_at_their_ends_and_no_name_is_over_another(ends):
     assert heights == sorted(heights)  # leaders do not cross
 
 
+def test_what_leads_from_the_end_of_a_short_line_does_not_look_like_a_part_of_it():
+    _, (ax,) = plots.panels()
+    ax.plot([0, 10], [0, 1], label="long")
+    ax.plot([0, 3], [1, 1], label="short")
+    plots.name_lines(ax)
+    looks = {text.get_text(): text.arrow_patch for text in ax.texts}
+    assert looks["long"].get_edgecolor()[:3] == pytest.approx(rgb(ax.lines[0]))
+    r, g, b = looks["short"].get_edgecolor()[:3]
+    assert r == g == b and (looks["short"].get_linestyle(), looks["long"].get_linestyle()) == (":", "solid")
+    assert looks["short"].get_linewidth() < looks["long"].get_linewidth()
+
+
 def rgb(line):
     from matplotlib.colors import to_rgb
 

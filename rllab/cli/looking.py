@@ -18,6 +18,7 @@ class Estimators:
     """List the gradient estimators: what each estimates, what it asks of a cost, its price, and where it comes from.
 
     Unbiased is meant for the target that stands beside it: for a relaxed one, that is no gradient of the expected cost.
+    Points that share a seed meet the same noise, if the cost is seeded: none, pairs, units (a sample, say) or all.
     """
 
     dimension: int = 20
@@ -29,9 +30,10 @@ class Estimators:
         import torch
 
         from rllab import critics
-        from rllab.testing import accepted_kinds, exported_estimators
+        from rllab.testing import RULES, SharedSeeds, Subject, accepted_kinds, exported_estimators
 
-        head = ["estimator", "at", "target", "unbiased for it", "needs", f"evaluations, d = {self.dimension}", "source"]
+        head = ["estimator", "at", "target", "unbiased for it", "needs", "share a seed"]
+        head += [f"evaluations, d = {self.dimension}", "source"]
         lines = []
         for cls in (*exported_estimators(), *exported_estimators(critics)):
             estimator, kinds = cls(), accepted_kinds(cls())
@@ -43,7 +45,9 @@ class Estimators:
             unbiased = "yes" if estimator.unbiased else "no" if estimator.order is None else f"O(h^{estimator.order})"
             source = "; ".join(text.strip() for text in re.findall(r"[^;]+?\(\d{4}\)", estimator.source))
             needs, target = ", ".join(sorted(estimator.needs)), short(str(estimator.target), 40)
-            lines.append([cls.__name__, "|".join(kinds), target, unbiased, needs, evaluations, source])
+            shared = RULES["seeds"](Subject(estimator))
+            assert isinstance(shared, SharedSeeds)  # that rule's answer
+            lines.append([cls.__name__, "|".join(kinds), target, unbiased, needs, shared.word, evaluations, source])
         print(table(head, lines))
 
 

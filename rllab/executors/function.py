@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 
-from rllab.batches import as_numbers, calls_numpy, hint_at_arrays, note_where
+from rllab.batches import as_numbers, calls_numpy, hint_at_call, note_where
 from rllab.executors.errors import NotDifferentiable
 
 What = Literal["values", "complex", "gradients", "backward", "forward"]
@@ -104,7 +104,8 @@ class Function:
                 answers.append(function(*row))
         except Exception as error:
             if not self.batched:
-                hint_at_arrays(error)
+                given = ("point", "tangent")[: len(inputs)] + ("seed",) * self.seeded
+                hint_at_call(error, function, given)
             if self.first is not None:
                 note_where(error, self.first, inputs[0], None if self.batched else len(answers))
             raise

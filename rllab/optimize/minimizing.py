@@ -24,6 +24,7 @@ from rllab.estimators.base import Estimator
 from rllab.estimators.flat_parameters import FlatParameters
 from rllab.keys import Key, as_key
 from rllab.stopping import HeldSignals, sigterm_interrupts
+from rllab.warned import warn
 
 
 @dataclass
@@ -79,8 +80,9 @@ def minimize(
         at: where to start: a tensor or an array (d,) or (B, d), or a distribution, which are not changed; or a module,
             whose parameters that require a gradient are moved in place, with nothing of it changed by evaluations.
         evaluations: most evaluations a step, for each row of a batch (B, d).
-        budget: evaluations in all, those of steps that were interrupted among them; the loop ends before a step that
-            would exceed it.
+        budget: evaluations in all, those of steps that were interrupted among them, and those that were made again
+            after a loss, see `Cost`; the loop ends before a step that would exceed it. Where losses have cost a step, a
+            RuntimeWarning says so.
         lr: learning rate handed to `optimizer(parameters, lr=lr)`.
         only: names of the distribution's or module's parameters to move; None for all.
         cost: what is minimised; evaluations are counted in its ledger. For a module a function without arguments that
@@ -134,7 +136,8 @@ def minimize(
     if path is not None and path.exists():
         state, spent = _restore(path, arguments, leaves, stepper, trace)
         trace.at = moved.reached(leaves)
-    before, moving = cost.evaluated - spent, False  # moving: between two steps, where nothing can be gone on from
+    before, repeated = cost.evaluated - spent, cost.repeated
+    moving = False  # between two steps, where nothing can be gone on from
 
     def save() -> None:
         if path is not None:
@@ -171,13 +174,19 @@ def minimize(
         error.trace = trace  # type: ignore[attr-defined]
         error.add_note(
             f"minimize: {len(trace)} steps were done; they are this exception's attribute `trace`"
-            + (f"; {more} evaluations of the next one were paid" if more else "")
+            + (f"; {more} evaluations of the next one were asked for, and count as spent, made or not" if more else "")
         )
         raise
     if not len(trace):
         gone = f", of which {spent} are spent" if spent else ""
         raise ValueError(f"minimize: budget must pay for one step of {price} evaluations, got {budget}{gone}")
     save()
+    if (again := cost.repeated - repeated) and spent - again + price <= budget:
+        warn(
+            f"minimize: the budget of {budget} also paid for lost evaluations that were made again, {again} of them: "
+            f"it ends after {len(trace)} steps, earlier than without a loss",
+            RuntimeWarning,
+        )
     return trace
 
 

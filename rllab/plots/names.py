@@ -23,6 +23,8 @@ POINTS = STYLE["legend.fontsize"]
 SIGN, LINE = 0.58 * POINTS, 1.25 * POINTS  # points that a sign is wide, and a line of text high, about
 HANDLE = (STYLE["legend.handlelength"] + 1.6) * POINTS  # what a legend shows beside a text, and the gaps
 LEADER = {"arrowstyle": "-", "lw": 1.2, "shrinkA": 1, "shrinkB": 3, "relpos": (0, 0.5)}  # from an end to its name
+FAR = {"lw": 0.8, "linestyle": ":", "color": "#888888"}  # of one that would be taken for a part of its line
+EDGE = 0.9  # of the axes' width: a line that ends before is far from its name
 HARD = "\u00a0"  # a space at which no line is broken: "lr = 0.1", "10 seeds"
 GAP = 34.0  # points from the axes to the legend below them: ticks and a label stand between
 AROUND = 54.0  # points of a panel beside its axes: labels and ticks
@@ -116,9 +118,11 @@ def _name_ends(ax: Axes, named: dict[str, tuple[str, Line2D, float, float]]) -> 
     """Write names right of the axes, each as near to its line's end as others let it, and lead from the end to it."""
     to_axes = ax.transScale + ax.transLimits
     _ = ax.get_xlim(), ax.get_ylim()  # sets the limits of what is drawn, which the transforms go by
-    wanted = [float(np.clip(to_axes.transform((x, y))[1], 0.0, 1.0)) for _, _, x, y in named.values()]
+    ends = [to_axes.transform((x, y)) for _, _, x, y in named.values()]
+    wanted = [float(np.clip(end[1], 0.0, 1.0)) for end in ends]
     heights = [(text.count("\n") + 1.3) * LINE / _height(ax) for text, *_ in named.values()]
-    for (text, line, x, y), at in zip(named.values(), apart(wanted, heights), strict=True):
+    for (text, line, x, y), end, at in zip(named.values(), ends, apart(wanted, heights), strict=True):
+        look = {"color": line.get_color()} if end[0] >= EDGE else FAR
         ax.annotate(
             text,
             (x, y),
@@ -128,7 +132,7 @@ def _name_ends(ax: Axes, named: dict[str, tuple[str, Line2D, float, float]]) -> 
             fontsize=POINTS,
             linespacing=1.1,
             annotation_clip=False,
-            arrowprops={**LEADER, "color": line.get_color()},
+            arrowprops=LEADER | look,
         )
 
 

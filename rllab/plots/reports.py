@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 Quantity = Literal["cosine", "bias", "variance", "mse", "snr"]
 
 LABELS = {
-    "cosine": "cosine to the truth (mean; band: 10 % to 90 % of estimates)",
-    "bias": "norm of the bias (band: 95 % interval; ▽: 95 % upper limit)",
+    "cosine": "cosine to the truth (mean; band: 10 % to 90 % of the estimates, no interval of the mean)",
+    "bias": "norm of the bias (band: 95 % interval; hollow: 95 % upper limit)",
     "variance": "variance (trace of the covariance; band: 95 % interval)",
     "mse": "mean squared error (band: 95 % interval)",
     "snr": "signal to noise, ‖E ĝ‖² / variance (band: 95 % interval)",
@@ -87,22 +87,35 @@ def _draw(ax: Axes, rows: list[Row], quantity: str, how: Any, label: str) -> Non
     drawn = [row for row in rows if row["affordable"]]
     x = [row["evaluations"] for row in drawn]
     y, low, high = ([_number(row, name, quantity) for row in drawn] for name in _columns(quantity))
-    # a line in the legend that is nowhere else would be taken for one that is hidden
-    seen = any(_drawable(row, quantity) for row in rows)
-    look: dict[str, Any] = (
-        {"linestyle": how.linestyle, "marker": how.marker} if seen else {"linestyle": "none", "marker": "none"}
-    )
+    limit = [math.nan] * len(x)
     if quantity == "bias":  # where zero is within the interval there is only an upper limit
         limit = [math.nan if at > 0 else top for at, top in zip(low, high, strict=True)]
-        ax.plot(x, limit, color=how.color, linestyle="", marker="v", markerfacecolor="none")
         y, low, high = ([v if at > 0 else math.nan for v, at in zip(part, low, strict=True)] for part in (y, low, high))
-    ax.plot(x, y, color=how.color, **look, label=label)
+    # the name is that of what is drawn: a line, else limits, else nothing, which shows no line that one would look for
+    line, hollow = (any(not math.isnan(v) for v in part) for part in (y, limit))
+    named: dict[str, Any] = {"label": label}
+    if hollow:
+        look: dict[str, Any] = {"linestyle": "", "marker": how.marker, "markerfacecolor": "none"}
+        ax.plot(x, limit, color=how.color, **look, **({} if line else named))
+    if line or not hollow:
+        look = {"linestyle": how.linestyle, "marker": how.marker} if line else {"linestyle": "none", "marker": "none"}
+        ax.plot(x, y, color=how.color, **look, **named)
     ax.fill_between(x, low, high, color=how.color, alpha=0.18, linewidth=0)
-    if len(x) == 1:  # a band of no width
-        ax.vlines(x, low, high, color=how.color, alpha=0.5)
+    for i in _alone(x, y):  # where a band has no width
+        ax.vlines(x[i], low[i], high[i], color=how.color, alpha=0.5)
     if quantity == "variance":
         squares = [row["bias"] ** 2 if row["bias"] is not None and row["bias_low"] > 0 else math.nan for row in drawn]
         ax.plot(x, squares, color=how.color, linewidth=0.7, marker=how.marker, markersize=2.5)
+
+
+def _alone(x: list[float], y: list[float]) -> list[int]:
+    """Return the places of points that no neighbour at another x makes a band of some width with."""
+    there = [not math.isnan(v) for v in y]
+
+    def joined(i: int, j: int) -> bool:
+        return 0 <= j < len(x) and there[j] and x[j] != x[i]
+
+    return [i for i in range(len(x)) if there[i] and not (joined(i, i - 1) or joined(i, i + 1))]
 
 
 def _columns(quantity: str) -> tuple[str, str, str]:

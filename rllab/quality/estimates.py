@@ -32,7 +32,7 @@ class Estimates:
     """Makes independent estimates of one estimator and budget at the same parameters.
 
     Args:
-        begin: makes the state that an estimate is given; None for none.
+        begin: the state that each estimate is given, or what makes that of n; None for none.
         warm_up: estimates that a stateful estimator makes before each that is kept.
         together: how many are made in one query, at most.
     """
@@ -41,7 +41,7 @@ class Estimates:
     cost: Cost
     at: Tensor | Distribution
     budget: int
-    begin: Begin | None = None
+    begin: Begin | object = None
     warm_up: int = 0
     together: int = TOGETHER
 
@@ -49,6 +49,8 @@ class Estimates:
         """Return `repeats` estimates, (repeats, d), what each spent and on what; query i draws from the child key i."""
         before, parts, kind = sum(self.cost.spent.values()), [], self.estimator.kind
         size = max(1, min(self.together, NUMBERS // flat(leaves(self.at)).numel()))
+        if self.begin is not None and not callable(self.begin):
+            size = 1  # one state is that of one estimate, whatever it is made of
         for i, first in enumerate(range(0, repeats, size)):
             n = min(size, repeats - first)
             e = self._query(n, key.child("query", i))
@@ -67,8 +69,11 @@ class Estimates:
 
     def _query(self, n: int, key: Key) -> Estimate:
         """Make n estimates by one query; those that warm it up draw from keys of their own."""
-        batch = repeated(self.at, n)
-        state = None if self.begin is None else self.begin(batch)
+        batch, state = repeated(self.at, n), self.begin
+        if callable(state):
+            state = state(batch)
+        elif state is not None:
+            batch = self.at  # not a batch of one, whose state would be another
         before = [key.child("warm up", j) for j in range(self.warm_up * self.estimator.stateful)]
         for k in before:
             state = self._ask(batch, k, state).state

@@ -41,7 +41,7 @@ def measure_quality(
     repeats: SupportsIndex,
     key: Key | int,
     truth: Target | Gradient | np.ndarray | None = None,
-    states: Mapping[Estimator, Begin] | None = None,
+    states: Mapping[Estimator, Begin | object] | None = None,
     warm_up: SupportsIndex = 0,
     record: _Appendable | None = None,
     progress: bool | None = None,
@@ -60,8 +60,9 @@ def measure_quality(
         repeats: R >= 2 estimates a row; time is proportional to it, intervals shrink as 1/√R.
         truth: None for each estimator's own target; a `Target` to hold all to the same; or the gradient itself, a
             tensor (d,) or a dict by parameter name.
-        states: what stateful estimators begin from: for some of them a function that is given `at` n times,
-            (n, d), and returns the state of as many, `{guided: lambda at: guided.remember(None, guide(at))}`.
+        states: what stateful estimators begin from: for some of them the `state` of an earlier estimate at an `at` of
+            this shape, from which each of the `repeats` begins; or a function that is given `at` n times, (n, d), and
+            returns the state of as many, `{guided: lambda at: guided.remember(None, guide(at))}`.
         warm_up: estimates, of the same budget each, that a stateful estimator makes at `at` before the one that is
             measured, each given the state of the one before. They are charged to it.
         key: of all draws.
@@ -69,8 +70,8 @@ def measure_quality(
         executor: where a problem is evaluated, see `Cost`; a `Cost` has its own.
         progress: whether to show a bar; None for one if standard error is a terminal.
 
-    Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each. Memory:
-    O(repeats · d).
+    Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each, or of
+    one estimate each where they begin from a state that is given. Memory: O(repeats · d).
 
     Returns:
         A `Report` with a row for each estimator and budget, of the columns
@@ -123,9 +124,7 @@ def measure_quality(
             if why := misfits.get(estimator) or _out_of_reach(estimator, problem, cost, at, budget):
                 row |= {"evaluations": 0, "affordable": False, "why": why, **not_measured(against, beside)}
             else:
-                make = Estimates(
-                    estimator, cost, at, budget, states.get(estimator) if estimator.stateful else None, warm_up
-                )
+                make = Estimates(estimator, cost, at, budget, states.get(estimator), warm_up)
                 estimates, spent, kind = make(repeats, key.child("budget", budget))
                 row |= {"evaluations": spent, "kind": kind, **summarise(estimates, against, beside)}
             report.rows.append(row)
@@ -153,7 +152,7 @@ def _head(estimator: Estimator, truth: Truth, state: str, budget: int, repeats: 
     }
 
 
-def _state(estimator: Estimator, states: Mapping[Estimator, Begin], warm_up: int) -> str:
+def _state(estimator: Estimator, states: Mapping[Estimator, Begin | object], warm_up: int) -> str:
     """Say in words what the state of a measured estimate is."""
     if not estimator.stateful:
         return ""
@@ -211,8 +210,8 @@ def _check(
     if isinstance(truth, (Tensor, dict)) and flat(truth).numel() != (d := flat(leaves(at)).numel()):
         raise ValueError(f"{who}: truth must have {d} numbers like at, got {flat(truth).numel()}")
     for estimator, begin in states.items():
-        if estimator not in estimators or not estimator.stateful or not callable(begin):
+        if estimator not in estimators or not estimator.stateful or begin is None:
             raise ValueError(
-                f"{who}: states must map stateful estimators among those measured to functions of parameters, got "
-                f"{estimator!r}: {begin!r}"
+                f"{who}: states must map stateful estimators among those measured to the state of an estimate, or to a "
+                f"function of parameters, got {estimator!r:.80}: {begin!r:.80}"
             )

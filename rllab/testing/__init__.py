@@ -11,6 +11,7 @@ from rllab.testing.check import exported_estimators as exported_estimators
 from rllab.testing.order import Order as Order
 from rllab.testing.power import NotTested as NotTested
 from rllab.testing.power import Power as Power
+from rllab.testing.seeds import SharedSeeds as SharedSeeds
 from rllab.testing.spread import Spread as Spread
 from rllab.testing.subject import Subject as Subject
 from rllab.testing.subject import accepted_kinds as accepted_kinds

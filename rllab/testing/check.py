@@ -35,7 +35,7 @@ def check_estimator(
     The rules, by name; `RULES[name].__doc__` says what each demands:
 
     - what is declared: "declarations", "frozen", "minimum";
-    - queries: "pure blocks", "ask and tell", "pickled query", "own queries", "key";
+    - queries: "pure blocks", "ask and tell", "pickled query", "own queries", "key", "seeds";
     - the price: "spending", "reservation";
     - a batch: "batch", "batch members apart";
     - what surrounds it: "nothing touched", "dtype", "wide costs", "half precision", "modes";
@@ -64,7 +64,8 @@ def check_estimator(
 
     Returns:
         For each rule that measures, "unbiased", "order" and "standard error", what it would have seen, as a `Power`, an
-        `Order` or a `Spread`, or why it was not tested, as a `NotTested`. Each prints as a sentence.
+        `Order` or a `Spread`, or why it was not tested, as a `NotTested`; for "seeds" which points share one, as
+        `SharedSeeds`. Each prints as a sentence.
 
     Raises:
         TypeError: `estimator` is none.

@@ -15,6 +15,7 @@ from rllab.quality.truth import exact_gradient, flat
 from rllab.testing.mechanics import must
 from rllab.testing.order import Order, shrinks_as_its_order_says
 from rllab.testing.power import FALSE_ALARM, FIRST, LARGEST, NotTested, Power, power_of, repeats_for
+from rllab.testing.seeds import SharedSeeds, says_which_points_share_a_seed
 from rllab.testing.spread import Spread, has_the_spread_it_says
 from rllab.testing.subject import Subject, default_problems, dyadic, parts
 
@@ -89,12 +90,13 @@ def _estimate(s: Subject, cost: Cost) -> Any:
     return s.estimator(cost, at, evaluations=s.evaluations(at, 9), key=s.key)
 
 
-Found = Power | Spread | Order | NotTested
+Found = Power | Spread | Order | SharedSeeds | NotTested
 
 CLAIMS: dict[str, Callable[[Subject], Found | None]] = {
     "unbiased": has_the_mean_it_claims,
     "order": shrinks_as_its_order_says,
     "standard error": has_the_spread_it_says,
+    "seeds": says_which_points_share_a_seed,
     "scale": scales_with_the_cost,
     "offset": ignores_an_offset,
 }

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -53,8 +54,8 @@ def test_what_stops_it_leaves_a_checkpoint_from_which_it_goes_on_bit_for_bit(sto
     with pytest.raises(error) as caught:
         descend(cost, tmp_path / "run.pt")
     assert len(caught.value.trace) == steps and cost.evaluated == 8 * steps + 8
-    note = f"{steps} steps were done; they are this exception's attribute `trace`; 8 evaluations of the next one were"
-    assert note in caught.value.__notes__[-1]
+    note = "steps were done; they are this exception's attribute `trace`; 8 evaluations of the next one were asked for"
+    assert f"{steps} {note}, and count as spent, made or not" in caught.value.__notes__[-1]
     assert caught.value.args == (("SIGTERM",) if stop is signal.SIGTERM else ())
     again = descend(rest := Cost(stairs), tmp_path / "run.pt", budget=88)
     assert cost.evaluated + rest.evaluated == again.evaluations[-1] == 88  # what was paid twice is counted twice
@@ -74,6 +75,34 @@ def test_evaluations_in_all_never_exceed_the_budget_however_often_it_is_stopped(
         descend(stops(OSError, 4), tmp_path / "other.pt")
     with pytest.raises(ValueError, match="budget must pay for one step of 8 evaluations, got 12, of which 8 are spent"):
         descend(Cost(stairs), tmp_path / "other.pt", budget=12)
+
+
+class LosesOne:
+    """An executor in this process that loses its n-th submission."""
+
+    def __init__(self, n):
+        self.n, self.seen = n, 0
+
+    def submit(self, function, /, *inputs):
+        future, self.seen = Future(), self.seen + 1
+        if self.seen == self.n:
+            future.set_exception(OSError("a machine went away"))
+        else:
+            future.set_result(function(*inputs))
+        return future
+
+
+def lossy(n):
+    return Cost(lambda x: stairs(x[None])[0], batched=False, executor=LosesOne(n), chunk=1)
+
+
+def test_a_step_that_a_loss_has_cost_is_told_and_none_that_it_has_not():
+    with pytest.warns(RuntimeWarning, match=r"the budget of 80 also paid for .*, 1 of them: it ends after 9 steps"):
+        trace = descend(cost := lossy(13))
+    assert cost.repeated == 1 and cost.evaluated == 73 == trace.evaluations[-1] and len(trace) == 9
+    assert trace.values == descend(Cost(stairs)).values[:9]  # the loss changes no number
+    trace = descend(cost := lossy(13), budget=81)  # of which the last one pays for it; a warning would be an error
+    assert cost.repeated == 1 and len(trace) == 10 and trace.evaluations[-1] == 81
 
 
 def test_a_signal_between_two_steps_waits_until_the_step_is_whole(tmp_path):

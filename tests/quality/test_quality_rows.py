@@ -99,7 +99,7 @@ def test_progress_is_silent_unless_it_is_asked_for(capsys):
         (
             {"estimators": [GuidedSmoothing()], "states": {GuidedSmoothing(): None}},
             ValueError,
-            "to functions of parameters, got GuidedSmoothing",
+            "or to a function of parameters, got GuidedSmoothing",
         ),
         ({"truth": torch.zeros(3)}, ValueError, "truth must have 4 numbers like at, got 3"),
         ({"estimators": [ScoreFunction(), ARM()]}, TypeError, "ScoreFunction: at must be a Distribution"),

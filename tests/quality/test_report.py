@@ -87,13 +87,26 @@ def test_a_bias_that_could_be_zero_is_drawn_as_its_upper_limit_and_a_direction_l
     assert len(lines["ForwardDifference(step=0.5)"]) == 2 and len(lines["GuidedSmoothing()"]) == 0
     (label,) = (name for name in names_in_legend(ax) if name.startswith("GuidedSmoothing"))
     assert "a direction has no bias" in label
-    limits = {
-        tuple(p) for line in ax.lines if line.get_marker() == "v" for p in line.get_xydata() if np.isfinite(p).all()
-    }
+    hollow = [line for line in ax.lines if line.get_markerfacecolor() == "none"]
+    limits = {tuple(p) for line in hollow for p in line.get_xydata() if np.isfinite(p).all()}
+    assert len({line.get_marker() for line in hollow}) == len(hollow) >= 2  # told apart in grey, too
+    named = {line.get_label().split(" vs ")[0]: line for line in hollow}
+    assert named["CentralDifference()"].get_linestyle() == "None"  # its name shows what is drawn, and no line
+    assert "hollow" in ax.get_legend().get_title().get_text()
     open_rows = [r for r in report.rows if r["affordable"] and r["bias_low"] == 0]
     assert limits == {(r["evaluations"], r["bias_high"]) for r in open_rows} and len(open_rows) >= 4
     with pytest.raises(ValueError, match=r"no bias to draw: GuidedSmoothing\(\): a direction has no bias"):
         quality(measure([GuidedSmoothing()], BOWL), "bias")
+
+
+def test_a_point_without_a_neighbour_at_another_price_has_a_bar_in_place_of_a_band():
+    report = measure([CentralDifference(step=0.3), SPSA()], Staircase(dimension=4), budgets=(8, 20, 80), repeats=20)
+    for r in report.rows:
+        if r["estimator"].startswith("Central"):
+            r |= {"mse": 2.0, "mse_low": 1.0, "mse_high": 3.0}
+    ax = quality(report, "mse")
+    bars = {tuple(map(tuple, part)) for c in ax.collections if hasattr(c, "get_segments") for part in c.get_segments()}
+    assert bars == {((8.0, 1.0), (8.0, 3.0))}  # three rows that spent 8; those of SPSA are beside each other
 
 
 def test_figures_go_into_axes_that_are_given_and_are_saved(report, tmp_path):

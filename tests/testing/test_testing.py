@@ -49,7 +49,7 @@ def test_every_estimator_of_the_lab_keeps_every_rule_as_it_is(estimator, monkeyp
         mechanics = check_estimator(estimator(), rules=[rule for rule in RULES if rule not in CLAIMS])
     assert mechanics == {}
     found = check_estimator(estimator(), rules=CLAIMS)
-    assert set(found) == {"unbiased", "order", "standard error"}
+    assert set(found) == {"unbiased", "order", "standard error", "seeds"}
     power = found["unbiased"]
     if isinstance(power, Power):
         assert power.enough or estimator in WIDE
@@ -110,7 +110,7 @@ def test_what_is_to_be_seen_can_be_chosen():
 
 
 def test_the_rules_are_public_and_each_says_what_it_demands():
-    assert testing.RULES is RULES and len(RULES) == 26
+    assert testing.RULES is RULES and len(RULES) == 27
     assert all(rule.__doc__ and rule.__doc__.split("\n")[0].endswith((".", ":", ",")) for rule in RULES.values())
 
 
