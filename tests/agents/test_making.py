@@ -220,7 +220,7 @@ def test_what_a_file_cannot_hold_is_given_again(kind, tmp_path):
         ValueError, match=r"does not hold wrappers \(it was \[<function halved.*load\(path, wrappers=…\)"
     ):
         load(path, environment=timed)
-    with pytest.raises(ValueError, match="it has no setting 'colour'; it has actor, "):
+    with pytest.raises(ValueError, match=r"it has no setting 'colour'; it has .*actor, "):
         load(path, environment=timed, wrappers=[halved], colour=1)
     again = load(path, environment=timed, wrappers=[halved])
     assert again.environment_arguments == {"cap": 9} and all_of(again) == all_of(agent)
