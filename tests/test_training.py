@@ -37,6 +37,7 @@ def test_rows_and_weights_are_those_of_training_alone():
     assert torch.equal(fitted.weights, alone.weights)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("always:rllab train")
 def test_who_evaluates_more_often_than_there_are_iterations_is_told(tmp_path, capsys):
     ppo = {"num_envs": 2, "n_steps": 32, "hidden": (4,)}

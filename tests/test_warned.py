@@ -27,6 +27,7 @@ if __name__ == "__main__":
 LINES = ["warning: mine", "warning: of run-0", "warning: of run-1", "warning: the same of all"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["{'processes': 1}", "{'processes': 2}", "{'executor': 1}"])
 def test_each_text_is_one_line_and_comes_once(tmp_path, how):
     script = tmp_path / "script.py"

@@ -84,6 +84,7 @@ def test_rows_say_the_learning_rate_of_the_first_update(kind):
     assert [row["lr"] for row in learned] == [line.at(Spent(steps=steps)) for steps in at]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 def test_who_pays_for_updates_at_a_rate_of_0_is_told(kind, tmp_path):
     small = {"learning_starts": 10, "train_freq": 50} if issubclass(kind, OffPolicy) else {}

@@ -21,6 +21,7 @@ def f(x):
     return (x.sum(-1) - 1.2).square()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "at"), CASES.values(), ids=CASES)
 def test_each_repeat_begins_from_the_state_that_is_given(estimator, at):
     cost, state = Cost(f, relaxed=True), None
