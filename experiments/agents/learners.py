@@ -270,8 +270,9 @@ def settings_of(method: str, where: str) -> Settings:
         KeyError: the learner was not tuned.
     """
     tuned = json.loads(TUNED.read_text("utf-8"))
-    there = tuned[where] if where in TASKS else tuned.get(where, {})
-    return there.get(method, tuned["64-64"][method])["settings"]
+    if where in TASKS:
+        return tuned[where][method]["settings"]
+    return tuned.get(where, {}).get(method, tuned["64-64"][method])["settings"]
 
 
 def plan_of(task: str, method: str, size: str) -> tuple[int, Settings, str]:

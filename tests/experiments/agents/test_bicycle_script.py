@@ -182,6 +182,12 @@ def test_every_setting_that_is_reported_is_of_sixteen_trials_inside_their_ranges
             assert best["seeds"] == list(learners.TUNING_SEEDS)
 
 
+def test_a_learner_without_trials_on_a_task_does_not_take_those_of_balance():
+    assert learners.settings_of("random", "256-256") == learners.settings_of("random", "64-64")
+    with pytest.raises(KeyError, match="sac"):
+        learners.settings_of("sac", "goal")
+
+
 def test_a_winner_on_an_edge_is_not_inside():
     ranges = LEARNERS["reinforce"].ranges
     middle = {name: (low * high) ** 0.5 for name, (low, high) in ranges.items()}
