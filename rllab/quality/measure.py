@@ -82,8 +82,9 @@ def measure_quality(
                                          warm-up, and on what
             repeats, affordable, why     R; whether there is anything to see, and if not or not all, why
             bias, variance, mse, snr     see `rllab.quality.summary`; with _low and _high, a 95 % interval
-            relative_mse                 mse / ‖truth‖²
-            cosine, _p10, _p90           mean and quantiles over estimates
+            relative_mse                 mse / ‖truth‖², with _low and _high
+            cosine, _low, _high          mean over estimates, and its 95 % interval
+            cosine_p10, cosine_p90       quantiles over estimates
             zeros                        how many of them were 0 and have no direction
             gradient_bias, …             bias, mse, relative_mse and cosine against ∇f
 

@@ -96,9 +96,17 @@ def _line(row: Row) -> list[object]:
     name, truth, budget = row["estimator"], row["truth"], row["budget"]
     if not row["affordable"]:
         return [name, truth, budget, "", row["kind"], row["why"], "", "", "", ""]
-    bias = "none" if row["bias"] is None else f"{row['bias']:.3g} [{row['bias_low']:.2g}, {row['bias_high']:.2g}]"
-    numbers = [_short(row[column]) for column in ("variance", "relative_mse", "cosine", "snr")]
-    return [name, truth, budget, row["evaluations"], row["kind"], bias, *numbers]
+    bias, error, cosine = (with_interval(row, column) for column in ("bias", "relative_mse", "cosine"))
+    variance, snr = (_short(row[column]) for column in ("variance", "snr"))
+    return [name, truth, budget, row["evaluations"], row["kind"], bias, variance, error, cosine, snr]
+
+
+def with_interval(row: Row, quantity: str) -> str:
+    """Return a measured quantity and its 95 % interval as a table shows them: "0.42 [0.4, 0.44]"."""
+    value, low, high = (row.get(f"{quantity}{end}") for end in ("", "_low", "_high"))
+    if value is None or low is None or high is None:  # also: of a report that an earlier version wrote
+        return _short(value)
+    return f"{value:.3g} [{low:.2g}, {high:.2g}]"
 
 
 def _short(value: float | None) -> str:

@@ -13,7 +13,8 @@ normal its variance is 4bᵀΣb/R + 2 tr Σ²/R². The interval holds every θ =
 
 a quadratic in θ. Zero belongs to it unless U is too large for noise, so "no bias seen" comes with the largest one that
 could have been missed. Where U < 0 it stands at zero, which makes the interval longer. Other intervals are normal ones:
-of log v and of log mse by the delta method, and of snr by putting those of ‖E ĝ‖² and v together (Bonferroni).
+of log v and of log mse by the delta method, of the mean cosine, cut off at ±1, and of snr by putting those of ‖E ĝ‖²
+and v together (Bonferroni).
 
 Sources: for U, Serfling (1980), "Approximation theorems of mathematical statistics", section 5.1; for intervals by
 inverting a test, Wilson (1927), "Probable inference, the law of succession, and statistical inference".
@@ -41,7 +42,7 @@ OF_ESTIMATES = ("variance", "snr")
 def columns(names: Iterable[str]) -> Iterator[str]:
     """Return the columns of some quantities: each with those of its interval, if it has one."""
     for name in names:
-        ends = {"cosine": ("p10", "p90"), "relative_mse": ()}.get(name, ("low", "high"))
+        ends = ("low", "high", "p10", "p90") if name == "cosine" else ("low", "high")
         yield from (name, *(f"{name}_{end}" for end in ends))
 
 
@@ -73,7 +74,7 @@ def beside(row: Row) -> Row:
 def squared_norm(mean: Tensor, centred: Tensor, level: float) -> tuple[float, float, float]:
     """Estimate ‖E x‖² and an interval for it, from the mean (d,) of x and the deviations (R, d) from it; see above."""
     r = len(centred)
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = normal_quantile(level)
     square = float(mean @ mean)
     norms = centred.square().sum(-1)
     u = max(0.0, square - float(norms.sum()) / (r * (r - 1)))
@@ -92,8 +93,13 @@ def log_interval(x: Tensor, level: float) -> tuple[float, float]:
     m, se = float(x.mean()), float(x.std()) / math.sqrt(len(x))
     if m == 0:
         return 0.0, 0.0
-    factor = math.exp(NormalDist().inv_cdf((1 + level) / 2) * se / m)
+    factor = math.exp(normal_quantile(level) * se / m)
     return m / factor, m * factor
+
+
+def normal_quantile(level: float) -> float:
+    """Return how many standard errors a normal interval reaches to either side."""
+    return NormalDist().inv_cdf((1 + level) / 2)
 
 
 def _against(g: Tensor, mean: Tensor, centred: Tensor, truth: Truth) -> Row:
@@ -107,7 +113,9 @@ def _against(g: Tensor, mean: Tensor, centred: Tensor, truth: Truth) -> Row:
         norms = g.norm(dim=-1)
         cosines = torch.where(norms > 0, g @ t / (norms * size), 0.0)
         p10, p90 = torch.quantile(cosines, cosines.new_tensor([0.1, 0.9])).tolist()
-        row |= {"cosine": float(cosines.mean()), "cosine_p10": p10, "cosine_p90": p90}
+        average, half = float(cosines.mean()), float(cosines.std()) / math.sqrt(len(g)) * normal_quantile(LEVEL)
+        row |= {"cosine": average, "cosine_low": max(-1.0, average - half), "cosine_high": min(1.0, average + half)}
+        row |= {"cosine_p10": p10, "cosine_p90": p90}
     if truth.has_length:
         square, *ends = squared_norm(mean - t, centred, LEVEL)
         low, high = map(math.sqrt, ends)
@@ -115,7 +123,9 @@ def _against(g: Tensor, mean: Tensor, centred: Tensor, truth: Truth) -> Row:
         row |= {"bias": math.sqrt(square), "bias_low": max(0.0, low - unsure), "bias_high": high + unsure}
         errors = (g - t).square().sum(-1)
         mse, (low, high) = float(errors.mean()), log_interval(errors, LEVEL)
-        row |= {"mse": mse, "mse_low": low, "mse_high": high, "relative_mse": mse / size**2 if size > 0 else None}
+        row |= {"mse": mse, "mse_low": low, "mse_high": high}
+        if size > 0:
+            row |= {f"relative_{name}": row[name] / size**2 for name in columns(["mse"])}
     return row
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from rllab.quality.report import Report
+from rllab.quality.report import Report, with_interval
 from rllab.runs.record import Record
 from rllab.runs.rows import last_row
 from rllab.runs.series import Task
@@ -91,8 +91,11 @@ def quality_table(report: Report) -> Table:
     names = "estimator truth budget evaluations kind bias variance relative_mse cosine snr why".split()
     lines = []
     for row in report.rows:
-        values = [row.get(name) for name in names]
-        lines.append([cell(v) if isinstance(v, int | float) else Cell("" if v is None else str(v)) for v in values])
+        shown = {name: row.get(name) for name in names}
+        cells = {name: cell(v) if isinstance(v, int | float) else Cell(str(v or "")) for name, v in shown.items()}
+        for name in ("bias", "relative_mse", "cosine"):
+            cells[name] = Cell(with_interval(row, name), shown[name])
+        lines.append(list(cells.values()))
     return Table([name.replace("_", " ") for name in names], lines)
 
 

@@ -56,7 +56,8 @@ def test_variance_error_and_signal_to_noise_are_the_known_ones(estimator, per_un
     assert log_error(r, "variance") < 0.02  # so that a D of one more or less would be seen
     assert abs(math.log(r["variance"] / known)) < SIX * log_error(r, "variance")
     assert abs(math.log(r["mse"] / known)) < SIX * log_error(r, "mse")  # no bias
-    assert r["relative_mse"] == pytest.approx(r["mse"] / G)
+    for end in ("", "_low", "_high"):
+        assert r[f"relative_mse{end}"] == pytest.approx(r[f"mse{end}"] / G)
     assert abs(math.log(r["snr"] * known / G)) < 2 * SIX * log_error(r, "snr")
     assert r["evaluations"] == units * per_unit + shared and r["zeros"] == 0
 
@@ -67,6 +68,9 @@ def test_the_cosine_of_one_direction_is_that_of_a_random_one():
     sd = math.sqrt(1 / D - (4 / (3 * math.pi)) ** 2)
     assert abs(r["cosine"] - 4 / (3 * math.pi)) < SIX * sd / math.sqrt(20_000)
     assert 0 < r["cosine_p10"] < r["cosine"] < r["cosine_p90"] < 1
+    half = 1.959964 * sd / math.sqrt(20_000)
+    assert r["cosine_high"] - r["cosine"] == pytest.approx(half, rel=0.05)  # of which sd scatters by 0.4 %
+    assert r["cosine"] - r["cosine_low"] == pytest.approx(half, rel=0.05)
 
 
 def test_the_bias_of_a_difference_that_is_too_wide_is_known_to_the_last_digits():
