@@ -103,16 +103,24 @@ class Trial:
         number: its place in the sequence of points.
         settings: arguments of the agent.
         scores: after each rung.
+        updates: of the policy, made so far by the seed that made fewest; at 0 the scores are of a policy that has
+            learned nothing, and the trial ranks behind those that have.
 
     Example:
         from rllab.tuning import Trial
 
-        Trial(3, {"lr": 1e-3}, (-900.0, -400.0)).scores[-1]
+        Trial(3, {"lr": 1e-3}, (-900.0, -400.0), updates=500).scores[-1]
     """
 
     number: int
     settings: dict[str, Any]
     scores: tuple[float, ...] = ()
+    updates: int = 0
+
+    @property
+    def rank(self) -> tuple[int, bool, float]:
+        """What trials are ordered by, the best last: rungs, whether anything was learned, the last score."""
+        return len(self.scores), self.updates > 0, self.scores[-1]
 
 
 @dataclass(frozen=True)
@@ -120,7 +128,7 @@ class Tuning:
     """Say what a search found.
 
     Attributes:
-        best: the trial with the highest score of the last rung.
+        best: the trial with the highest score of the last rung, of those that made an update.
         trials: all of them.
         edges: hyperparameters of the best that lie on an end of their range, which should be widened.
         path: the TOML file.
@@ -158,7 +166,7 @@ def tune(
     Trials are points of a scrambled Sobol' sequence. Successive halving: all learn for a ninth of `steps`, the better
     third goes on to a third of them, and the better third of those to all; each goes on from where it was. A trial's
     score is its mean return over the evaluations of a rung and over its seeds, averaged over the rungs so far: a fall
-    after a success costs.
+    after a success costs. Trials that have made no update yet rank behind the others.
 
     Args:
         method, environment: the agent's name and the Gymnasium id.
@@ -176,7 +184,8 @@ def tune(
         The search: at most trials × seeds × steps × (1/9 + 2/27 + 2/27) environment steps.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind or out of its range, or no trial could be finished.
+        TypeError, ValueError: an argument is of another kind or out of its range, no trial could be finished, or none
+            made an update.
 
     Source: Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization",
     figure 3, with η = 3.
@@ -214,11 +223,13 @@ def tune(
         records = sweep(_advance, jobs, folder, config=config, resume=resume or rung > 0, processes=processes)
         scored = _scored(todo, records, seeds)
         tried |= {trial.number: trial for trial in scored}
-        scored.sort(key=lambda trial: trial.scores[-1], reverse=True)
+        scored.sort(key=lambda trial: trial.rank, reverse=True)
         todo = scored[: max(1, -(-len(scored) // KEPT))]
     best = todo[0]
     if best.scores[-1] == -math.inf:
         raise ValueError(f"tune: no trial could be finished; what went wrong stands in {folder}/*/done.json")
+    if best.updates == 0:
+        raise ValueError(f"tune: steps must suffice for an update of some trial, got {steps:,}: none learned anything")
     edges = [n for n, r in ranges.items() if _on_edge(best.settings[n], r)]
     source = f"trials of rllab {__version__}: {trials} points, {seeds} seeds from {FIRST_SEED}, {steps} steps"
     provenance = {"source": source, "score": best.scores[-1], "on_edge": edges}
@@ -259,17 +270,19 @@ def _advance(job: Job, record: Record) -> dict[str, Any]:
         evaluations = evaluations or [float(agent.evaluate(config["episodes"]).returns.mean())]
     except (ValueError, ArithmeticError, RuntimeError, FileNotFoundError) as error:  # weights that are no numbers, say
         return {"score": None, "error": f"{type(error).__name__}: {error}"}
-    return {"score": sum(evaluations) / len(evaluations)}
+    return {"score": sum(evaluations) / len(evaluations), "updates": agent.spent.updates}
 
 
 def _scored(trials: Sequence[Trial], records: Sequence[Record], seeds: int) -> list[Trial]:
     found = []
     for i, trial in enumerate(trials):
-        scores = [(record.summary or {})["score"] for record in records[i * seeds : (i + 1) * seeds]]
+        summaries = [record.summary or {} for record in records[i * seeds : (i + 1) * seeds]]
+        scores = [summary["score"] for summary in summaries]
+        updates = min(summary.get("updates", 0) for summary in summaries)  # none where a run failed
         here = -math.inf if None in scores else sum(scores) / seeds
         before = len(trial.scores)
         total = trial.scores[-1] * before + here if before else here  # a score is the mean over all rungs so far
-        found.append(Trial(trial.number, trial.settings, (*trial.scores, total / (before + 1))))
+        found.append(Trial(trial.number, trial.settings, (*trial.scores, total / (before + 1)), updates))
     return found
 
 

@@ -145,16 +145,35 @@ def test_a_trial_that_fails_is_the_worst_and_ends_nothing(tmp_path, monkeypatch)
 
 
 def test_a_trial_of_which_one_seed_fails_has_failed():
-    records = [SimpleNamespace(summary={"score": score}) for score in (5.0, None, 1.0, 2.0)]
+    summaries = (
+        {"score": 5.0, "updates": 3},
+        {"score": None},
+        {"score": 1.0, "updates": 3},
+        {"score": 2.0, "updates": 4},
+    )
+    records = [SimpleNamespace(summary=summary) for summary in summaries]
     first, second = _scored([Trial(0, {}, (4.0,)), Trial(1, {}, (4.0, 3.0))], records, seeds=2)
     assert first.scores == (4.0, -math.inf) and second.scores == (4.0, 3.0, 2.5)  # of 4, 2 and 1.5
+    assert first.updates == 0 and second.updates == 3
+
+
+def test_a_trial_without_an_update_ranks_behind_those_that_learned(tmp_path):
+    # episodes of an untrained policy take 9 steps or more: an update of a population of 500 does not fit into 1,800
+    options = {"ranges": {"population": Range(2, 500, "log", whole=True)}, "trials": 4, "seeds": 1}
+    options |= {"fixed": {"hidden": ()}}
+    found = search(tmp_path / "t", **options)
+    untaught = [trial for trial in found.trials if trial.updates == 0]
+    assert untaught and all(len(trial.scores) == 1 for trial in untaught)
+    assert found.best.updates > 0 and found.best == max(found.trials, key=lambda trial: trial.rank)
+    with pytest.raises(ValueError, match="tune: steps must suffice for an update of some trial, got 1,800: none learned"):
+        search(tmp_path / "u", **(options | {"ranges": {"population": Range(400, 500, whole=True)}}))
 
 
 def test_a_winner_on_an_edge_is_said(tmp_path):
     from rllab.tuning import _on_edge
 
     assert _on_edge(1.04e-3, LR["lr"]) and _on_edge(0.99, LR["lr"]) and not _on_edge(0.03, LR["lr"])
-    assert isinstance(search(tmp_path / "t", seeds=1, trials=1, steps=90).best, Trial)
+    assert isinstance(search(tmp_path / "t", seeds=1, trials=1, steps=900).best, Trial)
 
 
 @pytest.mark.parametrize(

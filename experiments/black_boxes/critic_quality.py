@@ -345,7 +345,7 @@ def figure(records: list[Record], config: Config) -> Path:
     cases = list({record.config["case"]: None for record in records})
     walked = "smooth" in cases and not config.fast
     panels = len(cases) + 1 + walked
-    drawing, axes = plots.panels(3, ceil(panels / 3), width=4.6, height=3.7)
+    drawing, axes = plots.panels(3, ceil(panels / 3), width=4.0, height=3.7)
     for ax in axes[panels:]:
         ax.remove()
     styles = plots.method_styles(METHODS.values())

@@ -257,7 +257,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw error against the number of weights, cosine against it, and error against the number of outputs."""
-    drawing, axes = plots.panels(3, 1, width=4.4, height=4.2)
+    drawing, axes = plots.panels(3, 1, width=4.0, height=4.2)
     styles = plots.method_styles(CUTS.values())
     with plots.style():
         for ax, what, label in zip(

@@ -259,7 +259,7 @@ def figure(records: list[Record], config: Config) -> Path:
         shares[name] = np.where(hits == 0, never, hits / slopes)
         off = spread(records, setting, "float64")
         spreads[name] = np.where(off == 0, same, off)
-    drawing, axes = plots.panels(3, 1, width=4.8, height=3.6)
+    drawing, axes = plots.panels(3, 1, width=4.0, height=3.8)
     with plots.style():
         for ax, numbers, zero, word in ((axes[0], shares, never, "never"), (axes[1], spreads, same, "none")):
             dots(ax, numbers, [plots.BLUE] * len(names), never=zero)
@@ -267,10 +267,11 @@ def figure(records: list[Record], config: Config) -> Path:
             ticks = [zero, *(10.0**k for k in range(-6, 1))] if zero == never else [zero, 0.1, 1, 10]
             ax.set_xticks(ticks, [word, *(f"{t:g}" for t in ticks[1:])], fontsize=8)
             ax.minorticks_off()
+        axes[1].tick_params(labelleft=False)  # the rows are those of the panel before
         axes[0].set(xlabel="largest share of slopes asked for at exactly 0")
-        axes[0].set_title("Ordinary networks never hit the kink")
+        axes[0].set_title("Ordinary networks\nnever hit the kink")
         axes[1].set(xlabel="points of accuracy between h′(0) = 0, ½ and 1")
-        axes[1].set_title("and where none is hit, its slope changes nothing")
+        axes[1].set_title("and where none is hit,\nits slope changes nothing")
         axes[1].axvline(0.5, **REFERENCE)
         axes[1].annotate("half a point", (0.5, -0.3), (4, 0), textcoords="offset points", fontsize=8)
         accuracy, zeros = (trained(records, name, "narrow", "float64") for name in ("accuracy", "hits"))
@@ -281,7 +282,7 @@ def figure(records: list[Record], config: Config) -> Path:
             at = (0.5, 0.1 + 0.07 * hit)
             axes[2].annotate(said, at, xycoords="axes fraction", color=color, ha="center", fontsize=9)
         axes[2].set(xlabel="slope at the kink, h′(0)", ylabel="right on test images, %", xticks=SLOPES)
-        axes[2].set_title("4 + 4 units: where it is hit, the slope matters")
+        axes[2].set_title("4 + 4 units: where it is hit,\nthe slope matters")
         drawing.suptitle(
             "The slope at the kink matters where units hit it exactly, and ordinary networks do not\n"
             f"ReLU networks on digits, float64; {len(records)} seeds, a dot or a line each, hollow: none"

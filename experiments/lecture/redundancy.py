@@ -240,7 +240,7 @@ def figure(records: list[Record], config: Config) -> Path:
     """Draw the price against the copies, the gain, and the price of coming closer; or the trials."""
     if config.tune:
         return GRID.figure(records, config.out / "redundancy-trials.png")
-    drawing, axes = plots.panels(3, width=4.9, height=4.6)
+    drawing, axes = plots.panels(3, width=4.0, height=4.6)
     r = config.copies
     with plots.style():
         for method in METHODS:
@@ -251,7 +251,7 @@ def figure(records: list[Record], config: Config) -> Path:
         text = "stochastic, class by class\n(hollow: most seeds did not arrive)"
         label_end(axes[0], config.sorted_copies[-1], 2000, text, STYLES["sorted"].color)  # between two lines
         axes[0].set(xlabel="copies R of 200 digits", ylabel=f"sample-gradients to loss {LOSS}")
-        axes[0].set(title="Batch pays for every copy, stochastic for none")
+        axes[0].set(title="Batch pays for every copy,\nstochastic for none")
         for noise in config.wrong_labels:
             method, label = ("mini-batch", "a tenth wrong") if noise else ("batch", "clean labels")
             gain = gains(records, config, noise).T
@@ -259,14 +259,14 @@ def figure(records: list[Record], config: Config) -> Path:
             axes[1].plot(r, np.median(gain[0]) * np.array(r), **PROPORTIONAL)
         axes[1].annotate("dotted: gain at R = 1, times R", (0.03, 0.95), xycoords="axes fraction", fontsize=8)
         axes[1].set(xlabel="copies R of 200 digits", ylabel="batch/stochastic sample-gradients")
-        axes[1].set(title="so the gain is that at one copy, times R")
+        axes[1].set(title="so the gain is that\nat one copy, times R")
         for method in METHODS:
             each = np.stack([close(records, config, method, epsilon)[0] for epsilon in CLOSE])
             draw(axes[2], CLOSE, each, method, method, CLOSE_BUDGET, up=-10)
         axes[2].axhline(CLOSE_BUDGET, **REFERENCE)
         axes[2].text(CLOSE[0], CLOSE_BUDGET, "not arrived", va="bottom", fontsize=8)
-        axes[2].set(xlabel="ε: excess loss/excess loss at the start, best η for each", ylabel="sample-gradients to ε")
-        axes[2].set(title="No copies, diabetes: near the minimum batch wins")
+        axes[2].set(xlabel="ε: excess loss/excess loss at the start,\nbest η for each", ylabel="sample-gradients to ε")
+        axes[2].set(title="No copies, diabetes:\nnear the minimum batch wins")
         for ax in axes[:2]:
             ax.set_xlim(0.8, 6 * r[-1])  # with room for the names
         axes[2].set_xlim(2 * CLOSE[0], CLOSE[-1] / 60)

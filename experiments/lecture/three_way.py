@@ -240,7 +240,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw the table of modules, the errors on random graphs, and how often each mistake is noticed."""
-    drawing, axes = plots.panels(3, 1, width=5.0, height=5.6)
+    drawing, axes = plots.panels(3, 1, width=4.0, height=5.6)
     with plots.style():
         heat(axes[0], *table(records))
         looks = (plots.MethodStyle(plots.BLACK, plots.SOLID, "o"), plots.METHODS["central-difference"])

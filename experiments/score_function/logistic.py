@@ -278,7 +278,7 @@ def spell(x: np.ndarray, digits: int = 2) -> str:
 
 def figure(records: list[Record], config: Config) -> Path:
     """Draw how far each is behind pathwise, along training and at its end, test loss, and variance per evaluation."""
-    drawing, axes = plots.panels(2, 2, width=6.4, height=4.0)
+    drawing, axes = plots.panels(2, 2, width=6.0, height=4.0)
     shown = [method for method in METHODS if method != "pathwise"]
     with plots.style():
         behind = {m: curve(records, "pathwise", "elbo")[1] - curve(records, m, "elbo")[1] for m in shown}

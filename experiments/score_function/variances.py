@@ -272,7 +272,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw variance at equal evaluations against k: three costs, two parameters; thick where it is the least."""
     exact = Integrals(records)
-    drawing, axes = plots.panels(3, 2, width=4.4, height=3.4)
+    drawing, axes = plots.panels(3, 2, width=4.0, height=3.4)
     with plots.style():
         for ax, (parameter, cost) in zip(axes, ((p, c) for p in PARAMETERS for c in COSTS), strict=True):
             _draw_variances(ax, exact, cost, parameter)

@@ -139,9 +139,14 @@ class Tune:
             processes=self.processes,
         )
         names = list(found.best.settings)
-        ranked = sorted(found.trials, key=lambda trial: (len(trial.scores), trial.scores[-1]), reverse=True)
-        lines = [[t.number, len(t.scores), short(t.scores[-1]), *(t.settings[n] for n in names)] for t in ranked[:10]]
-        print(table(["trial", "rungs", "mean return", *names], lines))
+        ranked = sorted(found.trials, key=lambda trial: trial.rank, reverse=True)
+        lines = [
+            [t.number, len(t.scores), t.updates, short(t.scores[-1]), *(t.settings[n] for n in names)]
+            for t in ranked[:10]
+        ]
+        print(table(["trial", "rungs", "updates", "mean return", *names], lines))
+        if untaught := sum(trial.updates == 0 for trial in ranked):
+            print(f"{untaught} of {len(ranked)} trials made no update before they ended, or failed; they rank last")
         for edge in found.edges:
             print(f"{edge} of the best lies on an end of its range: widen it with --range and search again")
         print(f"written: {found.path}")
