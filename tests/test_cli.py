@@ -196,6 +196,23 @@ def test_compare_says_what_is_compared_and_of_how_few_seeds(tmp_path, capsys):
     assert best == [("return on unseen episodes, at the end", "ppo"), ("evaluation", "sac")]
 
 
+def test_train_and_compare_give_the_same_interval_of_the_same_returns(tmp_path):
+    from rllab.cli.learning import _result
+    from rllab.runs.series import curves_by_task
+    from rllab.runs.standings import ranked
+
+    returns = [3.0, 9.5, 1.0, 8.0, 2.5, 7.0, 4.0, 6.0, 5.5, 0.5, 11.0]
+    for method in ("ppo", "sac"):  # with eleven seeds, whose folders are not in their order
+        for seed, value in enumerate(returns):
+            with Record.create(tmp_path / f"{method}-{seed}", {"method": method}, seed=seed) as record:
+                record.append({"steps": 1, "evaluation": 0.0})
+                record.finish(**{"return": value})
+    ((task, curves),) = curves_by_task(load_records(tmp_path)).items()
+    standings, _ = ranked(task, curves, key=0)
+    said = {f"interval {standing.low:.5g} to {standing.high:.5g}" for standing in standings}
+    assert len(said) == 1 and said.pop() in _result(returns, "Pendulum-v1", "ppo")
+
+
 def test_export_writes_every_row(two_environments, tmp_path, capsys):
     main(["export", str(two_environments), "--out", str(tmp_path / "new" / "rows.csv")])
     assert capsys.readouterr().out == f"{tmp_path / 'new' / 'rows.csv'}: 64 rows of 26 runs\n"

@@ -191,5 +191,5 @@ def _result(returns: list[float], environment: str, method: str) -> str:
         return f"{text} (1 seed, no interval)"
     if n < ENOUGH:
         return f"{text} (interquartile mean of {n} seeds; their range is {worst:.5g} to {best:.5g})"
-    low, high = bootstrap_interval(returns, key=0)
+    low, high = bootstrap_interval(sorted(returns), key=0)  # as `rllab compare` has it
     return f"{text} (interquartile mean of {n} seeds; 95 % bootstrap interval {float(low):.5g} to {float(high):.5g})"

@@ -125,9 +125,7 @@ def ranked(
     curves = [c for c in curves if any(len(xs) for xs, _ in c.points) or not all(run.finished for run in c.runs)]
     longest = max((xs[-1] for curve in curves for xs, _ in curve.points if len(xs)), default=0.0)
     final = final and has_final(task, curves, lower)
-    found = [
-        _standing(curve, sign, longest, threshold, final, key.child("interval", i)) for i, curve in enumerate(curves)
-    ]
+    found = [_standing(curve, sign, longest, threshold, final, key) for curve in curves]
     found.sort(key=lambda standing: -standing.iqm if not math.isnan(standing.iqm) else math.inf)
     pairs = combinations(found, 2) if len(found) <= ALL_PAIRS else ((found[0], other) for other in found[1:])
     return found, [_pair(a, b, key.child("pair", i)) for i, (a, b) in enumerate(pairs)]
@@ -152,7 +150,7 @@ def _standing(curve: Curve, sign: int, longest: float, threshold: float | None, 
             score = at_the_end
         scores[run.seed] = -math.inf if math.isnan(score) else score
         areas.append(area_under_curve(xs, ys, end=longest) if len(xs) else math.nan)
-    values, enough = list(scores.values()), len(scores) > 1
+    values, enough = sorted(scores.values()), len(scores) > 1  # the same scores, the same interval
     reached = steps = None
     if threshold is not None:
         times, there = times_to_threshold([(xs, sign * ys) for xs, ys in curve.points], sign * threshold)
