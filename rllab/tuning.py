@@ -197,7 +197,7 @@ def tune(
 
         with tempfile.TemporaryDirectory() as folder:
             ranges = {"lr": Range(0.01, 0.3, "log")}
-            found = tune("ars", "CartPole-v1", folder, steps=90, trials=3, seeds=1, ranges=ranges, processes=1)
+            found = tune("ars", "CartPole-v1", folder, steps=1_800, trials=3, seeds=1, ranges=ranges, processes=1)
             agent = ARS("CartPole-v1", seed=0, **tuned("ARS", "CartPole-v1", path=found.path))
     """
     kind, folder = agent_called(method), Path(folder)

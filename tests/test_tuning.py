@@ -165,7 +165,9 @@ def test_a_trial_without_an_update_ranks_behind_those_that_learned(tmp_path):
     untaught = [trial for trial in found.trials if trial.updates == 0]
     assert untaught and all(len(trial.scores) == 1 for trial in untaught)
     assert found.best.updates > 0 and found.best == max(found.trials, key=lambda trial: trial.rank)
-    with pytest.raises(ValueError, match="tune: steps must suffice for an update of some trial, got 1,800: none learned"):
+    with pytest.raises(
+        ValueError, match="tune: steps must suffice for an update of some trial, got 1,800: none learned"
+    ):
         search(tmp_path / "u", **(options | {"ranges": {"population": Range(400, 500, whole=True)}}))
 
 

@@ -66,6 +66,7 @@ class Critic(Estimator):
     target: ClassVar[Target] = Target.surrogate("a critic fitted to the cost")
     unbiased: ClassVar[bool] = False
     stateful: ClassVar[bool] = True
+    shares_state: ClassVar[bool] = True
     hidden: tuple[int, ...] = (64, 64)
     sigma: float = 0.1
     buffer_size: int = 10_000

@@ -57,6 +57,7 @@ class Residual(Estimator):
     source: ClassVar[str] = "Grathwohl et al. (2018), Backpropagation through the void, with differences for scores"
     unbiased: ClassVar[bool] = True
     stateful: ClassVar[bool] = True
+    shares_state: ClassVar[bool] = True
     critic: Critic = field(default_factory=Critic)
     smoothing: GaussianSmoothing = field(default_factory=GaussianSmoothing)
 

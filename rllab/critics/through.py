@@ -54,6 +54,7 @@ class ThroughCritic(Estimator):
     target: ClassVar[Target] = Target.surrogate("a critic fitted to the cost, seen by differences")
     unbiased: ClassVar[bool] = False
     stateful: ClassVar[bool] = True
+    shares_state: ClassVar[bool] = True
     estimator: Estimator = field(default_factory=GaussianSmoothing)
     critic: Critic = field(default_factory=Critic)
     critic_evaluations: int = 64

@@ -54,10 +54,11 @@ class Estimator(ABC):
 
     `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
     gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `stateful` says whether an estimate depends
-    on the `state` it is given: a moving baseline, recent gradients, a critic. `kind` is what is asked at each point,
-    `needs` what the cost must therefore be able to do: "value", "gradient", "jvp", "complex", "relaxed", …. `source` is
-    a short citation, "Authors (year), Title". `elementwise` says whether points are made number by number, and so to
-    the same bits in any process; where a matrix is decomposed they are not, and workers are sent the points.
+    on the `state` it is given: a moving baseline, recent gradients, a critic; `shares_state` whether a batch has one
+    state, so that its estimates are not independent. `kind` is what is asked at each point, `needs` what the cost must
+    therefore do: "value", "gradient", "jvp", "complex", …. `source` is a short citation, "Authors (year), Title".
+    `elementwise` says whether points are made number by number, and so to the same bits in any process; if not, where
+    a matrix is decomposed, workers are sent the points.
 
     An estimator of kind "value_and_gradient" that does not need "value" has it for the sake of `Estimate.value`, and
     goes without where it would be an evaluation of its own; its fold is then given None for the values.
@@ -75,10 +76,10 @@ class Estimator(ABC):
     kind: ClassVar[Request] = "value"
     needs: ClassVar[frozenset[str]] = frozenset({"value"})
     order: ClassVar[int | None] = None
-    # class variables where every instance has the same; properties where a hyperparameter decides
-    target: Target
+    target: Target  # as what follows, a class variable if all instances have the same, else a property
     unbiased: bool
     stateful: bool = False
+    shares_state: bool = False
     elementwise: bool = True
 
     def minimum(self, at: Any, cost: Cost | None = None) -> int:
@@ -379,10 +380,7 @@ class Estimator(ABC):
         return not isinstance(query.at, Tensor) or self.stateful
 
     def recipe(self, query: Query, seeded: bool) -> BlockRecipe | None:
-        """Return what makes the points of a query in another process, and their seeds if `seeded`, bit for bit.
-
-        None where points themselves must be sent: linear algebra depends on threads, say.
-        """
+        """Return what makes a query's points elsewhere bit for bit, with seeds if `seeded`; None: send the points."""
         same = self.elementwise and isinstance(query.at, Tensor) and query.at.is_cpu and query.state is None
         return BlockRecipe(query, seeded) if same else None
 

@@ -34,7 +34,7 @@ class Estimates:
     Args:
         begin: the state that each estimate is given, or what makes that of n; None for none.
         warm_up: estimates that a stateful estimator makes before each that is kept.
-        together: how many are made in one query, at most.
+        together: how many are made in one query, at most; by default one where a batch would share what it learns.
     """
 
     estimator: Estimator
@@ -43,12 +43,13 @@ class Estimates:
     budget: int
     begin: Begin | object = None
     warm_up: int = 0
-    together: int = TOGETHER
+    together: int | None = None
 
     def __call__(self, repeats: int, key: Key) -> tuple[Tensor, int, Request]:
         """Return `repeats` estimates, (repeats, d), what each spent and on what; query i draws from the child key i."""
         before, parts, kind = sum(self.cost.spent.values()), [], self.estimator.kind
-        size = max(1, min(self.together, NUMBERS // flat(leaves(self.at)).numel()))
+        together = self.together or (1 if self.estimator.shares_state else TOGETHER)
+        size = max(1, min(together, NUMBERS // flat(leaves(self.at)).numel()))
         if self.begin is not None and not callable(self.begin):
             size = 1  # one state is that of one estimate, whatever it is made of
         for i, first in enumerate(range(0, repeats, size)):

@@ -71,7 +71,8 @@ def measure_quality(
         progress: whether to show a bar; None for one if standard error is a terminal.
 
     Cost: budget × repeats evaluations for each row, times warm_up + 1 if stateful, in queries of a batch each, or of
-    one estimate each where they begin from a state that is given. Memory: O(repeats · d).
+    one estimate each where they begin from a state that is given, or a batch would share one, as critics do. Memory:
+    O(repeats · d).
 
     Returns:
         A `Report` with a row for each estimator and budget, of the columns

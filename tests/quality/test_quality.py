@@ -11,7 +11,8 @@ import torch
 from scipy import stats
 
 import rllab
-from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target
+from rllab import Bernoulli, Categorical, Cost, Gaussian, Key, Target, measure_quality
+from rllab.critics import Critic
 from rllab.estimators import (
     SPSA,
     Backprop,
@@ -71,6 +72,17 @@ def test_the_cosine_of_one_direction_is_that_of_a_random_one():
     half = 1.959964 * sd / math.sqrt(20_000)
     assert r["cosine_high"] - r["cosine"] == pytest.approx(half, rel=0.05)  # of which sd scatters by 0.4 %
     assert r["cosine"] - r["cosine_low"] == pytest.approx(half, rel=0.05)
+
+
+def test_critics_are_measured_with_a_net_for_each_estimate():
+    # in one batch they would share a net, fitted to the points of all: then they are equal, and fit far too well
+    critic = Critic(sigma=0.3, hidden=(8,), gradient_steps=10)
+    r = measure_quality(critic, Quadratic(dimension=5), at=torch.ones(5), budgets=[40], repeats=4, key=0)
+    (row,) = r.rows
+    keys = [Key(0).child("budget", 40).child("query", i) for i in range(4)]
+    cost = Quadratic(dimension=5).cost()
+    each = torch.stack([critic(cost, torch.ones(1, 5), evaluations=40, key=key).gradient[0] for key in keys])
+    assert row["variance"] == pytest.approx(float(each.var(0).sum()), rel=1e-6) and row["variance"] > 0
 
 
 def test_the_bias_of_a_difference_that_is_too_wide_is_known_to_the_last_digits():

@@ -93,6 +93,10 @@ class Shaped(Search):
         return self.estimator.stateful
 
     @property
+    def shares_state(self) -> bool:
+        return self.estimator.shares_state
+
+    @property
     def _inner(self) -> Estimator:
         return self.estimator
 
