@@ -181,7 +181,7 @@ class BlackBox(nn.Module):
 
     @property
     def calls(self) -> int:
-        """Rows evaluated so far, forward and backward."""
+        """Rows evaluated so far, forward and backward, and one more where the first call checks rows one by one."""
         return self._asker.calls
 
     @property

@@ -252,7 +252,14 @@ class _Moved:
         if self._flat:
             return self._flat.vector
         if isinstance(self._at, Distribution):
-            return self._at.replace(**{name: leaf.detach().clone() for name, leaf in leaves.items()})
+            try:
+                return self._at.replace(**{name: leaf.detach().clone() for name, leaf in leaves.items()})
+            except ValueError as error:
+                error.add_note(
+                    f"minimize: its steps move {', '.join(leaves)}; take a smaller lr, or only= to move some alone: "
+                    f"only=({next(iter(leaves))!r},)"
+                )
+                raise
         return leaves["at"].detach().clone()
 
     def parts(self, gradient: Gradient) -> dict[str, Tensor]:

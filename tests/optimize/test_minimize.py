@@ -94,6 +94,12 @@ def test_an_unknown_parameter_is_named():
         )
 
 
+def test_a_distribution_that_a_step_moves_out_of_its_domain_is_told_with_what_moves():
+    with pytest.raises(ValueError, match="Gaussian: scale must be positive") as caught:
+        minimize(Cost(stairs), Gaussian(AT, 0.2), ScoreFunction(), evaluations=32, budget=6_400, lr=0.3, key=0)
+    assert any("its steps move mean, scale" in note and "only=('mean',)" in note for note in caught.value.__notes__)
+
+
 def test_a_nan_in_the_cost_loses_no_finished_step():
     calls = []
 

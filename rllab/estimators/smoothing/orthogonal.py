@@ -42,7 +42,7 @@ class OrthogonalSmoothing(Smoothing):
 
     Args:
         radius: h > 0. Probes lie at distance h from θ for "haar" and "coordinate", h√d for "hadamard", and about that
-            for "gaussian".
+            for "gaussian": of these two laws it is the `sigma` of others.
         law: of the directions, see above. "hadamard" is the one for large d.
         form: see `GaussianSmoothing`.
 
