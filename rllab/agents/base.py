@@ -68,12 +68,13 @@ class Agent(Settings, ABC):
         vectorization: "auto" steps environments here, all in one call if they have such a form; "process" in worker
             processes (guard a script by `if __name__ == "__main__":`), for steps that take long. Numbers are the same.
         actor: a network of your own in the place of the policy's, differentiated by autograd: observations in the form
-            of their space to the numbers that tanh squashes into the box (of SAC, also as many log σ), or to logits;
-            see `ModuleNetwork`. Its parameters are where learning begins; it stays as it is, and `module` gives what
-            was learned. It is given again to load a file: `load(path, actor=…)`.
+            of their space to the numbers that tanh squashes into the box (of SAC, also as many log σ), or to logits.
+            Its parameters are where learning begins; it stays as it is, and `module` gives what was learned. It is
+            given again to load a file: `load(path, actor=…)`.
 
     Attributes:
-        policy: the architecture; `weights`: its weights, float32 (d,).
+        policy: the architecture; `weights`: its weights, float32 (d,): W_1, b_1, W_2, …, each W as (inputs, outputs),
+            row by row, where `module()` has it as torch does, (outputs, inputs). Of an `actor`: its parameters.
         spent: steps, episodes, updates and seconds so far, see `Spent`; evaluation is not in them.
 
     Raises:

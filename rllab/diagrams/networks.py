@@ -34,7 +34,7 @@ def draw_units(
 
     Args:
         path: ends in .svg or .png.
-        params: draw a box for each weight, and biases.
+        params: draw a box for each weight of linear layers, and biases; `draw_graph` shows what other modules learn.
         costs: draw the costs too.
         direction: in which the numbers flow.
         labels: TeX to write instead at some of the drawn nodes, by name.

@@ -68,6 +68,6 @@ class Recommendation:
         rows = [
             [name_of(c.estimator), c.evaluations, c.estimator.kind, f"{c.error:.2g}", c.reason] for c in self.choices
         ]
-        head = ["estimator", "evaluations", "kind", "error", "why"]
+        head = ["estimator", "evaluations", "kind", "√mse/‖truth‖", "why"]
         told = "\n".join(f"- {finding}" for finding in self.findings)
         return f"{table(head, rows)}\n\nof {self.target}, by {self.evaluations} evaluations:\n{told}"

@@ -53,7 +53,9 @@ def check_estimator(
             at a Gaussian is a wave as short as the radius that the target names: a radius or a kernel that is another
             than the one that is named shows there, and a gradient that is a smoothed one.
         at: where on that problem; None for some asymmetric one.
-        make_at: for an estimator at what the lab has not: what makes an `at` of a tensor (…, d).
+        make_at: for an estimator at what the lab has not: what makes an `at` of a tensor (…, 3), which all rules give
+            it but "unbiased", on a `problem`. So one that needs more parameters takes all three: a problem
+            of 30, an `at` of (30,), and `make_at=lambda t: t.repeat_interleave(10, -1)`.
         scales: whether estimates are proportional to the cost; a fixed baseline is a reason why not. None for what the
             target says: surrogates and directions are not asked.
         ignores_offset: whether it claims that a constant added to the cost changes nothing.

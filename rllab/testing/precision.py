@@ -15,6 +15,7 @@ from rllab.testing.mechanics import must, refusal
 from rllab.testing.subject import Subject, answer, parts, same, smooth
 
 OFFSET = 1e8  # where float32 numbers are 8 apart
+BATCH = 16  # of parameters, where one estimate would not do
 _FINE = 2.0**24  # multiples of 2⁻²⁴ are float64 numbers up to OFFSET and beyond
 
 
@@ -63,7 +64,7 @@ def works_in_every_mode(s: Subject) -> None:
     """Under `no_grad`, `inference_mode` and a default dtype of float64 it gives the same bits as without."""
 
     def estimate() -> Any:
-        at = s.some_at(s.d, dtype=torch.float32)
+        at = s.some_at(BATCH, s.d, dtype=torch.float32)  # many, as a few draws of few values may agree by chance
         evaluations = s.evaluations(at, 9)
         e = s.estimator(s.cost(smooth), at, evaluations=evaluations, key=s.key)
         query = s.estimator.ask(at, evaluations, s.key)

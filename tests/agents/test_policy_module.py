@@ -181,3 +181,12 @@ def test_a_gymnasium_environment_is_played_by_arrays_alone():
         observation, _, terminated, truncated, _ = env.step(action)
         if terminated or truncated:
             observation, _ = env.reset()
+
+
+def test_the_flat_weights_are_those_of_the_module_each_matrix_by_inputs():
+    agent = TD3("Pendulum-v1", seed=0, hidden=(8,))
+    first, b, last, c = (p.detach() for p in agent.module().parameters())
+    assert torch.equal(agent.weights, torch.cat([first.T.flatten(), b, last.T.flatten(), c]))
+    own = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
+    given = TD3("Pendulum-v1", seed=0, actor=own)
+    assert torch.equal(given.weights, torch.cat([p.detach().flatten() for p in own.parameters()]))

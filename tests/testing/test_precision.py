@@ -50,6 +50,14 @@ class FollowingTheDefault(GaussianSmoothing):
         return replace(e, gradient=(e.gradient * third.double()).to(e.gradient.dtype))
 
 
+class DrawingInTheDefault(GaussianSmoothing):
+    """Draws signs from numbers of torch's default dtype."""
+
+    def _directions(self, query, i, first, shape):
+        uniform = torch.rand(shape, generator=query.key.child("direction", i).generator())
+        return (2.0 * (uniform < 0.5) - 1).to(query.at)
+
+
 class Trusting(GaussianSmoothing):
     """Answers anybody's query."""
 
@@ -65,6 +73,7 @@ class Trusting(GaussianSmoothing):
         ("half precision", Unfit()),
         ("half precision", Overflowing()),
         ("modes", FollowingTheDefault()),
+        ("modes", DrawingInTheDefault()),  # of a few draws the signs may be the same
         ("own queries", Trusting()),
     ],
     ids=lambda v: v if isinstance(v, str) else type(v).__name__,
