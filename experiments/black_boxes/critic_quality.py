@@ -351,7 +351,6 @@ def figure(records: list[Record], config: Config) -> Path:
     styles = plots.method_styles(METHODS.values())
     with plots.style():
         for ax, case in zip(axes, cases, strict=False):
-            d, omega, tau, _ = CASES[case]
             for method, name in METHODS.items():
                 each = errors(records, case, method)
                 band(ax, PAIRS, each, styles[name])
@@ -365,7 +364,7 @@ def figure(records: list[Record], config: Config) -> Path:
             )
             ax.set(xscale="log", yscale="log", xlabel="antithetic pairs m at each point", ylabel="E‖ĝ − ∇f‖²/E‖∇f‖²")
             ax.set(xlim=(PAIRS[0] / 4, PAIRS[-1] * 1.2), ylim=(0.008, 60))
-            ax.set_title(f"{case} (d = {d}, ω = {omega:g}, τ = {tau:g}):\n{answer}")
+            ax.set_title(f"{case}, {CASES[case][0]} parameters:\n{answer}")
         ax, lines = axes[len(cases)], (plots.SOLID, plots.DASHED, plots.DOTTED, plots.DASHDOT)
         for case, how in zip(cases, lines, strict=False):
             each = by_seed(select(records, case=case), "cosine", part="fit")
@@ -387,8 +386,8 @@ def figure(records: list[Record], config: Config) -> Path:
                 label_end(ax, each.shape[1] - 1, np.median(each[:, -1]), f"fitted {WORDS[every]}", plots.BLACK)
             ax.set(xlim=(0, 1.6 * STEPS), xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
             ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth, 10 seeds)")
-        best = "From few evaluations at a point the gradient of the learned cost is the best, from more its residual is"
-        drawn = f"Lines: medians of {config.seeds} seeds; bands: their ranges"
+        best = "From few evaluations at a point a critic that was fitted before is the best, from more its residual is"
+        drawn = f"Critics of {SHOWN[-1]:,} evaluations, not counted below. Medians of {config.seeds} seeds; bands: their ranges"
         if config.seeds == 1:
             best, drawn = "One seed is too few to say which gradient is the best", "Lines: that seed"
         drawing.suptitle(f"{best}\n{drawn}")
