@@ -11,6 +11,8 @@ from inspect import isclass, isfunction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from rllab.agents import PPO, Agent
 from rllab.agents.base import Row
 from rllab.agents.loading import loaded_like
@@ -86,12 +88,12 @@ class Fit:
         from rllab.agents import Evolution
 
         done = rllab.fit(Evolution("CartPole-v1", population=4), 500, evaluate_every=250, episodes=2, progress=False)
-        print(done.best, done.best_steps, sum(done.returns) / 2, done.rows[-1]["lr"], done.stopped)
+        print(done.best, done.best_steps, done.returns.mean(), done.rows[-1]["lr"], done.stopped)
     """
 
     agent: Agent
     rows: list[Row] = field(repr=False)
-    returns: list[float]
+    returns: np.ndarray
     best: float | None
     best_steps: int | None
     stopped: bool
@@ -235,7 +237,7 @@ def follow(
     if record is not None:
         agent.save(record.folder / LATEST)
     unseen = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps, first=UNSEEN).returns
-    return Fit(agent, rows, unseen.tolist(), at.best, at.best_steps, at.stopped)
+    return Fit(agent, rows, unseen, at.best, at.best_steps, at.stopped)
 
 
 def rarely(agent: Agent, evaluate_every: int | None) -> str | None:
@@ -287,7 +289,7 @@ def described(agent: Agent) -> dict[str, Any]:
 def summary(done: Fit) -> dict[str, Any]:
     """Return what a record keeps of a training that ended."""
     return {
-        "return": sum(done.returns) / len(done.returns),
+        "return": float(done.returns.mean()),
         "steps": done.agent.spent.steps,
         "cpu_seconds": done.agent.spent.cpu_seconds,
         "best": done.best,

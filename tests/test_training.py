@@ -90,7 +90,7 @@ def test_training_that_ends_by_the_clock_is_evaluated_there():
 def test_the_last_evaluation_is_of_episodes_that_were_never_evaluated_on_the_way():
     a = agent()
     done = quiet(a, 500, episodes=5)
-    assert done.returns == a.evaluate(5, first=UNSEEN).returns.tolist()
+    assert np.array_equal(done.returns, a.evaluate(5, first=UNSEEN).returns)
     on_the_way, at_the_end = (episode_seeds(EVALUATION, first, 1000) for first in (0, UNSEEN))
     assert not set(on_the_way) & set(at_the_end)
 

@@ -387,7 +387,8 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.set(xlim=(0, 1.6 * STEPS), xlabel="steps of the actor, 16 evaluations each", ylabel="true cost")
             ax.set_title("An actor through a critic that is not\nfitted again goes astray (smooth, 10 seeds)")
         best = "From few evaluations at a point a critic that was fitted before is the best, from more its residual is"
-        drawn = f"Critics of {SHOWN[-1]:,} evaluations, not counted below. Medians of {config.seeds} seeds; bands: their ranges"
+        fitted = f"Critics of {SHOWN[-1]:,} evaluations, not counted below."
+        drawn = f"{fitted} Medians of {config.seeds} seeds; bands: their ranges"
         if config.seeds == 1:
             best, drawn = "One seed is too few to say which gradient is the best", "Lines: that seed"
         drawing.suptitle(f"{best}\n{drawn}")

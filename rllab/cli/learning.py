@@ -186,10 +186,11 @@ def _result(returns: list[float], environment: str, method: str) -> str:
     from rllab.runs.statistics import bootstrap_interval, iqm
 
     n, worst, best = len(returns), min(returns), max(returns)
+    middle = "mean" if n < 4 else "interquartile mean"  # which cuts a quarter at each end, of fewer than four none
     text = f"{method} on {environment}: return {float(iqm(returns)):.5g}"
     if n < 2:
         return f"{text} (1 seed, no interval)"
     if n < ENOUGH:
-        return f"{text} (interquartile mean of {n} seeds; their range is {worst:.5g} to {best:.5g})"
+        return f"{text} ({middle} of {n} seeds; their range is {worst:.5g} to {best:.5g})"
     low, high = bootstrap_interval(sorted(returns), key=0)  # as `rllab compare` has it
     return f"{text} (interquartile mean of {n} seeds; 95 % bootstrap interval {float(low):.5g} to {float(high):.5g})"
