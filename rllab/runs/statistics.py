@@ -206,6 +206,8 @@ def median_curve(
 ) -> MedianCurve:
     """Summarise runs of unequal length without pretending: a run counts from its first row to its last.
 
+    Runs whose rows are at slightly different x begin and end together: a last value counts for as long as the one
+    before it did, and there is no median where a run is about to begin, within the distance of its first two rows.
     A value of NaN in any counted run makes the median NaN there. With few runs the interval is too narrow: that of 5
     cannot reach beyond the lowest and highest run, which hold the median between them with probability 1 − 2⁻⁴.
     """
@@ -222,24 +224,33 @@ def median_of_curves(
         key: of the bootstrap.
         level, points: as for `median_curve`.
     """
-    ends = [xs[[0, -1]] if len(xs) else (np.inf, -np.inf) for xs, _ in curves]
+    ends = [_counted(xs) for xs, _ in curves]
     every = np.unique(np.concatenate([xs for xs, _ in curves]))
     if len(every) > points:
         every = every[np.linspace(0, len(every) - 1, points).round().astype(int)]
     values = _held(curves, every)
-    first, last = np.array(ends).T[:, :, None]
-    counted = (first <= every) & (every <= last)
+    soon, first, last, end = np.array(ends).T[:, :, None]
+    counted = (first <= every) & ((every <= last) | (every < end))
+    counted[:, ((soon < every) & (every < first)).any(0)] = False
     curve = MedianCurve(every, *np.full((3, len(every)), np.nan))
     patterns, which = np.unique(counted, axis=1, return_inverse=True)
     which = which.reshape(-1)  # numpy 2.0.0 alone returns (1, points)
     for i, pattern in enumerate(patterns.T):
         here, chosen = which == i, values[pattern][:, which == i]
-        if 2 * len(chosen) < len(curves):
+        if 2 * len(chosen) < len(curves) or not len(chosen):
             continue
         curve.median[here] = median(chosen, axis=0)
         if len(chosen) > 1:
             curve.low[here], curve.high[here] = bootstrap_interval(chosen, median, key=key, level=level)
     return curve
+
+
+def _counted(xs: Array) -> tuple[float, float, float, float]:
+    """Return after where a run is about to begin, its first and last x, and before where its last value counts."""
+    if not len(xs):
+        return np.inf, np.inf, -np.inf, -np.inf
+    before, after = (xs[1] - xs[0], xs[-1] - xs[-2]) if len(xs) > 1 else (0.0, 0.0)
+    return xs[0] - before, xs[0], xs[-1], xs[-1] + after
 
 
 def _held(curves: Sequence[tuple[Array, Array]], points: Array, *, hold: bool = True) -> Array:

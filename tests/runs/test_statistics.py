@@ -288,8 +288,19 @@ def test_runs_with_rows_at_other_points_are_compared_where_each_last_stood(tmp_p
     two = record(tmp_path / "2", [{"s": 2, "y": 10.0}, {"s": 5, "y": 20.0}])
     curve = median_curve([one, two], "s", "y", key=0)
     np.testing.assert_array_equal(curve.grid, [1, 2, 3, 5])
-    np.testing.assert_array_equal(curve.median, [1, 5.5, 6.5, 12.5])
+    np.testing.assert_array_equal(curve.median, [math.nan, 5.5, 6.5, 12.5])  # at 1 the second is about to begin
     np.testing.assert_array_equal(np.isnan(curve.low), [True, False, False, False])
+
+
+def test_runs_that_end_a_step_apart_end_together(tmp_path):
+    # whole episodes fill a budget to within a few steps: the median at the end is that of all runs, not of the longest
+    runs = [
+        record(tmp_path / str(end), [{"s": end - 500, "y": 0.0}, {"s": end, "y": last}])
+        for end, last in ((998, 5.0), (1000, 1.0), (999, 5.0))
+    ]
+    curve = median_curve(runs, "s", "y", key=0)
+    np.testing.assert_array_equal(curve.grid, [498, 499, 500, 998, 999, 1000])
+    np.testing.assert_array_equal(curve.median, [math.nan, math.nan, 0, 0, 5, 5])
 
 
 def test_a_diverged_run_breaks_the_median_and_an_empty_one_counts_as_missing(tmp_path):
