@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from rllab import critics, plots
+from rllab.agents import tuned
 from rllab.cli import checkup, main
 from rllab.runs import Record, load_records
 from rllab.tables import table
@@ -211,6 +212,17 @@ def test_train_and_compare_give_the_same_interval_of_the_same_returns(tmp_path):
     standings, _ = ranked(task, curves, key=0)
     said = {f"interval {standing.low:.5g} to {standing.high:.5g}" for standing in standings}
     assert len(said) == 1 and said.pop() in _result(returns, "Pendulum-v1", "ppo")
+
+
+def test_train_takes_the_settings_that_are_kept_and_what_is_given_in_their_place(tmp_path, capsys):
+    id = "rllab_envs:rllab/BicycleBalance-v0"
+    flags = ["--seeds", "1", "--steps", "300", "--episodes", "1", "--processes", "1", "--out", str(tmp_path)]
+    main(["train", id, "--method", "reinforce", "--tuned", "--set", "episodes=2", *flags])
+    (record,) = load_records(tmp_path)
+    assert record.config["given"] == tuned("Reinforce", id) | {"episodes": 2}
+    with pytest.raises(SystemExit):
+        main(["train", "CartPole-v1", "--method", "reinforce", "--tuned", *flags])
+    assert "no settings for reinforce on CartPole-v1; there are for rllab/BicycleBalance-v0" in capsys.readouterr().err
 
 
 def test_export_writes_every_row(two_environments, tmp_path, capsys):

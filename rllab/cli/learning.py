@@ -33,6 +33,9 @@ class Train:
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
     """Settings of the agent, the arguments of its class (a wrong name lists them), as gamma=0.98
     hidden=64,64 'lr=linear(3e-4,0)'; a shell wants brackets quoted."""
+    tuned: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Begin from the settings that this package keeps for the method on this environment (an error lists those there
+    are); what --set gives comes in their place."""
     evaluate_every: int | None = None
     """Environment steps between evaluations, each made after the first iteration that reaches it (one of TD3, SAC and
     CrossQ takes 1,000 steps, of PPO n_steps times num_envs), and the last at the end; by default a twentieth of all."""
@@ -56,11 +59,13 @@ class Train:
         find_modules_here()
         from rllab import plots
         from rllab.agents.named import agent_called, made
+        from rllab.agents.tuned_settings import tuned
         from rllab.executors.named import executor_of
         from rllab.runs.about import About
         from rllab.training import Schedule, rarely, train_seeds
 
-        settings = dict(map(setting, self.set))
+        settings = tuned(self.method, self.environment) if self.tuned else {}
+        settings |= dict(map(setting, self.set))
         steps = as_count("rllab train", "steps", number("steps", self.steps))
         name = self.environment.rpartition(":")[2].replace("/", "-")
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"

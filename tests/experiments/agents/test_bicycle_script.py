@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 
 from experiments.agents import bicycle, flat_cost, learners, rider_trials, riding
 from experiments.agents.learners import LEARNERS, inside, trials
@@ -266,3 +266,11 @@ def test_rides_meet_equal_noise_under_equal_seeds_only():
     steps = rides(w, torch.tensor([1, 1, 2, 3]))
     assert steps[0] == steps[1] and len(set(steps.tolist())) > 1
     assert (steps < -100).all() and (steps > -300).all()  # a rider who does nothing falls after 169 steps, sd 24
+
+
+@pytest.mark.parametrize("method", ("ars", "ppo", "reinforce", "sac", "td3"))
+def test_settings_that_the_package_keeps_are_those_that_its_trials_came_to(method):
+    trial = learners.make_agent(method, "64-64", learners.settings_of(method, "64-64"), seed=0)
+    kept = type(trial)("rllab_envs:rllab/BicycleBalance-v0", 0, **agents.tuned(method, "rllab/BicycleBalance-v0"))
+    unlike = {f.name for f in fields(trial) if getattr(trial, f.name) != getattr(kept, f.name)}
+    assert unlike <= {"environment_arguments"}  # {} for None
