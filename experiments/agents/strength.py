@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-from experiments.agents.peers import learn, library_of, play, random_returns
-from experiments.agents.strength_cells import CELLS
+from experiments.agents.peers import LIBRARIES, learn, library_of, play, random_returns
+from experiments.agents.strength_cells import CELLS, Cell
 from experiments.agents.strength_figure import draw
 from experiments.agents.strength_judged import compared, markdown, overall
 from experiments.common.frame import SHARED, Flags, Judge, main
@@ -87,10 +87,21 @@ def jobs_of(config: Config) -> Iterable[Job]:
         yield Job(f"{task}-random", {"cell": f"{task}/random", "library": "random", "share": config.share}, 0)
     for seed in config.all_seeds:
         for cell in chosen:
-            peer = None if config.fast else library_of(cell.method)
-            for library in ("rllab", *([peer] if peer else [])):
+            for library in ("rllab", *_peers_of(cell, seed, config)):
                 told = {"cell": cell.name, "library": library, "share": config.share, "peers": config.peers}
-                yield Job(f"{cell.name.replace('/', '-')}-{library}-{seed}", told, seed)
+                yield Job(_run_name(cell, library, seed), told, seed)
+
+
+def _peers_of(cell: Cell, seed: int, config: Config) -> list[str]:
+    """Return the peer that is installed, or, where runs are only read, the one that ran."""
+    if config.replot:
+        return [name for name in LIBRARIES[cell.method] if (config.out / _run_name(cell, name, seed)).exists()]
+    peer = None if config.fast else library_of(cell.method)
+    return [peer] if peer else []
+
+
+def _run_name(cell: Cell, library: str, seed: int) -> str:
+    return f"{cell.name.replace('/', '-')}-{library}-{seed}"
 
 
 def run(job: Job, record: Record) -> dict[str, Any]:
