@@ -18,12 +18,6 @@ class Meter:
         steps: all that are to be taken.
         stream: where to; by default standard error.
         seconds_per_line: between two lines where the stream is no terminal.
-
-    Example:
-        from rllab.progress import Meter
-
-        with Meter(steps=1000) as meter:
-            meter.show(500, evaluation=-130.2, latest=None)
     """
 
     def __init__(self, steps: int, *, stream: TextIO | None = None, seconds_per_line: float = SECONDS_PER_LINE):

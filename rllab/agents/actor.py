@@ -30,17 +30,6 @@ class Actor:
         weights, targets: w and w̄, (d,) each.
         optimizer: Adam on w.
         gradient: ∂C/∂w, (d,), as `backward` left it.
-
-    Example:
-        import torch
-        from rllab.agents.actions import BoxActions
-        from rllab.agents.actor import Actor
-        from rllab.agents.policy import Policy
-
-        policy = Policy(scale=(1.0, 8.0), actions=BoxActions((-2.0,), (2.0,)))
-        actor = Actor(policy, policy.initial(key=0), lr=1e-3)
-        actions = actor.forward(actor.weights, torch.zeros(8, 2))  # (8, 1)
-        actor.optimizer.step(actor.backward(torch.ones(8, 1)))
     """
 
     def __init__(self, policy: Policy, weights: Tensor, lr: float, max_grad_norm: float | None = None):

@@ -27,13 +27,6 @@ class Adam:
     Source: Kingma & Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; β₂ = 0.999, ε = 1e-8.
     Shortening: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks",
     algorithm 1.
-
-    Example:
-        import torch
-        from rllab.agents.adam import Adam
-
-        weights = torch.ones(5)
-        Adam(weights, lr=0.1).step(gradient=2 * weights)
     """
 
     def __init__(self, weights: Tensor, lr: float, beta1: float = 0.9, max_grad_norm: float | None = None):

@@ -30,15 +30,6 @@ class BatchRenorm:
     Source: Ioffe (2017), "Batch renormalization: towards reducing minibatch dependence in batch-normalized models",
     algorithm 1; ε, and r and d switched on at once where the paper loosens their bounds bit by bit: Bhatt et al.
     (2024), "CrossQ: batch normalization in deep reinforcement learning for greater sample efficiency and simplicity".
-
-    Example:
-        import torch
-        from rllab.agents.batch_norm import BatchRenorm
-
-        norm, x = BatchRenorm(), torch.tensor([[0.0], [2.0]])
-        s, t, running = torch.ones(1), torch.zeros(1), (torch.zeros(1), torch.ones(1))
-        y = norm.forward(x, s, t, running, renormalize=False)  # about −1 and 1
-        to_x = norm.backward(torch.ones(2, 1), s, out=(torch.empty(1), torch.empty(1)))  # 0: a shift changes nothing
     """
 
     def __init__(self, momentum: float = 0.01):

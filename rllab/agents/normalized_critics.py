@@ -37,16 +37,6 @@ class NormalizedCritics:
 
     Source: Bhatt et al. (2024), "CrossQ: batch normalization in deep reinforcement learning for greater sample
     efficiency and simplicity", section 4.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.normalized_critics import NormalizedCritics
-
-        critics = NormalizedCritics(3, 1, hidden=(64, 64), key=Key(0), lr=1e-3)
-        o, a = torch.randn(16, 3), torch.randn(16, 1)  # the first 8 and what followed on them
-        q, following = critics.joint(o, a, renormalize=False)  # (2, 8) each
-        critics.descend(y=following.amax(0))
     """
 
     def __init__(

@@ -17,14 +17,6 @@ class Paid:
     Args:
         who: the agent.
         spent: what it has spent when the call begins.
-
-    Example:
-        from rllab.agents.paid import Paid
-        from rllab.agents.spent import Spent
-
-        paid = Paid("Example", Spent())
-        paid.note({"steps": 100, "updates": 4, "lr": 1e-3})
-        paid.warn(takes="100 steps")  # there is nothing to warn of
     """
 
     def __init__(self, who: str, spent: Spent):

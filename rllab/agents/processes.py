@@ -37,15 +37,6 @@ class ProcessEnvironments:
         ValueError: on `reset` and `step`, as `Environment`; an error of an environment comes as it is.
         RuntimeError: a worker has died; in the name of `make.who`. One that does not answer is waited for, with a
             warning after a minute: whether a step hangs or only takes long, nobody can tell.
-
-    Example:
-        from rllab.agents.making import Maker
-        from rllab.agents.processes import ProcessEnvironments
-
-        if __name__ == "__main__":
-            environments = ProcessEnvironments(Maker("Example", "Pendulum-v1"), 4)
-            observations = environments.reset([0, 1, 2, 3])  # (4, 3)
-            environments.close()
     """
 
     def __init__(self, make: Maker, n: int, workers: int | None = None):

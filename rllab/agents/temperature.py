@@ -37,13 +37,6 @@ class Temperature:
 
     Source: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications", equation 18. Difference: log α in
     place of α, as in the authors' code.
-
-    Example:
-        import torch
-        from rllab.agents.temperature import Temperature
-
-        temperature = Temperature("auto", target_entropy=-1.0, lr=1e-3)
-        temperature.step(log_pi=torch.tensor(3.0))  # entropy −3 < −1: α grows
     """
 
     def __init__(self, ent_coef: float | str, target_entropy: float, lr: float):

@@ -39,16 +39,6 @@ class TwinCritics:
 
     Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
     section 4.2: of returns, the smaller.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.twin_critics import TwinCritics
-
-        critics = TwinCritics(3, 1, hidden=(64, 64), key=Key(0), lr=1e-3)
-        o, a = torch.zeros(8, 3), torch.zeros(8, 1)
-        critics.regress(o, a, y=torch.ones(8))
-        cost, slope = critics.through(o, a)  # (), (8, 1)
     """
 
     def __init__(

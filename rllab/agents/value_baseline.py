@@ -31,15 +31,6 @@ class ValueBaseline:
     Source: Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
     learning", section 4, for baselines; Sutton & Barto (2018), "Reinforcement learning: an introduction", section
     13.4, for one that depends on the state.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.value_baseline import ValueBaseline
-
-        value = ValueBaseline(2, (16,), Key(0))
-        loss = value.fit(torch.randn(100, 2), torch.ones(100) + torch.randn(100), key=Key(1))
-        predicted = value(torch.zeros(5, 2))  # (5,)
     """
 
     def __init__(self, observations: int, hidden: tuple[int, ...], key: Key):

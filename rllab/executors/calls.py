@@ -28,11 +28,6 @@ class Answer(NamedTuple):
         parts: one array or more, each with a row for each point.
         seconds: that the function took.
         row: of the inputs; None where all were evaluated at once.
-
-    Example:
-        from rllab.executors.calls import Answer
-
-        Answer((), 0.0).error  # None
     """
 
     parts: tuple[Packed, ...]
@@ -51,12 +46,6 @@ class Call:
         function: maps tensors (n, …), or None, to a tuple of tensors (n, …).
         apart: whether it is given one row at a time.
         recipe: makes the rows where they are evaluated; three numbers arrive then in the place of arrays.
-
-    Example:
-        import torch
-        from rllab.executors.calls import Call, pack
-
-        Call(lambda x: (x.sum(-1),), apart=True)(pack(torch.ones(2, 3))).parts[0]  # array([3., 3.])
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], apart: bool, recipe: Recipe | None = None):
@@ -115,11 +104,6 @@ class Unopened:
 
     Args:
         why: the error that came up.
-
-    Example:
-        from rllab.executors.calls import Unopened
-
-        Unopened("ModuleNotFoundError: No module named 'simulator'").why
     """
 
     def __init__(self, why: str):
