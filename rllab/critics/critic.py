@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -15,7 +15,7 @@ from rllab.critics.network import ScalarNetwork
 from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.keys import Key
 from rllab.noise import standard_normal
 
@@ -102,9 +102,7 @@ class Critic(Estimator):
         """
         return Estimate(state.gradient(at), None, 0, self.target, None, None, state)
 
-    def update(
-        self, state: CriticState | None, answered: Iterable[tuple[PointBlock, Tensor]], key: Key
-    ) -> tuple[CriticState, Tensor]:
+    def update(self, state: CriticState | None, answered: Answered, key: Key) -> tuple[CriticState, Tensor]:
         """Return the critic after what was evaluated, and the mean of that, () or (B,).
 
         It is first evaluated on these pairs of points, then, at every `train_freq`-th call, fitted to its replay.
@@ -154,8 +152,6 @@ class Critic(Estimator):
         points = torch.cat((query.at + self.sigma * u, query.at - self.sigma * u))
         return PointBlock(slice(2 * a, 2 * b), points)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         state, value = self.update(query.state, answered, query.key)
         return Estimate(state.gradient(query.at), value, query.evaluations, self.target, None, None, state)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,7 +19,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.gamma_paths import log_derivative
 from rllab.estimators.pathwise.mixture_paths import pull_back
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 from rllab.keys import Key
 
@@ -86,9 +86,7 @@ class ImplicitPathwise(Estimator):
             log_x, noise = torch.log_softmax(log_y, -1), log_y
         return PointBlock(slice(a, b), log_x.exp().to(first), noise)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 yield {name: v.to(g) for name, v in self._along_paths(query.at, block.noise, g.double()).items()}, f

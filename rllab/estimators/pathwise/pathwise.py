@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from rllab.distributions import Gaussian
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.implicit import FAMILIES
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
 
@@ -66,9 +66,7 @@ class Pathwise(Estimator):
         a, b = self._span(query, i)
         return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, slope) in answered:
                 # ∂x/∂μ = 1,  ∂x/∂s = u

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from rllab.checks import check_positive, take_counts
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.relaxed.gumbel_softmax import straight_through_target
 from rllab.estimators.relaxed.relaxation import check_relaxable, perturbed_logits_given, pull_back
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
@@ -78,9 +78,7 @@ class GumbelRao(Estimator):
         z = perturbed_logits_given(query.at, x, self.inner, key.child("inner"))
         return PointBlock(slice(a, b), x, z / self.temperature)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 yield {"logits": pull_back(query.at, block.noise, g).mean(0) / self.temperature}, f

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from rllab.checks import check_positive
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import (
     check_relaxable,
     perturbed_logits,
@@ -86,9 +86,7 @@ class GumbelSoftmax(Estimator):
         z = perturbed_logits(query.at, b - a, query.key.child("sample", i)) / self.temperature
         return PointBlock(slice(a, b), (rounded if self.hard else relaxed)(query.at, z), z)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:
             for block, (f, g) in answered:
                 # ∂y/∂l = 1/λ ∂y/∂z,  z = (l + noise)/λ

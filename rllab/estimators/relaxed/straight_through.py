@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +11,7 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import check_relaxable, pull_back
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
 
@@ -60,9 +60,7 @@ class StraightThrough(Estimator):
         x, _ = query.at.draw(b - a, query.key.child("sample", i))
         return PointBlock(slice(a, b), x)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, logits = query.at, query.at.logits.double()
 
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:

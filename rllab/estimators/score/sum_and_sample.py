@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -16,7 +15,7 @@ from rllab.distributions import Categorical, Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.counts import check_writable, outcomes, pick
 from rllab.estimators.score.samples import check_distribution, units_per_block
@@ -94,9 +93,7 @@ class SumAndSample(Estimator):
             return PointBlock(slice(0, c + b), torch.cat((split.top, x)))
         return PointBlock(slice(c + a, c + b), x)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
         p, left = (
