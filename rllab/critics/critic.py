@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -10,7 +9,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rllab.checks import as_count, check_not_negative, check_parameters, check_positive, check_widths
+from rllab.checks import as_count, as_widths, check_not_negative, check_parameters, check_positive
 from rllab.critics.network import ScalarNetwork
 from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
@@ -81,10 +80,7 @@ class Critic(Estimator):
         for name in ("buffer_size", "gradient_steps", "batch_size", "train_freq", "ensemble"):
             object.__setattr__(self, name, as_count("Critic", name, getattr(self, name)))
         check_not_negative("Critic", slope_weight=self.slope_weight)
-        if not isinstance(self.hidden, Sequence):
-            raise TypeError(f"Critic: hidden must be widths of layers, (64, 64) say, got {self.hidden!r}")
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        check_widths("Critic", hidden=self.hidden)
+        object.__setattr__(self, "hidden", as_widths("Critic", "hidden", self.hidden))
 
     def init(self) -> CriticState:
         """Return the state of a critic that has seen nothing."""
