@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -48,6 +49,15 @@ def how_it_ended(child: SpawnProcess) -> str:
     child.close()
     names = {int(known): known.name for known in signal.Signals}  # real-time signals have none
     return f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
+
+
+def portable(error: Exception) -> Exception:
+    """Return an error that another process can read."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
 
 
 def _end_with_parent() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import pickle
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -15,7 +14,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
-from rllab.children import begin_as_child, cores, one_thread
+from rllab.children import begin_as_child, cores, one_thread, portable
 from rllab.warned import warn
 
 PATIENCE = 5.0  # seconds for a worker to leave by itself
@@ -131,7 +130,7 @@ def _serve(pipe: Connection, make: CloudpickleWrapper, n: int) -> None:
     try:
         environments = SingleEnvironments(make.fn, n)  # pyright: ignore[reportArgumentType] - the wrapper holds a Maker
     except Exception as error:
-        failed = error
+        failed = portable(error)
     while True:
         try:
             what, values, which = pipe.recv()
@@ -145,17 +144,8 @@ def _serve(pipe: Connection, make: CloudpickleWrapper, n: int) -> None:
                 else:
                     answer = environments.step(values, which)
             except Exception as raised:
-                error = raised
-        pipe.send((answer, _portable(error), 0 if environments is None else environments.taken))
-
-
-def _portable(error: Exception | None) -> Exception | None:
-    """Return an error that another process can read."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
+                error = portable(raised)
+        pipe.send((answer, error, 0 if environments is None else environments.taken))
 
 
 def _end(workers: list[tuple[BaseProcess, Connection]]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.children import portable
 from rllab.executors.errors import NotSendable
 
 Packed = np.ndarray | tuple[np.ndarray, str] | None
@@ -130,12 +131,3 @@ def unpack(x: Packed) -> Tensor | None:
     array, dtype = x if isinstance(x, tuple) else (x, "")
     made = torch.from_numpy(array if array.flags.writeable else array.copy())
     return made.view(getattr(torch, dtype)) if dtype else made
-
-
-def portable(error: Exception) -> Exception:
-    """Return an error that another process can read."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

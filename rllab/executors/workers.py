@@ -17,8 +17,8 @@ from threading import Thread, current_thread
 from typing import Any, NamedTuple
 
 from rllab.checks import as_count
-from rllab.children import begin_as_child, how_it_ended, start_child
-from rllab.executors.calls import loaded, portable
+from rllab.children import begin_as_child, how_it_ended, portable, start_child
+from rllab.executors.calls import loaded
 from rllab.executors.errors import CannotStart, NotSendable, WorkerLost
 
 LOOK = 1.0  # seconds between looks whether a child lives, whose own children may hold its pipe open
