@@ -35,16 +35,7 @@ UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far ab
 
 @dataclass(frozen=True)
 class Schedule:
-    """Say what happens around training, and when.
-
-    Args:
-        evaluate_every: environment steps between evaluations without exploration, each made after the first iteration
-            that reaches it, and one where training ends, if none was made there; None for none on the way.
-        episodes: evaluated each time, always the same ones.
-        max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
-        checkpoint_every: environment steps between checkpoints; None for one at the end.
-        keep_best: keep a second checkpoint, of the highest mean return evaluated.
-        stop_at: mean return at which training ends early; None never does.
+    """Say what happens around training, and when: the arguments of `fit` that have these names.
 
     Raises:
         TypeError, ValueError: a count is no whole number >= 1, `stop_at` is no finite number, or nothing is evaluated
