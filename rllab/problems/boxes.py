@@ -1,9 +1,6 @@
 """BoxHole and Orthant: products over coordinates, the needle in a haystack: in many dimensions all is flat around it.
 
-    E Π_i 1[x_i ∈ I_i] = Π_i P_i,        ∂/∂μ_i = ∂P_i/∂μ_i Π_{j≠i} P_j
-
-Orthant "and" and "or" are the Heaviside costs of Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators
-give better policy gradients?", in d dimensions.
+E Π_i 1[x_i ∈ I_i] = Π_i P_i,        ∂/∂μ_i = ∂P_i/∂μ_i Π_{j≠i} P_j
 """
 
 from __future__ import annotations

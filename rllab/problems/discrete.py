@@ -25,9 +25,7 @@ _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
 class BooleanQuadratic(Problem):
     """f(b) = Σ_i (b_i − target_i)² + bᵀWb/2, W symmetric with zero diagonal.
 
-    One bit with target 0.499, the default, is the toy of Grathwohl, Choi, Wu, Roeder & Duvenaud (2018),
-    "Backpropagation through the void": its gradient 0.002 p (1 − p) is lost in the noise of
-    most estimators.
+    The gradient of one bit with target 0.499, the default, 0.002 p (1 − p), is lost in the noise of most estimators.
 
     Args:
         target: one number for all bits, or one each.
