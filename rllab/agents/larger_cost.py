@@ -24,10 +24,8 @@ class LargerCost:
     """
 
     def __init__(self, network: MLP | ModuleNetwork, observations: int):
-        self._chains = (
-            chain_through(network),
-            chain_through(network),
-        )  # what both found on their way is needed on the way back
+        # two, since what both found on their way is needed on the way back
+        self._chains = chain_through(network), chain_through(network)
         self._width, self._o, self._buffers = network.sizes[0], observations, Buffers()
 
     def through(self, weights: Tensor, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

@@ -108,18 +108,16 @@ class TD3(OffPolicy[TwinCritics]):
         y = torch.empty(len(noise), dtype=torch.float32) if out is None else out
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
         epsilon = torch.mul(noise, sigma, out=self._buffers("epsilon", *noise.shape)).clamp_(-b, b)
-        a = epsilon.add_(self.learned_actor.forward(self.learned_actor.targets, batch.next_observations)).clamp_(
-            -1.0, 1.0
-        )
+        a = self.learned_actor.forward(self.learned_actor.targets, batch.next_observations)
+        a = epsilon.add_(a).clamp_(-1.0, 1.0)
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i(o', ā')
         return batch.target(self.critics.larger(self.critics.targets, batch.next_observations, a, out=y), self.gamma)
 
     def descent(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,); written over."""
         # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
-        cost, slope = self.critics.through(
-            observations, self.learned_actor.forward(self.learned_actor.weights, observations)
-        )
+        actions = self.learned_actor.forward(self.learned_actor.weights, observations)
+        cost, slope = self.critics.through(observations, actions)
         return cost, self.learned_actor.backward(slope)
 
     def _diagnose(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:

@@ -79,10 +79,8 @@ class Trackio:
         trackio: Any = import_module("trackio")
         quiet: dict[str, Any] = {"auto_log_gpu": False, "auto_log_cpu": False, "embed": False}
         with redirect_stdout(error_stream()):  # what it says is no result of the command
-            self._finish, self._run = (
-                trackio.finish,
-                trackio.init(PROJECT, _name(record), resume="allow", config=_config(record), **quiet),
-            )
+            self._run = trackio.init(PROJECT, _name(record), resume="allow", config=_config(record), **quiet)
+        self._finish = trackio.finish
 
     def log(self, row: Mapping[str, float], step: int) -> None:
         """See `Tracker`."""

@@ -115,10 +115,8 @@ class LinearInterpolation(Estimator):
             probes.check_not_lost("LinearInterpolation", "step", self.step, flat, furthest)
         us, fs = zip(*((block.noise, f) for block, f in answered), strict=True)
         f, d = torch.cat(fs), at.shape[-1]
-        z, delta = (
-            _matrix(us, h),
-            (f[1:] - f[0]).movedim(0, -1).to(at.dtype),
-        )  # (m, d) and (m,), or (B, m, d) and (B, m)
+        # (m, d) and (m,), or (B, m, d) and (B, m)
+        z, delta = _matrix(us, h), (f[1:] - f[0]).movedim(0, -1).to(at.dtype)
         # Z = U S Vᵀ, so that argmin ‖Zg − δ‖ = V S⁻¹ Uᵀ δ
         left, s, right = torch.linalg.svd(z, full_matrices=False)
         self._check_condition(float((s[..., 0] / s[..., -1]).max()), z)

@@ -62,9 +62,8 @@ class Backprop(Estimator):
 
     def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
-        return PointBlock(
-            slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim)
-        )  # copies: a cost may write into them
+        copies = query.at.repeat(b - a, *[1] * query.at.ndim)  # a cost may write into them
+        return PointBlock(slice(a, b), copies)
 
     def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         m = query.units

@@ -116,13 +116,8 @@ class ImportanceWeighted(Estimator):
     def target(self) -> Target:
         if self.clip is None:
             return Target.expectation()
-        f = (
-            "f"
-            if not self.baseline
-            else f"(f − {self.baseline:g})"
-            if self.baseline > 0
-            else f"(f + {-self.baseline:g})"
-        )
+        b = self.baseline or 0.0
+        f = f"(f {'−' if b > 0 else '+'} {abs(b):g})" if b else "f"
         over = " over the mean of cut ρ" if self.normalise else ""
         return Target.surrogate(f"E_q φ(ρ) {f}, φ'(ρ) = min(1, {self.clip:g}/ρ){over}")
 

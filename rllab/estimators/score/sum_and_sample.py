@@ -96,10 +96,8 @@ class SumAndSample(Estimator):
     def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
-        p, left = (
-            as_array(split.log_top.exp()),
-            as_array(split.log_rest.exp().sum(0)),
-        )  # p_c, and 1 − P_C as no difference
+        # p_c, and 1 − P_C as no difference
+        p, left = as_array(split.log_top.exp()), as_array(split.log_rest.exp().sum(0))
         nearest = as_array(torch.softmax(split.log_top, 0))  # weights that sum to 1 where p underflows
         exact, first, second = Sums(), Sums(), Sums()
         kept: list[tuple[np.ndarray, Sums]] = []
