@@ -184,10 +184,10 @@ def follow(
 ) -> Fit:
     """Train as `fit` does, into a record begun elsewhere; with its `states` go on from the newest, and write more."""
     rows: list[Row] = []
-    at = _Progress(agent.spent.steps, agent.spent.seconds)
+    at = _Reached(agent.spent.steps, agent.spent.seconds)
     if states is not None and record is not None and (found := states.go_on(lambda path: loaded_like(agent, path))):
         agent, notes = found
-        at, rows = _Progress(**notes), record.rows
+        at, rows = _Reached(**notes), record.rows
     before = agent.spent.steps
     evaluation = Every(schedule.evaluate_every, at.start, before)
     checkpoint = Every(schedule.checkpoint_every, at.start, before)
@@ -201,14 +201,11 @@ def follow(
             now = agent.spent.steps  # as before where what is left does not pay for another round: training ends
             ends = now in (before, at.start + steps) or agent.spent.seconds >= last_second
             if evaluation.due(now) or (ends and schedule.evaluate_every is not None and at.evaluated != now):
-                at.evaluated = now
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
                 row["evaluation"] = mean = float(returns.mean())
-                if at.best is None or mean > at.best:
-                    at.best, at.best_steps = mean, now
-                    if schedule.keep_best and record is not None:
-                        agent.save(record.folder / BEST)
                 at.stopped = schedule.stop_at is not None and mean >= schedule.stop_at
+                if at.is_best(mean, now) and schedule.keep_best and record is not None:
+                    agent.save(record.folder / BEST)
             rows.append(row)
             if record is not None:
                 record.append(row)
@@ -299,7 +296,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 @dataclass
-class _Progress:
+class _Reached:
     """What `follow` goes on from beside the agent.
 
     Args:
@@ -314,6 +311,14 @@ class _Progress:
     best: float | None = None
     best_steps: int | None = None
     stopped: bool = False
+
+    def is_best(self, mean: float, steps: int) -> bool:
+        """Note the mean return of an evaluation after so many steps; return whether it is the highest so far."""
+        self.evaluated = steps
+        if self.best is not None and not mean > self.best:
+            return False
+        self.best, self.best_steps = mean, steps
+        return True
 
 
 def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Record:
