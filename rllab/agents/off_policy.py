@@ -215,35 +215,36 @@ class OffPolicy(Agent, Generic[Critics]):
 
     def _go_on(self, limit: int, update: Callable[[Batch, Tensor], None]) -> list[float]:
         """Take at most `limit` steps and make the updates they pay for; return the returns of episodes that ended."""
-        n, every, updates, k = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
+        n, every, updates, width = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
         block = self._block()
         draws = Draws(
             self.key.child("block", self.spent.iterations),
             steps=block,
             updates=-(-block // every) * updates,
-            actions=k,
+            actions=width,
             batch_size=self.batch_size,
-            noises=k * self.noises,
+            noises=width * self.noises,
         )
         returns: list[float] = []
         together = isinstance(self.collector, VectorCollector)
         critics, actors, rates = self.critic_updates, self.spent.updates, []
         for i in range(0, min(block, limit) - n + 1, n):
-            before, at = self.spent.steps - self.learning_starts, slice(i, i + n) if together else i
-            if before < 0:
-                action = draws.uniform[at]
+            past = self.spent.steps - self.learning_starts  # steps since learning has started; before, below 0
+            drawn = slice(i, i + n) if together else i
+            if past < 0:
+                action = draws.uniform[drawn]
             else:
-                action = self.behave(self.collector.observe(), draws.normal[at])
+                action = self.behave(self.collector.observe(), draws.normal[drawn])
             returns += self.collector.step(action)
             if not len(self.replay):
                 continue
-            if not self._begun and before + n >= 0:
+            if not self._begun and past + n >= 0:
                 # the cost to go, times 1 − γ, of an episode without end; from 0 it would take some 1/(τ (1 − γ)) steps
                 self.critics.start_at(self.replay.costs().mean())
                 self._begun = True
-            for step in range(n):
-                if before + step >= 0 and (before + step + 1) % every == 0:
-                    first = (i + step) // every * updates
+            for k in range(n):
+                if past + k >= 0 and (past + k + 1) % every == 0:
+                    first = (i + k) // every * updates
                     rates.append(self._follow_schedule())
                     for j in range(first, first + updates):
                         update(self.replay.batch(draws.picks[j]), draws.noise[j])
