@@ -15,7 +15,6 @@ import torch
 from scipy.special import expit, softmax
 from torch import Tensor
 
-from rllab.checks import take_counts
 from rllab.problems.base import Problem, vector
 
 _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
@@ -56,7 +55,6 @@ class BooleanQuadratic(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         _ = self._target
         w, d = self._coupling, self.dimension
         if w.shape != (d, d) or not np.isfinite(w).all() or (w != w.T).any() or w.diagonal().any():
