@@ -69,15 +69,21 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let children that start meanwhile find one thread in their environment, which is afterwards as it was."""
-    with _ENVIRONMENT:
-        before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+    """Let children that start meanwhile find one thread in their environment; no two threads do so at a time."""
+    with _ENVIRONMENT, one_thread_said():
+        yield
+
+
+@contextmanager
+def one_thread_said() -> Iterator[None]:
+    """Say in the environment that there is to be one thread; afterwards it is as it was."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
