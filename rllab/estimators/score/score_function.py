@@ -167,13 +167,13 @@ class ScoreFunction(Estimator):
             if per_unit:
                 kept.append((w, block))
             del block, x, noise, values  # before the next block is drawn: its buffers are then still in cache
-        centres, g, se = Sums(), Sums(), Sums()
+        centres = Sums()
+        if halves:  # each half is given what the other found
+            centres.update({name: best_constants(ws2, s2)[::-1] for name, (s2, ws2, _) in second.items()})
+        elif not centred:
+            centres.update({name: beside(total / k, sums[0]) for name, sums in first.items()})
+        g, se = Sums(), Sums()
         for name, sums in first.items():
-            if halves:  # each half is given what the other found
-                s2, ws2, _ = second[name]
-                centres[name] = best_constants(ws2, s2)[::-1]
-            elif not centred:
-                centres[name] = beside(total / k, sums[0])
             about = _about(centres.get(name), sums)
             g[name] = about.sum(0) if halves else about
             if errors and k > 1:
