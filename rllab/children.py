@@ -17,12 +17,14 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 _ENVIRONMENT = Lock()  # which all threads share
 
 
-def start_child(serve: Callable[[Connection], None]) -> tuple[Connection, SpawnProcess]:
-    """Start a process that runs `serve(connection)`; return our end of the connection, and the process."""
+def start_child(serve: Callable[[Connection], None], *, daemon: bool = False) -> tuple[Connection, SpawnProcess]:
+    """Start a process that runs `serve(connection)`; return our end of the connection, and the process.
+
+    A daemon may have no children of its own, and a simulator may be one; others are waited for when the program ends.
+    """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    # Not a daemon: those may have no children of their own, and a simulator may be one.
-    child = context.Process(target=serve, args=(theirs,), daemon=False)
+    child = context.Process(target=serve, args=(theirs,), daemon=daemon)
     with one_thread():
         child.start()
     theirs.close()  # so that the child's death is the end of the pipe
