@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Survival:
+class SurvivalCurve:
     """The share of runs that have not reached a threshold yet; all arrays are (times,).
 
     Args:
@@ -81,7 +81,7 @@ def times_to_threshold(curves: Sequence[tuple[Array, Array]], threshold: float) 
     return times, reached
 
 
-def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> Survival:
+def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> SurvivalCurve:
     """Estimate the share of runs that have not reached a threshold yet, where some ended before they did.
 
         Ŝ(t) = Π_{t_i <= t} (1 − d_i/n_i)           Var Ŝ(t) ≈ Ŝ(t)² Σ_{t_i <= t} d_i / (n_i (n_i − d_i))
@@ -126,4 +126,4 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> Survival:
     share, error, low, high = (np.asarray(part, np.float64) for part in (share, error, low, high))
     gone = share <= 0
     error[gone], low[gone], high[gone] = 0.0, np.nan, np.nan
-    return Survival(at, n.astype(float), d.astype(float), share, error, low, high)
+    return SurvivalCurve(at, n.astype(float), d.astype(float), share, error, low, high)
