@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rllab.runs.record import Record
-from rllab.runs.row_kinds import ROW, Kind, axes_of, kinds_of, splits_of
+from rllab.runs.row_kinds import ROW, RowKind, axes_of, kinds_of, splits_of
 from rllab.runs.rows import Row
 
 Array = NDArray[np.float64]
@@ -267,7 +267,7 @@ def _without(name: str, part: str) -> str:
     return ", ".join(parts)
 
 
-def _points(kind: Kind, x: str, y: str) -> dict[int, Drawn]:
+def _points(kind: RowKind, x: str, y: str) -> dict[int, Drawn]:
     """Return x and y of each run's rows by the labels that set them apart."""
     texts = kind.texts
 
