@@ -139,8 +139,8 @@ class OffPolicy(Agent, Generic[Critics]):
         self.critics: Critics = self._make_networks()
         self.critic_updates, self._begun = 0, False  # whether critics are at the mean cost of a step
         self.replay = Replay(self.buffer_size, *self._widths(), discounted=self.n_steps > 1)
-        self.several = NStep(self.replay, self.n_steps, self.gamma)
-        store = self.several if self.n_steps > 1 else self.replay
+        self.multistep = NStep(self.replay, self.n_steps, self.gamma)
+        store = self.multistep if self.n_steps > 1 else self.replay
         self.collector = replay_collector(
             self.maker, self.num_envs, self.vectorization, self.policy, store, self.spent, self.key.child("episode")
         )
@@ -339,7 +339,7 @@ class OffPolicy(Agent, Generic[Critics]):
         for name, network in self._modules().items():
             copy._modules()[name].load_constants(network.state_dict(self._learned()[name]))
         copy.weights.copy_(self.weights)
-        at_start = {"episode": copy.collector.state_dict(), "several": copy.several.state_dict()}
+        at_start = {"episode": copy.collector.state_dict(), "several": copy.multistep.state_dict()}
         copy._restore(self._state() | at_start)
         copy.spent.steps = max(self.spent.steps, self.learning_starts)
         copy.spent.first_call = self.spent.first_call  # where schedules end
@@ -350,7 +350,7 @@ class OffPolicy(Agent, Generic[Critics]):
                 copy.spent.iterations += 1
         finally:
             copy.collector.close()
-        copy.several.store_all()
+        copy.multistep.store_all()
         return copy
 
     def _state(self) -> dict[str, Any]:
@@ -358,7 +358,7 @@ class OffPolicy(Agent, Generic[Critics]):
         return parts | {
             "critic_updates": self.critic_updates,
             "replay": self.replay.state_dict(),
-            "several": self.several.state_dict(),
+            "several": self.multistep.state_dict(),
             "episode": self.collector.state_dict(),
         }
 
@@ -376,7 +376,7 @@ class OffPolicy(Agent, Generic[Critics]):
             getattr(self, name).load_state_dict(state[name])
         self.critic_updates = check_whole("critic_updates", state["critic_updates"])
         self.collector.load_state_dict(state["episode"])
-        self.several.load_state_dict(state["several"])
+        self.multistep.load_state_dict(state["several"])
         self.replay.load_state_dict(state["replay"])
         past = self.spent.steps >= self.learning_starts and len(self.replay) > 0
         self._begun = past or self.critic_updates > 0

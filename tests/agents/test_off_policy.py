@@ -205,7 +205,7 @@ def test_agents_go_on_in_the_middle_of_several_steps(kind, num_envs, tmp_path, m
     monkeypatch.setattr(off_policy, "BLOCK", 70)
     agent = make(kind, n_steps=4, num_envs=num_envs, max_grad_norm=0.01, environment_arguments={"cap": 11})
     prove_it_goes_on_after_loading(agent, tmp_path / "agent.pt", 129)
-    assert agent.several.state_dict()["waiting"].shape[0] > 0
+    assert agent.multistep.state_dict()["waiting"].shape[0] > 0
     discounts = agent.replay.table[: len(agent.replay), -1]
     powers = 0.99 ** torch.arange(1, 5)
     assert ((discounts[:, None] - powers).abs().amin(1) < 1e-6).all()
