@@ -100,13 +100,6 @@ def as_widths(who: str, name: str, value: object) -> tuple[int, ...]:
         raise type(error)(f"{who}: {name} must be widths >= 1, got {widths}") from None
 
 
-def check_widths(who: str, **values: Sequence[int]) -> None:
-    """Raise a ValueError unless every value is a sequence, which may be empty, of widths >= 1 of hidden layers."""
-    for name, widths in values.items():
-        if not all(isinstance(width, int) and width >= 1 for width in widths):
-            raise ValueError(f"{who}: {name} must be widths >= 1, got {widths}")
-
-
 def check_truth(who: str, **values: object) -> None:
     """Raise a TypeError unless every value is True or False: a text, "false" say, would be taken for true."""
     for name, value in values.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +17,14 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 _ENVIRONMENT = Lock()  # which all threads share
 
 
-def start_child(serve: Callable[[Connection], None]) -> tuple[Connection, SpawnProcess]:
-    """Start a process that runs `serve(connection)`; return our end of the connection, and the process."""
+def start_child(serve: Callable[[Connection], None], *, daemon: bool = False) -> tuple[Connection, SpawnProcess]:
+    """Start a process that runs `serve(connection)`; return our end of the connection, and the process.
+
+    A daemon may have no children of its own, and a simulator may be one; others are waited for when the program ends.
+    """
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    # Not a daemon: those may have no children of their own, and a simulator may be one.
-    child = context.Process(target=serve, args=(theirs,), daemon=False)
+    child = context.Process(target=serve, args=(theirs,), daemon=daemon)
     with one_thread():
         child.start()
     theirs.close()  # so that the child's death is the end of the pipe
@@ -50,6 +53,15 @@ def how_it_ended(child: SpawnProcess) -> str:
     return f"signal {names.get(-code, -code)}" if code < 0 else f"exit code {code}"
 
 
+def portable(error: Exception) -> Exception:
+    """Return an error that another process can read."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
 def _end_with_parent() -> None:
     parent = parent_process()
     if parent is not None:
@@ -59,15 +71,21 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let children that start meanwhile find one thread in their environment, which is afterwards as it was."""
-    with _ENVIRONMENT:
-        before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
-        os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-                else:
-                    os.environ[name] = value
+    """Let children that start meanwhile find one thread in their environment; no two threads do so at a time."""
+    with _ENVIRONMENT, one_thread_said():
+        yield
+
+
+@contextmanager
+def one_thread_said() -> Iterator[None]:
+    """Say in the environment that there is to be one thread; afterwards it is as it was."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
-from typing import TextIO
 
 from rllab.text import error_stream, printable
 
@@ -12,22 +11,14 @@ SECONDS_PER_LINE = 10.0
 
 
 class Meter:
-    """Show the steps taken, the last return and the time that is left; the last that was shown is always said.
+    """Show steps taken, the last return and the time left, on standard error; the last that was shown is always said.
 
     Args:
         steps: all that are to be taken.
-        stream: where to; by default standard error.
-        seconds_per_line: between two lines where the stream is no terminal.
-
-    Example:
-        from rllab.progress import Meter
-
-        with Meter(steps=1000) as meter:
-            meter.show(500, evaluation=-130.2, latest=None)
     """
 
-    def __init__(self, steps: int, *, stream: TextIO | None = None, seconds_per_line: float = SECONDS_PER_LINE):
-        self._steps, self._stream, self._period = steps, stream or error_stream(), seconds_per_line
+    def __init__(self, steps: int):
+        self._steps, self._stream = steps, error_stream()
         self._start = self._last = time.monotonic()
         self._shown, self._taken, self._said = "", 0, True
         self._bar = None
@@ -56,7 +47,7 @@ class Meter:
             self._bar.set_postfix_str(self._shown)
             return
         self._taken, self._said = taken, False
-        if time.monotonic() - self._last >= self._period:
+        if time.monotonic() - self._last >= SECONDS_PER_LINE:
             self._say()
 
     def _say(self) -> None:

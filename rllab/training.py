@@ -37,16 +37,7 @@ UNSEEN = 1_000_000  # number of the first episode of the last evaluation: far ab
 
 @dataclass(frozen=True)
 class Schedule:
-    """Say what happens around training, and when.
-
-    Args:
-        evaluate_every: environment steps between evaluations without exploration, each made after the first iteration
-            that reaches it, and one where training ends, if none was made there; None for none on the way.
-        episodes: evaluated each time, always the same ones.
-        max_steps: steps after which an evaluated episode is cut off; None as `Agent.evaluate` has it.
-        checkpoint_every: environment steps between checkpoints; None for one at the end.
-        keep_best: keep a second checkpoint, of the highest mean return evaluated.
-        stop_at: mean return at which training ends early; None never does.
+    """Say what happens around training, and when: the arguments of `fit` that have these names.
 
     Raises:
         TypeError, ValueError: a count is no whole number >= 1, `stop_at` is no finite number, or nothing is evaluated
@@ -195,10 +186,10 @@ def follow(
 ) -> Fit:
     """Train as `fit` does, into a record begun elsewhere; with its `states` go on from the newest, and write more."""
     rows: list[Row] = []
-    at = _Progress(agent.spent.steps, agent.spent.seconds)
+    at = _Reached(agent.spent.steps, agent.spent.seconds)
     if states is not None and record is not None and (found := states.go_on(lambda path: loaded_like(agent, path))):
         agent, notes = found
-        at, rows = _Progress(**notes), record.rows
+        at, rows = _Reached(**notes), record.rows
     before = agent.spent.steps
     evaluation = Every(schedule.evaluate_every, at.start, before)
     checkpoint = Every(schedule.checkpoint_every, at.start, before)
@@ -212,14 +203,11 @@ def follow(
             now = agent.spent.steps  # as before where what is left does not pay for another round: training ends
             ends = now in (before, at.start + steps) or agent.spent.seconds >= last_second
             if evaluation.due(now) or (ends and schedule.evaluate_every is not None and at.evaluated != now):
-                at.evaluated = now
                 returns = agent.evaluate(schedule.episodes, max_steps=schedule.max_steps).returns
                 row["evaluation"] = mean = float(returns.mean())
-                if at.best is None or mean > at.best:
-                    at.best, at.best_steps = mean, now
-                    if schedule.keep_best and record is not None:
-                        agent.save(record.folder / BEST)
                 at.stopped = schedule.stop_at is not None and mean >= schedule.stop_at
+                if at.is_best(mean, now) and schedule.keep_best and record is not None:
+                    agent.save(record.folder / BEST)
             rows.append(row)
             if record is not None:
                 record.append(row)
@@ -310,7 +298,7 @@ def _plain(name: str, value: Any) -> Any:
 
 
 @dataclass
-class _Progress:
+class _Reached:
     """What `follow` goes on from beside the agent.
 
     Args:
@@ -325,6 +313,14 @@ class _Progress:
     best: float | None = None
     best_steps: int | None = None
     stopped: bool = False
+
+    def is_best(self, mean: float, steps: int) -> bool:
+        """Note the mean return of an evaluation after so many steps; return whether it is the highest so far."""
+        self.evaluated = steps
+        if self.best is not None and not mean > self.best:
+            return False
+        self.best, self.best_steps = mean, steps
+        return True
 
 
 def _begun(folder: Path, config: dict[str, Any], seed: int, resume: bool) -> Record:

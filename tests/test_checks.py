@@ -18,7 +18,7 @@ def test_what_is_right_passes():
     checks.check_fraction("W", below=True, a=0.999)
     checks.check_count("W", a=1, b=np.int64(7))
     checks.check_count("W", least=0, a=0)
-    checks.check_widths("W", hidden=())
+    assert checks.as_widths("W", "hidden", ()) == ()
     checks.check_one_of("W", ("a", "b"), form="b")
     at = torch.ones(2, 3)
     assert checks.check_parameters("W", at) is at
@@ -40,7 +40,7 @@ def test_what_is_right_passes():
         (lambda: checks.check_count("W", a=0), ValueError, "W: a must be an integer >= 1, got 0"),
         (lambda: checks.check_count("W", least=2, a=1.5), TypeError, "W: a must be an integer >= 2, got 1.5"),
         (lambda: checks.check_count("W", a=True), TypeError, "W: a must be an integer >= 1, got True"),
-        (lambda: checks.check_widths("W", hidden=(64, 0)), ValueError, r"W: hidden must be widths >= 1, got \(64, 0\)"),
+        (lambda: checks.as_widths("W", "hidden", (64, 0)), ValueError, r"W: hidden must be widths >= 1, got \(64, 0\)"),
         (lambda: checks.check_truth("W", on="false"), TypeError, "W: on must be True or False, got 'false'"),
         (lambda: checks.check_one_of("W", ("a",), form="b"), ValueError, r"W: form must be one of \('a',\), got 'b'"),
         (lambda: checks.check_parameters("W", [1.0]), TypeError, "W: at must be a tensor of parameters, got list"),

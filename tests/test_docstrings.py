@@ -103,7 +103,7 @@ def lacking(value: object) -> list[str]:
         "Args|Attributes": bool(takes),
         "Returns": not inspect.isclass(value) and inspect.signature(value).return_annotation not in (None, "None"),
         "Raises": any(map(raises, bodies)),
-        "Example": True,
+        "Example": not is_error(value),
     }
     return [name for name, need in needed.items() if need and not re.search(rf"^({name}):\n    \S", doc, re.M)]
 

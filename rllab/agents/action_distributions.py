@@ -59,15 +59,6 @@ class GaussianActions(ActionDistribution):
 
     Args:
         actions: of a Box.
-
-    Example:
-        import torch
-        from rllab.agents.action_distributions import GaussianActions
-        from rllab.agents.actions import BoxActions
-
-        gaussian = GaussianActions(BoxActions((-2.0,), (2.0,)))
-        scores, entropy = gaussian.forward(torch.zeros(5, 1), torch.zeros(1), torch.ones(5, 1))
-        slope, _ = gaussian.backward(torch.ones(5), entropy=0.0)  # (5, 1), each 1
     """
 
     def __init__(self, actions: BoxActions):
@@ -115,15 +106,6 @@ class ChosenActions(ActionDistribution):
 
     Args:
         choices: how many in each component.
-
-    Example:
-        import torch
-        from rllab.agents.action_distributions import ChosenActions
-        from rllab.agents.actions import Choices
-
-        chosen = ChosenActions(Choices((2, 3), shape=(2,)))
-        encoded = chosen.encode(torch.tensor([[1, 2]]))  # [[0, 1, 0, 0, 1]]
-        scores, entropy = chosen.forward(torch.zeros(1, 5), torch.zeros(0), encoded)  # log 1/6, log 6
     """
 
     def __init__(self, choices: Choices):

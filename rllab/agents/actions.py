@@ -91,16 +91,6 @@ class Choices:
         starts: the number that an environment gives to the first choice of each, (m,); None is 0 for all.
         dtype: of an environment's action.
         shape: of an environment's action, m numbers in all.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.actions import Choices
-
-        choices = Choices((2, 3), shape=(2,))
-        logits = torch.zeros(5, choices.size)
-        drawn = choices.draw(logits, Key(0).generator())  # (5, 2)
-        scores = choices.log_probability(logits, drawn)  # (5,), each log 1/6
     """
 
     counts: tuple[int, ...]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.agents.adam import Adam
+from rllab.agents.adam import Adam, Learned
 from rllab.agents.policy import Policy
-from rllab.agents.saved import check_names, take
 from rllab.agents.user_network import chain_through, on_arrays
 
 
-class Actor:
+class Actor(Learned):
     """Act by π_w and follow a slope of the cost in the actions, with a target network π̄.
 
         forward      π_w(o) = tanh(MLP_w(o))
@@ -30,17 +27,6 @@ class Actor:
         weights, targets: w and w̄, (d,) each.
         optimizer: Adam on w.
         gradient: ∂C/∂w, (d,), as `backward` left it.
-
-    Example:
-        import torch
-        from rllab.agents.actions import BoxActions
-        from rllab.agents.actor import Actor
-        from rllab.agents.policy import Policy
-
-        policy = Policy(scale=(1.0, 8.0), actions=BoxActions((-2.0,), (2.0,)))
-        actor = Actor(policy, policy.initial(key=0), lr=1e-3)
-        actions = actor.forward(actor.weights, torch.zeros(8, 2))  # (8, 1)
-        actor.optimizer.step(actor.backward(torch.ones(8, 1)))
     """
 
     def __init__(self, policy: Policy, weights: Tensor, lr: float, max_grad_norm: float | None = None):
@@ -72,12 +58,5 @@ class Actor:
         """Move the target network: w̄ ← w̄ + τ (w − w̄)."""
         self.targets.lerp_(self.weights, tau)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return the target network and the optimizer's state, for a checkpoint; who made the weights keeps them."""
-        return {"targets": self.targets, "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        check_names("the actor", state, {"targets", "optimizer"})
-        take("the actor's", {"targets": self.targets}, {"targets": state["targets"]})
-        self.optimizer.load_state_dict(state["optimizer"])
+    def _kept(self) -> tuple[str, dict[str, Tensor]]:
+        return "the actor's", {"targets": self.targets}  # who made the weights keeps them

@@ -37,17 +37,6 @@ class ActorCritic:
     Source: for the first weights, Saxe, McClelland & Ganguli (2014), "Exact solutions to the nonlinear dynamics of
     learning in deep linear neural networks"; gains as in Engstrom et al. (2020), "Implementation matters in deep
     policy gradients", section 3, item 3.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.actions import BoxActions
-        from rllab.agents.actor_critic import ActorCritic
-        from rllab.agents.policy import Policy
-
-        networks = ActorCritic(Policy((1.0, 8.0), BoxActions((-2.0,), (2.0,))), Key(0), std=0.5)
-        outputs, values = networks.forward(torch.zeros(5, 2))  # (5, 1), (5,)
-        gradient = networks.backward(torch.ones(5, 1), torch.zeros(1), torch.ones(5))
     """
 
     def __init__(self, policy: Policy, key: Key, std: float, value: ModuleNetwork | None = None):

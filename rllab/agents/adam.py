@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from rllab.agents.saved import take
+from rllab.agents.saved import check_names, take
 
 
 class Adam:
@@ -27,13 +29,6 @@ class Adam:
     Source: Kingma & Ba (2015), "Adam: a method for stochastic optimization", algorithm 1; β₂ = 0.999, ε = 1e-8.
     Shortening: Pascanu, Mikolov & Bengio (2013), "On the difficulty of training recurrent neural networks",
     algorithm 1.
-
-    Example:
-        import torch
-        from rllab.agents.adam import Adam
-
-        weights = torch.ones(5)
-        Adam(weights, lr=0.1).step(gradient=2 * weights)
     """
 
     def __init__(self, weights: Tensor, lr: float, beta1: float = 0.9, max_grad_norm: float | None = None):
@@ -80,3 +75,28 @@ class Adam:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Take over what `state_dict` gave."""
         take("the optimizer's", self.state_dict(), state)
+
+
+class Learned(ABC):
+    """What Adam moves, as a checkpoint holds it: tensors by their names, and the optimizer's state."""
+
+    optimizer: Adam
+
+    @abstractmethod
+    def _kept(self) -> tuple[str, dict[str, Tensor]]:
+        """Return whose they are, for errors, and the tensors."""
+
+    def _loaded(self) -> None:  # noqa: B027 - most have nothing that follows
+        """Bring what follows from the tensors up to date, where something does."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the tensors and the optimizer's state, for a checkpoint."""
+        return {**self._kept()[1], "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: object) -> None:
+        """Take over what `state_dict` gave."""
+        whose, tensors = self._kept()
+        given = check_names(f"{whose} state", state, {*tensors, "optimizer"})
+        take(whose, tensors, {name: given[name] for name in tensors})
+        self.optimizer.load_state_dict(given["optimizer"])
+        self._loaded()

@@ -37,15 +37,6 @@ def generalized_advantages(
     Source: Schulman, Moritz, Levine, Jordan & Abbeel (2016), "High-dimensional continuous control using generalized
     advantage estimation", eqs. 11–16; Pardo, Tavakoli, Levdik & Kormushev (2018), "Time limits in reinforcement
     learning", section 3, for the two masks. Difference: costs for rewards.
-
-    Example:
-        import torch
-        from rllab.agents.advantages import generalized_advantages
-
-        ended = torch.tensor([[False], [True]])
-        a = generalized_advantages(
-            torch.ones(2, 1), torch.zeros(2, 1), torch.zeros(2, 1), ended, ~ended & False, gamma=0.5, gae_lambda=1.0
-        )  # [[1.5], [1.0]]
     """
     # δ_t = c_t + γ (1 − terminated_t) V(o'_t) − V(o_t)
     delta = costs + gamma * next_values.masked_fill(terminated, 0.0) - values

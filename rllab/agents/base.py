@@ -24,13 +24,13 @@ from rllab.agents.divergence import weights_stay_finite
 from rllab.agents.making import Factory, Maker, Wrapper
 from rllab.agents.normalize import RunningMoments
 from rllab.agents.observations import Observations
-from rllab.agents.paid import Paid
 from rllab.agents.policy import Policy, check_alike
 from rllab.agents.policy_module import PolicyModule, array_policy
 from rllab.agents.rollouts import Rollout, rollout
 from rllab.agents.saved import plain, plain_arguments
 from rllab.agents.settings import Settings
 from rllab.agents.spent import Spent
+from rllab.agents.taught import Taught
 from rllab.agents.user_network import ModuleNetwork
 from rllab.agents.vectorization import Vectorization, make_environments
 from rllab.array_policy import ArrayPolicy
@@ -225,7 +225,7 @@ class Agent(Settings, ABC):
             raise ValueError(f"{self._name}: seconds must be positive, got {seconds}")
         spent = self.spent
         spent.first_call = spent.first_call or steps
-        paid = Paid(self._name, spent)
+        taught = Taught(self._name, spent)
         last_step, last_second = spent.steps + steps, spent.seconds + seconds
         while spent.steps < last_step and spent.seconds < last_second:
             wall, cpu = time.perf_counter(), time.process_time()
@@ -245,11 +245,11 @@ class Agent(Settings, ABC):
                 "return": float(np.mean(returns)) if returns else None,
                 **self.diagnostics,
             }
-            paid.note(row)
+            taught.note(row)
             yield row
             if spent.steps == before:  # what is left does not pay for another round
                 break
-        paid.warn(takes=self.update_takes.format_map(vars(self)))
+        taught.warn(takes=self.update_takes.format_map(vars(self)))
 
     def learn(self, steps: int, *, seconds: float = math.inf, progress: bool = False) -> list[Row]:
         """Learn for so many more environment steps; return the rows of `train`.

@@ -9,6 +9,7 @@ from rllab.agents.buffers import Buffers
 
 EPSILON = 1e-3  # as CrossQ's authors
 R_MAX, D_MAX = 3.0, 5.0  # Ioffe (2017), section 4
+MOMENTUM = 0.01  # how fast the running statistics follow
 
 
 class BatchRenorm:
@@ -24,25 +25,13 @@ class BatchRenorm:
     Without `renormalize`, r = 1 and d = 0: plain batch normalisation. Samples are coupled: a gradient reaches x_p from
     the cost of every other sample. What the methods return is written over by the next call with as many rows.
 
-    Args:
-        momentum: how fast the running statistics follow, in (0, 1].
-
     Source: Ioffe (2017), "Batch renormalization: towards reducing minibatch dependence in batch-normalized models",
     algorithm 1; ε, and r and d switched on at once where the paper loosens their bounds bit by bit: Bhatt et al.
     (2024), "CrossQ: batch normalization in deep reinforcement learning for greater sample efficiency and simplicity".
-
-    Example:
-        import torch
-        from rllab.agents.batch_norm import BatchRenorm
-
-        norm, x = BatchRenorm(), torch.tensor([[0.0], [2.0]])
-        s, t, running = torch.ones(1), torch.zeros(1), (torch.zeros(1), torch.ones(1))
-        y = norm.forward(x, s, t, running, renormalize=False)  # about −1 and 1
-        to_x = norm.backward(torch.ones(2, 1), s, out=(torch.empty(1), torch.empty(1)))  # 0: a shift changes nothing
     """
 
-    def __init__(self, momentum: float = 0.01):
-        self.momentum, self._buffers = momentum, Buffers()
+    def __init__(self) -> None:
+        self._buffers = Buffers()
 
     def forward(self, x: Tensor, s: Tensor, t: Tensor, running: tuple[Tensor, Tensor], *, renormalize: bool) -> Tensor:
         """Return y, (n, h); the running mean and variance, (h,) each, follow."""
@@ -62,8 +51,8 @@ class BatchRenorm:
             torch.sub(mu, mean, out=d).mul_(running_inverse).clamp_(-D_MAX, D_MAX)
         torch.mul(s, r, out=scale)
         torch.addcmul(t, s, d, out=shift)
-        mean.lerp_(mu, self.momentum)
-        variance.lerp_(var, self.momentum)
+        mean.lerp_(mu, MOMENTUM)
+        variance.lerp_(var, MOMENTUM)
         # y = s r x̃ + s d + t
         return torch.addcmul(shift, normed, scale, out=y)
 

@@ -7,14 +7,7 @@ from torch import Tensor
 
 
 class Buffers:
-    """Keep one float32 tensor a name, made anew when another shape is asked for.
-
-    Example:
-        from rllab.agents.buffers import Buffers
-
-        buffers = Buffers()
-        assert buffers("y", 64) is buffers("y", 64)
-    """
+    """Keep one float32 tensor a name, made anew when another shape is asked for."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Tensor] = {}

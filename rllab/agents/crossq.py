@@ -26,7 +26,7 @@ BETA_1 = 0.5  # of Adam, for actor and critics: as CrossQ's authors
 
 
 @dataclass(eq=False)
-class CrossQ(OffPolicy):
+class CrossQ(OffPolicy[NormalizedCritics]):
     """Learn a squashed Gaussian policy through critics with batch normalisation and no target networks.
 
         (Q_i(o, a); Q_i(o', a')) = Q_i((o; o'), (a; a')),  normalised over both as one batch,     a' ~ π_w(o')
@@ -90,10 +90,7 @@ class CrossQ(OffPolicy):
     def _critic_size(self) -> int:
         return NormalizedMLP.size(NormalizedCritics.shape(*self._widths(), self.critic_hidden))
 
-    def _critic_weights(self) -> Tensor:
-        return self.critics.weights
-
-    def _make_networks(self) -> None:
+    def _make_networks(self) -> NormalizedCritics:
         lr = now(self.lr, self.spent)
         (o, k), longest, key = self._widths(), self.max_grad_norm, self.key.child("critics")
         self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
@@ -103,11 +100,12 @@ class CrossQ(OffPolicy):
         self.normalized_actor = NormalizedMLP(self.learned_actor.network, weights, running)
         self.actor_optimizer, self._gradient = Adam(weights, lr, BETA_1, longest), torch.zeros_like(weights)
         self._gaussian = SquashedGaussian(k)
-        self.critics = NormalizedCritics(o, k, self.critic_hidden, key=key, lr=lr, beta1=BETA_1, max_grad_norm=longest)
-        self.larger = LargerCost(self.critics.network, o)
+        self._evaluate_actor()
         entropy = as_target_entropy(self._name, self.target_entropy, k)
         self.temperature = Temperature(self.ent_coef, entropy, lr)
-        self._evaluate_actor()
+        critics = NormalizedCritics(o, k, self.critic_hidden, key=key, lr=lr, beta1=BETA_1, max_grad_norm=longest)
+        self.larger = LargerCost(critics.network, o)
+        return critics
 
     def _optimizers(self) -> tuple[Adam, ...]:
         return self.actor_optimizer, self.critics.optimizer, self.temperature.optimizer
@@ -129,9 +127,6 @@ class CrossQ(OffPolicy):
     def behave(self, observation: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Return a ~ π(o) at a scaled observation (…, o), drawn by N(0, 1), (…, k)."""
         return self.learned_actor.act(observation, normal)
-
-    def _begin_at(self, cost: Tensor) -> None:
-        self.critics.start_at(cost)
 
     def _price(self) -> Tensor:
         """Return (1 − γ) α, ()."""

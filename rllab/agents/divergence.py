@@ -21,14 +21,6 @@ def weights_stay_finite(who: str, weights: Tensor) -> Iterator[None]:
 
     Raises:
         FloatingPointError: a weight is infinite or no number.
-
-    Example:
-        import torch
-        from rllab.agents.divergence import weights_stay_finite
-
-        weights = torch.ones(3)
-        with weights_stay_finite("Example", weights):
-            weights.sub_(0.1)
     """
     try:
         yield

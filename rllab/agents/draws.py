@@ -24,13 +24,6 @@ class Draws:
         normal: N(0, 1), (T, k), a numpy array: the noise on actions.
         picks: U[0, 1), float64 (U, n): which transitions of the replay are in each minibatch.
         noise: N(0, 1), (U, n, m): the noise of each update, of actions that it draws.
-
-    Example:
-        from rllab import Key
-        from rllab.agents.draws import Draws
-
-        draws = Draws(Key(0), steps=1000, updates=1000, actions=2, batch_size=64, noises=2)
-        first_action = draws.uniform[0]  # (2,)
     """
 
     def __init__(self, key: Key, *, steps: int, updates: int, actions: int, batch_size: int, noises: int):

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from gymnasium.vector import VectorEnv
 
-from rllab.agents.door import LARGEST, Door
+from rllab.agents.answers import LARGEST, Answers
 from rllab.agents.making import Maker
 
 
@@ -48,14 +48,14 @@ class Environment:
         self._make = make
         self.env = make()
         self._seeds = _Seeds()
-        self._door = Door(make.who, make.describe(self.env), self.env.observation_space)
+        self._answers = Answers(make.who, make.describe(self.env), self.env.observation_space)
         self.taken = self._t = 0
 
     def reset(self, seed: int) -> np.ndarray:
         """Begin an episode; return its first observation, (o,)."""
         self._t = 0
         observation, _ = self._seeds.reset(self, [seed])
-        return self._door.observations(observation, (), None, 0)
+        return self._answers.observations(observation, (), None, 0)
 
     def reset_raw(self, seeds: list[int], which: np.ndarray | None = None) -> tuple[object, object]:
         """Reset under one seed, unchecked."""
@@ -71,15 +71,15 @@ class Environment:
         self._t += 1
         self.taken += 1
         o, reward, terminated, truncated, _ = self.env.step(action)
-        door, t = self._door, self._t
-        o = door.observations(o, (), None, t)
+        checked, t = self._answers, self._t
+        o = checked.observations(o, (), None, t)
         # what most environments give is no array, and is not made one
         if type(reward) is not float or not -LARGEST <= reward <= LARGEST:
-            reward = door.rewards(reward, 1, None, t).item()
+            reward = checked.rewards(reward, 1, None, t).item()
         if type(terminated) is not bool:
-            terminated = door.flags("terminated", terminated, 1, None, t).item()
+            terminated = checked.flags("terminated", terminated, 1, None, t).item()
         if type(truncated) is not bool:
-            truncated = door.flags("truncated", truncated, 1, None, t).item()
+            truncated = checked.flags("truncated", truncated, 1, None, t).item()
         return o, reward, terminated, truncated
 
 
@@ -118,14 +118,14 @@ class VectorEnvironments:
         self._seeds = _Seeds()
         space = vector.action_space
         self.actions = np.zeros(space.shape or (self.num_envs,), space.dtype)
-        self._door = Door(make.who, repr(make.environment), vector.single_observation_space)
+        self._answers = Answers(make.who, repr(make.environment), vector.single_observation_space)
         self.taken = self._t = 0
 
     def reset(self, seeds: Sequence[int], which: np.ndarray | None = None) -> np.ndarray:
         if which is None:
             self._t = 0
         observations, _ = self._seeds.reset(self, list(seeds), which)
-        return self._door.observations(observations, (self.num_envs,), which, 0)
+        return self._answers.observations(observations, (self.num_envs,), which, 0)
 
     def reset_raw(self, seeds: list[int], which: np.ndarray | None = None) -> tuple[object, object]:
         if which is None:
@@ -145,7 +145,7 @@ class VectorEnvironments:
     def step(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         self._t += 1
         self.taken += len(live)
-        n, t, door = self.num_envs, self._t, self._door
+        n, t, checked = self.num_envs, self._t, self._answers
         some = None if len(live) == n else live
         if some is None:
             answer = self.vector.step(np.array(actions))  # a copy: the environment may keep or change it
@@ -154,10 +154,10 @@ class VectorEnvironments:
             answer = self.vector.step(self.actions.copy())
         observations, rewards, terminated, truncated, _ = answer
         return (
-            door.observations(observations, (n,), some, t),
-            door.rewards(rewards, n, some, t),
-            door.flags("terminated", terminated, n, some, t),
-            door.flags("truncated", truncated, n, some, t),
+            checked.observations(observations, (n,), some, t),
+            checked.rewards(rewards, n, some, t),
+            checked.flags("terminated", terminated, n, some, t),
+            checked.flags("truncated", truncated, n, some, t),
         )
 
     def close(self) -> None:

@@ -21,23 +21,11 @@ class LargerCost:
 
     Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
     section 4.2: of returns, the smaller.
-
-    Example:
-        import torch
-        from rllab.agents.larger_cost import LargerCost
-        from rllab.backprop.network import MLP
-
-        network = MLP((3 + 1, 16, 1), "relu", inputs_first=True)
-        weights = network.initial_without_biases(key=0, copies=2)
-        larger = LargerCost(network, observations=3)
-        cost, slope = larger.through(weights, torch.zeros(8, 3), torch.zeros(8, 1))  # (), (8, 1)
     """
 
     def __init__(self, network: MLP | ModuleNetwork, observations: int):
-        self._chains = (
-            chain_through(network),
-            chain_through(network),
-        )  # what both found on their way is needed on the way back
+        # two, since what both found on their way is needed on the way back
+        self._chains = chain_through(network), chain_through(network)
         self._width, self._o, self._buffers = network.sizes[0], observations, Buffers()
 
     def through(self, weights: Tensor, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from rllab.agents.base import Agent, known_agents
 from rllab.agents.saved import check_environment, check_names, check_tensor, plain, take, take_again, unplain
+from rllab.agents.spent import Spent
 from rllab.checkpoint import digest, read_checkpoint
 from rllab.warned import warn
 
@@ -86,15 +87,7 @@ def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any
     for name, network in modules.items():
         network.load_constants(saved[name])
     take("weights", {"weights": agent.weights}, {"weights": content["weights"]})
-    saved = content["spent"]
-    if isinstance(saved, dict):
-        saved = {"lost_steps": 0, **saved}  # which files did not have at first
-    spent = check_names("spent", saved, set(asdict(agent.spent)))
-    for name, value in spent.items():  # in place: the collector counts into it
-        number = type(getattr(agent.spent, name))
-        if type(value) is not number or not 0 <= value < math.inf:
-            raise ValueError(f"{name} must be {number.__name__} >= 0, got {value!r:.60}")
-        setattr(agent.spent, name, value)
+    _take_spent(agent.spent, content["spent"])
     if agent.normalizer is not None:
         agent.normalizer.load_state_dict(content["normalizer"])
     changed = [
@@ -104,6 +97,17 @@ def _made_again(kind: type[Agent], content: dict[str, Any], given: dict[str, Any
     ]
     agent._restore(unplain(_between_episodes(agent, state, changed) if changed else state))
     return agent
+
+
+def _take_spent(spent: Spent, saved: object) -> None:
+    """Take over what a file says was spent, in place, since collectors count into it."""
+    if isinstance(saved, dict):
+        saved = {"lost_steps": 0, **saved}  # which files did not have at first
+    for name, value in check_names("spent", saved, set(asdict(spent))).items():
+        number = type(getattr(spent, name))
+        if type(value) is not number or not 0 <= value < math.inf:
+            raise ValueError(f"{name} must be {number.__name__} >= 0, got {value!r:.60}")
+        setattr(spent, name, value)
 
 
 def _is_another(value: object, held: object) -> bool:

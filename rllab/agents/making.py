@@ -33,12 +33,6 @@ class Maker:
     Raises:
         TypeError: the environment is neither id nor factory, the arguments are no mapping of names, or a wrapper is
             no callable; in the name of `who`.
-
-    Example:
-        import gymnasium
-        from rllab.agents.making import Maker
-
-        env = Maker("Example", "Pendulum-v1", {"g": 9.81}, [gymnasium.wrappers.TimeAwareObservation])()
     """
 
     who: str

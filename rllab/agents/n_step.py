@@ -31,17 +31,6 @@ class NStep:
         gamma: γ.
 
     Source: Sutton & Barto (2018), "Reinforcement learning: an introduction", section 7.1. Difference: scaled, as above.
-
-    Example:
-        import numpy as np
-        from rllab.agents.n_step import NStep
-        from rllab.agents.replay import Replay
-
-        replay = Replay(100, observations=2, actions=1, discounted=True)
-        steps = NStep(replay, n=3, gamma=0.9)
-        for t in range(5):
-            steps.add(np.full(2, t), np.zeros(1), 1.0, np.full(2, t + 1), terminated=False, begun=t == 0)
-        assert len(replay) == 3 and (replay.costs() == 1).all()
     """
 
     def __init__(self, replay: Replay, n: int, gamma: float):

@@ -31,14 +31,6 @@ class RunningMoments:
         count: rows so far, float64 ().
 
     Source: Chan, Golub & LeVeque (1983), "Algorithms for computing the sample variance", eq. 2.1.
-
-    Example:
-        import torch
-        from rllab.agents.normalize import RunningMoments
-
-        moments = RunningMoments(2)
-        moments.update(torch.tensor([[1.0, 0.0], [3.0, 4.0]]))
-        normalised = moments(torch.tensor([2.0, 4.0]))  # [0, 1]
     """
 
     def __init__(self, *shape: int):
@@ -113,14 +105,6 @@ class CostScale:
 
     Source: Engstrom et al. (2020), "Implementation matters in deep policy gradients", section 3, item 2; s_t as in
     stable-baselines3's VecNormalize.
-
-    Example:
-        import torch
-        from rllab.agents.normalize import CostScale
-
-        scale = CostScale(num_envs=1, gamma=0.5)
-        scale.update(torch.tensor([[2.0], [2.0]]), over=torch.tensor([[False], [True]]))
-        assert scale.moments.mean == 2.5  # of 2 and 3
     """
 
     def __init__(self, num_envs: int, gamma: float):

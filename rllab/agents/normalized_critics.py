@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from rllab.agents.adam import Adam
+from rllab.agents.adam import Adam, Learned
 from rllab.agents.buffers import Buffers
 from rllab.agents.normalized_mlp import NormalizedMLP
-from rllab.agents.saved import check_names, take
 from rllab.backprop.network import MLP
 from rllab.keys import Key
 
 
-class NormalizedCritics:
+class NormalizedCritics(Learned):
     """Learn Q_1 and Q_2, two normalised networks of one shape, without target networks.
 
         joint        (Q_i(o, a); Q_i(o', a')) = Q_i((o; o'), (a; a')),  one batch of 2n, one mean and variance
@@ -37,16 +34,6 @@ class NormalizedCritics:
 
     Source: Bhatt et al. (2024), "CrossQ: batch normalization in deep reinforcement learning for greater sample
     efficiency and simplicity", section 4.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.normalized_critics import NormalizedCritics
-
-        critics = NormalizedCritics(3, 1, hidden=(64, 64), key=Key(0), lr=1e-3)
-        o, a = torch.randn(16, 3), torch.randn(16, 1)  # the first 8 and what followed on them
-        q, following = critics.joint(o, a, renormalize=False)  # (2, 8) each
-        critics.descend(y=following.amax(0))
     """
 
     def __init__(
@@ -114,14 +101,8 @@ class NormalizedCritics:
         *_, (_, bias) = self.network.layers(self.weights[:, : self.network.size])
         bias.fill_(cost)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, statistics and the optimizer's state, for a checkpoint."""
-        return {"weights": self.weights, "running": self.running, "optimizer": self.optimizer.state_dict()}
+    def _kept(self) -> tuple[str, dict[str, Tensor]]:
+        return "the critics'", {"weights": self.weights, "running": self.running}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        check_names("the critics", state, {"weights", "running", "optimizer"})
-        own = {"weights": self.weights, "running": self.running}
-        take("the critics'", own, {name: state[name] for name in own})
-        self.optimizer.load_state_dict(state["optimizer"])
+    def _loaded(self) -> None:
         self.fold()

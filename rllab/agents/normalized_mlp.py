@@ -31,18 +31,6 @@ class NormalizedMLP:
 
     Source: Bhatt et al. (2024), "CrossQ: batch normalization in deep reinforcement learning for greater sample
     efficiency and simplicity", section 4.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.normalized_mlp import NormalizedMLP
-        from rllab.backprop.network import MLP
-
-        mlp = MLP((3, 16, 1), "relu", inputs_first=True)
-        weights, running = NormalizedMLP.initial(mlp, Key(0), copies=1)
-        network = NormalizedMLP(mlp, weights[0], running[0])
-        y = network.forward(torch.randn(8, 3), renormalize=False)  # (8, 1)
-        evaluated = mlp(network.fold(torch.empty(mlp.size)), torch.randn(8, 3))
     """
 
     def __init__(self, network: MLP, weights: Tensor, running: Tensor):

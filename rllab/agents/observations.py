@@ -31,13 +31,6 @@ class Observations:
 
     Raises:
         ValueError: the space, or a part of it, is of another kind, or it is wider than 100,000.
-
-    Example:
-        from gymnasium import spaces
-        from rllab.agents.observations import Observations
-
-        space = spaces.Dict(card=spaces.Discrete(3), place=spaces.Box(-1, 1, (2,)))
-        row = Observations("Example", space).encode({"card": 1, "place": [0.5, -0.5]}, ())  # [0, 1, 0, 0.5, −0.5]
     """
 
     def __init__(self, who: str, space: Space):

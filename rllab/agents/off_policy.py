@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, replace
-from typing import Any, ClassVar, Self
+from functools import partial
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -16,9 +17,11 @@ from rllab.agents.base import Agent
 from rllab.agents.buffers import Buffers
 from rllab.agents.draws import Draws
 from rllab.agents.n_step import NStep
+from rllab.agents.normalized_critics import NormalizedCritics
 from rllab.agents.replay import Batch, Replay
 from rllab.agents.saved import check_names, check_tensor, check_whole
 from rllab.agents.schedules import Linear, check_scheduled, now
+from rllab.agents.twin_critics import TwinCritics
 from rllab.agents.user_network import ModuleNetwork, twin_networks
 from rllab.agents.vector_collector import VectorCollector
 from rllab.agents.vectorization import replay_collector
@@ -30,9 +33,11 @@ from rllab.keys import Key, as_key
 BLOCK = 1000  # steps an iteration, whose random numbers are drawn at once; fewer where updates are many
 CHUNK = 1024  # observations that a gradient is computed at in one pass
 
+Critics = TypeVar("Critics", TwinCritics, NormalizedCritics)
+
 
 @dataclass(eq=False)
-class OffPolicy(Agent):
+class OffPolicy(Agent, Generic[Critics]):
     """Learn critics from a replay of past steps, and an actor by backpropagating through them. Subclasses are final.
 
         after every `train_freq` steps past `learning_starts`:     `gradient_steps` updates, each of a fresh minibatch
@@ -60,6 +65,7 @@ class OffPolicy(Agent):
         max_grad_norm: greatest length of the gradient of the actor, and of that of both critics; None is no limit.
 
     Attributes:
+        critics: Q_1 and Q_2.
         critic_updates: updates so far.
         replay: the transitions.
 
@@ -122,7 +128,7 @@ class OffPolicy(Agent):
         return super()._modules() | dict(zip(("critic_1", "critic_2"), self._critics or (), strict=False))
 
     def _learned(self) -> dict[str, Tensor]:
-        return super()._learned() | dict(zip(("critic_1", "critic_2"), self._critic_weights(), strict=True))
+        return super()._learned() | dict(zip(("critic_1", "critic_2"), self.critics.weights, strict=True))
 
     def _widths(self) -> tuple[int, int]:
         """Return the numbers in an observation and in an action."""
@@ -130,11 +136,11 @@ class OffPolicy(Agent):
 
     def _start(self) -> None:
         self._buffers, self.diagnostics = Buffers(), {}
-        self._make_networks()
+        self.critics: Critics = self._make_networks()
         self.critic_updates, self._begun = 0, False  # whether critics are at the mean cost of a step
         self.replay = Replay(self.buffer_size, *self._widths(), discounted=self.n_steps > 1)
-        self.several = NStep(self.replay, self.n_steps, self.gamma)
-        store = self.several if self.n_steps > 1 else self.replay
+        self.multistep = NStep(self.replay, self.n_steps, self.gamma)
+        store = self.multistep if self.n_steps > 1 else self.replay
         self.collector = replay_collector(
             self.maker, self.num_envs, self.vectorization, self.policy, store, self.spent, self.key.child("episode")
         )
@@ -147,8 +153,8 @@ class OffPolicy(Agent):
         """Check the hyperparameters of the subclass alone."""
 
     @abstractmethod
-    def _make_networks(self) -> None:
-        """Make actor and critics."""
+    def _make_networks(self) -> Critics:
+        """Make the actor and what else learns; return the critics."""
 
     @abstractmethod
     def _optimizers(self) -> tuple[Adam, ...]:
@@ -175,10 +181,6 @@ class OffPolicy(Agent):
         """Let what follows networks slowly follow; called with every step of the actor."""
 
     @abstractmethod
-    def _begin_at(self, cost: Tensor) -> None:
-        """Let critics begin at the mean cost of a step, ()."""
-
-    @abstractmethod
     def descent(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the actor minimises, (), and its gradient in the policy's weights, (d,); written over.
 
@@ -197,10 +199,6 @@ class OffPolicy(Agent):
         """Return the number of weights of one critic; nothing is allocated yet."""
 
     @abstractmethod
-    def _critic_weights(self) -> Tensor:
-        """Return the weights of both critics, (2, d)."""
-
-    @abstractmethod
     def _stands_in(self) -> str:
         """Say in words what cost the actor's gradient is of."""
 
@@ -217,35 +215,36 @@ class OffPolicy(Agent):
 
     def _go_on(self, limit: int, update: Callable[[Batch, Tensor], None]) -> list[float]:
         """Take at most `limit` steps and make the updates they pay for; return the returns of episodes that ended."""
-        n, every, updates, k = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
+        n, every, updates, width = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
         block = self._block()
         draws = Draws(
             self.key.child("block", self.spent.iterations),
             steps=block,
             updates=-(-block // every) * updates,
-            actions=k,
+            actions=width,
             batch_size=self.batch_size,
-            noises=k * self.noises,
+            noises=width * self.noises,
         )
         returns: list[float] = []
         together = isinstance(self.collector, VectorCollector)
         critics, actors, rates = self.critic_updates, self.spent.updates, []
         for i in range(0, min(block, limit) - n + 1, n):
-            before, at = self.spent.steps - self.learning_starts, slice(i, i + n) if together else i
-            if before < 0:
-                action = draws.uniform[at]
+            past = self.spent.steps - self.learning_starts  # steps since learning has started; before, below 0
+            drawn = slice(i, i + n) if together else i
+            if past < 0:
+                action = draws.uniform[drawn]
             else:
-                action = self.behave(self.collector.observe(), draws.normal[at])
+                action = self.behave(self.collector.observe(), draws.normal[drawn])
             returns += self.collector.step(action)
             if not len(self.replay):
                 continue
-            if not self._begun and before + n >= 0:
+            if not self._begun and past + n >= 0:
                 # the cost to go, times 1 − γ, of an episode without end; from 0 it would take some 1/(τ (1 − γ)) steps
-                self._begin_at(self.replay.costs().mean())
+                self.critics.start_at(self.replay.costs().mean())
                 self._begun = True
-            for step in range(n):
-                if before + step >= 0 and (before + step + 1) % every == 0:
-                    first = (i + step) // every * updates
+            for k in range(n):
+                if past + k >= 0 and (past + k + 1) % every == 0:
+                    first = (i + k) // every * updates
                     rates.append(self._follow_schedule())
                     for j in range(first, first + updates):
                         update(self.replay.batch(draws.picks[j]), draws.noise[j])
@@ -272,20 +271,14 @@ class OffPolicy(Agent):
             reported |= {"actor_norm": of_actor.norm(), **own}
         self.diagnostics |= {name: value.item() for name, value in reported.items()} | {"lr": lr}
 
-    def update(self, batch: Batch, noise: Tensor) -> None:
+    def update(self, batch: Batch, noise: Tensor, *, learn_actor: bool = True) -> None:
         """Make one step of the critics, and of actor and targets every `policy_delay`-th.
 
         Args:
             batch: n transitions.
             noise: N(0, 1), (n, m k), m being `noises`.
+            learn_actor: whether the actor moves; it stays as it is if not.
         """
-        self._update(batch, noise, learn_actor=True)
-
-    def update_critics(self, batch: Batch, noise: Tensor) -> None:
-        """Do the same as `update`, but leave the actor as it is."""
-        self._update(batch, noise, learn_actor=False)
-
-    def _update(self, batch: Batch, noise: Tensor, *, learn_actor: bool) -> None:
         noise = self._buffers("noise", *noise.shape).copy_(noise)
         read = (batch, noise, *self._reads())
         self._step_critics(*read)
@@ -346,18 +339,18 @@ class OffPolicy(Agent):
         for name, network in self._modules().items():
             copy._modules()[name].load_constants(network.state_dict(self._learned()[name]))
         copy.weights.copy_(self.weights)
-        at_start = {"episode": copy.collector.state_dict(), "several": copy.several.state_dict()}
+        at_start = {"episode": copy.collector.state_dict(), "several": copy.multistep.state_dict()}
         copy._restore(self._state() | at_start)
         copy.spent.steps = max(self.spent.steps, self.learning_starts)
         copy.spent.first_call = self.spent.first_call  # where schedules end
         last = copy.spent.steps + steps
         try:
             while copy.spent.steps < last:
-                copy._go_on(last - copy.spent.steps, copy.update_critics)
+                copy._go_on(last - copy.spent.steps, partial(copy.update, learn_actor=False))
                 copy.spent.iterations += 1
         finally:
             copy.collector.close()
-        copy.several.store_all()
+        copy.multistep.store_all()
         return copy
 
     def _state(self) -> dict[str, Any]:
@@ -365,7 +358,7 @@ class OffPolicy(Agent):
         return parts | {
             "critic_updates": self.critic_updates,
             "replay": self.replay.state_dict(),
-            "several": self.several.state_dict(),
+            "several": self.multistep.state_dict(),
             "episode": self.collector.state_dict(),
         }
 
@@ -383,7 +376,7 @@ class OffPolicy(Agent):
             getattr(self, name).load_state_dict(state[name])
         self.critic_updates = check_whole("critic_updates", state["critic_updates"])
         self.collector.load_state_dict(state["episode"])
-        self.several.load_state_dict(state["several"])
+        self.multistep.load_state_dict(state["several"])
         self.replay.load_state_dict(state["replay"])
         past = self.spent.steps >= self.learning_starts and len(self.replay) > 0
         self._begun = past or self.critic_updates > 0

@@ -38,13 +38,6 @@ class Sent:
 
     Raises:
         NotSendable: they hold something that cannot be pickled; in the name of `make.who`.
-
-    Example:
-        from rllab.agents import Evolution
-        from rllab.agents.player import Sent
-
-        agent = Evolution("CartPole-v1")
-        environment, policy = Sent(agent.maker, agent.policy).made()
     """
 
     def __init__(self, make: Maker, policy: Policy):

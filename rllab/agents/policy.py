@@ -16,7 +16,7 @@ from rllab.agents.actions import BoxActions, Choices, actions_of
 from rllab.agents.observations import Observations
 from rllab.agents.user_network import ModuleNetwork
 from rllab.backprop.network import MLP, Layers
-from rllab.checks import check_widths
+from rllab.checks import as_widths
 from rllab.keys import Key
 
 LAST = 0.1  # factor on the last layer's initial weights: the first policies act gently, far from where tanh saturates
@@ -67,7 +67,6 @@ class Policy:
             ValueError: a space is of another kind, `scale` has another length, or a width is below 1; in the name of
                 `who`.
         """
-        check_widths(who, hidden=hidden)
         encoder = Observations(who, observations)
         if module is None:
             encoder.check_flat("give a network of your own, actor=…")
@@ -75,7 +74,7 @@ class Policy:
             scale = [float(b) if 0 < b < 1e6 else 1.0 for b in encoder.bounds()]
         if len(scale) != encoder.size or not all(0 < s < math.inf for s in scale):
             raise ValueError(f"{who}: observation_scale must be {encoder.size} positive numbers, got {scale}")
-        return cls(tuple(scale), actions_of(who, actions), tuple(hidden), module)
+        return cls(tuple(scale), actions_of(who, actions), as_widths(who, "hidden", hidden), module)
 
     @cached_property
     def network(self) -> MLP | ModuleNetwork:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import pickle
 import weakref
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from multiprocessing.context import SpawnProcess
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from gymnasium.vector.utils import CloudpickleWrapper
 
 from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
-from rllab.children import begin_as_child, cores, one_thread
+from rllab.children import begin_as_child, cores, portable, start_child
 from rllab.warned import warn
 
 PATIENCE = 5.0  # seconds for a worker to leave by itself
@@ -37,30 +36,14 @@ class ProcessEnvironments:
         ValueError: on `reset` and `step`, as `Environment`; an error of an environment comes as it is.
         RuntimeError: a worker has died; in the name of `make.who`. One that does not answer is waited for, with a
             warning after a minute: whether a step hangs or only takes long, nobody can tell.
-
-    Example:
-        from rllab.agents.making import Maker
-        from rllab.agents.processes import ProcessEnvironments
-
-        if __name__ == "__main__":
-            environments = ProcessEnvironments(Maker("Example", "Pendulum-v1"), 4)
-            observations = environments.reset([0, 1, 2, 3])  # (4, 3)
-            environments.close()
     """
 
     def __init__(self, make: Maker, n: int, workers: int | None = None):
         count = min(n, workers or cores())
         self._who, self._worker = make.who, np.sort(np.arange(n) % count)  # which worker has environment i
         self._first = np.searchsorted(self._worker, np.arange(count))  # the first environment of each
-        context, self._workers = multiprocessing.get_context("spawn"), []
-        for k in range(count):
-            ours, theirs = context.Pipe()
-            arguments = theirs, CloudpickleWrapper(make), int((self._worker == k).sum())
-            process = context.Process(target=_serve, args=arguments, daemon=True)
-            with one_thread():
-                process.start()
-            theirs.close()
-            self._workers.append((process, ours))
+        sent, shares = CloudpickleWrapper(make), np.bincount(self._worker).tolist()
+        self._workers = [start_child(partial(_serve, sent, share), daemon=True) for share in shares]
         self._taken, self._owed = [0] * count, [0] * count  # steps, and answers that are still to come
         self._leave = weakref.finalize(self, _end, self._workers)
 
@@ -106,7 +89,7 @@ class ProcessEnvironments:
 
     def _tell(self, k: int, message: tuple[object, ...]) -> None:
         try:
-            self._workers[k][1].send(message)
+            self._workers[k][0].send(message)
         except OSError as error:
             raise self._lost(k) from error
         self._owed[k] += 1
@@ -114,12 +97,12 @@ class ProcessEnvironments:
     def _hear(self, k: int) -> Any:
         try:
             while True:
-                if not self._workers[k][1].poll(SILENCE):
+                if not self._workers[k][0].poll(SILENCE):
                     warn(
                         f"{self._who}: worker process {k} of the environments has not answered for {SILENCE:g} s; it "
                         "is waited for",
                     )
-                answer = self._workers[k][1].recv()
+                answer = self._workers[k][0].recv()
                 self._owed[k] -= 1
                 if not self._owed[k]:  # else it is to an earlier question, which Ctrl-C has cut short
                     return answer
@@ -127,20 +110,20 @@ class ProcessEnvironments:
             raise self._lost(k) from error
 
     def _lost(self, k: int) -> RuntimeError:
-        process = self._workers[k][0]
+        process = self._workers[k][1]
         process.join(PATIENCE)
         code = process.exitcode
         return RuntimeError(f"{self._who}: worker process {k} of the environments has ended, exit code {code}")
 
 
-def _serve(pipe: Connection, make: CloudpickleWrapper, n: int) -> None:
+def _serve(make: CloudpickleWrapper, n: int, pipe: Connection) -> None:
     """Answer "reset" and "step" until the other end is closed: (arrays, error, steps taken so far)."""
     begin_as_child()
     environments, failed = None, None
     try:
         environments = SingleEnvironments(make.fn, n)  # pyright: ignore[reportArgumentType] - the wrapper holds a Maker
     except Exception as error:
-        failed = error
+        failed = portable(error)
     while True:
         try:
             what, values, which = pipe.recv()
@@ -154,23 +137,14 @@ def _serve(pipe: Connection, make: CloudpickleWrapper, n: int) -> None:
                 else:
                     answer = environments.step(values, which)
             except Exception as raised:
-                error = raised
-        pipe.send((answer, _portable(error), 0 if environments is None else environments.taken))
+                error = portable(raised)
+        pipe.send((answer, error, 0 if environments is None else environments.taken))
 
 
-def _portable(error: Exception | None) -> Exception | None:
-    """Return an error that another process can read."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
-
-
-def _end(workers: list[tuple[BaseProcess, Connection]]) -> None:
-    for _, pipe in workers:
+def _end(workers: list[tuple[Connection, SpawnProcess]]) -> None:
+    for pipe, _ in workers:
         pipe.close()
-    for process, _ in workers:
+    for _, process in workers:
         process.join(PATIENCE)
         if process.is_alive():  # it hangs within a step
             process.kill()

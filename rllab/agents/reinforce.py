@@ -97,11 +97,9 @@ class Reinforce(Agent):
             part.detach().requires_grad_() for part in self.parameters.split((self.policy.size, spreads))
         )
         self.optimizer = Adam(self.parameters, now(self.lr, self.spent))
-        self.value = (
-            ValueBaseline(len(self.policy.scale), self.hidden, self.key.child("value"))
-            if self.baseline == "value"
-            else None
-        )
+        self.value: ValueBaseline | None = None
+        if self.baseline == "value":
+            self.value = ValueBaseline(len(self.policy.scale), self.hidden, self.key.child("value"))
         self.collector = EpisodeCollector(
             DeferredEnvironments(self.maker, self.episodes, self.vectorization), self.spent
         )

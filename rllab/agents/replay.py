@@ -53,14 +53,6 @@ class Replay:
         buffer_size: how many.
         observations, actions: their widths o and k.
         discounted: whether each transition comes with a discount of its own.
-
-    Example:
-        import numpy as np, torch
-        from rllab.agents.replay import Replay
-
-        replay = Replay(100, observations=2, actions=1)
-        replay.add(np.zeros(2), np.ones(1), cost=0.5, next_observation=np.ones(2), terminated=False)
-        batch = replay.batch(torch.rand(16))
     """
 
     def __init__(self, buffer_size: int, observations: int, actions: int, *, discounted: bool = False):

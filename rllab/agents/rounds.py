@@ -65,25 +65,6 @@ class RoundTable:
 
     Attributes:
         filled: rounds in it.
-
-    Example:
-        from rllab import Key
-        from rllab.agents.vectorization import make_environments
-        from rllab.agents.making import Maker
-        from rllab.agents.policy import Policy
-        from rllab.agents.rounds import RoundTable
-        from rllab.agents.spent import Spent
-        from rllab.agents.vector_collector import VectorCollector
-        import numpy as np
-
-        make = Maker("Example", "CartPole-v1")
-        env = make()
-        policy = Policy.for_spaces("Example", env.observation_space, env.action_space, (8,), None)
-        table = RoundTable(16, 2, policy)
-        collector = VectorCollector(make_environments(make, 2), policy, table.add, Spent(), Key(0))
-        while not table.full:
-            collector.step(np.ones((2, 1), np.int64))
-        segment = table.take()  # rewards (16, 2)
     """
 
     def __init__(self, n_steps: int, num_envs: int, policy: Policy):

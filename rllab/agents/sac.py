@@ -21,7 +21,7 @@ from rllab.checks import check_fraction
 
 
 @dataclass(eq=False)
-class SAC(OffPolicy):
+class SAC(OffPolicy[TwinCritics]):
     """Learn a squashed Gaussian policy that costs little and keeps its entropy.
 
         y = (1 − γ) c + γ (1 − terminated) [max_i Q̄_i(o', a') + (1 − γ) α log π(a'|o')],     a' ~ π_w(o')
@@ -74,21 +74,17 @@ class SAC(OffPolicy):
     def _critic_size(self) -> int:
         return TwinCritics.shape(*self._widths(), self.critic_hidden, self._critics).size
 
-    def _critic_weights(self) -> Tensor:
-        return self.critics.weights
-
-    def _make_networks(self) -> None:
+    def _make_networks(self) -> TwinCritics:
         lr = now(self.lr, self.spent)
         (o, k), longest = self._widths(), self.max_grad_norm
         self.learned_actor = StochasticActor(self.policy, self.weights, key=self.key.child("log_std"))
         self.actor_optimizer = Adam(self.learned_actor.weights, lr, max_grad_norm=longest)
-        key = self.key.child("critics")
-        self.critics = TwinCritics(
-            o, k, self.critic_hidden, key=key, lr=lr, max_grad_norm=longest, networks=self._critics
-        )
-        self.larger = LargerCost(self.critics.network, o)
         entropy = as_target_entropy(self._name, self.target_entropy, k)
         self.temperature = Temperature(self.ent_coef, entropy, lr)
+        key = self.key.child("critics")
+        critics = TwinCritics(o, k, self.critic_hidden, key=key, lr=lr, max_grad_norm=longest, networks=self._critics)
+        self.larger = LargerCost(critics.network, o)
+        return critics
 
     def _optimizers(self) -> tuple[Adam, ...]:
         return self.actor_optimizer, self.critics.optimizer, self.temperature.optimizer
@@ -100,9 +96,6 @@ class SAC(OffPolicy):
     def behave(self, observation: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Return a ~ π(o) at a scaled observation (…, o), drawn by N(0, 1), (…, k)."""
         return self.learned_actor.act(observation, normal)
-
-    def _begin_at(self, cost: Tensor) -> None:
-        self.critics.start_at(cost)
 
     def _price(self) -> Tensor:
         """Return (1 − γ) α, ()."""

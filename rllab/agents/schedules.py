@@ -78,12 +78,12 @@ def as_scheduled(name: str, value: object) -> object:
         raise ValueError(f"train: {name} must be a value or {form}, got {value!r}: {error}") from error
 
 
-def check_scheduled(who: str, *, zero: bool = False, **values: object) -> None:
-    """Raise an error unless every value is a number > 0, or >= 0 with `zero`, or a Linear of numbers >= 0."""
+def check_scheduled(who: str, **values: object) -> None:
+    """Raise an error unless every value is a number > 0, or a Linear of numbers >= 0."""
     for name, value in values.items():
         numbers = {f"{name}.start": value.start, f"{name}.end": value.end} if isinstance(value, Linear) else {}
         check_not_negative(who, **numbers)
         if not isinstance(value, Linear | Real):
             raise TypeError(f"{who}: {name} must be a number or agents.Linear(start, end), got {value!r}")
         if not numbers:
-            (check_not_negative if zero else check_positive)(who, **{name: value})
+            check_positive(who, **{name: value})

@@ -30,14 +30,6 @@ class SquashedGaussian:
 
     Source: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications", appendix C. Difference: the stable
     form of the correction, log(1 − tanh² u) = 2 (log 2 − u − softplus(−2u)).
-
-    Example:
-        import torch
-        from rllab.agents.squashed import SquashedGaussian
-
-        gaussian = SquashedGaussian(actions=2)
-        a, log_pi = gaussian.forward(torch.zeros(8, 4), noise=torch.ones(8, 2))  # (8, 2), (8,)
-        v = gaussian.backward(slope=torch.ones(8, 2), weight=torch.tensor(0.1))  # (8, 4)
     """
 
     def __init__(self, actions: int):

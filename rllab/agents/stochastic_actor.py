@@ -32,14 +32,6 @@ class StochasticActor:
         gradient: ∂C/∂w, (D,), as `backward` left it.
 
     Source: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications", section 4.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents import SAC
-
-        actor = SAC("Pendulum-v1", seed=0).learned_actor
-        a, log_pi = actor.sample(torch.zeros(8, 3), noise=torch.zeros(8, 1))  # (8, 1), (8,)
     """
 
     def __init__(self, policy: Policy, mean: Tensor, *, key: Key):

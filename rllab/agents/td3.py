@@ -19,7 +19,7 @@ from rllab.checks import check_fraction, check_not_negative
 
 
 @dataclass(eq=False)
-class TD3(OffPolicy):
+class TD3(OffPolicy[TwinCritics]):
     """Learn a deterministic policy by backpropagation through a critic.
 
         y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i(o', ā'),     ā' = clip(π̄(o') + clip(ε, ±b)),  ε ~ N(0, σ²)
@@ -67,16 +67,16 @@ class TD3(OffPolicy):
     def _critic_size(self) -> int:
         return TwinCritics.shape(*self._widths(), self.critic_hidden, self._critics).size
 
-    def _critic_weights(self) -> Tensor:
-        return self.critics.weights
-
-    def _make_networks(self) -> None:
-        lr = now(self.lr, self.spent)
-        o, k = self._widths()
-        self.learned_actor = Actor(self.policy, self.weights, lr, self.max_grad_norm)
-        key, longest = self.key.child("critics"), self.max_grad_norm
-        self.critics = TwinCritics(
-            o, k, self.critic_hidden, key=key, lr=lr, max_grad_norm=longest, networks=self._critics
+    def _make_networks(self) -> TwinCritics:
+        lr, longest = now(self.lr, self.spent), self.max_grad_norm
+        self.learned_actor = Actor(self.policy, self.weights, lr, longest)
+        return TwinCritics(
+            *self._widths(),
+            self.critic_hidden,
+            key=self.key.child("critics"),
+            lr=lr,
+            max_grad_norm=longest,
+            networks=self._critics,
         )
 
     def _optimizers(self) -> tuple[Adam, ...]:
@@ -89,9 +89,6 @@ class TD3(OffPolicy):
     def behave(self, observation: np.ndarray, normal: np.ndarray) -> np.ndarray:
         """Return a = clip(π(o) + ε) at a scaled observation (…, o), ε from N(0, 1), (…, k)."""
         return np.clip(self.learned_actor.act(observation) + self.action_noise * normal, -1.0, 1.0)
-
-    def _begin_at(self, cost: Tensor) -> None:
-        self.critics.start_at(cost)
 
     def _descend_critics(self, batch: Batch, noise: Tensor, *read: Any) -> None:
         y = self.target(batch, noise, self._buffers("y", len(noise)))
@@ -111,18 +108,16 @@ class TD3(OffPolicy):
         y = torch.empty(len(noise), dtype=torch.float32) if out is None else out
         # ā' = clip(π̄(o') + clip(σ ε, ±b))
         epsilon = torch.mul(noise, sigma, out=self._buffers("epsilon", *noise.shape)).clamp_(-b, b)
-        a = epsilon.add_(self.learned_actor.forward(self.learned_actor.targets, batch.next_observations)).clamp_(
-            -1.0, 1.0
-        )
+        a = self.learned_actor.forward(self.learned_actor.targets, batch.next_observations)
+        a = epsilon.add_(a).clamp_(-1.0, 1.0)
         # y = (1 − γ) c + γ (1 − terminated) max_i Q̄_i(o', ā')
         return batch.target(self.critics.larger(self.critics.targets, batch.next_observations, a, out=y), self.gamma)
 
     def descent(self, observations: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean of Q_1(o, π_w(o)) over scaled observations (n, o), and its gradient (d,); written over."""
         # ∂Ĉ/∂w = ∂Ĉ/∂a ∂π/∂w
-        cost, slope = self.critics.through(
-            observations, self.learned_actor.forward(self.learned_actor.weights, observations)
-        )
+        actions = self.learned_actor.forward(self.learned_actor.weights, observations)
+        cost, slope = self.critics.through(observations, actions)
         return cost, self.learned_actor.backward(slope)
 
     def _diagnose(self) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 from contextlib import suppress
 from numbers import Real
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from rllab.agents.adam import Adam
+from rllab.agents.adam import Adam, Learned
 from rllab.agents.buffers import Buffers
-from rllab.agents.saved import check_names, take
 from rllab.checks import check_finite
 
 
-class Temperature:
+class Temperature(Learned):
     """Weigh entropy against cost by α.
 
         log α ← Adam(∂/∂log α E[−log α (log π + H̄)]),     ∂/∂log α = −(mean log π + H̄)
@@ -37,13 +35,6 @@ class Temperature:
 
     Source: Haarnoja et al. (2018), "Soft actor-critic algorithms and applications", equation 18. Difference: log α in
     place of α, as in the authors' code.
-
-    Example:
-        import torch
-        from rllab.agents.temperature import Temperature
-
-        temperature = Temperature("auto", target_entropy=-1.0, lr=1e-3)
-        temperature.step(log_pi=torch.tensor(3.0))  # entropy −3 < −1: α grows
     """
 
     def __init__(self, ent_coef: float | str, target_entropy: float, lr: float):
@@ -82,15 +73,10 @@ class Temperature:
             self.optimizer.step(gradient)
             torch.exp(self.log_alpha, out=self.alpha)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return log α and the optimizer's state, for a checkpoint."""
-        return {"log_alpha": self.log_alpha, "optimizer": self.optimizer.state_dict()}
+    def _kept(self) -> tuple[str, dict[str, Tensor]]:
+        return "the temperature's", {"log_alpha": self.log_alpha}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        check_names("the temperature", state, {"log_alpha", "optimizer"})
-        take("the temperature's", {"log_alpha": self.log_alpha}, {"log_alpha": state["log_alpha"]})
-        self.optimizer.load_state_dict(state["optimizer"])
+    def _loaded(self) -> None:
         torch.exp(self.log_alpha, out=self.alpha)
 
 

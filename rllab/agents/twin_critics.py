@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from rllab.agents.adam import Adam
+from rllab.agents.adam import Adam, Learned
 from rllab.agents.buffers import Buffers
-from rllab.agents.saved import check_names, take
 from rllab.agents.user_network import ModuleNetwork, chain_through
 from rllab.backprop.network import MLP
 from rllab.keys import Key
 
 
-class TwinCritics:
+class TwinCritics(Learned):
     """Learn Q_1 and Q_2, two networks of one shape as a population of two, with their target networks Q̄_1 and Q̄_2.
 
         larger       max_i Q_i(o, a)                       of two costs the larger is believed
@@ -39,16 +36,6 @@ class TwinCritics:
 
     Source: Fujimoto, van Hoof & Meger (2018), "Addressing function approximation error in actor-critic methods",
     section 4.2: of returns, the smaller.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.twin_critics import TwinCritics
-
-        critics = TwinCritics(3, 1, hidden=(64, 64), key=Key(0), lr=1e-3)
-        o, a = torch.zeros(8, 3), torch.zeros(8, 1)
-        critics.regress(o, a, y=torch.ones(8))
-        cost, slope = critics.through(o, a)  # (), (8, 1)
     """
 
     def __init__(
@@ -130,16 +117,8 @@ class TwinCritics:
         for weights in (self.weights, self.targets):
             weights[:, -1].copy_(cost)  # the last of the weights is what is added to the output
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, targets and the optimizer's state, for a checkpoint."""
-        return {"weights": self.weights, "targets": self.targets, "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take over what `state_dict` gave."""
-        check_names("the critics", state, {"weights", "targets", "optimizer"})
-        own = {"weights": self.weights, "targets": self.targets}
-        take("the critics'", own, {name: state[name] for name in own})
-        self.optimizer.load_state_dict(state["optimizer"])
+    def _kept(self) -> tuple[str, dict[str, Tensor]]:
+        return "the critics'", {"weights": self.weights, "targets": self.targets}
 
     def _paired(self, observations: Tensor, actions: Tensor) -> Tensor:
         n, width = len(observations), self.network.sizes[0]

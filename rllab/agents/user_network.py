@@ -47,15 +47,6 @@ class ModuleNetwork:
         TypeError: it is no module.
         ValueError: it has no trainable parameters, or some that are not float32; it draws or mixes observations; it
             fails on observations of the space, or returns something else than `outputs` numbers for each.
-
-    Example:
-        import torch
-        from gymnasium import spaces
-        from rllab.agents.user_network import ModuleNetwork
-
-        box, net = spaces.Box(-1, 1, (3,)), torch.nn.Linear(3, 2)
-        network = ModuleNetwork("Example", "actor", net, box, outputs=2)
-        outputs = network(network.initial(), torch.zeros(5, 3))  # (5, 2)
     """
 
     def __init__(self, who: str, name: str, module: object, space: Space, *, outputs: int, actions: int = 0):

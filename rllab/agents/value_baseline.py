@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from rllab.agents.adam import Adam
-from rllab.agents.saved import check_names, take
+from rllab.agents.adam import Adam, Learned
 from rllab.backprop.network import MLP, MLPChain
 from rllab.keys import Key
 
 EPOCHS, BATCH, LR = 10, 64, 1e-3  # of a fit: passes over the steps of a batch of episodes, steps a minibatch, Adam's
 
 
-class ValueBaseline:
+class ValueBaseline(Learned):
     """Predict the cost to go by a network that is fitted to each batch of episodes after that batch was learned from.
 
         b(o) = m + s · MLP_v(o),      v by Adam on mean (MLP_v(o) − (G − m)/s)²,      m, s: mean and deviation of G
@@ -31,15 +28,6 @@ class ValueBaseline:
     Source: Williams (1992), "Simple statistical gradient-following algorithms for connectionist reinforcement
     learning", section 4, for baselines; Sutton & Barto (2018), "Reinforcement learning: an introduction", section
     13.4, for one that depends on the state.
-
-    Example:
-        import torch
-        from rllab import Key
-        from rllab.agents.value_baseline import ValueBaseline
-
-        value = ValueBaseline(2, (16,), Key(0))
-        loss = value.fit(torch.randn(100, 2), torch.ones(100) + torch.randn(100), key=Key(1))
-        predicted = value(torch.zeros(5, 2))  # (5,)
     """
 
     def __init__(self, observations: int, hidden: tuple[int, ...], key: Key):
@@ -69,14 +57,6 @@ class ValueBaseline:
                     self.optimizer.step(self._gradient)
         return loss
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, scale and the optimizer's state, for a checkpoint."""
+    def _kept(self) -> tuple[str, dict[str, Tensor]]:
         own = {"weights": self.weights, "centre": self.centre, "scale": self.scale}
-        return {**own, "optimizer": self.optimizer.state_dict()}
-
-    def load_state_dict(self, state: object) -> None:
-        """Take over what `state_dict` gave."""
-        given = check_names("the value baseline", state, {"weights", "centre", "scale", "optimizer"})
-        own = {"weights": self.weights, "centre": self.centre, "scale": self.scale}
-        take("the value baseline's", own, {name: given[name] for name in own})
-        self.optimizer.load_state_dict(given["optimizer"])
+        return "the value baseline's", own

@@ -31,8 +31,6 @@ class VectorCollector:
         store: is given every round: `Replay.add_round` or `RoundTable.add`.
         spent: where steps and episodes are counted.
         key: episode i, counted in `spent`, meets the i-th seed of it.
-
-    Example: see `RoundTable`.
     """
 
     def __init__(

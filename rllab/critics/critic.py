@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -10,12 +9,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from rllab.checks import as_count, check_not_negative, check_parameters, check_positive, check_widths
+from rllab.checks import as_count, as_widths, check_not_negative, check_parameters, check_positive
 from rllab.critics.network import ScalarNetwork
 from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.keys import Key
 from rllab.noise import standard_normal
 
@@ -82,10 +81,7 @@ class Critic(Estimator):
         for name in ("buffer_size", "gradient_steps", "batch_size", "train_freq", "ensemble"):
             object.__setattr__(self, name, as_count("Critic", name, getattr(self, name)))
         check_not_negative("Critic", slope_weight=self.slope_weight)
-        if not isinstance(self.hidden, Sequence):
-            raise TypeError(f"Critic: hidden must be widths of layers, (64, 64) say, got {self.hidden!r}")
-        object.__setattr__(self, "hidden", tuple(self.hidden))
-        check_widths("Critic", hidden=self.hidden)
+        object.__setattr__(self, "hidden", as_widths("Critic", "hidden", self.hidden))
 
     def init(self) -> CriticState:
         """Return the state of a critic that has seen nothing."""
@@ -103,9 +99,7 @@ class Critic(Estimator):
         """
         return Estimate(state.gradient(at), None, 0, self.target, None, None, state)
 
-    def update(
-        self, state: CriticState | None, answered: Iterable[tuple[PointBlock, Tensor]], key: Key
-    ) -> tuple[CriticState, Tensor]:
+    def update(self, state: CriticState | None, answered: Answered, key: Key) -> tuple[CriticState, Tensor]:
         """Return the critic after what was evaluated, and the mean of that, () or (B,).
 
         It is first evaluated on these pairs of points, then, at every `train_freq`-th call, fitted to its replay.
@@ -155,8 +149,6 @@ class Critic(Estimator):
         points = torch.cat((query.at + self.sigma * u, query.at - self.sigma * u))
         return PointBlock(slice(2 * a, 2 * b), points)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         state, value = self.update(query.state, answered, query.key)
         return Estimate(state.gradient(query.at), value, query.evaluations, self.target, None, None, state)

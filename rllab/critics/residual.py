@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
 from rllab.estimators import GaussianSmoothing
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -85,9 +84,7 @@ class Residual(Estimator):
         first, last = block.rows.start // 2, block.rows.stop // 2  # a block holds all x⁺, then all x⁻
         return np.tile(np.arange(first, last), 2)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         state, m = query.state or self.critic.init(), query.units
         seen: list[tuple[PointBlock, Tensor]] = []
         parts: list[Tensor] = []

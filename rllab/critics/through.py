@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from rllab.critics.state import CriticState
 from rllab.estimate import Estimate, Target
 from rllab.estimators import GaussianSmoothing
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -77,9 +76,7 @@ class ThroughCritic(Estimator):
     def _block(self, query: Query, i: int) -> PointBlock:
         return block_of(self.critic, query, i)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, (state, value) = query.at, self.critic.update(query.state, answered, query.key)
         # of a batch, with its contexts: one row alone would have none
         learned = Cost(lambda points: state.value(points.view(-1, *at.shape)).reshape(-1), check_rows=False)

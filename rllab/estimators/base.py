@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, ClassVar, SupportsIndex
 
@@ -42,7 +42,7 @@ from rllab.estimators.asking import (
     tracked,
 )
 from rllab.estimators.flat_parameters import FlatParameters, Parameters
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.keys import Key, as_key
 
 BLOCK = 1 << 18  # numbers of noise drawn at once: 1 MiB of float32, which stays in cache
@@ -368,7 +368,7 @@ class Estimator(ABC):
         """Make block i of a query, from (query, i) alone."""
 
     @abstractmethod
-    def _fold(self, query: Query, answered: Iterable[tuple[PointBlock, Any]], per_unit: bool, errors: bool) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         """Reduce the answered blocks, which come in order, to an estimate; answers are as `Query` says."""
 
     def _prepared(self, query: Query) -> Query:

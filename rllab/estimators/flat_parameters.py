@@ -28,13 +28,6 @@ class FlatParameters:
     Raises:
         TypeError: there is something else among them than floating-point tensors.
         ValueError: none requires a gradient, or they are on several devices.
-
-    Example:
-        import torch
-        from rllab.estimators.flat_parameters import FlatParameters
-
-        flat = FlatParameters("example", torch.nn.Linear(3, 2))
-        assert flat.vector.shape == (8,)
     """
 
     def __init__(self, who: str, parameters: Parameters):

@@ -6,7 +6,7 @@ estimator averages over), K samples of a distribution.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -66,6 +66,9 @@ class PointBlock(NamedTuple):
     points: Tensor
     noise: Any = None
     tangents: Tensor | None = None
+
+
+Answered = Iterable[tuple[PointBlock, Any]]  # blocks in their order, and what answers each, see `Query`
 
 
 class MakesRows(Protocol):

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rllab.children import portable
 from rllab.executors.errors import NotSendable
 
 Packed = np.ndarray | tuple[np.ndarray, str] | None
@@ -28,11 +29,6 @@ class Answer(NamedTuple):
         parts: one array or more, each with a row for each point.
         seconds: that the function took.
         row: of the inputs; None where all were evaluated at once.
-
-    Example:
-        from rllab.executors.calls import Answer
-
-        Answer((), 0.0).error  # None
     """
 
     parts: tuple[Packed, ...]
@@ -51,12 +47,6 @@ class Call:
         function: maps tensors (n, …), or None, to a tuple of tensors (n, …).
         apart: whether it is given one row at a time.
         recipe: makes the rows where they are evaluated; three numbers arrive then in the place of arrays.
-
-    Example:
-        import torch
-        from rllab.executors.calls import Call, pack
-
-        Call(lambda x: (x.sum(-1),), apart=True)(pack(torch.ones(2, 3))).parts[0]  # array([3., 3.])
     """
 
     def __init__(self, function: Callable[..., tuple[Tensor, ...]], apart: bool, recipe: Recipe | None = None):
@@ -115,11 +105,6 @@ class Unopened:
 
     Args:
         why: the error that came up.
-
-    Example:
-        from rllab.executors.calls import Unopened
-
-        Unopened("ModuleNotFoundError: No module named 'simulator'").why
     """
 
     def __init__(self, why: str):
@@ -146,12 +131,3 @@ def unpack(x: Packed) -> Tensor | None:
     array, dtype = x if isinstance(x, tuple) else (x, "")
     made = torch.from_numpy(array if array.flags.writeable else array.copy())
     return made.view(getattr(torch, dtype)) if dtype else made
-
-
-def portable(error: Exception) -> Exception:
-    """Return an error that another process can read."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error

@@ -43,17 +43,6 @@ class Dispatcher:
 
     Raises:
         TypeError, ValueError: an argument is not what `Cost` says.
-
-    Example:
-        import torch
-        from rllab.executors.calls import Call
-        from rllab.executors.dispatch import Dispatcher
-        from rllab.executors.jobs import Job
-
-        dispatcher = Dispatcher(None, chunk=2)
-        job = Job(Call(lambda x: (x.sum(-1),), False), (torch.ones(5, 3),), str, print)
-        dispatcher.begin(job)
-        dispatcher.wait(job)  # three chunks
     """
 
     def __init__(

@@ -30,16 +30,6 @@ class Elsewhere:
 
     Raises:
         TypeError, ValueError: `on_failure` is neither "raise" nor a finite number, or the dispatcher has no executor.
-
-    Example:
-        import torch
-        from rllab.executors.dispatch import Dispatcher
-        from rllab.executors.elsewhere import Elsewhere
-        from rllab.executors.function import Function
-
-        elsewhere = Elsewhere(Dispatcher(None, chunk=2), "raise")
-        wait = elsewhere.begin(Function(lambda x: x.sum(-1)), "values", torch.ones(5, 3), None, None, 0, print)
-        wait()  # a tuple of costs (5,)
     """
 
     def __init__(self, dispatcher: Dispatcher, on_failure: Literal["raise"] | float):

@@ -4,13 +4,7 @@ from __future__ import annotations
 
 
 class ExecutorError(RuntimeError):
-    """An evaluation failed for where it was made, not for what the function did.
-
-    Example:
-        from rllab.executors import EvaluationLost, ExecutorError
-
-        assert issubclass(EvaluationLost, ExecutorError)
-    """
+    """An evaluation failed for where it was made, not for what the function did."""
 
 
 class WorkerLost(ExecutorError):
@@ -30,31 +24,16 @@ class WorkerLost(ExecutorError):
 class EvaluationLost(ExecutorError):
     """An evaluation was lost as often as it may be, with its worker or by its time-out.
 
-    Example:
-        from rllab.executors import EvaluationLost
-
-        issubclass(EvaluationLost, RuntimeError)  # what a cost with an executor raises under on_failure="raise"
+    A cost with an executor raises it under on_failure="raise".
     """
 
 
 class NotSendable(ExecutorError, ValueError):
-    """A function cannot reach a worker: it cannot be pickled, or the worker cannot import where it is defined.
-
-    Example:
-        from rllab.executors import NotSendable
-
-        issubclass(NotSendable, ValueError)  # a lambda given to a cost whose executor is processes
-    """
+    """A function cannot reach a worker: it cannot be pickled, as a lambda, or the worker cannot import its module."""
 
 
 class CannotStart(ExecutorError):
-    """A worker ended before it was ready to work.
-
-    Example:
-        from rllab.executors import CannotStart
-
-        issubclass(CannotStart, RuntimeError)  # a script without `if __name__ == "__main__":`, say
-    """
+    """A worker ended before it was ready to work: of a script without `if __name__ == "__main__":`, say."""
 
 
 class NotDifferentiable(TypeError):

@@ -27,13 +27,6 @@ class Function:
         seeded: whether it takes seeds (n,), or one seed, as last argument.
         gradient, jvp: like `value`, as `Cost` has them; None for what torch does.
         first: the number of the first of these evaluations, for errors; None where an executor says it.
-
-    Example:
-        import torch
-        from rllab.executors.function import Function
-
-        square = Function(lambda x: x.square().sum(-1))
-        square.answer("backward", torch.ones(2, 3))  # costs (2,) and gradients (2, 3)
     """
 
     value: Callable[..., object]

@@ -22,14 +22,6 @@ class Spread:
         function: of rows, or, if not `batched`, of one row at a time; its last input is a seed, if `seeded`.
         dispatcher: who has it evaluated.
         charge: is told how many rows are evaluated again, before they are.
-
-    Example:
-        import torch
-        from rllab.executors.dispatch import Dispatcher
-        from rllab.executors.spread import Spread
-
-        spread = Spread(torch.sin, Dispatcher(None, chunk=2), batched=True, seeded=False, charge=print)
-        spread(torch.ones(5, 3))  # a tuple of one output (5, 3)
     """
 
     def __init__(

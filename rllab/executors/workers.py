@@ -17,14 +17,14 @@ from threading import Thread, current_thread
 from typing import Any, NamedTuple
 
 from rllab.checks import as_count
-from rllab.children import begin_as_child, how_it_ended, start_child
-from rllab.executors.calls import loaded, portable
+from rllab.children import begin_as_child, how_it_ended, portable, start_child
+from rllab.executors.calls import loaded
 from rllab.executors.errors import CannotStart, NotSendable, WorkerLost
 
 LOOK = 1.0  # seconds between looks whether a child lives, whose own children may hold its pipe open
 
 
-class Task(NamedTuple):
+class _Task(NamedTuple):
     """What a worker is given: a pickled function, its pickled inputs, and how long it may take."""
 
     future: Future[Any]
@@ -56,7 +56,7 @@ class Workers:
 
     def __init__(self, count: int):
         self.count = as_count("Workers", "count", count)
-        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._tasks: SimpleQueue[_Task | None] = SimpleQueue()
         self._slots = [_Slot() for _ in range(self.count)]
         self._threads: list[Thread] = []
         self._last: tuple[object, bytes] = None, b""
@@ -82,7 +82,7 @@ class Workers:
             raise RuntimeError("Workers: submit needs open workers, these are closed")
         if function is not self._last[0]:
             self._last = function, _pickled(function)
-        task = Task(Future(), self._last[1], _pickled(inputs), timeout)
+        task = _Task(Future(), self._last[1], _pickled(inputs), timeout)
         if not self._threads:
             self._threads += [Thread(target=_work, args=(self._tasks, slot), daemon=True) for slot in self._slots]
             for thread in self._threads:
@@ -114,7 +114,7 @@ class _Slot:
         self._child: tuple[Connection, SpawnProcess] | None = None
         self._knows = b""  # the function that the child was sent last
 
-    def do(self, task: Task) -> Any:
+    def do(self, task: _Task) -> Any:
         connection, child = self._ready()
         function = None if task.function == self._knows else task.function
         try:
@@ -182,7 +182,7 @@ class _Slot:
         return how_it_ended(child)
 
 
-def _work(tasks: SimpleQueue[Task | None], slot: _Slot) -> None:
+def _work(tasks: SimpleQueue[_Task | None], slot: _Slot) -> None:
     while (task := tasks.get()) is not None:
         if slot.closed:
             task.future.cancel()
@@ -197,7 +197,7 @@ def _work(tasks: SimpleQueue[Task | None], slot: _Slot) -> None:
     slot.leave()
 
 
-def _end(tasks: SimpleQueue[Task | None], slots: list[_Slot], threads: list[Thread]) -> None:
+def _end(tasks: SimpleQueue[_Task | None], slots: list[_Slot], threads: list[Thread]) -> None:
     for slot in slots:
         slot.closed = True
         slot.kill()

@@ -130,21 +130,21 @@ def minimize(
     if checkpoint_every < 0:
         raise ValueError(f"minimize: checkpoint_every must be >= 0 seconds, got {checkpoint_every}")
     trace, state, spent, written = Trace(at, [], []), None, 0, time.monotonic()
-    path = None if checkpoint is None else Path(checkpoint)
     arguments = {"estimator": repr(estimator), "evaluations": evaluations, "lr": lr, "key": key.integer()}
     arguments |= {"start": digest(as_plain(dict(leaves))), "optimizer": getattr(optimizer, "__name__", "")}
-    if path is not None and path.exists():
-        state, spent = _restore(path, arguments, leaves, stepper, trace)
+    file = None if checkpoint is None else _Checkpoint(Path(checkpoint), arguments, leaves, stepper, trace)
+    if file is not None and file.path.exists():
+        state, spent = file.read()
         trace.at = moved.reached(leaves)
     before, repeated = cost.evaluated - spent, cost.repeated
     moving = False  # between two steps, where nothing can be gone on from
 
     def save() -> None:
-        if path is not None:
-            _save(path, arguments, leaves, stepper, trace, state, cost.evaluated - before)
+        if file is not None:
+            file.write(state, cost.evaluated - before)
 
     try:
-        with nullcontext() if path is None else sigterm_interrupts():
+        with nullcontext() if file is None else sigterm_interrupts():
             while True:
                 step, spent = key.child("step", len(trace)), cost.evaluated - before
                 point = moved.point(leaves)
@@ -153,7 +153,7 @@ def minimize(
                     break
                 with nullcontext() if flat is None else flat.kept():
                     estimate = estimator(cost, point, evaluations=evaluations, key=step, state=state, errors=False)
-                with HeldSignals(path is not None):
+                with HeldSignals(file is not None):
                     moving = True
                     state, gradient = estimate.state, moved.parts(estimate.gradient)
                     for name, leaf in leaves.items():
@@ -190,40 +190,37 @@ def minimize(
     return trace
 
 
-def _save(
-    path: Path,
-    arguments: dict[str, Any],
-    leaves: dict[str, Tensor],
-    stepper: torch.optim.Optimizer,
-    trace: Trace,
-    state: object,
-    spent: int,
-) -> None:
-    """Write all that `minimize` goes on from; `spent` counts a step that was interrupted, too."""
-    learned = {"leaves": dict(leaves), "optimizer": stepper.state_dict(), "state": state}
-    reached = {"evaluations": trace.evaluations, "values": trace.values, "spent": spent}
-    write_checkpoint("minimize", path, {"arguments": arguments, **as_plain({**learned, **reached})})
+@dataclass
+class _Checkpoint:
+    """The file that a minimisation goes on from, and what is written to it and taken over from it."""
 
+    path: Path
+    arguments: dict[str, Any]
+    leaves: dict[str, Tensor]
+    stepper: torch.optim.Optimizer
+    trace: Trace
 
-def _restore(
-    path: Path,
-    arguments: dict[str, Any],
-    leaves: dict[str, Tensor],
-    stepper: torch.optim.Optimizer,
-    trace: Trace,
-) -> tuple[Any, int]:
-    """Take over what `_save` wrote; return the estimator's state, and what was spent."""
-    content = read_checkpoint(path)
-    there = content.get("arguments")
-    if not isinstance(there, dict) or there != arguments:
-        names = [name for name in arguments if not isinstance(there, dict) or there.get(name) != arguments[name]]
-        raise ValueError(f"minimize: {path} holds a run of another {', '.join(names)}: give another checkpoint")
-    with torch.no_grad():
-        for name, leaf in leaves.items():
-            leaf.copy_(content["leaves"][name])
-    stepper.load_state_dict(content["optimizer"])
-    trace.evaluations, trace.values = content["evaluations"], content["values"]
-    return from_plain(content["state"]), content.get("spent", trace.evaluations[-1] if len(trace) else 0)
+    def write(self, state: object, spent: int) -> None:
+        """Write all that `minimize` goes on from; `spent` counts a step that was interrupted, too."""
+        learned = {"leaves": dict(self.leaves), "optimizer": self.stepper.state_dict(), "state": state}
+        reached = {"evaluations": self.trace.evaluations, "values": self.trace.values, "spent": spent}
+        write_checkpoint("minimize", self.path, {"arguments": self.arguments, **as_plain({**learned, **reached})})
+
+    def read(self) -> tuple[Any, int]:
+        """Take over what `write` wrote; return the estimator's state, and what was spent."""
+        content, wanted, trace = read_checkpoint(self.path), self.arguments, self.trace
+        there = content.get("arguments")
+        if not isinstance(there, dict) or there != wanted:
+            names = [name for name in wanted if not isinstance(there, dict) or there.get(name) != wanted[name]]
+            raise ValueError(
+                f"minimize: {self.path} holds a run of another {', '.join(names)}: give another checkpoint"
+            )
+        with torch.no_grad():
+            for name, leaf in self.leaves.items():
+                leaf.copy_(content["leaves"][name])
+        self.stepper.load_state_dict(content["optimizer"])
+        trace.evaluations, trace.values = content["evaluations"], content["values"]
+        return from_plain(content["state"]), content.get("spent", trace.evaluations[-1] if len(trace) else 0)
 
 
 class _Moved:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_positive
+from rllab.checks import check_positive, take_counts
 from rllab.cost import Cost
 from rllab.distributions import Distribution, Gaussian, GaussianMixture
 from rllab.estimate import Gradient, Kind, Target
@@ -77,6 +77,8 @@ class Problem(ABC):
         """
         for field in fields(self):  # type: ignore[arg-type]
             object.__setattr__(self, field.name, _frozen(getattr(self, field.name)))
+        if "dimension" in vars(self):  # it is a parameter, and no property
+            take_counts(self, dimension=1)
 
     @property
     @abstractmethod

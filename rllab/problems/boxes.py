@@ -1,9 +1,6 @@
 """BoxHole and Orthant: products over coordinates, the needle in a haystack: in many dimensions all is flat around it.
 
-    E Π_i 1[x_i ∈ I_i] = Π_i P_i,        ∂/∂μ_i = ∂P_i/∂μ_i Π_{j≠i} P_j
-
-Orthant "and" and "or" are the Heaviside costs of Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators
-give better policy gradients?", in d dimensions.
+E Π_i 1[x_i ∈ I_i] = Π_i P_i,        ∂/∂μ_i = ∂P_i/∂μ_i Π_{j≠i} P_j
 """
 
 from __future__ import annotations
@@ -17,7 +14,7 @@ from scipy.special import log_ndtr
 from torch import Tensor
 
 from rllab._special.normal import cdf, interval, pdf, products_of_others
-from rllab.checks import check_positive, take_counts
+from rllab.checks import check_positive
 from rllab.problems.base import NormalMoments, Problem, vector
 
 
@@ -49,7 +46,6 @@ class BoxHole(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         check_positive("BoxHole", depth=self.depth)
         if not (self._box[1] > 0).all():
             raise ValueError(f"BoxHole: width must be positive, got {self.width!r}")
@@ -106,7 +102,6 @@ class Orthant(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         if self.gate not in ("and", "or"):
             raise ValueError(f'Orthant: gate must be "and" or "or", got {self.gate!r}')
         _ = self._corner

@@ -5,10 +5,6 @@
 
 Simulators only: value and gradient are exact, no smoothing of them is known. Pushing is continuous, so its pathwise
 gradient is unbiased under noise, but scatters more the stiffer the contact is; losing grip is a jump.
-
-Source: Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with
-the numbers of the authors' code (there: T = 400, 200, 200 for stiffness 10, 100, 1000 with damping 0.998,
-0.998, 0.99; T = 400 for friction; noise 0.1 on every input).
 """
 
 from __future__ import annotations

@@ -4,9 +4,6 @@
 
 for x = μ + s u, jumps Δ_j at u_j = (a_j − μ)/s; integrals by Gauss–Legendre between breaks. E k′ is what the pathwise
 ("first-order") estimator converges to, the sum over jumps what it misses.
-
-Source: "Do differentiable simulators give better policy gradients?". The settings are those of the authors' code, where
-the policy is an angle with noise of standard deviation 0.1.
 """
 
 from __future__ import annotations
@@ -84,7 +81,7 @@ class Pivot(Pieces):
 
     Source:
         Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with the
-        numbers of the authors' code.
+        numbers of the authors' code, where the policy is an angle with noise of standard deviation 0.1.
 
     Example:
         import torch
@@ -127,7 +124,7 @@ class BallWithWall(Pieces):
 
     Source:
         Suh, Simchowitz, Zhang & Tedrake (2022), "Do differentiable simulators give better policy gradients?", with the
-        numbers of the authors' code.
+        numbers of the authors' code, where the policy is an angle with noise of standard deviation 0.1.
 
     Example:
         import torch

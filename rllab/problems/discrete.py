@@ -15,7 +15,6 @@ import torch
 from scipy.special import expit, softmax
 from torch import Tensor
 
-from rllab.checks import take_counts
 from rllab.problems.base import Problem, vector
 
 _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
@@ -25,9 +24,7 @@ _RELAXED = frozenset({"value", "gradient", "jvp", "relaxed"})
 class BooleanQuadratic(Problem):
     """f(b) = Σ_i (b_i − target_i)² + bᵀWb/2, W symmetric with zero diagonal.
 
-    One bit with target 0.499, the default, is the toy of Grathwohl, Choi, Wu, Roeder & Duvenaud (2018),
-    "Backpropagation through the void": its gradient 0.002 p (1 − p) is lost in the noise of
-    most estimators.
+    The gradient of one bit with target 0.499, the default, 0.002 p (1 − p), is lost in the noise of most estimators.
 
     Args:
         target: one number for all bits, or one each.
@@ -58,7 +55,6 @@ class BooleanQuadratic(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         _ = self._target
         w, d = self._coupling, self.dimension
         if w.shape != (d, d) or not np.isfinite(w).all() or (w != w.T).any() or w.diagonal().any():

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import check_positive, take_counts
+from rllab.checks import check_positive
 from rllab.problems.base import NormalMoments, Problem, vector
 
 Form = Literal["antithetic", "forward", "one-point"]
@@ -36,7 +36,6 @@ class Polynomial(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         if not math.isfinite(self.offset):
             raise ValueError(f"{self._name}: offset must be finite, got {self.offset!r}")
 

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from rllab._special.noncentral import Law, noncentral_density, noncentral_law
-from rllab.checks import check_positive, take_counts
+from rllab.checks import check_positive
 from rllab.problems.base import NoClosedForm, NormalMoments, Problem, vector
 
 
@@ -32,7 +32,6 @@ class Radial(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         _ = self._centre
 
     @abstractmethod

@@ -18,7 +18,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.checks import take_counts
 from rllab.problems.base import NormalMoments, Problem, vector
 from rllab.problems.jump_curves import Steps
 from rllab.problems.separable import Separable
@@ -38,7 +37,6 @@ class AlongDirection(Problem):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        take_counts(self, dimension=1)
         if not self._a.any():
             raise ValueError(f"{self._name}: direction must not be zero, got {self.direction!r}")
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import Tensor
 
-from rllab.checks import take_counts
 from rllab.problems.base import NormalMoments, Problem
 
 
@@ -36,10 +35,6 @@ class Separable(Problem):
 
     dimension: int = field(default=1, kw_only=True)  # type: ignore[assignment]
     average: bool = field(default=False, kw_only=True)
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        take_counts(self, dimension=1)
 
     @abstractmethod
     def _k(self, x: Tensor) -> Tensor:

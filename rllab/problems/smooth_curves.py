@@ -1,8 +1,4 @@
-"""Square, Exponential, Bell, Cosine: the smooth curves, analytic, so that `value` also takes complex points.
-
-Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", compare
-estimators on the square, the bell and the cosine: which has least variance depends on k.
-"""
+"""Square, Exponential, Bell, Cosine: the smooth curves, analytic, so that `value` also takes complex points."""
 
 from __future__ import annotations
 

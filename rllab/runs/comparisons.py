@@ -63,18 +63,16 @@ class PairedDifference:
     Args:
         seeds: on how many both have a score.
         mean: of the differences; it estimates E[X − Y] without bias.
-        low, high: ends of Student's interval of the mean, NaN with one seed; exact if differences are normal.
-        above: on how many seeds the first method is above the second.
+        low, high: ends of Student's 95 % interval of the mean, NaN with one seed; exact if differences are normal.
     """
 
     seeds: int
     mean: float
     low: float
     high: float
-    above: int
 
 
-def paired_difference(x: Mapping[int, float], y: Mapping[int, float], *, level: float = 0.95) -> PairedDifference:
+def paired_difference(x: Mapping[int, float], y: Mapping[int, float]) -> PairedDifference:
     """Compare two methods by the differences d = x − y of their scores under the same seed.
 
         d̄ ± t_{n−1} s_d / √n
@@ -84,10 +82,9 @@ def paired_difference(x: Mapping[int, float], y: Mapping[int, float], *, level: 
 
     Args:
         x, y: scores by seed; seeds that only one of them has are passed over.
-        level: the nominal coverage.
 
     Raises:
-        ValueError: no seed is in both, or `level` is not between 0 and 1.
+        ValueError: no seed is in both.
 
     Source: Student (1908), "The probable error of a mean".
     """
@@ -96,11 +93,10 @@ def paired_difference(x: Mapping[int, float], y: Mapping[int, float], *, level: 
     shared = sorted(set(x) & set(y))
     if not shared:
         raise ValueError("paired_difference: x and y must share a seed, got none")
-    check_interval("paired_difference", 2, level, 1)
     d = np.array([x[seed] - y[seed] for seed in shared], float)
     n, mean = len(d), float(d.mean())
-    half = float(stdtrit(n - 1, (1 + level) / 2) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
-    return PairedDifference(n, mean, mean - half, mean + half, int((d > 0).sum()))
+    half = float(stdtrit(n - 1, 0.975) * d.std(ddof=1) / math.sqrt(n)) if n > 1 else math.nan
+    return PairedDifference(n, mean, mean - half, mean + half)
 
 
 def area_under_curve(x: ArrayLike, y: ArrayLike, *, end: float | None = None) -> float:

@@ -14,23 +14,11 @@ from rllab.warned import one_line_warnings
 
 
 class ResultsConflict(ValueError):
-    """A folder holds results that the requested work would mix with or overwrite; nothing was changed.
-
-    Example:
-        from rllab.runs import ResultsConflict
-
-        issubclass(ResultsConflict, ValueError)  # one line on stderr, see `one_line_errors`
-    """
+    """A folder holds results that the requested work would mix with or overwrite; nothing was changed."""
 
 
 class SweepFailed(RuntimeError):
-    """Some jobs of a sweep raised; the others are finished and on disk.
-
-    Example:
-        from rllab.runs import SweepFailed
-
-        issubclass(SweepFailed, RuntimeError)  # what `sweep` raises once all jobs are done
-    """
+    """Some jobs of a sweep raised; the others are finished and on disk."""
 
 
 @contextmanager

@@ -14,12 +14,14 @@ from multiprocessing.context import SpawnProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 from rllab.children import begin_as_child, how_it_ended, start_child
 from rllab.runs.job import Job, Worker, do_job, note_failure
 from rllab.warned import ShownOnce, Warned, warnings_to
 
 PATIENCE = 10.0  # seconds that children have to keep their states when they are to end
+DEAD: Any = object()  # in the place of what a child says: it has died
 
 
 def run_in_processes(
@@ -50,27 +52,20 @@ def run_in_processes(
             # The end of a pipe shows most deaths, but not of a child whose own children hold it open.
             ready = wait([*busy, *(child.sentinel for child, _ in busy.values())])
             for connection, (child, job) in list(busy.items()):
-                if connection in ready:
-                    try:
-                        said = connection.recv()
-                        if isinstance(said, Warned):
-                            show(said)
-                            continue
-                        error, alive = said, True
-                    except (EOFError, ConnectionError):
-                        error, alive = None, False
-                elif child.sentinel in ready:
-                    error, alive = None, False
-                else:
+                if connection not in ready and child.sentinel not in ready:
+                    continue
+                said = _heard(connection) if connection in ready else DEAD
+                if isinstance(said, Warned):
+                    show(said)
                     continue
                 del busy[connection]
-                if alive:
-                    idle.append((connection, child))
-                else:
-                    error = f"the process ended with {how_it_ended(child)}"
+                if said is DEAD:
+                    said = f"the process ended with {how_it_ended(child)}"
                     connection.close()
-                    note_failure(folder / job.name, error + "\n")
-                ended(job, error)
+                    note_failure(folder / job.name, said + "\n")
+                else:
+                    idle.append((connection, child))
+                ended(job, said)
     finally:
         _stop([*idle, *((connection, child) for connection, (child, _) in busy.items())])
 
@@ -104,6 +99,14 @@ def _serve(worker: Worker, folder: Path, track: str | None, connection: Connecti
     with suppress(EOFError, ConnectionError), warnings_to(send):  # the parent has gone
         while True:
             send(do_job(worker, connection.recv(), folder, track))
+
+
+def _heard(connection: Connection) -> Any:
+    """Return what a child says: a warning, or of a job that has ended why it failed, or None."""
+    try:
+        return connection.recv()
+    except (EOFError, ConnectionError):
+        return DEAD
 
 
 def _stop(children: list[tuple[Connection, SpawnProcess]]) -> None:

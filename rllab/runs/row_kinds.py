@@ -23,7 +23,7 @@ Found = tuple[Record, int, Row]  # a row, its run, and its number in that
 
 
 @dataclass(eq=False)
-class Kind:
+class RowKind:
     """Rows that say the same things: of the same columns, or of fewer of them.
 
     Args:
@@ -81,7 +81,7 @@ class Kind:
         return {run: tuple(values) for run, values in found.items()}
 
 
-def kinds_of(records: Sequence[Record]) -> list[Kind]:
+def kinds_of(records: Sequence[Record]) -> list[RowKind]:
     """Put the rows of runs of one experiment together by their columns; of runs without a row, what they concluded."""
     found: list[Found] = [(run, number, row) for run in records for number, row in enumerate(run.rows)]
     concluded = not found and all(run.finished for run in records)
@@ -89,10 +89,10 @@ def kinds_of(records: Sequence[Record]) -> list[Kind]:
         found = [(run, 0, row) for run in records if (row := _row_of(run.summary))]
     sets = {frozenset(row) for _, _, row in found}
     largest = [columns for columns in sets if not any(columns < other for other in sets)]
-    kinds: dict[frozenset[str], Kind] = {}
+    kinds: dict[frozenset[str], RowKind] = {}
     for run, number, row in found:
         columns = min((c for c in largest if frozenset(row) <= c), key=sorted)
-        kinds.setdefault(columns, Kind(columns, concluded=concluded)).rows.append((run, number, row))
+        kinds.setdefault(columns, RowKind(columns, concluded=concluded)).rows.append((run, number, row))
     for kind in kinds.values():
         for name in sorted(kind.columns):
             texts = {value for _, _, row in found if isinstance(value := row.get(name), str)}
@@ -103,15 +103,15 @@ def kinds_of(records: Sequence[Record]) -> list[Kind]:
     return [part for kind in kinds.values() for part in _parted(kind)]
 
 
-def _parted(kind: Kind) -> list[Kind]:
+def _parted(kind: RowKind) -> list[RowKind]:
     """Return the parts of a kind for each of which other settings vary, by the text that says which part it is."""
     settings = [name for name in kind.numbers if name not in COUNTERS and name not in Y and kind.is_setting(name)]
     for name in kind.texts:
-        parts: dict[object, Kind] = {}
+        parts: dict[object, RowKind] = {}
         for found in kind.rows:
             value = found[2].get(name)
             title = ", ".join(filter(None, (kind.part, f"{value}")))
-            part = parts.setdefault(value, Kind(kind.columns, [], title, {*kind.ignored, name}))
+            part = parts.setdefault(value, RowKind(kind.columns, [], title, {*kind.ignored, name}))
             part.rows.append(found)
         varied = [{n for n in settings if len(set(part.values(n))) > 1} for part in parts.values()]
         if len(varied) > 1 and all(varied) and sum(map(len, varied)) == len(set().union(*varied)):
@@ -119,7 +119,7 @@ def _parted(kind: Kind) -> list[Kind]:
     return [kind]
 
 
-def axes_of(kind: Kind, x: str | None, y: str | None) -> tuple[str, str] | None:
+def axes_of(kind: RowKind, x: str | None, y: str | None) -> tuple[str, str] | None:
     """Return the columns that are drawn of a kind of rows; x is "" where there is nothing to draw y against.
 
     Args:
@@ -151,7 +151,7 @@ def axes_of(kind: Kind, x: str | None, y: str | None) -> tuple[str, str] | None:
     return None if what is None else (over, what)
 
 
-def splits_of(kind: Kind, x: str, y: str, name: Callable[[Row], str]) -> list[str]:
+def splits_of(kind: RowKind, x: str, y: str, name: Callable[[Row], str]) -> list[str]:
     """Return the settings by which rows must be told apart so that one curve has one value at each x."""
     chosen: list[str] = []
     settings = [n for n in kind.numbers if n not in (x, y, AGAIN, *COUNTERS) and kind.is_setting(n)]
@@ -170,7 +170,7 @@ def splits_of(kind: Kind, x: str, y: str, name: Callable[[Row], str]) -> list[st
     return chosen
 
 
-def _over(kind: Kind, numbers: Sequence[str], settings: set[str]) -> str:
+def _over(kind: RowKind, numbers: Sequence[str], settings: set[str]) -> str:
     different = {name: max(len(set(values)) for values in kind.by_run(name).values()) for name in numbers}
     everywhere = [n for n in numbers if len(kind.values(n)) == len(kind.rows)]
     counted = [n for n in COUNTERS if n in everywhere and all(float(v).is_integer() for v in kind.values(n))]  # type: ignore[arg-type]
@@ -180,7 +180,7 @@ def _over(kind: Kind, numbers: Sequence[str], settings: set[str]) -> str:
     return next(iter([*several, *counted]), "")
 
 
-def _is_truth(kind: Kind, name: str) -> bool:
+def _is_truth(kind: RowKind, name: str) -> bool:
     return all(isinstance(value, bool) for value in kind.values(name))
 
 

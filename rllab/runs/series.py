@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rllab.runs.record import Record
-from rllab.runs.row_kinds import ROW, Kind, axes_of, kinds_of, splits_of
+from rllab.runs.row_kinds import ROW, RowKind, axes_of, kinds_of, splits_of
 from rllab.runs.rows import Row
 
 Array = NDArray[np.float64]
 Drawn = dict[tuple[tuple[str, str], ...], tuple[Array, Array]]  # x and y of a run, by labels
+Variant = tuple[dict[str, Any], list[Record]]  # a configuration, flat, and its runs
 
 ID = r"(?:\w+:)?([\w/]*\w-v\d+)(?:/|$)"  # how texts begin that name a Gymnasium environment, as CartPole-v1/PPO
 NOTHING = (np.zeros(0), np.zeros(0))
@@ -138,7 +139,12 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
     Raises:
         ValueError: one seed stands twice for the same configuration.
     """
-    methods: dict[str, list[tuple[dict[str, Any], list[Record]]]] = {}
+    return [curve for method, variants in _variants(records).items() for curve in _named_curves(method, variants)]
+
+
+def _variants(records: Sequence[Record]) -> dict[str, list[Variant]]:
+    """Return each method's configurations with their runs."""
+    methods: dict[str, list[Variant]] = {}
     for record in records:
         method = record.config.get("method")
         config = dict(flat_config({name: value for name, value in record.config.items() if name != "seed"}))
@@ -152,29 +158,30 @@ def group_runs(records: Sequence[Record]) -> list[Curve]:
             what = f"{method or record.folder.name} with seed {record.seed}"
             raise ValueError(f"{record.folder} and {twin.folder} are one run, {what}")
         same.append(record)
-    curves = []
-    for method, variants in methods.items():
-        fields = sorted({name for config, _ in variants for name in config})
-        differing = [name for name in fields if any(v.get(name) != variants[0][0].get(name) for v, _ in variants)]
-        # what was given stands among the settings as well
-        differing = [
-            n for n in differing if not (n.startswith("given.") and n.replace("given", "settings", 1) in fields)
-        ]
-        chosen = _telling(differing, [config for config, _ in variants])
-        folders = _folders_apart([runs for _, runs in variants]) if len(differing) > len(chosen) else []
-        if folders:
-            curves += [
-                Curve(method, f"{method}, {name}" if method else name, runs)
-                for name, (_, runs) in zip(folders, variants, strict=True)
-            ]
-            continue
-        for config, runs in variants:
-            values = {name: config.get(name, "absent") for name in chosen}
-            alone = len(values) == 1 and all(isinstance(variant.get(chosen[0]), str) for variant, _ in variants)
-            shown = {name.removeprefix("settings."): _shown(value) for name, value in values.items()}
-            what = [text if alone else f"{name} = {text}" for name, text in shown.items()]
-            curves.append(Curve(method, ", ".join([method, *what] if method else what), runs))
-    return curves
+    return methods
+
+
+def _named_curves(method: str, variants: Sequence[Variant]) -> list[Curve]:
+    """Return a curve for each configuration of a method, named by what tells it from the others."""
+    configs, runs = [config for config, _ in variants], [runs for _, runs in variants]
+    fields = sorted({name for config in configs for name in config})
+    # what was given stands among the settings as well
+    fields = [n for n in fields if not (n.startswith("given.") and n.replace("given", "settings", 1) in fields)]
+    differing = [name for name in fields if any(config.get(name) != configs[0].get(name) for config in configs)]
+    chosen = _telling(differing, configs)
+    # one text needs no name of its setting beside it
+    alone = len(chosen) == 1 and all(isinstance(config.get(chosen[0]), str) for config in configs)
+    names = _folders_apart(runs) if len(differing) > len(chosen) else []
+    if not names:
+        names = [", ".join(_setting(config, name, alone) for name in chosen) for config in configs]
+    titles = [", ".join(filter(None, (method, name))) for name in names]
+    return [Curve(method, title, members) for title, members in zip(titles, runs, strict=True)]
+
+
+def _setting(config: Mapping[str, Any], name: str, alone: bool) -> str:
+    """Return a setting as a curve's name has it: "lr = 0.1", or its value alone."""
+    text = _shown(config.get(name, "absent"))
+    return text if alone else f"{name.removeprefix('settings.')} = {text}"
 
 
 def _folders_apart(groups: Sequence[Sequence[Record]]) -> list[str]:
@@ -260,7 +267,7 @@ def _without(name: str, part: str) -> str:
     return ", ".join(parts)
 
 
-def _points(kind: Kind, x: str, y: str) -> dict[int, Drawn]:
+def _points(kind: RowKind, x: str, y: str) -> dict[int, Drawn]:
     """Return x and y of each run's rows by the labels that set them apart."""
     texts = kind.texts
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -147,28 +146,18 @@ def stratified_bootstrap_interval(
     return float(low), float(high)
 
 
-def on_grid(
-    records: Sequence[Record],
-    x: str,
-    y: str,
-    grid: ArrayLike,
-    *,
-    after_end: Literal["hold", "nan"] = "hold",
-) -> Array:
+def on_grid(records: Sequence[Record], x: str, y: str, grid: ArrayLike) -> Array:
     """Return each run's curve on common points: the value of its last row at or before them.
 
     Args:
         x, y: names of columns; rows without either are passed over, a value of NaN is kept.
         grid: the points, (points,).
-        after_end: beyond a run's last row, "hold" its last value or say "nan".
     Returns:
         (runs, points), NaN before a run's first row.
     Raises:
         ValueError: if a run's x ever decreases.
     """
-    if after_end not in ("hold", "nan"):
-        raise ValueError(f'on_grid: after_end must be "hold" or "nan", got {after_end!r}')
-    return _held([curve_of(record, x, y) for record in records], np.asarray(grid, float), hold=after_end == "hold")
+    return _held([curve_of(record, x, y) for record in records], np.asarray(grid, float))
 
 
 def curve_of(record: Record, x: str, y: str) -> tuple[Array, Array]:
@@ -192,7 +181,7 @@ class MedianCurve:
     Args:
         grid: every x at which some run has a row, thinned if there are many.
         median: over the runs that have begun and not ended; NaN where those are fewer than half of all.
-        low, high: ends of the bootstrap interval of the median; NaN where the median is, or where only one run is.
+        low, high: ends of the 95 % bootstrap interval of the median; NaN where the median is, or where only one run is.
     """
 
     grid: Array
@@ -201,9 +190,7 @@ class MedianCurve:
     high: Array
 
 
-def median_curve(
-    records: Sequence[Record], x: str, y: str, *, key: Key | int, level: float = 0.95, points: int = 400
-) -> MedianCurve:
+def median_curve(records: Sequence[Record], x: str, y: str, *, key: Key | int, points: int = 400) -> MedianCurve:
     """Summarise runs of unequal length without pretending: a run counts from its first row to its last.
 
     Runs whose rows are at slightly different x begin and end together: a last value counts for as long as the one
@@ -211,18 +198,16 @@ def median_curve(
     A value of NaN in any counted run makes the median NaN there. With few runs the interval is too narrow: that of 5
     cannot reach beyond the lowest and highest run, which hold the median between them with probability 1 − 2⁻⁴.
     """
-    return median_of_curves([curve_of(record, x, y) for record in records], key=key, level=level, points=points)
+    return median_of_curves([curve_of(record, x, y) for record in records], key=key, points=points)
 
 
-def median_of_curves(
-    curves: Sequence[tuple[Array, Array]], *, key: Key | int, level: float = 0.95, points: int = 400
-) -> MedianCurve:
+def median_of_curves(curves: Sequence[tuple[Array, Array]], *, key: Key | int, points: int = 400) -> MedianCurve:
     """Do the same for curves that are there as numbers.
 
     Args:
         curves: x, which never decreases, and y, each (rows,), of every run.
         key: of the bootstrap.
-        level, points: as for `median_curve`.
+        points: of the grid, at most.
     """
     ends = [_counted(xs) for xs, _ in curves]
     every = np.unique(np.concatenate([xs for xs, _ in curves]))
@@ -241,7 +226,7 @@ def median_of_curves(
             continue
         curve.median[here] = median(chosen, axis=0)
         if len(chosen) > 1:
-            curve.low[here], curve.high[here] = bootstrap_interval(chosen, median, key=key, level=level)
+            curve.low[here], curve.high[here] = bootstrap_interval(chosen, median, key=key)
     return curve
 
 
@@ -253,14 +238,12 @@ def _counted(xs: Array) -> tuple[float, float, float, float]:
     return xs[0] - before, xs[0], xs[-1], xs[-1] + after
 
 
-def _held(curves: Sequence[tuple[Array, Array]], points: Array, *, hold: bool = True) -> Array:
+def _held(curves: Sequence[tuple[Array, Array]], points: Array) -> Array:
     """Return each curve at common points, (curves, points): the value of its last row at or before them."""
     values = np.full((len(curves), len(points)), np.nan)
     for value, (xs, ys) in zip(values, curves, strict=True):
         last = np.searchsorted(xs, points, side="right") - 1
         known = last >= 0
-        if not hold and len(xs):
-            known &= points <= xs[-1]
         value[known] = ys[last[known]]
     return values
 

@@ -16,7 +16,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Survival:
+class SurvivalCurve:
     """The share of runs that have not reached a threshold yet; all arrays are (times,).
 
     Args:
@@ -25,8 +25,7 @@ class Survival:
         events: how many reached it then.
         share: Ŝ, the share that has not reached it after that time; unbiased up to runs that ended early.
         error: Greenwood's standard error of it.
-        low, high: ends of its interval.
-        level: the nominal coverage of that.
+        low, high: ends of its 95 % interval.
     """
 
     times: Array
@@ -36,7 +35,6 @@ class Survival:
     error: Array
     low: Array
     high: Array
-    level: float
 
     @property
     def median(self) -> tuple[float, float, float]:
@@ -83,7 +81,7 @@ def times_to_threshold(curves: Sequence[tuple[Array, Array]], threshold: float) 
     return times, reached
 
 
-def kaplan_meier(times: ArrayLike, reached: ArrayLike, *, level: float = 0.95) -> Survival:
+def kaplan_meier(times: ArrayLike, reached: ArrayLike) -> SurvivalCurve:
     """Estimate the share of runs that have not reached a threshold yet, where some ended before they did.
 
         Ŝ(t) = Π_{t_i <= t} (1 − d_i/n_i)           Var Ŝ(t) ≈ Ŝ(t)² Σ_{t_i <= t} d_i / (n_i (n_i − d_i))
@@ -94,14 +92,12 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike, *, level: float = 0.95) -
     Args:
         times: (runs,), when each reached it or ended.
         reached: (runs,), whether it reached it.
-        level: the nominal coverage.
 
     Returns:
         The estimate, at each time at which a run reached it.
 
     Raises:
-        ValueError: there is no run, shapes differ, a time is negative or no finite number, or `level` is not between
-            0 and 1.
+        ValueError: there is no run, shapes differ, or a time is negative or no finite number.
 
     Example:
         from rllab.runs.survival import kaplan_meier
@@ -119,17 +115,15 @@ def kaplan_meier(times: ArrayLike, reached: ArrayLike, *, level: float = 0.95) -
         raise ValueError(f"kaplan_meier: times and reached must be (runs,), got {t.shape} and {seen.shape}")
     if not (np.isfinite(t) & (t >= 0)).all():
         raise ValueError(f"kaplan_meier: times must be finite and >= 0, got {t}")
-    if not 0 < level < 1:
-        raise ValueError(f"kaplan_meier: level must be between 0 and 1, got {level}")
     at, d = np.unique(t[seen], return_counts=True)
     n = len(t) - np.searchsorted(np.sort(t), at, side="left")
     share = np.cumprod(1 - d / n)
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.sqrt(np.cumsum(d / (n * (n - d))))  # Σ d/n(n − d), its root
         # log(−log Ŝ) ± z √(Σ d/n(n − d)) / |log Ŝ|
-        width = np.exp(ndtri((1 + level) / 2) * hazard / -np.log(share))
+        width = np.exp(ndtri(0.975) * hazard / -np.log(share))
         error, low, high = share * hazard, share**width, share ** (1 / width)
     share, error, low, high = (np.asarray(part, np.float64) for part in (share, error, low, high))
     gone = share <= 0
     error[gone], low[gone], high[gone] = 0.0, np.nan, np.nan
-    return Survival(at, n.astype(float), d.astype(float), share, error, low, high, level)
+    return SurvivalCurve(at, n.astype(float), d.astype(float), share, error, low, high)

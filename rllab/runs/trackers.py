@@ -37,7 +37,6 @@ class TensorBoard:
         self._folder, self._writer = record.folder / "tensorboard", None
 
     def log(self, row: Mapping[str, float], step: int) -> None:
-        """See `Tracker`."""
         if self._writer is None:
             from torch.utils.tensorboard import SummaryWriter
 
@@ -46,7 +45,6 @@ class TensorBoard:
             self._writer.add_scalar(name, value, step)
 
     def finish(self) -> None:
-        """See `Tracker`."""
         if self._writer is not None:
             self._writer.close()
 
@@ -67,7 +65,6 @@ class WandB:
         self._run.log(dict(row), step=self._step)
 
     def finish(self) -> None:
-        """See `Tracker`."""
         self._run.finish()
 
 
@@ -79,17 +76,13 @@ class Trackio:
         trackio: Any = import_module("trackio")
         quiet: dict[str, Any] = {"auto_log_gpu": False, "auto_log_cpu": False, "embed": False}
         with redirect_stdout(error_stream()):  # what it says is no result of the command
-            self._finish, self._run = (
-                trackio.finish,
-                trackio.init(PROJECT, _name(record), resume="allow", config=_config(record), **quiet),
-            )
+            self._run = trackio.init(PROJECT, _name(record), resume="allow", config=_config(record), **quiet)
+        self._finish = trackio.finish
 
     def log(self, row: Mapping[str, float], step: int) -> None:
-        """See `Tracker`."""
         self._run.log(dict(row), step=step)
 
     def finish(self) -> None:
-        """See `Tracker`."""
         with redirect_stdout(error_stream()):
             self._finish()
 

@@ -20,7 +20,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from rllab.children import THREAD_VARIABLES, cores
+from rllab.children import THREAD_VARIABLES, cores, one_thread_said
 from rllab.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "gymnasium")
@@ -88,22 +88,16 @@ def limit_threads() -> None:
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Like `limit_threads`, for a while: torch's threads and the environment are afterwards as they were."""
-    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
     torch = sys.modules.get("torch")
     torch_threads = torch.get_num_threads() if torch else None
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, "1"))
-    try:
-        if torch:
-            torch.set_num_threads(1)
-        yield
-    finally:
-        if torch:
-            torch.set_num_threads(torch_threads)
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with one_thread_said():
+        try:
+            if torch:
+                torch.set_num_threads(1)
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(torch_threads)
 
 
 def threads() -> dict[str, str | int | None]:

@@ -1,5 +1,7 @@
 """What TD3, SAC and CrossQ share: when they update, transitions of several steps, the gradient at frozen weights."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -203,7 +205,7 @@ def test_agents_go_on_in_the_middle_of_several_steps(kind, num_envs, tmp_path, m
     monkeypatch.setattr(off_policy, "BLOCK", 70)
     agent = make(kind, n_steps=4, num_envs=num_envs, max_grad_norm=0.01, environment_arguments={"cap": 11})
     prove_it_goes_on_after_loading(agent, tmp_path / "agent.pt", 129)
-    assert agent.several.state_dict()["waiting"].shape[0] > 0
+    assert agent.multistep.state_dict()["waiting"].shape[0] > 0
     discounts = agent.replay.table[: len(agent.replay), -1]
     powers = 0.99 ** torch.arange(1, 5)
     assert ((discounts[:, None] - powers).abs().amin(1) < 1e-6).all()
@@ -276,7 +278,7 @@ def test_a_gradient_is_averaged_over_the_fresh_steps_all_of_them_and_no_others(s
 @every
 def test_a_gradient_that_learns_in_place_is_caught(kind):
     def in_place(self, steps, key):
-        self._go_on(steps, self.update_critics)
+        self._go_on(steps, partial(self.update, learn_actor=False))
         return self
 
     with pytest.raises(AssertionError):
@@ -353,8 +355,8 @@ def test_a_gradient_of_fresh_steps_learns_at_the_rate_of_now(kind, monkeypatch):
     monkeypatch.setattr(off_policy, "BLOCK", 25)
     agent = make(kind, lr=Linear(0.01, 0.0))
     agent.learn(100)
-    before = agent._critic_weights().clone()
-    assert torch.equal(agent._fine_tuned(30, Key(1))._critic_weights(), before)  # the line has ended at 0
+    before = agent.critics.weights.clone()
+    assert torch.equal(agent._fine_tuned(30, Key(1)).critics.weights, before)  # the line has ended at 0
 
 
 # ---- where critics begin
@@ -364,7 +366,7 @@ def test_a_gradient_of_fresh_steps_learns_at_the_rate_of_now(kind, monkeypatch):
 @pytest.mark.parametrize("arguments", ({"n_steps": 5, "learning_starts": 2}, {"n_steps": 4, "num_envs": 20}))
 def test_critics_begin_at_the_mean_cost_also_where_the_first_steps_wait(kind, arguments):
     agent, costs = make(kind, train_freq=10, **arguments), []
-    agent._begin_at = lambda cost: costs.append((float(cost), float(agent.replay.costs().mean())))
+    agent.critics.start_at = lambda cost: costs.append((float(cost), float(agent.replay.costs().mean())))
     agent.learn(100)
     assert len(costs) == 1 and costs[0][0] == costs[0][1] and agent.critic_updates > 0
 
@@ -380,6 +382,6 @@ def test_a_rate_that_is_set_between_calls_is_learned_with(kind):
     agent = make(kind)
     agent.learn(60)
     agent.lr = 1e-30
-    before = agent._critic_weights().clone()
+    before = agent.critics.weights.clone()
     agent.learn(20)
-    assert torch.equal(agent._critic_weights(), before) and agent.critic_updates == 40
+    assert torch.equal(agent.critics.weights, before) and agent.critic_updates == 40

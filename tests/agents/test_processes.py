@@ -106,11 +106,11 @@ def test_an_error_in_a_worker_comes_here_and_the_others_go_on():
     with pytest.raises(RuntimeError, match="Local: the motor is broken"):
         environments.step(actions, live)
 
-    process, _ = environments._workers[1]
+    _, process = environments._workers[1]
     os.kill(process.pid, signal.SIGKILL)
     with pytest.raises(RuntimeError, match="Test: worker process 1 of the environments has ended, exit code -9"):
         environments.reset([5, 6])
-    others = [process for process, _ in environments._workers]
+    others = [process for _, process in environments._workers]
     environments.close()
     deadline = time.monotonic() + 10
     while any(process.is_alive() for process in others) and time.monotonic() < deadline:

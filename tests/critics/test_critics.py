@@ -260,7 +260,7 @@ def test_a_residual_keeps_the_whole_contract():
         ({"gradient_steps": 0}, "Critic: gradient_steps must be an integer >= 1, got 0"),
         ({"batch_size": 2.5}, "Critic: batch_size must be an integer >= 1, got 2.5"),
         ({"train_freq": 0}, "Critic: train_freq must be an integer >= 1, got 0"),
-        ({"hidden": 32}, r"Critic: hidden must be widths of layers, \(64, 64\) say, got 32"),
+        ({"hidden": 32}, r"Critic: hidden must be widths >= 1 of hidden layers, such as \(64, 64\), got 32"),
         ({"hidden": (0,)}, r"Critic: hidden must be widths >= 1, got \(0,\)"),
         ({"slope_weight": -1.0}, "Critic: slope_weight must be >= 0"),
     ],

@@ -17,8 +17,8 @@ def _numbered_by_count(folder):
     return aside.rename(aside.with_name(f"interrupted-{n}"))
 
 
-def _interpolated(curves, points, *, hold=True):
-    values = held(curves, points, hold=hold)
+def _interpolated(curves, points):
+    values = held(curves, points)
     for value, (xs, ys) in zip(values, curves, strict=True):
         if len(xs):
             known = ~np.isnan(value)

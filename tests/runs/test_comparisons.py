@@ -73,10 +73,10 @@ def test_a_paired_difference_is_that_of_students_sleep_data():
     one = [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0]
     two = [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4]
     found = paired_difference(dict(enumerate(two)), {**dict(enumerate(one)), 99: 5.0})
-    assert (found.seeds, found.above) == (10, 9)
+    assert found.seeds == 10
     np.testing.assert_allclose([found.mean, found.low, found.high], [1.58, 0.7001142, 2.4598858], atol=1e-6)
     alone = paired_difference({3: 2.0}, {3: 1.0})
-    assert (alone.mean, alone.above) == (1.0, 1) and math.isnan(alone.low)
+    assert alone.mean == 1.0 and math.isnan(alone.low)
     with pytest.raises(ValueError, match="must share a seed, got none"):
         paired_difference({0: 1.0}, {1: 1.0})
 

@@ -256,10 +256,6 @@ def test_a_curve_on_a_grid_is_the_last_value_so_far(tmp_path):
     grid, nan = [4, 5, 10, 19.5, 20, 30, 40, 41], math.nan
     held = [[nan, nan, 1, 1, 2.5, 2.5, 2.5, 2.5], [nan, -1, -1, -1, -1, nan, 3, 3], [nan] * 8]
     np.testing.assert_array_equal(on_grid([one, two, empty], "s", "y", grid), held)
-    ended = [[nan, nan, 1, 1, 2.5, nan, nan, nan], [nan, -1, -1, -1, -1, nan, 3, nan], [nan] * 8]
-    np.testing.assert_array_equal(on_grid([one, two, empty], "s", "y", grid, after_end="nan"), ended)
-    with pytest.raises(ValueError, match='after_end must be "hold" or "nan"'):
-        on_grid([one], "s", "y", grid, after_end="zero")
 
 
 def test_a_curve_that_runs_backwards_is_refused(tmp_path):

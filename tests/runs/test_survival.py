@@ -78,5 +78,3 @@ def test_a_run_that_never_reaches_the_threshold_is_censored_at_its_last_row(tmp_
 def test_what_are_no_times_is_refused(times, reached, message):
     with pytest.raises(ValueError, match=f"kaplan_meier: .*{message}"):
         kaplan_meier(times, reached)
-    with pytest.raises(ValueError, match="kaplan_meier: level must be between 0 and 1, got 1"):
-        kaplan_meier([1], [True], level=1)

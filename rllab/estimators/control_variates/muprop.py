@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
 from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
@@ -65,9 +65,7 @@ class MuProp(Estimator):
             return PointBlock(slice(a + 1, b + 1), x)
         return PointBlock(slice(0, b + 1), torch.cat((_mean(query.at)[None], x)))
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, mean = query.at, _mean(query.at)
 
         def contributions() -> Iterator[tuple[Contributions, Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.control_variates.conditional import control, draw_both
 from rllab.estimators.control_variates.state import ControlVariateState, check_state
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import Relaxable, check_relaxable, pull_back, relaxed
 from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
@@ -123,9 +123,7 @@ class Rebar(Estimator):
         log_t = beside(log_t, query.at.logits)
         return [(log_t + h).exp() for h in ((_APART, -_APART) if self.learn_temperature else (0.0,))]
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, state, temperatures = query.at, self._state(query), self._temperatures(query)
         eta = beside(state.values[..., 0], at.logits)
         slopes = torch.zeros_like(state.values)

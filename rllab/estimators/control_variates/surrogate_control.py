@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.control_variates.state import ControlVariateState, check_state
 from rllab.estimators.control_variates.surrogate import Surrogate
-from rllab.estimators.query import PointBlock, Query
+from rllab.estimators.query import Answered, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, fold_contributions
 from rllab.keys import Key
 
@@ -52,9 +52,7 @@ class SurrogateControl(Estimator):
     def _network(self, at: Any) -> Surrogate:
         return Surrogate(at.shape[-1], self.hidden)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, learns = query.at, self.lr > 0
         if query.state is None:
             state = self.init_state(at, query.key)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
-from torch import Tensor
 
 from rllab.cost import Request
 from rllab.estimators.differences.engine import Differences, Slopes, along, pick
 from rllab.estimators.differences.steps import check_step, complex_step
-from rllab.estimators.query import PointBlock, Query
+from rllab.estimators.query import Answered, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class ComplexStep(Differences):
         j = torch.arange(a, b, device=at.device) % at.shape[-1]
         return PointBlock(slice(a, b), along(at, torch.complex(at, complex_step(at, self.step)), j), j)
 
-    def _slopes(self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]]) -> Iterator[Slopes]:
+    def _slopes(self, query: Query, answered: Answered) -> Iterator[Slopes]:
         h = complex_step(query.at, self.step)
         for block, f in answered:
             yield block.noise, f.imag / pick(h, block.noise), f.real

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from rllab.arrays import single_at_least
 from rllab.checks import check_parameters
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 
 Slopes = tuple[Tensor, Tensor, Tensor]  # coordinates (n,), derivatives along them (n,) or (n, B), and costs (k, …)
 
@@ -33,7 +33,7 @@ class Differences(Estimator):
     repeat: bool
 
     @abstractmethod
-    def _slopes(self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]]) -> Iterator[Slopes]:
+    def _slopes(self, query: Query, answered: Answered) -> Iterator[Slopes]:
         """Yield, for each block, derivatives at coordinates in the order of the query, and the costs to average."""
 
     def _plan(self, at: Any) -> Plan:
@@ -47,9 +47,7 @@ class Differences(Estimator):
         pieces = block.rows.start // self.per_piece + points % (len(points) // self.per_piece)
         return pieces // query.plan.pieces
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         stencils = Stencils(query.at, query.units, errors=errors, per_unit=per_unit)
         total, count = 0.0, 0
         for coordinates, derivatives, f in self._slopes(query, answered):

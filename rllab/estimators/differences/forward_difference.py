@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from rllab.estimators.differences.engine import Differences, Slopes, along, check_width, pick
 from rllab.estimators.differences.steps import check_step, forward_step
-from rllab.estimators.query import PointBlock, Query
+from rllab.estimators.query import Answered, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class ForwardDifference(Differences):
     def _step(self, query: Query) -> Tensor:
         return forward_step(query.at, self.step, self.noise / math.sqrt(query.units))
 
-    def _slopes(self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]]) -> Iterator[Slopes]:
+    def _slopes(self, query: Query, answered: Answered) -> Iterator[Slopes]:
         at = query.at
         width = check_width("ForwardDifference", (at + self._step(query)) - at)  # h, as the points have it
         centre = at.new_empty((0, *at.shape[:-1]))

@@ -14,7 +14,7 @@ from rllab.checks import check_number, check_one_of, check_parameters
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.differences.steps import check_step, forward_step
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.smoothing import probes
 from rllab.estimators.smoothing.directions import orthonormal
 from rllab.noise import standard_normal
@@ -106,9 +106,7 @@ class LinearInterpolation(Estimator):
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return probes.units("forward", block)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, m, h = query.at, query.units, self._step(query)
         if self.step is not None:
             # an orthonormal set moves every coordinate by h/√d or more
@@ -117,10 +115,8 @@ class LinearInterpolation(Estimator):
             probes.check_not_lost("LinearInterpolation", "step", self.step, flat, furthest)
         us, fs = zip(*((block.noise, f) for block, f in answered), strict=True)
         f, d = torch.cat(fs), at.shape[-1]
-        z, delta = (
-            _matrix(us, h),
-            (f[1:] - f[0]).movedim(0, -1).to(at.dtype),
-        )  # (m, d) and (m,), or (B, m, d) and (B, m)
+        # (m, d) and (m,), or (B, m, d) and (B, m)
+        z, delta = _matrix(us, h), (f[1:] - f[0]).movedim(0, -1).to(at.dtype)
         # Z = U S Vᵀ, so that argmin ‖Zg − δ‖ = V S⁻¹ Uᵀ δ
         left, s, right = torch.linalg.svd(z, full_matrices=False)
         self._check_condition(float((s[..., 0] / s[..., -1]).max()), z)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import Tensor
 
 from rllab.arrays import as_array
 from rllab.checks import check_parameters
@@ -15,7 +13,7 @@ from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 
 
 @dataclass(frozen=True)
@@ -64,17 +62,10 @@ class Backprop(Estimator):
 
     def _block(self, query: Query, i: int) -> PointBlock:
         a, b = self._span(query, i)
-        return PointBlock(
-            slice(a, b), query.at.repeat(b - a, *[1] * query.at.ndim)
-        )  # copies: a cost may write into them
+        copies = query.at.repeat(b - a, *[1] * query.at.ndim)  # a cost may write into them
+        return PointBlock(slice(a, b), copies)
 
-    def _fold(
-        self,
-        query: Query,
-        answered: Iterable[tuple[PointBlock, tuple[Tensor | None, Tensor]]],
-        per_unit: bool,
-        errors: bool,
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         m = query.units
         errors = errors and m > 1
         moments, total = Moments(m, 1.0, errors=False, per_unit=per_unit), None

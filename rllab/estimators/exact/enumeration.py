@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
-
-from torch import Tensor
 
 from rllab.distributions import Distribution
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.exact.expectation import Expectation
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.samples import units_per_block
 
 
@@ -59,9 +56,7 @@ class Enumeration(Estimator):
         x, log_p = query.at.support(a, b)
         return PointBlock(slice(a, b), x, log_p)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         expected, like = Expectation(query.at), None
         for block, like in answered:
             expected.add(block.noise.exp(), like, block.points, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +16,7 @@ from rllab.distributions import Gaussian
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.exact.expectation import Expectation
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 
 _EDGES = np.linspace(-9, 9, 10)  # panels of 2 s; beyond 9 s lies 2·10⁻¹⁹ of the probability
 
@@ -121,9 +120,7 @@ class Quadrature(Estimator):
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return np.zeros(block.rows.stop - block.rows.start, dtype=np.int64)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at = self._distribution(query.at)
         expected, like = Expectation(at), None
         for block, like in answered:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -12,22 +11,19 @@ from scipy.special import gammaincinv
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from rllab.cost import Request
 from rllab.distributions import Beta, Dirichlet, Distribution, Gamma, GaussianMixture
 from rllab.distributions.base import uniform
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.gamma_paths import log_derivative
 from rllab.estimators.pathwise.mixture_paths import pull_back
 from rllab.estimators.query import Plan, PointBlock, Query
-from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, SlopesAtSamples, check_distribution, units_per_block
 from rllab.keys import Key
 
 FAMILIES = (Gamma, Beta, Dirichlet, GaussianMixture)
 
 
 @dataclass(frozen=True)
-class ImplicitPathwise(Estimator):
+class ImplicitPathwise(SlopesAtSamples):
     """Estimate the gradient of an expected cost from its gradients at samples that are no simple function of noise.
 
         F_φ(x) stays as it is:    ∂x/∂φ = −∂_φ F_φ(x) / p_φ(x)            ĝ_φ = 1/K Σ_k ∇f(x_k) ∂x_k/∂φ
@@ -60,10 +56,6 @@ class ImplicitPathwise(Estimator):
     """
 
     source: ClassVar[str] = "Figurnov, Mohamed & Mnih (2018), Implicit reparameterization gradients"
-    kind: ClassVar[Request] = "value_and_gradient"
-    needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
-    target: ClassVar[Target] = Target.expectation()
-    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         check_distribution("ImplicitPathwise", at, *FAMILIES)
@@ -86,14 +78,9 @@ class ImplicitPathwise(Estimator):
             log_x, noise = torch.log_softmax(log_y, -1), log_y
         return PointBlock(slice(a, b), log_x.exp().to(first), noise)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
-        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for block, (f, g) in answered:
-                yield {name: v.to(g) for name, v in self._along_paths(query.at, block.noise, g.double()).items()}, f
-
-        return fold_contributions(query, contributions(), per_unit, errors)
+    def _contributions(self, query: Query, block: PointBlock, slopes: Tensor) -> Contributions:
+        along = self._along_paths(query.at, block.noise, slopes.double())
+        return {name: part.to(slopes) for name, part in along.items()}
 
     def _along_paths(self, at: Distribution, noise: Any, g: Tensor) -> Contributions:
         """Return Σ_j ∂f/∂x_j ∂x_j/∂φ of each sample, for float64 slopes g (n, [B], d)."""

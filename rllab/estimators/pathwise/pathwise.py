@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from rllab.cost import Request
 from rllab.distributions import Gaussian
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
 from rllab.estimators.pathwise.implicit import FAMILIES
 from rllab.estimators.query import Plan, PointBlock, Query
-from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, SlopesAtSamples, check_distribution, units_per_block
 
 
 @dataclass(frozen=True)
-class Pathwise(Estimator):
+class Pathwise(SlopesAtSamples):
     """Estimate the gradient of an expected cost from its gradients at Gaussian samples.
 
         x = μ + s u,  u ~ N(0, I)            ĝ_μ = 1/K Σ_k ∇f(x_k)            ĝ_s = 1/K Σ_k ∇f(x_k) u_k
@@ -52,10 +48,6 @@ class Pathwise(Estimator):
         "Glasserman (1991), Gradient estimation via perturbation analysis; "
         "Mohamed, Rosca, Figurnov & Mnih (2020), Monte Carlo gradient estimation in machine learning"
     )
-    kind: ClassVar[Request] = "value_and_gradient"
-    needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
-    target: ClassVar[Target] = Target.expectation()
-    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         if isinstance(at, FAMILIES):
@@ -66,12 +58,6 @@ class Pathwise(Estimator):
         a, b = self._span(query, i)
         return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
-        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for block, (f, slope) in answered:
-                # ∂x/∂μ = 1,  ∂x/∂s = u
-                yield {"mean": slope.clone(), "scale": slope * block.noise}, f
-
-        return fold_contributions(query, contributions(), per_unit, errors)
+    def _contributions(self, query: Query, block: PointBlock, slopes: Tensor) -> Contributions:
+        # ∂x/∂μ = 1,  ∂x/∂s = u
+        return {"mean": slopes.clone(), "scale": slopes * block.noise}

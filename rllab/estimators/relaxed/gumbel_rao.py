@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from rllab.checks import check_positive, take_counts
-from rllab.cost import Request
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
+from rllab.estimate import Target
 from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.gumbel_softmax import straight_through_target
 from rllab.estimators.relaxed.relaxation import check_relaxable, perturbed_logits_given, pull_back
-from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, SlopesAtSamples, units_per_block
 
 
 @dataclass(frozen=True)
-class GumbelRao(Estimator):
+class GumbelRao(SlopesAtSamples):
     """Estimate what straight-through Gumbel-softmax does, with less variance for the same evaluations.
 
         ĝ = 1/K Σ_k [ 1/J Σ_j ∂y_kj/∂l ]ᵀ ∇f(x_k),    x_k ~ p,   y_kj = softmax(z_kj/λ),  z_kj ~ z | x_k     K gradients
@@ -55,9 +52,7 @@ class GumbelRao(Estimator):
     source: ClassVar[str] = (
         "Paulus, Maddison & Krause (2021), Rao-Blackwellizing the straight-through Gumbel-softmax gradient estimator"
     )
-    kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
-    unbiased: ClassVar[bool] = True
     temperature: float = 0.5
     inner: int = 10
 
@@ -78,11 +73,5 @@ class GumbelRao(Estimator):
         z = perturbed_logits_given(query.at, x, self.inner, key.child("inner"))
         return PointBlock(slice(a, b), x, z / self.temperature)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
-        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for block, (f, g) in answered:
-                yield {"logits": pull_back(query.at, block.noise, g).mean(0) / self.temperature}, f
-
-        return fold_contributions(query, contributions(), per_unit, errors)
+    def _contributions(self, query: Query, block: PointBlock, slopes: Tensor) -> Contributions:
+        return {"logits": pull_back(query.at, block.noise, slopes).mean(0) / self.temperature}

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
 from rllab.checks import check_positive
-from rllab.cost import Request
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
+from rllab.estimate import Target
 from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import (
     check_relaxable,
@@ -20,11 +17,11 @@ from rllab.estimators.relaxed.relaxation import (
     relaxed,
     rounded,
 )
-from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, SlopesAtSamples, units_per_block
 
 
 @dataclass(frozen=True)
-class GumbelSoftmax(Estimator):
+class GumbelSoftmax(SlopesAtSamples):
     """Estimate the gradient of the expected cost of relaxed bits or choices.
 
         y = σ((l + e)/λ) or softmax((l + γ)/λ)      e logistic, γ Gumbel noise
@@ -63,9 +60,7 @@ class GumbelSoftmax(Estimator):
         "Jang, Gu & Poole (2017), Categorical reparameterization with Gumbel-softmax; "
         "Maddison, Mnih & Teh (2017), The concrete distribution"
     )
-    kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
-    unbiased: ClassVar[bool] = True
     temperature: float = 0.5
     hard: bool = False
 
@@ -86,15 +81,9 @@ class GumbelSoftmax(Estimator):
         z = perturbed_logits(query.at, b - a, query.key.child("sample", i)) / self.temperature
         return PointBlock(slice(a, b), (rounded if self.hard else relaxed)(query.at, z), z)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
-        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for block, (f, g) in answered:
-                # ∂y/∂l = 1/λ ∂y/∂z,  z = (l + noise)/λ
-                yield {"logits": pull_back(query.at, block.noise, g) / self.temperature}, f
-
-        return fold_contributions(query, contributions(), per_unit, errors)
+    def _contributions(self, query: Query, block: PointBlock, slopes: Tensor) -> Contributions:
+        # ∂y/∂l = 1/λ ∂y/∂z,  z = (l + noise)/λ
+        return {"logits": pull_back(query.at, block.noise, slopes) / self.temperature}
 
 
 def straight_through_target(temperature: float) -> Target:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from torch import Tensor
 
-from rllab.cost import Request
-from rllab.estimate import Estimate, Target
-from rllab.estimators.base import Estimator
+from rllab.estimate import Target
 from rllab.estimators.query import Plan, PointBlock, Query
 from rllab.estimators.relaxed.relaxation import check_relaxable, pull_back
-from rllab.estimators.score.samples import Contributions, fold_contributions, units_per_block
+from rllab.estimators.score.samples import Contributions, SlopesAtSamples, units_per_block
 
 
 @dataclass(frozen=True)
-class StraightThrough(Estimator):
+class StraightThrough(SlopesAtSamples):
     """Estimate a stand-in for the gradient of an expected cost of bits or choices, from its gradients at samples.
 
         ĝ = 1/K Σ_k (∂p/∂l)ᵀ ∇f(x_k),    x_k ~ p                                       K gradient evaluations
@@ -47,10 +44,8 @@ class StraightThrough(Estimator):
         "Bengio, Léonard & Courville (2013), Estimating or propagating gradients through stochastic neurons for "
         "conditional computation"
     )
-    kind: ClassVar[Request] = "value_and_gradient"
     needs: ClassVar[frozenset[str]] = frozenset({"gradient", "relaxed"})
     target: ClassVar[Target] = Target.relaxed("straight through: E[(∂p/∂φ)ᵀ ∇f(x)]")
-    unbiased: ClassVar[bool] = True
 
     def _plan(self, at: Any) -> Plan:
         return Plan(per_unit=1, block=units_per_block(check_relaxable("StraightThrough", at), points=1))
@@ -60,13 +55,6 @@ class StraightThrough(Estimator):
         x, _ = query.at.draw(b - a, query.key.child("sample", i))
         return PointBlock(slice(a, b), x)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
-        at, logits = query.at, query.at.logits.double()
-
-        def contributions() -> Iterator[tuple[Contributions, Tensor]]:
-            for _, (f, g) in answered:
-                yield {"logits": pull_back(at, logits.expand(len(g), *logits.shape), g)}, f
-
-        return fold_contributions(query, contributions(), per_unit, errors)
+    def _contributions(self, query: Query, block: PointBlock, slopes: Tensor) -> Contributions:
+        logits = query.at.logits.double()
+        return {"logits": pull_back(query.at, logits.expand(len(slopes), *logits.shape), slopes)}

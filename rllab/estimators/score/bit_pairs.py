@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +15,7 @@ from rllab.distributions.base import uniform
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.samples import check_distribution, units_per_block
 
 
@@ -50,9 +49,7 @@ class BitPairs(Estimator):
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return np.tile(np.arange(block.rows.start // 2, block.rows.stop // 2), 2)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         logits, n = query.at.logits, query.evaluations
         moments = Moments(query.units, 1.0, errors=errors, per_unit=per_unit)
         total: Any = 0.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -16,7 +16,7 @@ from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.samples import check_distribution, units_per_block
 
@@ -116,13 +116,8 @@ class ImportanceWeighted(Estimator):
     def target(self) -> Target:
         if self.clip is None:
             return Target.expectation()
-        f = (
-            "f"
-            if not self.baseline
-            else f"(f − {self.baseline:g})"
-            if self.baseline > 0
-            else f"(f + {-self.baseline:g})"
-        )
+        b = self.baseline or 0.0
+        f = f"(f {'−' if b > 0 else '+'} {abs(b):g})" if b else "f"
         over = " over the mean of cut ρ" if self.normalise else ""
         return Target.surrogate(f"E_q φ(ρ) {f}, φ'(ρ) = min(1, {self.clip:g}/ρ){over}")
 
@@ -160,9 +155,7 @@ class ImportanceWeighted(Estimator):
             )
         return PointBlock(slice(a, b), x, _Drawn((log_p - log_q).to(single_at_least(x)), of_p))
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, query.units
         top: Any = None  # log of the largest ratio so far, ρ°; what follows is of r = ρ/ρ°
         first, second = Sums(), Sums()

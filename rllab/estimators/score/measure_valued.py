@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rllab.distributions import Product
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 from rllab.estimators.score.weak_derivatives import FAMILIES, decompose
 
@@ -71,9 +70,7 @@ class MeasureValued(Estimator):
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return np.arange(block.rows.start, block.rows.stop) // query.plan.per_unit
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         batch = self._batch_shape(query.at)
 
         def contributions() -> Iterator[tuple[Contributions, None]]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from rllab.arrays import as_array
+from rllab.cost import Request
 from rllab.distributions import Distribution
-from rllab.estimate import Estimate
-from rllab.estimators.base import BLOCK
+from rllab.estimate import Estimate, Target
+from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Query
+from rllab.estimators.query import Answered, PointBlock, Query
 
 Contributions = dict[str, Tensor]  # by parameter name, (units, *shape of the parameter)
 D = TypeVar("D", bound=Distribution)
@@ -67,3 +69,23 @@ def fold_contributions(
     value = None if total is None else torch.as_tensor(total / count)
     target, state, kind = query.estimator.target, query.state, query.kind
     return Estimate(part(0), value, query.evaluations, target, part(1), part(2), state, kind=kind)
+
+
+class SlopesAtSamples(Estimator):
+    """Average what samples contribute by the slopes of the cost there; each subclass adds its points, and how they do.
+
+    ĝ = 1/K Σ_k g(x_k, ∇f(x_k))                                                     K gradient evaluations
+    """
+
+    kind: ClassVar[Request] = "value_and_gradient"
+    needs: ClassVar[frozenset[str]] = frozenset({"gradient"})
+    target: ClassVar[Target] = Target.expectation()
+    unbiased: ClassVar[bool] = True
+
+    @abstractmethod
+    def _contributions(self, query: Query, block: PointBlock, slopes: Tensor) -> Contributions:
+        """Return what the samples of a block contribute, given ∇f at them, shaped like the points."""
+
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
+        contributed = ((self._contributions(query, block, slopes), f) for block, (f, slopes) in answered)
+        return fold_contributions(query, contributed, per_unit, errors)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from rllab.arrays import as_array, as_value, column_sum, weights
 from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.baselines import (
     NAMES,
     AnyBaseline,
@@ -129,9 +127,7 @@ class ScoreFunction(Estimator):
     def _rereads(self, query: Query, block: PointBlock) -> bool:
         return block.noise is None or isinstance(block.noise, dict) or self.counts  # scores come of noise if they can
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         # One pass over the blocks, though the baseline is known only at its end: with w = a (f − o)/K, a of `factor`,
         #   Σ (w − c) s = Σ w s − c Σ s      and      Σ (w − c)² s² = Σ w² s² − 2c Σ w s² + c² Σ s².
         # The offset o is the first block's mean, so that a large constant in f never meets the sums. Where there is no
@@ -171,13 +167,13 @@ class ScoreFunction(Estimator):
             if per_unit:
                 kept.append((w, block))
             del block, x, noise, values  # before the next block is drawn: its buffers are then still in cache
-        centres, g, se = Sums(), Sums(), Sums()
+        centres = Sums()
+        if halves:  # each half is given what the other found
+            centres.update({name: best_constants(ws2, s2)[::-1] for name, (s2, ws2, _) in second.items()})
+        elif not centred:
+            centres.update({name: beside(total / k, sums[0]) for name, sums in first.items()})
+        g, se = Sums(), Sums()
         for name, sums in first.items():
-            if halves:  # each half is given what the other found
-                s2, ws2, _ = second[name]
-                centres[name] = best_constants(ws2, s2)[::-1]
-            elif not centred:
-                centres[name] = beside(total / k, sums[0])
             about = _about(centres.get(name), sums)
             g[name] = about.sum(0) if halves else about
             if errors and k > 1:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -16,7 +15,7 @@ from rllab.distributions import Categorical, Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside, check_baseline
 from rllab.estimators.score.counts import check_writable, outcomes, pick
 from rllab.estimators.score.samples import check_distribution, units_per_block
@@ -94,15 +93,11 @@ class SumAndSample(Estimator):
             return PointBlock(slice(0, c + b), torch.cat((split.top, x)))
         return PointBlock(slice(c + a, c + b), x)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, k, c = query.at, query.units, self.enumerated
         split = _split(at, c)
-        p, left = (
-            as_array(split.log_top.exp()),
-            as_array(split.log_rest.exp().sum(0)),
-        )  # p_c, and 1 − P_C as no difference
+        # p_c, and 1 − P_C as no difference
+        p, left = as_array(split.log_top.exp()), as_array(split.log_rest.exp().sum(0))
         nearest = as_array(torch.softmax(split.log_top, 0))  # weights that sum to 1 where p underflows
         exact, first, second = Sums(), Sums(), Sums()
         kept: list[tuple[np.ndarray, Sums]] = []

@@ -16,7 +16,7 @@ from rllab.distributions import Distribution
 from rllab.distributions.base import Sums, add_into
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.score.baselines import beside
 from rllab.estimators.score.samples import Contributions, check_distribution, fold_contributions, units_per_block
 
@@ -78,9 +78,7 @@ class VIMCO(Estimator):
         a, b = (end * self.samples for end in self._span(query, i))
         return PointBlock(slice(a, b), *query.at.draw(b - a, query.key.child("sample", i)))
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, k = query.at, self.samples
         weighed = ((block, self._advantages(f.unflatten(0, (-1, k))).flatten(0, 1), f) for block, f in answered)
         if not per_unit and (not errors or query.units == 1):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -16,7 +15,7 @@ from rllab.checks import check_parameters
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.smoothing import probes
 from rllab.noise import standard_normal
 
@@ -85,9 +84,7 @@ class Adaptive(Estimator):
     def _rereads(self, query: Query, block: PointBlock) -> bool:
         return False
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         parts, blocks = [], query
         for block, f in answered:
             parts.append(f if self.form == "one-point" else f.unflatten(0, (2, -1)))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -13,7 +12,7 @@ from torch import Tensor
 
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 
 
 class Search(Estimator):
@@ -61,9 +60,7 @@ class Search(Estimator):
     def _rereads(self, query: Query, block: PointBlock) -> bool:
         return self._inner._rereads(self._as_inner(query), block)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         parts, blocks = [], self._as_inner(query)
         for block, f in answered:
             parts.append(f)

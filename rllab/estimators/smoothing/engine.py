@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,7 @@ from rllab.checks import check_parameters
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import GroupedMoments, Moments
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.estimators.smoothing import probes
 
 
@@ -74,9 +73,7 @@ class Smoothing(Estimator):
     def _units(self, query: Query, block: PointBlock) -> np.ndarray:
         return probes.units(self._design(query.at).form, block)
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, Tensor]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         design, at = self._design(query.at), query.at
         form, moments = design.form, _moments(design, query.units, per_unit, errors)
         total, centre = 0.0, None

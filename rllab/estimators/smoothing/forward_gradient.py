@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
-
-from torch import Tensor
 
 from rllab.arrays import as_array, weights
 from rllab.checks import check_one_of, check_parameters
@@ -14,7 +11,7 @@ from rllab.cost import Request
 from rllab.estimate import Estimate, Target
 from rllab.estimators.base import BLOCK, Estimator
 from rllab.estimators.moments import Moments
-from rllab.estimators.query import Plan, PointBlock, Query
+from rllab.estimators.query import Answered, Plan, PointBlock, Query
 from rllab.noise import rademacher, standard_normal
 
 
@@ -70,9 +67,7 @@ class ForwardGradient(Estimator):
         u = draw((b - a, *query.at.shape), query.key.child("direction", i), query.at)
         return PointBlock(slice(a, b), query.at.expand(u.shape), tangents=u)  # `Cost.jvp` copies them
 
-    def _fold(
-        self, query: Query, answered: Iterable[tuple[PointBlock, tuple[Tensor, Tensor]]], per_unit: bool, errors: bool
-    ) -> Estimate:
+    def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         m = query.units
         moments = Moments(m, 1.0, errors=errors, per_unit=per_unit, signs=self.directions == "rademacher")
         total: Any = 0.0

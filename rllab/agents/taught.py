@@ -1,4 +1,4 @@
-"""Paid: what the steps of a call of `train` taught; who paid for steps that taught nothing is told."""
+"""Taught: what the steps of a call of `train` taught; where they taught nothing, a warning says so."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rllab.agents.spent import Spent
 from rllab.warned import warn
 
 
-class Paid:
+class Taught:
     """Watch the rows of a call of `train`, and warn at its end if there was no update, or some at a learning rate of 0.
 
     A schedule that ends at 0 may make the last update of a call at 0, as PPO's does; that alone is no reason, if
@@ -17,14 +17,6 @@ class Paid:
     Args:
         who: the agent.
         spent: what it has spent when the call begins.
-
-    Example:
-        from rllab.agents.paid import Paid
-        from rllab.agents.spent import Spent
-
-        paid = Paid("Example", Spent())
-        paid.note({"steps": 100, "updates": 4, "lr": 1e-3})
-        paid.warn(takes="100 steps")  # there is nothing to warn of
     """
 
     def __init__(self, who: str, spent: Spent):

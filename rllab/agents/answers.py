@@ -1,4 +1,4 @@
-"""Door: the one place where what environments answer is checked, and becomes arrays of the caller's own."""
+"""Answers: the one place where what environments give is checked, and becomes arrays of the caller's own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rllab.agents.observations import Observations, as_array
 LARGEST = float(np.finfo(np.float32).max)  # learners compute in float32, where anything larger is infinite
 
 
-class Door:
+class Answers:
     """Turn what an environment answers into arrays of the caller's own, or refuse it.
 
     Args:
