@@ -19,9 +19,9 @@ tuned by as many trials as the learners, and a rider by hand.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
 from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, plan_of, trials
@@ -53,8 +53,6 @@ HANDS = ("balance", "delay", "whipple", "goal")  # tasks that have a rider by ha
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     seeds: int = 10
     """Seeds per learner, 1000, 1001, …."""
@@ -72,6 +70,7 @@ class Config(Flags):
     """Run the trials instead, on a seed that is never reported; write what came out."""
     finals: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the best trials again instead, on further seeds that are never reported; write whose mean is the best."""
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "sizes": (LINEAR,)}
 
     def check(self) -> None:
         super().check()
@@ -88,9 +87,6 @@ class Config(Flags):
     def identity(self) -> dict[str, Any]:
         """Sizes, tasks and learners only say which runs there are."""
         return {"fast": self.fast, "tune": self.tune or self.finals}
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, sizes=(LINEAR,), processes=1)
 
 
 def cells(config: Config) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.claims import judge_paired
@@ -70,16 +70,12 @@ SIGMAS, RATES = (0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4), (1e-3, 3e-3, 1e-2)  
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     seeds: int = 20
     """Seeds, from the first on: repetitions of everything."""
     tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Run the trials: each radius and learning rate, on seeds of their own; write what came out."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1}
 
 
 @lru_cache(maxsize=1)

@@ -15,10 +15,10 @@ Every error here is squared; its root is what the estimate is off by.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtMost, Within, row
 from experiments.common.data import digits
@@ -44,15 +44,11 @@ CUTS = {"weights": "spsa", "hidden layer": "orthonormal", "output": "gaussian"} 
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     widths: tuple[int, ...] = (10, 30, 90, 270)
     """Hidden units of the nets; the number of weights grows with them, that of outputs does not."""
     repeats: int = 200
     """Estimates of each gradient."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, repeats=40, widths=(10, 90), processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "repeats": 40, "widths": (10, 90)}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

@@ -21,11 +21,11 @@ so that all ten must agree):
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.claims import note_prediction
 from experiments.common.data import wine
@@ -68,17 +68,13 @@ METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # s
 
 @dataclass(frozen=True)
 class Config(TunedFlags):
-    """What is run; the flags of the script."""
-
     seeds: int = 10
     """Seeds, from the first on: repetitions of everything."""
     budget: int = 15_000
     """Calls of the forest a run may make."""
     methods: tuple[str, ...] = tuple(METHODS)
     """Which to run."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, budget=2_000, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "budget": 2_000}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

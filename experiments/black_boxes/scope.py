@@ -15,9 +15,9 @@ between f and the middle of the jump. For a smooth block in place of the step bo
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import GREY, label_end
 from experiments.common.frame import Flags, Judge, by_seed, main
@@ -42,14 +42,10 @@ SAID = {"step": "step", "slope": "smooth block"}
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     pairs: int = 4_000
     """Antithetic pairs at each point, for each seed."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, pairs=2_000, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "pairs": 2_000}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

@@ -5,7 +5,7 @@
 An experiment is a script with a question as the first line of its docstring, and five things of its own:
 
     @dataclass(frozen=True)
-    class Config(Flags): ...                        its flags, all defaulted; `faster` says what --fast changes
+    class Config(Flags): ...                        its flags, all defaulted; `quick` says what --fast changes
     def jobs_of(config) -> Iterable[Job]: ...       what is to be run, under which seeds
     def run(job, record) -> summary | None: ...     appends rows; knows nothing of claims and figures
     def claims(records, config, judge): ...         judge(holds, "what was measured (and what it takes)")

@@ -22,9 +22,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import band, label_end
 from experiments.common.frame import Flags, Judge, by_seed, main, values
@@ -59,9 +59,7 @@ STEPS, RATE, EVALUATIONS = 150, 0.02, 64
 class Config(Flags):
     evaluations: int = 40_000
     """Evaluations of each estimate."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), evaluations=20_000)
+    quick: ClassVar[dict[str, Any]] = {"evaluations": 20_000}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

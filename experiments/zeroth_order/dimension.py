@@ -24,9 +24,9 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import SMALL, label_end, say
@@ -63,6 +63,7 @@ SHORT, UP = {"gaussian": "normal", "orthonormal": "orthonormal"}, {"gaussian": 4
 class Config(Flags):
     largest: int = 1024
     """Largest number of parameters of the costs that are probed; the smallest is 8."""
+    quick: ClassVar[dict[str, Any]] = {"largest": 64}
 
     def check(self) -> None:
         super().check()
@@ -70,9 +71,6 @@ class Config(Flags):
             raise ValueError(
                 f"--largest must be >= 64, where laws of many parameters begin to hold, got {self.largest}"
             )
-
-    def faster(self) -> Self:
-        return replace(super().faster(), largest=64)
 
     @property
     def widths(self) -> list[int]:

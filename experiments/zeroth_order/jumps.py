@@ -15,9 +15,9 @@ values alone (zeroth order) and do not. Both means are known exactly, and so is 
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import GREY, REFERENCE, SMALL, label_end, say
@@ -63,20 +63,16 @@ NEAR = 0.02
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     seeds: int = 20
     """Seeds, 0, 1, …: the authors' 20 trials."""
     long: int = 8_008
     """Steps of the descents that go on, a multiple of 77 from 1,001 on."""
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "long": 1_540}
 
     def check(self) -> None:
         super().check()
         if self.long % CHUNK or self.long < STEPS["ball"]:
             raise ValueError(f"--long must be a multiple of {CHUNK} from {STEPS['ball']:,} on, got {self.long}")
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, long=1_540, processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

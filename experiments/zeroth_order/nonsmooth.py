@@ -14,9 +14,9 @@ controls: a flat cost, where nothing may be learnt, and the needle in a haystack
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import REFERENCE, label_end, look
@@ -92,8 +92,6 @@ NEAR_BOTTOM = 0.9  # of the way down; a plateau's bottom is a point, which Adam'
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     repeats: int = 300
     """Estimates for each variance and cosine, each seed."""
     steps: int = 100
@@ -102,9 +100,7 @@ class Config(Flags):
     """Evaluations of each estimate that is held to the exact gradient, and of each search for the needle; each seed."""
     dimension: int = 32
     """Largest dimension of the haystack."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, repeats=50, steps=40, evaluations=1 << 14, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "repeats": 50, "steps": 40, "evaluations": 1 << 14}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

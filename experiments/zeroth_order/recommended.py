@@ -54,8 +54,6 @@ LED = {"untuned": (2.2, 0.66), "library": (1.25, 0.42), "large": (1.1, 0.18)}  #
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     quick: ClassVar[dict[str, Any]] = {"seeds": 1, "repeats": 6, "budgets": 1, "exact": 1 << 10}
     few: ClassVar[int] = 4  # estimates of many coordinates, whose mean square hardly varies
     repeats: int = 64
