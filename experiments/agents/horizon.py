@@ -34,7 +34,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, slopes
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, slopes
 
 import numpy as np
 import torch
@@ -70,11 +70,6 @@ class Config(Flags):
     units: int = 4000
     """Pairs or episodes in each setting, for each seed."""
     quick: ClassVar[dict[str, Any]] = {"units": 1500}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"horizon-{seed}", {"units": config.units}, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -292,4 +287,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -14,7 +14,6 @@ Every error here is squared; its root is what the estimate is off by.
     python experiments/black_boxes/cut.py --replot    claims and figure from disk
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from typing import Any, ClassVar
 from experiments.common.acceptance import AtMost, Within, row
 from experiments.common.data import digits
 from experiments.common.drawing import GREY, band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
 import torch
@@ -49,11 +48,6 @@ class Config(Flags):
     repeats: int = 200
     """Estimates of each gradient."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 1, "repeats": 40, "widths": (10, 90)}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"cut-{seed}", {"widths": list(config.widths), "repeats": config.repeats}, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -290,4 +284,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -14,13 +14,13 @@ between f and the middle of the jump. For a smooth block in place of the step bo
     python experiments/black_boxes/scope.py --replot    claims and figure from disk
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import GREY, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed
 
 import numpy as np
 import torch
@@ -46,11 +46,6 @@ class Config(Flags):
     pairs: int = 4_000
     """Antithetic pairs at each point, for each seed."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 2, "pairs": 2_000}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"scope-{seed}", {"pairs": config.pairs}, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -176,4 +171,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

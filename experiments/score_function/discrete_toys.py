@@ -31,7 +31,7 @@ from typing import Any, ClassVar
 
 from experiments.common.claims import judge_moments, judge_printed
 from experiments.common.drawing import band, label_end, look, shared_legend
-from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 
 import numpy as np
 import torch
@@ -83,11 +83,6 @@ class Config(Flags):
     samples: int = 20_000
     """Estimates of each kind and seed, to check the variances with."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 1, "samples": 5000, "steps": 500}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"steps": config.steps, "samples": config.samples}, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -328,4 +323,4 @@ def _show_zero(ax: Axes, zero: float, highest: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

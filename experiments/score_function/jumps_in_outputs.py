@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 
 import numpy as np
 import torch
@@ -60,11 +60,6 @@ class Config(Flags):
     evaluations: int = 40_000
     """Evaluations of each estimate."""
     quick: ClassVar[dict[str, Any]] = {"evaluations": 20_000}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"evaluations": config.evaluations}, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -226,4 +221,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

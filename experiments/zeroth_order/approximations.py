@@ -22,14 +22,13 @@ they are bounds that laws leave with a stated probability, or what rounding of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import GREY, REFERENCE, label_end, look
-from experiments.common.frame import Flags, Judge, half_width, main, values
+from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, values
 from experiments.zeroth_order.approximation_laws import (
     CENTRAL_STEP,
     FORWARD_STEP,
@@ -80,12 +79,6 @@ class Config(Flags):
     repeats: int = 64
     """Estimates of each kind per seed."""
     quick: ClassVar[dict[str, Any]] = {"repeats": 32}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    """Yield one job per seed; each makes all estimates."""
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"repeats": config.repeats}, seed)
 
 
 class Noisy:
@@ -330,4 +323,4 @@ def binomial_interval(share: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -23,14 +23,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import SMALL, label_end, say
-from experiments.common.frame import Flags, Judge, half_width, main, slopes, values
+from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
 import numpy as np
@@ -73,24 +72,19 @@ class Config(Flags):
             )
 
     @property
-    def widths(self) -> list[int]:
-        return [width for width in WIDTHS if width <= 4 * self.largest]
-
-    @property
     def dimensions(self) -> list[int]:
-        return [2**k for k in range(3, int(math.log2(self.largest)) + 1)]
+        return dimensions_to(self.largest)
 
 
-def jobs_of(config: Config) -> Iterator[Job]:
-    """Yield one job per seed; each measures everything."""
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"dimensions": config.dimensions, "widths": config.widths}, seed)
+def dimensions_to(largest: int) -> list[int]:
+    """Return 8, 16, … up to the largest number of parameters."""
+    return [2**k for k in range(3, int(math.log2(largest)) + 1)]
 
 
 def run(job: Job, record: Record) -> None:
     """Measure, for every number of parameters: cosines, evaluations for a good direction, descent; time gradients."""
     key = Key(job.seed)
-    dimensions = job.config["dimensions"]
+    dimensions = dimensions_to(job.config["largest"])
     for d in dimensions[::3]:
         for law in LAWS:
             for m in directions_tried(law, d):
@@ -102,7 +96,7 @@ def run(job: Job, record: Record) -> None:
         record.append(descent(d, 1.0, key.child("descent", d)))
     d = dimensions[-1]
     record.append(descent(d, 2.0, key.child("descent", d)))
-    for width in job.config["widths"]:
+    for width in [w for w in WIDTHS if w <= 4 * job.config["largest"]]:
         record.append(gradient_time(width, key.child("network", width)))
 
 
@@ -395,4 +389,4 @@ def _points(ax: Axes, x: list[int], counts: list[np.ndarray], how: plots.MethodS
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

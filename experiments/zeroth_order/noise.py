@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, SMALL, band, label_end, say
-from experiments.common.frame import Flags, Judge, half_width, main, slopes
+from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, slopes
 
 import numpy as np
 import torch
@@ -67,11 +67,6 @@ RING = "○ predicted best step"
 @dataclass(frozen=True)
 class Config(Flags):
     quick: ClassVar[dict[str, Any]] = {"seeds": 2}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"noise-{seed}", {}, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -385,4 +380,4 @@ def mark(ax: Axes, h: np.ndarray, errors: np.ndarray, predicted: float | None) -
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import REFERENCE, label_end, look
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
 
 import numpy as np
 import torch
@@ -101,11 +101,6 @@ class Config(Flags):
     dimension: int = 32
     """Largest dimension of the haystack."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 2, "repeats": 50, "steps": 40, "evaluations": 1 << 14}
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"nonsmooth-{seed}", config.identity, seed)
 
 
 def run(job: Job, record: Record) -> None:
@@ -378,4 +373,4 @@ def draw_needle(ax: Axes, records: list[Record], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

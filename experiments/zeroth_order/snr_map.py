@@ -23,7 +23,7 @@ from typing import Any, ClassVar, Literal
 
 from experiments.common.bounds import LARGEST, deviation
 from experiments.common.drawing import REFERENCE, label_end, say
-from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
 import torch
@@ -65,10 +65,6 @@ class Config(Flags):
     evaluations: int = 1 << 17
     """Evaluations of each measured ratio, each seed."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 2, "evaluations": 1 << 14}
-
-
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"snr_map-{seed}", config.identity, seed) for seed in config.all_seeds]
 
 
 def hole_square(distance: float, sigma: float) -> float:
@@ -288,4 +284,4 @@ def heat(drawing: Figure, ax: Axes, records: list[Record], name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)
