@@ -21,16 +21,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
 from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, plan_of, trials
 from experiments.agents.ride import draw_ride
 from experiments.agents.rider_records import chosen, runs_of
 from experiments.agents.road_figures import draw_roads
-from experiments.common.frame import Flags, Judge, main
-
-import tyro
+from experiments.common.frame import Flags, Judge, Switch, main
 
 from rllab.runs import Job, Record
 
@@ -62,13 +60,13 @@ class Config(Flags):
     """Tasks to learn: balance, no-rates, delay, whipple, goal; others than balance at 64-64 alone."""
     learners: tuple[str, ...] = tuple(LEARNERS)
     """Who learns."""
-    full: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    full: Switch = False
     """All sizes and all tasks."""
-    keep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    keep: Switch = False
     """Keep what finished in records/bicycle.jsonl, which the panel of sizes and claims (a) and (b) are drawn from."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials instead, on a seed that is never reported; write what came out."""
-    finals: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    finals: Switch = False
     """Run the best trials again instead, on further seeds that are never reported; write whose mean is the best."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 1, "sizes": (LINEAR,)}
 

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.agents.policy_gradients import (
     NET_FROM,
@@ -47,11 +47,10 @@ from experiments.agents.policy_gradients import (
 )
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.drawing import REFERENCE, label_end
-from experiments.common.frame import Flags, Judge, half_width, main, select
+from experiments.common.frame import Flags, Judge, Switch, half_width, main, select
 from experiments.common.unfinished import going_on
 
 import numpy as np
-import tyro
 from scipy.special import stdtrit
 from torch.nn.functional import cosine_similarity
 
@@ -89,7 +88,7 @@ class Config(Flags):
     first_seed: ClassVar[int] = 1000
     seeds: int = 30
     """Seeds, from the first on: an estimate of each method at each policy and number of steps."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials: four radii and four nets, on seeds of their own; write what came out."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 2}
 

@@ -27,17 +27,16 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.claims import judge_paired
 from experiments.common.drawing import REFERENCE, band, label_end, line
-from experiments.common.frame import Flags, Judge, by_seed, main, select
+from experiments.common.frame import Flags, Judge, Switch, by_seed, main, select
 from experiments.common.frame import values as rows_of
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -73,7 +72,7 @@ class Config(Flags):
     first_seed: ClassVar[int] = 1000
     seeds: int = 20
     """Seeds, from the first on: repetitions of everything."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials: each radius and learning rate, on seeds of their own; write what came out."""
     quick: ClassVar[dict[str, Any]] = {"seeds": 1}
 

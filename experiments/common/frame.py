@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 # flags on which no single number depends
 SHARED = ("seeds", "processes", "executor", "out", "replot", "resume", "track")
 
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]  # a flag that is on where it is given
+
 WRITTEN = {".md": "table", ".json": "settings"}  # what is not a figure
 
 
@@ -58,11 +60,11 @@ class Flags:
     """Who makes the runs: 4 for as many workers, ray, or the address of a Ray cluster; by default, processes here."""
     out: Path = Path("results")
     """Folder of records and figures; by default one of results, named after the script."""
-    fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    fast: Switch = False
     """A pass of a few seconds, in one process."""
-    replot: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    replot: Switch = False
     """Only draw, and print claims, from what is on disk."""
-    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    resume: Switch = False
     """Go on where a killed run stopped, or add seeds."""
     track: Literal["tensorboard", "wandb", "trackio"] | None = None
     """Show the rows there as well."""

@@ -18,14 +18,12 @@ from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
 from time import process_time
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import FRESH, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.frame import Flags, Judge, Switch, main
 from experiments.common.unfinished import going_on
 from experiments.lecture.table_page import checked, page, some_rows
-
-import tyro
 
 from rllab.files import write_atomically
 from rllab.runs import Job, Record
@@ -41,7 +39,7 @@ OUT = Path("results/lecture")
 class Config(Flags):
     seeds: int = 10
     """Seeds of each kind, those of the criteria and fresh ones: 1, 2, 5 or 10."""
-    wrong: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    wrong: Switch = False
     """Measure wrong versions too, on the first seed of each kind."""
     row: tuple[str, ...] = ()
     """Rows to measure, as L36 or T2; by default all of them."""

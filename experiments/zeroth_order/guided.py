@@ -26,13 +26,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
-from experiments.common.frame import Flags, Judge, column, main, select
+from experiments.common.frame import Flags, Judge, Switch, column, main, select
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -62,7 +61,7 @@ class Config(Flags):
     first_seed: ClassVar[int] = 200  # thresholds were moved after a look at seeds 0 to 2, see `claims`
     parameters: int = 1000
     """Number of parameters n; there are 2n rows, and 10 n steps."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials of learning rates instead, on seeds that are never reported."""
     quick: ClassVar[dict[str, Any]] = {"parameters": 100}
 
