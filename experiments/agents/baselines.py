@@ -4,8 +4,7 @@ What a learner has to beat on `BicycleBalance-v0`: linear policies tanh(W o/scal
 until one rides to the cap, once and then 20 times more. Every step of every draw counts; the 20 rides of confirming are
 counted apart, as the learners' evaluations are.
 
-    python experiments/agents/baselines.py            draws, prints claims, draws the figure
-    python experiments/agents/baselines.py --replot   draws again from disk
+    python experiments/agents/baselines.py    draws, prints claims, draws the figure
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ Evaluation is counted apart and its time is not the learner's. What they are hel
 tuned by as many trials as the learners, and a rider by hand.
 
     python experiments/agents/bicycle.py            trains at 64-64, prints claims, draws
-    python experiments/agents/bicycle.py --replot   draws again from disk
     python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own; then
     python experiments/agents/bicycle.py --finals   the best three of each again, on three more seeds
     python experiments/agents/bicycle.py --full --keep --resume

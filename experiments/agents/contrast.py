@@ -23,7 +23,6 @@ Written down before the run on seeds 1000 to 1029, to be found wrong, each by a 
 
     python experiments/agents/contrast.py             about four minutes on 2 cores
     python experiments/agents/contrast.py --tune      the trials from which radius and net come
-    python experiments/agents/contrast.py --replot    claims and figure from disk
 """
 
 import json

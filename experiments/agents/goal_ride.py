@@ -4,8 +4,7 @@ The rider by hand of `riders.py` leans towards the goal and balances about that 
 goal at 100 m. Written down before the run: it arrives from at least 90 of 100 starts, and one that does not look where
 the goal lies, its bearing set to 0, from at most 10.
 
-    python experiments/agents/goal_ride.py            some seconds; results/goal_ride holds numbers and pictures
-    python experiments/agents/goal_ride.py --replot   draws again from disk
+    python experiments/agents/goal_ride.py    some seconds; results/goal_ride holds numbers and pictures
 """
 
 from __future__ import annotations

@@ -21,8 +21,7 @@ Sources: Salimans et al. (2017), "Evolution strategies as a scalable alternative
 3.1; Sutton, McAllester, Singh & Mansour (2000), "Policy gradient methods for reinforcement learning with function
 approximation", for the score with costs to go.
 
-    python experiments/agents/horizon.py             about a minute on 2 cores
-    python experiments/agents/horizon.py --replot    claims and figure from disk
+    python experiments/agents/horizon.py    about a minute on 2 cores
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ The truth beneath the arrows is ∇f_σ by quadrature over the recorded landscap
 least 20 % stand out (χ² of two components at 1 %), and of these at least 95 % point within 90° of the truth; the
 learned slope's cosine to the truth, mean over points, has a 99 % interval over seeds above 0.
 
-    python experiments/agents/landscape.py             half a minute
-    python experiments/agents/landscape.py --replot    claims and figure from disk
+    python experiments/agents/landscape.py    half a minute
 """
 
 from __future__ import annotations

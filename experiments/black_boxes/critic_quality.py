@@ -17,7 +17,6 @@ method, as the critic's learning rate is for each cost, on seeds of their own.
 
     python experiments/black_boxes/critic_quality.py             about six minutes on 2 cores
     python experiments/black_boxes/critic_quality.py --tune      the trials from which radii and learning rates come
-    python experiments/black_boxes/critic_quality.py --replot    claims and figure from disk
 """
 
 import itertools

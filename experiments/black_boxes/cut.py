@@ -10,8 +10,7 @@ sample and a small radius, with g_p the gradient at the cut, J_p the Jacobian of
 so that the price is the dimension of the cut, not that of the model, divided by samples whose errors do not agree.
 Every error here is squared; its root is what the estimate is off by.
 
-    python experiments/black_boxes/cut.py             about a minute on 2 cores
-    python experiments/black_boxes/cut.py --replot    claims and figure from disk
+    python experiments/black_boxes/cut.py    about a minute on 2 cores
 """
 
 from dataclasses import dataclass

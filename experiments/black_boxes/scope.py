@@ -10,8 +10,7 @@ to where the jump leads. What is wanted is the slope of the smoothed cost of the
 Before the step the local form is −2t/(1 − 2t) times the other at every radius, and has the wrong sign wherever t lies
 between f and the middle of the jump. For a smooth block in place of the step both come to the same as σ falls.
 
-    python experiments/black_boxes/scope.py             seconds
-    python experiments/black_boxes/scope.py --replot    claims and figure from disk
+    python experiments/black_boxes/scope.py    seconds
 """
 
 from collections.abc import Callable

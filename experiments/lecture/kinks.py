@@ -9,8 +9,7 @@ half of the time, in four settings, every single slope that is asked for counted
     blank images       and a tenth of the images blank, a class of their own: W 0 + 0 is 0 until the biases move
     narrow             64-4-4-10, biases 0: where all four units are off, every sum above them is exactly 0
 
-    python experiments/lecture/kinks.py             a minute on 2 cores
-    python experiments/lecture/kinks.py --replot    claims and figure from disk
+    python experiments/lecture/kinks.py    a minute on 2 cores
 """
 
 from dataclasses import dataclass, field

@@ -9,8 +9,7 @@ Push one number by ds and follow it: the derivatives predict what comes out, and
 So the residual falls with slope 2 on logarithmic axes, until values agree to their last digits: then the floor is that
 of rounding, u|C|. Where the push crosses the kink of a ReLU the slope is 1: there is no h′ that both sides share.
 
-    python experiments/lecture/perturbation.py             seconds
-    python experiments/lecture/perturbation.py --replot    claims and figure from disk
+    python experiments/lecture/perturbation.py    seconds
 """
 
 from collections.abc import Callable

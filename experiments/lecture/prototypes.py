@@ -11,8 +11,7 @@ optimiser, every evaluation on all training images counted:
 The mean image of each class, which nobody has to search for, is the reference; the first image of each is the start.
 Step sizes and σ were chosen on seeds 100 to 107.
 
-    python experiments/lecture/prototypes.py             half a minute on 2 cores
-    python experiments/lecture/prototypes.py --replot    claims and figure from disk
+    python experiments/lecture/prototypes.py    half a minute on 2 cores
 """
 
 from collections.abc import Callable

@@ -17,8 +17,7 @@ Sources: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through
 Tucker (2020), "DisARM"; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by
 sampling without replacement" (three bits).
 
-    python experiments/score_function/discrete_toys.py             a minute
-    python experiments/score_function/discrete_toys.py --replot    claims and figure from disk
+    python experiments/score_function/discrete_toys.py    a minute
 """
 
 from __future__ import annotations

@@ -14,8 +14,7 @@ descent along it goes to μ = −1, the bottom of the bowl, away from the step i
 Sources: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 5.3;
 Glasserman (1991), "Gradient estimation via perturbation analysis".
 
-    python experiments/score_function/jumps_in_outputs.py             some seconds
-    python experiments/score_function/jumps_in_outputs.py --replot    claims and figure from disk
+    python experiments/score_function/jumps_in_outputs.py    some seconds
 """
 
 from __future__ import annotations

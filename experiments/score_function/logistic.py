@@ -13,8 +13,7 @@ batches, which were easier or harder ones.
 Source: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 8, which
 compares at equal numbers of samples.
 
-    python experiments/score_function/logistic.py             about 3 minutes on 2 cores
-    python experiments/score_function/logistic.py --replot    claims and figure from disk
+    python experiments/score_function/logistic.py    about 3 minutes on 2 cores
 """
 
 from __future__ import annotations

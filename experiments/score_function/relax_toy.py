@@ -8,8 +8,7 @@ here the leave-one-out baseline, ARM and DisARM, which need two evaluations and 
 E f − t² = p (1 − 2t), so p is what is drawn. Variances are exact along the way, for the parameters and the control
 variate of that moment: closed forms, or Gauss–Legendre quadrature over both noises, split where the bit changes.
 
-    python experiments/score_function/relax_toy.py             about a minute on 2 cores
-    python experiments/score_function/relax_toy.py --replot    claims and figure from disk
+    python experiments/score_function/relax_toy.py    about a minute on 2 cores
 """
 
 from collections.abc import Iterator

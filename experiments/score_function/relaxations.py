@@ -16,8 +16,7 @@ Sources: Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-so
 "Estimating or propagating gradients through stochastic neurons"; the cost: Grathwohl, Choi, Wu, Roeder & Duvenaud
 (2018), "Backpropagation through the void".
 
-    python experiments/score_function/relaxations.py             half a minute
-    python experiments/score_function/relaxations.py --replot    claims and figure from disk
+    python experiments/score_function/relaxations.py    half a minute
 """
 
 from __future__ import annotations

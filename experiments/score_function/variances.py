@@ -13,8 +13,7 @@ parameter, four here, where the others spend one for both; so variances are also
 Source: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", figures 2 and 3,
 which compare per sample. Their code prints no numbers; those in TABLE were computed apart, by adaptive quadrature.
 
-    python experiments/score_function/variances.py             some seconds
-    python experiments/score_function/variances.py --replot    claims and figure from disk
+    python experiments/score_function/variances.py    some seconds
 """
 
 from __future__ import annotations

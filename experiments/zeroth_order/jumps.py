@@ -9,8 +9,7 @@ The policy is θ + σu, u ~ N(0, I), so its cost is f_σ(θ) = E f(θ + σu), wh
 "pathwise" averages ∇f over samples (first order) and misses the sum; antithetic smoothing and the score function use
 values alone (zeroth order) and do not. Both means are known exactly, and so is where descent along them goes.
 
-    python experiments/zeroth_order/jumps.py             about a minute on 2 cores
-    python experiments/zeroth_order/jumps.py --replot    claims and figure from disk
+    python experiments/zeroth_order/jumps.py    about a minute on 2 cores
 """
 
 import math

@@ -11,8 +11,7 @@ and where it turns is known beforehand (Gill, Murray & Wright 1981, section 8.6;
 f = exp, whose derivatives are all alike, so that each prediction is one number. Steps of a simulated cost under common
 random numbers turn no V at all if the cost is smooth for each noise, and half of one if it jumps.
 
-    python experiments/zeroth_order/noise.py             about half a minute on 2 cores
-    python experiments/zeroth_order/noise.py --replot    claims and figure from disk
+    python experiments/zeroth_order/noise.py    about half a minute on 2 cores
 """
 
 import itertools

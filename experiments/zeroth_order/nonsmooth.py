@@ -8,8 +8,7 @@ a gradient that is known exactly, and three forms of Gaussian smoothing estimate
 Twelve σ from far too small to far too large: bias (nothing), variance, cosine to ∇f_σ, and where descent ends. Negative
 controls: a flat cost, where nothing may be learnt, and the needle in a haystack, lost geometrically in the dimension.
 
-    python experiments/zeroth_order/nonsmooth.py             about half a minute on 2 cores
-    python experiments/zeroth_order/nonsmooth.py --replot    claims and figure from disk
+    python experiments/zeroth_order/nonsmooth.py    about half a minute on 2 cores
 """
 
 import math

@@ -11,8 +11,7 @@ and both moments are known exactly where f jumps: for a hole H that does not hol
 which is greatest at σ = ρ/√2, and falls as 1/ρ there; for stairs of one variable Δ = f(θ + σu) − f(θ − σu) is constant
 between the points where a probe crosses an edge. A flat cost has no signal at any distance.
 
-    python experiments/zeroth_order/snr_map.py             seconds
-    python experiments/zeroth_order/snr_map.py --replot    claims and figure from disk
+    python experiments/zeroth_order/snr_map.py    seconds
 """
 
 import math
