@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, slopes
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, mean_slope, one_a_seed
 
 import numpy as np
 import torch
@@ -151,12 +151,6 @@ def table(records: list[Record], sweep: str, method: str, name: str = "variance"
     return by_seed(records, name, sweep=sweep, method=method)
 
 
-def slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, settings)."""
-    each = slopes(x, y)
-    return float(each.mean()), float(half_width(each))
-
-
 def crossing(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
     """Return where log a − log b, linear between settings in log x, first turns from + to − or back; NaN if nowhere."""
     difference = np.log(a / b)
@@ -213,7 +207,7 @@ SLOPES: dict[str, tuple[float, float, str]] = {
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     settings = {"horizon": np.array(HORIZONS), "systems": np.array(SYSTEMS)}
-    off = np.array([[row["off"] for row in record.rows] for record in records])
+    off = by_seed(records, "off")
     pooled = np.abs(off.sum(0)).max() / math.sqrt(len(records))
     judge(pooled <= 6, f"bias along ∇J: at most {pooled:.1f} standard errors in {off.shape[1]} settings (needs <= 6)")
     for sweep in settings:
@@ -235,13 +229,13 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         )
     for method, (least, most, theory) in SLOPES.items():
         y = table(records, "systems", method)
-        value, half = slope(settings["systems"], y)
+        value, half = mean_slope(settings["systems"], y)
         judge(
             least <= value <= most,
             f"{NAMES[method]}: variance per step ∝ k^({value:.2f} ± {half:.2f}), theory {theory} "
             f"(needs {least:g} to {most:g})",
         )
-        last, spread = slope(settings["systems"][-2:], y[:, -2:])
+        last, spread = mean_slope(settings["systems"][-2:], y[:, -2:])
         judge.note(f"between the last two k: {last:.2f} ± {spread:.2f}; at k = {SYSTEMS[0]} and {SYSTEMS[-1]}: "
                    f"{y.mean(0)[0]:.3g} and {y.mean(0)[-1]:.3g}")  # fmt: skip
     for sweep, x in settings.items():

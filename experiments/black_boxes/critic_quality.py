@@ -59,7 +59,7 @@ REFITS = (1, 10, 10_000)  # steps of an actor between two fits
 STEPS, ACTORS = 100, range(1000, 1010)  # and the seeds on which it walks, ten for its price
 WORDS = {1: "at every step", 10: "at every 10th", 10_000: "once"}
 LAW = 1.3  # factor within which the law must hold
-METHODS = {"smoothing": "gaussian", "critic": "td3", "residual": "guided"}
+METHODS = {"smoothing": plots.METHODS["gaussian"], "critic": plots.METHODS["td3"], "residual": plots.METHODS["guided"]}
 RADII = ("smoothing", "residual")  # the methods that have one
 TUNED = Path(__file__).parent / "critic_quality_tuned.json"
 TUNING_SEEDS = (100, 101, 102)
@@ -342,15 +342,14 @@ def figure(records: list[Record], config: Config) -> Path:
     drawing, axes = plots.panels(3, ceil(panels / 3), width=4.6, height=3.7)
     for ax in axes[panels:]:
         ax.remove()
-    styles = plots.method_styles(METHODS.values())
     with plots.style():
         for ax, case in zip(axes, cases, strict=False):
             d, omega, tau, _ = CASES[case]
-            for method, name in METHODS.items():
+            for method, how in METHODS.items():
                 each = errors(records, case, method)
-                band(ax, PAIRS, each, styles[name])
+                band(ax, PAIRS, each, how)
                 up = {"smoothing": 6, "residual": -6}.get(method, 0)
-                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, styles[name].color, side="left", up=up)
+                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, how.color, side="left", up=up)
             at = crossing(records, case)
             if np.isfinite(at):
                 ax.axvline(at, **REFERENCE)

@@ -38,7 +38,8 @@ BATCH = 64
 STAGES = {"at the start": 0, "after 100 steps": 100}
 OUTPUTS = (2, 8, 32, 128)  # d_y of the second sweep, on made-up targets
 WEIGHTS_MORE = 10  # times the repeats at the weights: there a squared error scatters by √2 times itself
-CUTS = {"weights": "spsa", "hidden layer": "orthonormal", "output": "gaussian"}  # and whose style it is drawn in
+CUTS = {"weights": plots.METHODS["spsa"], "hidden layer": plots.METHODS["orthogonal"],
+        "output": plots.METHODS["gaussian"]}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -236,13 +237,12 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw error against the number of weights, cosine against it, and error against the number of outputs."""
     drawing, axes = plots.panels(3, 1, width=4.4, height=4.2)
-    styles = plots.method_styles(CUTS.values())
     with plots.style():
         for ax, what, label in zip(
             axes, ("error", "cosine"), ("E‖ĝ − g‖²/‖g‖²", "mean cosine between ĝ and g"), strict=False
         ):
-            for cut, name in CUTS.items():
-                how, ends = styles[name], []
+            for cut, how in CUTS.items():
+                ends = []
                 for stage, fill in zip(STAGES, (how.color, "white"), strict=True):
                     w, each = by_width(records, what, stage=stage, cut=cut)
                     band(ax, w, each, how, markerfacecolor=fill)
@@ -256,7 +256,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[0].set_title("Squared error: grows but for the output")
         axes[1].set_title("Cosine to the gradient: falls but for the output")
         d, each = by_width(records, "error", x="outputs", stage="made-up targets")
-        band(axes[2], d, each, styles[CUTS["output"]])
+        band(axes[2], d, each, CUTS["output"])
         predicted = np.median(by_width(records, "predicted", x="outputs", stage="made-up targets")[1], 0)
         axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
         axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²")

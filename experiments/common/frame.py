@@ -252,6 +252,12 @@ def slopes(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     return np.polyfit(np.log(x), np.log(y).T, 1)[0]
 
 
+def mean_slope(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
+    """Return the mean over runs of d log y/d log x, and half its 95 % interval; y is (runs, points)."""
+    each = slopes(x, y)
+    return float(each.mean()), float(half_width(each))
+
+
 def half_width(x: np.ndarray) -> np.ndarray:
     """Return half the 95 % interval of Student's t of the mean over runs, axis 0."""
     from scipy.special import stdtrit  # scipy.stats takes a second to load

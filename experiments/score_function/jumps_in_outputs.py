@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
 import torch
@@ -144,7 +144,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     exact = np.array([pathwise_variance(t) for t in tau])
     off = np.abs(variance.mean(0) / exact - 1).max()
     judge(off <= 0.25, f"pathwise variance over τ is that of the closed form within {off:.0%} (needs <= 25 %)")
-    steep = np.polyfit(np.log(tau[:5]), np.log(variance.mean(0)[:5]), 1)[0]
+    steep = slopes(tau[:5], variance.mean(0)[:5])
     judge(abs(steep + 1) <= 0.1, f"it grows as τ^{steep:.2f} towards the jump (needs −1 ± 0.1)")
     for method in ("score", "measure-valued"):
         _, other = grid(records, method, "variance")

@@ -48,7 +48,11 @@ STEPS = {"ball": 13 * CHUNK, "pivot": 7 * CHUNK, "and": 3 * CHUNK, "or": 3 * CHU
 SPANS = {"ball": (1 / 9.81**2, 4 / 9.81**2), "pivot": (0.5, 2.0)}
 ANGLES = np.linspace(0.05, 1.49, 15)  # rad
 METHODS = ("pathwise", "smoothing", "score")
-STYLES = {"pathwise": "pathwise", "smoothing": "gaussian", "score": "score-function"}
+STYLES = {
+    "pathwise": plots.METHODS["pathwise"],
+    "smoothing": plots.METHODS["gaussian"],
+    "score": plots.METHODS["score-function"],
+}
 # where the figure names the ends of descents: on which side, and how many points higher
 BESIDE: dict[tuple[str, str], tuple[Literal["left", "right"], float]] = {
     ("ball", "pathwise"): ("right", 9),
@@ -312,8 +316,6 @@ def figure(records: list[Record], config: Config) -> Path:
     """Draw costs, gradients and descents of the ball and the pivot; the gates are numbers alone."""
     (exact,), runs = select(records, part="exact"), select(records, part="sampled")
     drawing, axes = plots.panels(3, 2, width=3.6, height=3.5)
-    styles = plots.method_styles(STYLES.values())
-    how = {method: styles[STYLES[method]] for method in METHODS}
     with plots.style():
         for i, name in enumerate(CURVES):
             t = {c: values([exact], c, what="exact", problem=name) for c in ("at", "gradient", "pathwise", "value")}
@@ -324,9 +326,9 @@ def figure(records: list[Record], config: Config) -> Path:
             say(ax, (0.03, 0.24), [("thin: cost f", GREY), ("thick: exact f_σ,\nσ = 0.1 rad", "#000000")])
             for method in METHODS[:2]:
                 x, v = ends(runs, name, method), ends(runs, name, method, "value")
-                ax.plot(x, v, how[method].marker, color=how[method].color, markersize=7, markerfacecolor="none")
+                ax.plot(x, v, STYLES[method].marker, color=STYLES[method].color, markersize=7, markerfacecolor="none")
                 side, up = BESIDE[name, method]
-                label_end(ax, float(np.median(x)), float(np.median(v)), method, how[method].color, side=side, up=up)
+                label_end(ax, float(np.median(x)), float(np.median(v)), method, STYLES[method].color, side=side, up=up)
             ax.set(xlabel="angle θ, rad", ylabel="cost, m²" if name == "ball" else "cost",
                    title=f"{TITLES[name]}: after {STEPS[name]:,} steps\npathwise ends at a higher cost")  # fmt: skip
             ax = axes[3 * i + 1]
@@ -334,10 +336,10 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.plot(t["at"], t["pathwise"], color="#000000", linestyle=plots.DASHED)
             for method in METHODS:
                 mean, bound, _ = measured(runs, name, method)
-                ax.errorbar(ANGLES, mean, bound, fmt=how[method].marker, color=how[method].color, capsize=2,
+                ax.errorbar(ANGLES, mean, bound, fmt=STYLES[method].marker, color=STYLES[method].color, capsize=2,
                             markerfacecolor="none")  # fmt: skip
             colors = {
-                method: (f"{sign} {method}", how[method].color) for method, sign in zip(METHODS, "◇○△", strict=True)
+                method: (f"{sign} {method}", STYLES[method].color) for method, sign in zip(METHODS, "◇○△", strict=True)
             }
             above, below = (0.03, 0.97), (0.6, 0.28)
             say(ax, below if name == "ball" else above,
@@ -351,12 +353,12 @@ def figure(records: list[Record], config: Config) -> Path:
                 for r in runs:
                     rows = {"what": "descent", "problem": name, "method": method}
                     k, x = values([r], "step", **rows), values([r], "at", **rows)
-                    ax.plot(k, x, color=how[method].color, linewidth=0.6, alpha=0.4)
+                    ax.plot(k, x, color=STYLES[method].color, linewidth=0.6, alpha=0.4)
                 rows = {"what": "flow", "problem": name, "method": method}
                 k = values([exact], "step", **rows)
                 shown = k <= (config.long if name == "ball" else STEPS[name])
-                ax.plot(k[shown], values([exact], "at", **rows)[shown], color=how[method].color,
-                        linestyle=how[method].linestyle, marker=how[method].marker, markevery=0.12,
+                ax.plot(k[shown], values([exact], "at", **rows)[shown], color=STYLES[method].color,
+                        linestyle=STYLES[method].linestyle, marker=STYLES[method].marker, markevery=0.12,
                         label=method)  # fmt: skip
             if name == "ball":
                 ax.axvline(STEPS[name], **REFERENCE)
