@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.agents.learners import TASKS
+from experiments.agents.ride import write_gif
 from experiments.agents.riders import GoalRider, LinearRider, balance_rider, ride
 from experiments.common.frame import Flags, Judge, column, main, select
 
@@ -24,7 +25,6 @@ import numpy as np
 from PIL import Image
 
 from rllab.files import write_atomically
-from rllab.plots.palettes import reduced
 from rllab.runs import Job, Record
 
 TASK = TASKS["goal"]
@@ -92,12 +92,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Write the GIF of one ride to the goal."""
     with np.load(select(records, rider="looks")[0].folder / PICTURES) as stored:
-        frames = [reduced(Image.fromarray(picture)) for picture in stored["shown"]]
-    file, path = BytesIO(), config.out / "goal_ride.gif"
-    times = [120] * (len(frames) - 1) + [1500]  # ms
-    frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=times, loop=0)
-    write_atomically(path, file.getvalue())
-    return path
+        frames = [Image.fromarray(picture) for picture in stored["shown"]]
+    return write_gif(frames, config.out / "goal_ride.gif", [120] * (len(frames) - 1) + [1500])
 
 
 if __name__ == "__main__":
