@@ -33,6 +33,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, band, label_end
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, half_width, main, mean_slope, one_a_seed
 
 import numpy as np
@@ -130,11 +131,10 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
     problem, at = problem_of(k, horizon)
     truth = problem.gradient(at[None])[0]
     e = est.GaussianSmoothing(SIGMA)(problem.cost(), at, evaluations=2 * n, key=key.child("smoothing"), per_unit=True)
-    assert isinstance(e.per_unit, Tensor)
     slopes = problem.sample_gradient(at.expand(n, -1), seeds_for(np.arange(n), key.child("slopes")))
     square = (truth @ truth).item()
     predicted = (problem.dimension + 2) * slopes.square().sum(-1).mean().item() / square - 1
-    for method, g in {"smoothing": e.per_unit, **scores(problem, at, n, key.child("score"))}.items():
+    for method, g in {"smoothing": only(e.per_unit), **scores(problem, at, n, key.child("score"))}.items():
         along = g @ truth
         steps = (2 if method == "smoothing" else 1) * horizon
         yield {

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.agents.landscape_figure import draw
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, main, select
 
 import numpy as np
@@ -127,9 +128,7 @@ def arrows(job: Job, record: Record) -> None:
         "learn": critic(costs["learn"], at, **more["learn"]),
     }
     for way, e in estimates.items():
-        g = e.gradient["mean"] if isinstance(e.gradient, dict) else e.gradient
-        error = e.standard_error["mean"] if isinstance(e.standard_error, dict) else e.standard_error
-        assert isinstance(g, Tensor)
+        g, error = only(e.gradient), None if e.standard_error is None else only(e.standard_error)
         for i, place in enumerate(at.tolist()):
             row = {"way": way, "x": place[0], "y": place[1], "dx": -g[i, 0].item(), "dy": -g[i, 1].item()}
             sx, sy = (None, None) if error is None else error[i].tolist()

@@ -31,6 +31,7 @@ from typing import Any, ClassVar
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.claims import judge_paired
 from experiments.common.drawing import REFERENCE, band, label_end, line
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, Switch, by_seed, main, select
 from experiments.common.frame import values as rows_of
 
@@ -155,8 +156,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
                 state_of = {"smoothing": None, "residual": state}[method]
                 estimator = smoothing if method == "smoothing" else Residual(learner(1), smoothing)
                 here = key.child(method, m)
-                g = estimator(cost, at, evaluations=2 * m, key=here, state=state_of, errors=False).gradient
-                assert isinstance(g, Tensor)
+                g = only(estimator(cost, at, evaluations=2 * m, key=here, state=state_of, errors=False).gradient)
                 noise = d * tau**2 / (2 * sigma**2 * square)
                 predicted = float(waves.bias(at, sigma).mean() / square + ((d + 1) * left + noise) / m)
                 made = {"error": compared(g, truth)[1], "predicted": predicted}
@@ -195,8 +195,7 @@ def actor(waves: Waves, cost: Cost, d: int, every: int, key: Key, steps: int) ->
     for step in range(steps):
         yield float(waves.value(w.detach()))
         e = critic(cost, w.detach(), evaluations=16, key=key.child(step), state=state)
-        assert isinstance(e.gradient, Tensor)
-        state, w.grad = e.state, e.gradient
+        state, w.grad = e.state, only(e.gradient)
         adam.step()
 
 

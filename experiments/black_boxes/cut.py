@@ -22,6 +22,7 @@ from experiments.black_boxes import revealed
 from experiments.common.acceptance import AtMost, Within, row
 from experiments.common.data import digits
 from experiments.common.drawing import GREY, band, label_end
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
@@ -134,9 +135,7 @@ def at_the_weights(net: nn.Sequential, x: Tensor, y: Tensor, repeats: int, key: 
     cost, smoothing = Cost(vmap(loss)), est.GaussianSmoothing(SIGMA)
     at, made = flat.expand(50, -1), []
     for i in range(WEIGHTS_MORE * repeats // len(at)):
-        g = smoothing(cost, at, evaluations=2, key=key.child(i), errors=False).gradient
-        assert isinstance(g, Tensor)
-        made.append(g)
+        made.append(only(smoothing(cost, at, evaluations=2, key=key.child(i), errors=False).gradient))
     return torch.cat(made)
 
 

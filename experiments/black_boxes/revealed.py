@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.data import Data, digits
+from experiments.common.estimates import only
 from experiments.common.frame import Judge, column, main, select
 from experiments.common.tuning import (
     TUNING_SEEDS,
@@ -265,9 +266,7 @@ class Learner:
     def _cosine(self, x: Tensor, onehot: Tensor) -> float:
         """Return the mean cosine over rows between the estimate and the ∂C/∂ȳ of cross-entropy, which is known here."""
         assert self.box is not None and self.box.last_estimate is not None
-        g = self.box.last_estimate.gradient
-        g = next(iter(g.values())) if isinstance(g, dict) else g
-        truth = torch.softmax(self.net(x).detach(), 1) - onehot
+        g, truth = only(self.box.last_estimate.gradient), torch.softmax(self.net(x).detach(), 1) - onehot
         return float(nn.functional.cosine_similarity(g.reshape(truth.shape), truth).mean())
 
 

@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 
 from experiments.common.claims import judge_moments, judge_printed
 from experiments.common.drawing import band, label_end, look, shared_legend
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 
 import numpy as np
@@ -180,8 +181,8 @@ def _compare(
 ) -> Iterator[dict[str, Any]]:
     for method, estimator in ESTIMATORS.items():
         e = estimator(cost, at, evaluations=evaluations, key=key.child(method), errors=False)
-        assert isinstance(e.gradient, dict) and e.evaluations == evaluations
-        g, (mean, variance) = e.gradient["logits"].sum(-1), exact[method]
+        assert e.evaluations == evaluations
+        g, (mean, variance) = only(e.gradient).sum(-1), exact[method]
         # squares about the exact mean vary by (fourth moment − Var²)/n: not at all where all are the same, as those of
         # leave-one-out at p = ½, of which the sample variance is χ² and has no normal law
         n, square = len(g), (g - mean) ** 2
@@ -205,8 +206,7 @@ def descent(cost: Cost, estimator: est.Estimator, steps: int, key: Key) -> Itera
         if step % 50 == 0:
             yield {"evaluations": cost.spent["value"], "p": logits.sigmoid().item()}
         e = estimator(cost, Bernoulli(logits), evaluations=2, key=key.child(step), errors=False)
-        assert isinstance(e.gradient, dict)
-        logits.grad = e.gradient["logits"]
+        logits.grad = only(e.gradient)
         optimizer.step()
 
 

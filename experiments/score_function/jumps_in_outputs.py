@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import band, label_end
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
@@ -66,8 +67,7 @@ def run(job: Job, record: Record) -> None:
     for tau in WIDTHS:
         for method, estimator in ESTIMATORS.items():
             e = estimator(ramp(tau), distribution(MEAN), evaluations=n, key=key.child(method, repr(tau)))
-            assert isinstance(e.gradient, dict) and isinstance(e.standard_error, dict)
-            g, error = e.gradient["mean"].item(), e.standard_error["mean"].item()
+            g, error = only(e.gradient).item(), only(e.standard_error).item()
             shared = {"part": "ramp", "method": method, "tau": tau, "gradient": g, "error": error}
             # what one evaluation would have: the variance of the estimate times its evaluations
             record.append({**shared, "truth": slope_of_mean(tau), "variance": error**2 * e.evaluations})
@@ -127,8 +127,7 @@ def descent(estimator: est.Estimator, key: Key) -> Iterator[dict[str, Any]]:
         if step % 10 == 0:
             yield {"evaluations": step * EVALUATIONS, "spent": spent, "mean": mean, "value": bowl_mean(mean)}
         e = estimator(cost, Gaussian(at, 1.0), evaluations=EVALUATIONS, key=key.child(step), errors=False)
-        assert isinstance(e.gradient, dict)
-        at.grad = e.gradient["mean"]
+        at.grad = only(e.gradient)
         optimizer.step()
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import band, shared_legend
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, column, main, select
 
 import numpy as np
@@ -91,8 +92,7 @@ def run(job: Job, record: Record) -> dict[str, float]:
         if i == iterations:
             break
         e = estimator(cost, Bernoulli(logits), evaluations=evaluations, key=key.child(i), state=state, errors=False)
-        assert isinstance(e.gradient, dict)
-        logits.grad, state = e.gradient["logits"], e.state
+        logits.grad, state = only(e.gradient), e.state
         adam.step()
     if not isinstance(estimator, (Rebar, Relax)):
         return {}
@@ -149,9 +149,7 @@ def quadrature(
     else:
         f, g = cost.value_and_gradient(points)
         answer = f.view(block.points.shape[:2]), g.view(block.points.shape)
-    estimate = fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient
-    assert isinstance(estimate, dict)
-    rows = estimate["logits"].view(shape)
+    rows = only(fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient).view(shape)
     mean = (weights * rows).sum(0)
     return (weights * (rows - mean).square()).sum(0)
 

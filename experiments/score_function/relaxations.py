@@ -30,6 +30,7 @@ from typing import Any, ClassVar
 
 from experiments.common.claims import judge_moments, judge_printed
 from experiments.common.drawing import GREY, REFERENCE, label_end, line, look
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, main, slopes, values
 
 import numpy as np
@@ -201,8 +202,7 @@ def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
                 e = estimator_of(method, temperature)(
                     cost, at, evaluations=n, key=key.child(method, repr(logit), repr(temperature)), per_unit=True
                 )
-                assert isinstance(e.per_unit, dict)
-                g = e.per_unit["logits"]
+                g = only(e.per_unit)
                 mean, variance, fourth = moments(method, logit, temperature, TARGET)
                 if method == "rao":
                     fourth = (g - mean).pow(4).mean().item()
@@ -233,8 +233,7 @@ def descents(steps: int, key: Key) -> Iterator[dict[str, Any]]:
                     key=key.child(method, repr(target), step),
                     errors=False,
                 )
-                assert isinstance(e.gradient, dict)
-                logits.grad = e.gradient["logits"]
+                logits.grad = only(e.gradient)
                 optimizer.step()
                 path.append(logits.sigmoid().item())
             spent = cost.spent["gradient"] + cost.spent["value"]

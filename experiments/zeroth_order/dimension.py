@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import SMALL, label_end, say
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
@@ -116,9 +117,9 @@ def cosines(law: str, d: int, m: int, key: Key) -> dict[str, object]:
     """Return means over REPEATS estimates of cos and cos² with the truth, and of cos with an unrelated vector."""
     problem, g = linear(d, key)
     e = LAWS[law](problem.cost(), torch.zeros(REPEATS, d).double(), evaluations=2 * m, key=key, errors=False)
-    assert isinstance(e.gradient, Tensor)
-    cos = torch.cosine_similarity(e.gradient, g, dim=-1)
-    wrong = torch.cosine_similarity(e.gradient, standard_normal((REPEATS, d), key.child("unrelated"), g), dim=-1)
+    estimates = only(e.gradient)
+    cos = torch.cosine_similarity(estimates, g, dim=-1)
+    wrong = torch.cosine_similarity(estimates, standard_normal((REPEATS, d), key.child("unrelated"), g), dim=-1)
     row = {"cos": cos.mean(), "square": cos.square().mean(), "wrong": wrong.mean()}
     return {"part": "cosine", "law": law, "d": d, "m": m, **row}
 
@@ -129,8 +130,7 @@ def evaluations_for(law: str, d: int, key: Key) -> dict[str, object]:
     m = d if law == "orthonormal" else 2 * math.ceil(needed(law, d)) + 80
     at = torch.zeros(together(d), d).double()
     e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, per_unit=True, errors=False)
-    assert isinstance(e.per_unit, Tensor)
-    short = (torch.cosine_similarity(e.per_unit.cumsum(0), g, dim=-1) < GOOD).sum(0)
+    short = (torch.cosine_similarity(only(e.per_unit).cumsum(0), g, dim=-1) < GOOD).sum(0)
     if short.max() == m:
         raise RuntimeError(f"{m} directions {law} in {d} dimensions all fall short of a cosine of {GOOD}")
     return {"part": "needed", "law": law, "d": d, "evaluations": 2 * (short.double().mean() + 1)}
@@ -147,8 +147,7 @@ def differences(d: int, key: Key) -> dict[str, object]:
     at = torch.zeros(d).double()
     estimator = est.CentralDifference()
     e = estimator(problem.cost(), at, evaluations=estimator.minimum(at), key=key)
-    assert isinstance(e.gradient, Tensor)
-    cosine = torch.cosine_similarity(e.gradient, g, dim=0)
+    cosine = torch.cosine_similarity(only(e.gradient), g, dim=0)
     return {"part": "differences", "d": d, "evaluations": e.evaluations, "cos": cosine}
 
 

@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Literal
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import GREY, REFERENCE, SMALL, label_end, say
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select, values
 
 import numpy as np
@@ -132,9 +133,8 @@ def estimate(name: str, method: str, at: Tensor, samples: int, key: Key) -> dict
     # a fixed baseline, half the cost's range, keeps the contributions of the score function independent
     cost, estimator, where = method_of(name, method, at.double(), -SPANS.get(name, (1.0, 0))[0] / 2)
     e = estimator(cost, where, evaluations=samples, key=key)
-    g, se = (t["mean"] if isinstance(t, dict) else t for t in (e.gradient, e.standard_error))
-    assert isinstance(g, Tensor) and isinstance(se, Tensor)
-    return {"gradient": g.item(), "error": se.item(), "units": samples // 2 if method == "smoothing" else samples}
+    units = samples // 2 if method == "smoothing" else samples
+    return {"gradient": only(e.gradient).item(), "error": only(e.standard_error).item(), "units": units}
 
 
 def descend(name: str, method: str, start: tuple[float, ...], steps: int, key: Key) -> Iterator[dict[str, float]]:
@@ -148,7 +148,7 @@ def descend(name: str, method: str, start: tuple[float, ...], steps: int, key: K
             return
         cost, estimator, where = method_of(name, method, at)
         g = estimator(cost, where, evaluations=SAMPLES, key=key.child("step", step), errors=False).gradient
-        at = at - RATES[name] * (g["mean"] if isinstance(g, dict) else g)
+        at = at - RATES[name] * only(g)
 
 
 def tabulate(name: str, steps: int, record: Record) -> None:

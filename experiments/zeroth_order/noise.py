@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, SMALL, band, label_end, say
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, main, mean_slope, one_a_seed, values
 
 import numpy as np
@@ -110,8 +111,7 @@ def rounding(key: Key) -> Iterator[dict[str, Any]]:
 def difference(problem: Problem, at: Tensor, method: str, h: float | None, relative: bool = False) -> float:
     """Return the error of a difference over all points; the truth is that of the points as rounded."""
     estimator = DIFFERENCES[method](step=h)
-    g = estimator(problem.cost(), at, evaluations=2, key=0).gradient
-    assert isinstance(g, Tensor)
+    g = only(estimator(problem.cost(), at, evaluations=2, key=0).gradient)
     truth = problem.gradient(at.double())
     return rms((g.double() - truth) / (truth if relative else 1.0))
 
@@ -129,8 +129,7 @@ def under_noise(key: Key) -> Iterator[dict[str, Any]]:
         cost = noisy(Exponential(1.0), tau, key.child(repr(tau)))
         for method in ("forward", "central"):
             for h in STEPS:
-                g = DIFFERENCES[method](step=h)(cost, at, evaluations=2, key=0).gradient
-                assert isinstance(g, Tensor)
+                g = only(DIFFERENCES[method](step=h)(cost, at, evaluations=2, key=0).gradient)
                 yield {"setting": repr(tau), "method": method, "h": h, "error": rms(g - 1)}
 
 
@@ -141,8 +140,7 @@ def smoothing(key: Key) -> Iterator[dict[str, Any]]:
         cost = noisy(Exponential(1.0), tau, key.child(repr(tau)))
         for i, sigma in enumerate(SIGMAS):
             estimator = est.GaussianSmoothing(float(sigma))
-            g = estimator(cost, at, evaluations=2 * PAIRS, key=key.child("direction", i), errors=False).gradient
-            assert isinstance(g, Tensor)
+            g = only(estimator(cost, at, evaluations=2 * PAIRS, key=key.child("direction", i), errors=False).gradient)
             yield {"setting": repr(tau), "method": "smoothing", "h": sigma, "error": rms(g - 1)}
 
 
@@ -169,11 +167,10 @@ def simulated(key: Key) -> Iterator[dict[str, Any]]:
         length = problem.gradient(at[:1]).norm()
         for i, h in enumerate(SIMULATED_STEPS):
             for method, cost in (("common", problem.cost()), ("independent", unrelated(problem, key.child("seed", i)))):
-                e = est.CentralDifference(step=float(h))(
-                    cost, at, evaluations=2 * problem.dimension, key=key.child(method, i)
-                )
-                assert isinstance(e.gradient, Tensor)
-                scatter = (e.gradient - e.gradient.mean(0)).square().sum(-1).sum() / (REPEATS - 1)
+                estimator = est.CentralDifference(step=float(h))
+                e = estimator(cost, at, evaluations=2 * problem.dimension, key=key.child(method, i))
+                g = only(e.gradient)
+                scatter = (g - g.mean(0)).square().sum(-1).sum() / (REPEATS - 1)
                 yield {"setting": name, "method": method, "h": h, "error": (scatter.sqrt() / length).item()}
 
 

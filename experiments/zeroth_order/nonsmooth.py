@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import REFERENCE, label_end, look
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
 
 import numpy as np
@@ -131,11 +132,9 @@ def agreements(land: Landscape, sigma: float, form: Form, evaluations: int, key:
     """Yield each coordinate of one large estimate, beside the truth."""
     estimator = est.GaussianSmoothing(sigma, form)
     e = estimator(land.problem.cost(), land.at, evaluations=evaluations, key=key.child("agreement"))
-    assert isinstance(e.gradient, Tensor) and isinstance(e.standard_error, Tensor)
     units = estimator.ask(land.at, evaluations, 0).units
-    truth = land.problem.truth(e.target, land.at)
-    assert isinstance(truth, Tensor)
-    cells = zip(truth.tolist(), e.gradient.tolist(), e.standard_error.tolist(), strict=True)
+    parts = (land.problem.truth(e.target, land.at), e.gradient, e.standard_error)
+    cells = zip(*(only(part).tolist() for part in parts), strict=True)
     for i, (exact, g, se) in enumerate(cells):
         cell = {"coordinate": i, "exact": exact, "gradient": g, "error": se, "units": units}
         yield {"what": "agreement", "form": form, **cell}
@@ -166,11 +165,9 @@ def flat(sigma: float, repeats: int, key: Key) -> Iterator[dict[str, Any]]:
     problem, at = Flat(offset=OFFSET), torch.zeros(repeats, 2, dtype=torch.float64)
     for form in FORMS:
         e = est.GaussianSmoothing(sigma, form)(problem.cost(), at, evaluations=EVALUATIONS, key=key, errors=False)
-        assert isinstance(e.gradient, Tensor)
-        yield {"what": "flat", "form": form, "squares": e.gradient.square().sum().item(), "numbers": at.numel()}
+        yield {"what": "flat", "form": form, "squares": only(e.gradient).square().sum().item(), "numbers": at.numel()}
     e = est.ScoreFunction()(problem.cost(), Gaussian(at, sigma), evaluations=EVALUATIONS, key=key, errors=False)
-    assert isinstance(e.gradient, dict)
-    squares = e.gradient["mean"].square().sum().item()
+    squares = only(e.gradient).square().sum().item()
     yield {"what": "flat", "form": "leave-one-out", "squares": squares, "numbers": at.numel()}
 
 
@@ -178,9 +175,8 @@ def needle(d: int, sigma: float, evaluations: int, key: Key) -> dict[str, Any]:
     """Count the pairs of probes that see anything of the orthant above 0 in d dimensions."""
     at = torch.full((d,), NEEDLE_START, dtype=torch.float64)
     e = est.GaussianSmoothing(sigma)(Orthant(dimension=d).cost(), at, evaluations=evaluations, key=key, per_unit=True)
-    assert isinstance(e.per_unit, Tensor)
-    hits = int((e.per_unit != 0).any(-1).sum())
-    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(e.per_unit), "hits": hits}
+    seen = (only(e.per_unit) != 0).any(-1)
+    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(seen), "hits": int(seen.sum())}
 
 
 def dimensions(most: int) -> list[int]:

@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal
 
 from experiments.common.bounds import LARGEST, deviation
 from experiments.common.drawing import REFERENCE, label_end, say
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
@@ -111,9 +112,7 @@ class Land:
     def slope(self, distance: float, sigma: float) -> float:
         """Return |∇f_σ|."""
         target = est.GaussianSmoothing(sigma).target
-        g = self.problem.truth(target, self.at(distance))
-        assert isinstance(g, Tensor)
-        return g.norm().item()
+        return only(self.problem.truth(target, self.at(distance))).norm().item()
 
     def ratio(self, distance: float, sigma: float) -> float:
         """Return the exact SNR of PAIRS pairs; 0 where pairs see nothing."""
@@ -157,9 +156,9 @@ def measure(name: str, distance: float, sigma: float, evaluations: int, key: Key
     e = est.GaussianSmoothing(sigma)(
         land.problem.cost(), land.at(distance), evaluations=evaluations, key=key, per_unit=True
     )
-    assert isinstance(e.per_unit, Tensor)
-    square = e.per_unit.square().sum(-1)
-    row = {"signal": e.per_unit.mean(0).norm(), "square": square.mean(), "spread": square.std()}
+    pairs = only(e.per_unit)
+    square = pairs.square().sum(-1)
+    row = {"signal": pairs.mean(0).norm(), "square": square.mean(), "spread": square.std()}
     exact = {"slope": land.slope(distance, sigma), "exact": land.square(distance, sigma)}
     return {"part": "cut", "land": name, "distance": distance, "sigma": sigma, "pairs": len(square), **row, **exact}
 
