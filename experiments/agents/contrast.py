@@ -46,7 +46,7 @@ from experiments.agents.policy_gradients import (
 )
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.drawing import REFERENCE, label_end
-from experiments.common.frame import Flags, Judge, Switch, half_width, main, select
+from experiments.common.frame import Flags, Judge, Switch, half_width, main, plus_minus, select
 from experiments.common.unfinished import going_on
 
 import numpy as np
@@ -168,7 +168,7 @@ def made_from(steps: int) -> list[str]:
 
 def told(each: np.ndarray) -> str:
     """Return the mean over seeds, and its 95 % interval where there are seeds enough."""
-    return f"{each.mean():.3f}" + f" ± {half_width(each):.3f}" * (len(each) >= FEW)
+    return plus_minus(each, 3) if len(each) >= FEW else f"{each.mean():.3f}"
 
 
 def answer(records: list[Record], seeds: int) -> str:

@@ -26,12 +26,12 @@ from typing import Any, ClassVar
 
 from experiments.agents.landscape_figure import draw
 from experiments.common.estimates import only
-from experiments.common.frame import Flags, Judge, by_seed, main, select
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.special import gammaincinv, stdtrit
+from scipy.special import gammaincinv
 from torch import Tensor
 
 from rllab import Cost, Gaussian, Key
@@ -200,7 +200,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{share:.1%} point within 90° of the truth (needs >= 95 %)",
         )
     each = np.array([cosines(f["direction"], truth(land, f["at"])).mean() for f in fields["learn"]])
-    low = each.mean() - stdtrit(len(each) - 1, 0.995) * each.std(ddof=1) / len(each) ** 0.5
+    low = each.mean() - half_width(each, level=0.99)
     text = f"(d) learn: mean cosine to the truth {each.mean():.2f}, 99 % interval above {low:.2f}"
     if config.fast:
         judge.note(f"{text} (not judged of so few seeds)")

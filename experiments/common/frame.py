@@ -258,8 +258,13 @@ def mean_slope(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
     return float(each.mean()), float(half_width(each))
 
 
-def half_width(x: np.ndarray) -> np.ndarray:
-    """Return half the 95 % interval of Student's t of the mean over runs, axis 0."""
+def half_width(x: np.ndarray, *, level: float = 0.95) -> np.ndarray:
+    """Return half the interval of Student's t of the mean over runs, axis 0."""
     from scipy.special import stdtrit  # scipy.stats takes a second to load
 
-    return stdtrit(len(x) - 1, 0.975) * x.std(0, ddof=1) / len(x) ** 0.5
+    return stdtrit(len(x) - 1, (1 + level) / 2) * x.std(0, ddof=1) / len(x) ** 0.5
+
+
+def plus_minus(x: np.ndarray, digits: int) -> str:
+    """Write the mean over runs and half its 95 % interval of Student's t, with so many digits behind the point."""
+    return f"{x.mean():.{digits}f} ± {half_width(x):.{digits}f}"

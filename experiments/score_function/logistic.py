@@ -25,7 +25,7 @@ from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.drawing import label_end, look
-from experiments.common.frame import Flags, Judge, half_width, main, select
+from experiments.common.frame import Flags, Judge, half_width, main, plus_minus, select
 
 import numpy as np
 import torch
@@ -238,8 +238,10 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for method, elbo in final.items():
         accuracy = curve(records, method, "accuracy")[1][:, -1]
         more = loss[method] - loss["pathwise"]
-        judge.note(f"{NAMES[method]}: ELBO {spell(elbo)}; on {TEST} others loss {spell(loss[method], 4)}, more than "
-                   f"pathwise in the same split by {spell(more, 4)}; accuracy {accuracy.mean():.3f}")  # fmt: skip
+        judge.note(
+            f"{NAMES[method]}: ELBO {plus_minus(elbo, 2)}; on {TEST} others loss {plus_minus(loss[method], 4)}, more "
+            f"than pathwise in the same split by {plus_minus(more, 4)}; accuracy {accuracy.mean():.3f}"
+        )
     for better, worse in ENDS:
         gap = final[better] - final[worse]
         judge(gap.min() > 0, f"{NAMES[better]} ends above {NAMES[worse]} in every seed, by {gap.mean():.2f} nats "
@@ -266,11 +268,6 @@ ENDS = (
     ("leave-one-out", "moving"),
     ("pathwise, 1", "none"),
 )
-
-
-def spell(x: np.ndarray, digits: int = 2) -> str:
-    """Write the mean over seeds and half its 95 % interval of Student's t."""
-    return f"{x.mean():.{digits}f} ± {half_width(x):.{digits}f}"
 
 
 def figure(records: list[Record], config: Config) -> Path:

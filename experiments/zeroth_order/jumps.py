@@ -21,7 +21,7 @@ from typing import Any, ClassVar, Literal
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import GREY, REFERENCE, SMALL, label_end, say
 from experiments.common.estimates import only
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select, values
+from experiments.common.frame import Flags, Judge, by_seed, main, plus_minus, select, values
 
 import numpy as np
 import torch
@@ -213,11 +213,6 @@ def flow_end(exact: Record, method: str, step: int) -> float:
     return float(values([exact], "at", what="flow", problem="ball", method=which, step=step)[0])
 
 
-def interval(x: np.ndarray) -> str:
-    """Write mean and the 95 % interval of Student's t over seeds."""
-    return f"{x.mean():.4f} ± {half_width(x):.4f}"
-
-
 def root(exact: Record, name: str, slope: str) -> float:
     """Return the first angle past the start at which a tabulated slope turns from down to up; NaN if it never does."""
     x, g = values([exact], "at", what="exact", problem=name), values([exact], slope, what="exact", problem=name)
@@ -263,28 +258,29 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         flow = flow_end(exact, method, STEPS["ball"])
         judge(
             ((x > low) & (x < high)).all() and abs(x.mean() - flow) < NEAR,
-            f"ball, {method}: after the authors' 1,001 steps θ = {interval(x)} over seeds, all within {NEAR} of "
+            f"ball, {method}: after the authors' 1,001 steps θ = {plus_minus(x, 4)} over seeds, all within {NEAR} of "
             f"the published {published}; descent along the exact mean gives {flow:.4f} (needs a mean within {NEAR})",
         )
     x = ends(runs, "ball", "pathwise", step=config.long)
     flow = flow_end(exact, "pathwise", config.long)
     judge(
         abs(x.mean() - flow) < NEAR and x.min() > 0.5 + NEAR,
-        f"ball, pathwise: 0.50 is not where it stops: after {config.long:,} steps θ = {interval(x)} "
+        f"ball, pathwise: 0.50 is not where it stops: after {config.long:,} steps θ = {plus_minus(x, 4)} "
         f"(exact mean {flow:.4f}, needs all past {0.5 + NEAR}); it stops at {first:.4f}, where its mean is 0 "
         f"and the gradient is not; the minimum of f_σ is at {stop:.4f}",
     )
     x, v = ends(runs, "pivot", "pathwise"), ends(runs, "pivot", "pathwise", "value")
     judge(
         (x > math.pi / 4).all(),
-        f"pivot, pathwise: every seed walks over the edge at 0.7854, to θ = {interval(x)}, cost {interval(v)}",
+        f"pivot, pathwise: every seed walks over the edge at 0.7854, to θ = {plus_minus(x, 4)}, cost "
+        f"{plus_minus(v, 4)}",
     )
     for method in METHODS[1:]:
         x, v = ends(runs, "pivot", method), ends(runs, "pivot", method, "value")
         judge(
             (np.abs(x - rest) < (math.pi / 4 - rest) / 2).all(),
             f"pivot, {method}: every seed ends nearer to the minimum of f_σ at {rest:.4f} than half way to the edge: "
-            f"θ = {interval(x)}, cost {interval(v)}",
+            f"θ = {plus_minus(x, 4)}, cost {plus_minus(v, 4)}",
         )
     for name in GATES:
         start = PROBLEMS[name].smoothed_value(torch.tensor(STARTS[name], dtype=torch.float64), SIGMA).item()
@@ -297,7 +293,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         for method in METHODS[1:]:
             v = ends(runs, name, method, "value")
             judge(
-                v.max() < 0.05, f"{name} gate, {method}: cost {start:.4f} → {interval(v)} (needs < 0.05 in all seeds)"
+                v.max() < 0.05,
+                f"{name} gate, {method}: cost {start:.4f} → {plus_minus(v, 4)} (needs < 0.05 in all seeds)",
             )
     for name, angle in (("ball", 3), ("ball", 6)):
         _, _, a = measured(runs, name, "pathwise")
