@@ -180,6 +180,7 @@ def test_importing_the_package_loads_neither_torch_nor_matplotlib():
 def test_only_what_needs_its_laws_and_tests_loads_scipy_stats():
     needing = {f"rllab.testing.{name}" for name in ("spread", "order", "power")} | {
         "experiments.agents.learners",  # Sobol sequences
+        "experiments.common.survival",  # the log-rank test, loaded when it is made
         *(f"experiments.zeroth_order.{name}" for name in ("approximation_laws", "approximations", "cosines")),
         "experiments.zeroth_order.nonsmooth",
         "experiments.score_function.relax_toy",

@@ -4,16 +4,15 @@ What a learner has to beat on `BicycleBalance-v0`: linear policies tanh(W o/scal
 until one rides to the cap, once and then 20 times more. Every step of every draw counts; the 20 rides of confirming are
 counted apart, as the learners' evaluations are.
 
-    python experiments/agents/baselines.py            draws, prints claims, draws the figure
-    python experiments/agents/baselines.py --replot   draws again from disk
+    python experiments/agents/baselines.py    draws, prints claims, draws the figure
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.agents.random_search import search_weights
 from experiments.agents.riders import balance_rider, ride
@@ -35,17 +34,13 @@ RIDES = 100  # of the rider by hand
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     seeds: int = 50
     """Searches per setting."""
     steps: int = 400_000
     """Environment steps a search may take."""
     settings: int = len(SETTINGS)
     """How many of the settings to search with."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, settings=3, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "settings": 3}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

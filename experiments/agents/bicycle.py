@@ -8,7 +8,6 @@ Evaluation is counted apart and its time is not the learner's. What they are hel
 tuned by as many trials as the learners, and a rider by hand.
 
     python experiments/agents/bicycle.py            trains at 64-64, prints claims, draws
-    python experiments/agents/bicycle.py --replot   draws again from disk
     python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own; then
     python experiments/agents/bicycle.py --finals   the best three of each again, on three more seeds
     python experiments/agents/bicycle.py --full --keep --resume
@@ -19,18 +18,16 @@ tuned by as many trials as the learners, and a rider by hand.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.agents import rider_claims, rider_figures, rider_records, rider_trials, riding
 from experiments.agents.learners import LEARNERS, SIZES, TASKS, TUNING_SEEDS, Settings, finalists, plan_of, trials
 from experiments.agents.ride import draw_ride
 from experiments.agents.rider_records import chosen, runs_of
 from experiments.agents.road_figures import draw_roads
-from experiments.common.frame import Flags, Judge, main
-
-import tyro
+from experiments.common.frame import Flags, Judge, Switch, main
 
 from rllab.runs import Job, Record
 
@@ -53,8 +50,6 @@ HANDS = ("balance", "delay", "whipple", "goal")  # tasks that have a rider by ha
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     seeds: int = 10
     """Seeds per learner, 1000, 1001, …."""
@@ -64,14 +59,15 @@ class Config(Flags):
     """Tasks to learn: balance, no-rates, delay, whipple, goal; others than balance at 64-64 alone."""
     learners: tuple[str, ...] = tuple(LEARNERS)
     """Who learns."""
-    full: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    full: Switch = False
     """All sizes and all tasks."""
-    keep: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    keep: Switch = False
     """Keep what finished in records/bicycle.jsonl, which the panel of sizes and claims (a) and (b) are drawn from."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials instead, on a seed that is never reported; write what came out."""
-    finals: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    finals: Switch = False
     """Run the best trials again instead, on further seeds that are never reported; write whose mean is the best."""
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "sizes": (LINEAR,)}
 
     def check(self) -> None:
         super().check()
@@ -88,9 +84,6 @@ class Config(Flags):
     def identity(self) -> dict[str, Any]:
         """Sizes, tasks and learners only say which runs there are."""
         return {"fast": self.fast, "tune": self.tune or self.finals}
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, sizes=(LINEAR,), processes=1)
 
 
 def cells(config: Config) -> list[tuple[str, str]]:

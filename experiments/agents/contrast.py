@@ -23,15 +23,14 @@ Written down before the run on seeds 1000 to 1029, to be found wrong, each by a 
 
     python experiments/agents/contrast.py             about four minutes on 2 cores
     python experiments/agents/contrast.py --tune      the trials from which radius and net come
-    python experiments/agents/contrast.py --replot    claims and figure from disk
 """
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.agents.policy_gradients import (
     NET_FROM,
@@ -47,11 +46,10 @@ from experiments.agents.policy_gradients import (
 )
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.drawing import REFERENCE, label_end
-from experiments.common.frame import Flags, Judge, half_width, main, select
+from experiments.common.frame import Flags, Judge, Switch, half_width, main, plus_minus, select
 from experiments.common.unfinished import going_on
 
 import numpy as np
-import tyro
 from scipy.special import stdtrit
 from torch.nn.functional import cosine_similarity
 
@@ -86,16 +84,12 @@ NETS: tuple[tuple[float, tuple[int, ...]], ...] = (
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     seeds: int = 30
     """Seeds, from the first on: an estimate of each method at each policy and number of steps."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials: four radii and four nets, on seeds of their own; write what came out."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2}
 
 
 def settings() -> Settings:
@@ -174,7 +168,7 @@ def made_from(steps: int) -> list[str]:
 
 def told(each: np.ndarray) -> str:
     """Return the mean over seeds, and its 95 % interval where there are seeds enough."""
-    return f"{each.mean():.3f}" + f" ± {half_width(each):.3f}" * (len(each) >= FEW)
+    return plus_minus(each, 3) if len(each) >= FEW else f"{each.mean():.3f}"
 
 
 def answer(records: list[Record], seeds: int) -> str:

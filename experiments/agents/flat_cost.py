@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from experiments.common.estimates import only
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -67,8 +69,7 @@ def flatness(environment: str, scale: tuple[float, ...], *, policies: int, key: 
         f = rides((at[:, None] + steps).reshape(-1, d), seeds).view(TOGETHER, 2, d)
         unchanged += int((f[:, 0] == f[:, 1]).all(-1).sum())
         e = estimator(smoothed, at, evaluations=2 * PAIRS, key=root.child("direction", first))
-        assert isinstance(e.gradient, Tensor) and isinstance(e.standard_error, Tensor)
-        significant += int(((e.gradient / e.standard_error).abs().amax(-1) > 5).sum())
+        significant += int(((only(e.gradient) / only(e.standard_error)).abs().amax(-1) > 5).sum())
     return {
         "policies": policies,
         "h": STEP,

@@ -4,19 +4,19 @@ The rider by hand of `riders.py` leans towards the goal and balances about that 
 goal at 100 m. Written down before the run: it arrives from at least 90 of 100 starts, and one that does not look where
 the goal lies, its bearing set to 0, from at most 10.
 
-    python experiments/agents/goal_ride.py            some seconds; results/goal_ride holds numbers and pictures
-    python experiments/agents/goal_ride.py --replot   draws again from disk
+    python experiments/agents/goal_ride.py    some seconds; results/goal_ride holds numbers and pictures
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.agents.learners import TASKS
+from experiments.agents.ride import write_gif
 from experiments.agents.riders import GoalRider, LinearRider, balance_rider, ride
 from experiments.common.frame import Flags, Judge, column, main, select
 
@@ -25,7 +25,6 @@ import numpy as np
 from PIL import Image
 
 from rllab.files import write_atomically
-from rllab.plots.palettes import reduced
 from rllab.runs import Job, Record
 
 TASK = TASKS["goal"]
@@ -41,13 +40,9 @@ RIDERS = {
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     seeds: int = 1
     """Sets of 100 starts."""
-
-    def faster(self) -> Self:
-        return replace(self, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -97,12 +92,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Write the GIF of one ride to the goal."""
     with np.load(select(records, rider="looks")[0].folder / PICTURES) as stored:
-        frames = [reduced(Image.fromarray(picture)) for picture in stored["shown"]]
-    file, path = BytesIO(), config.out / "goal_ride.gif"
-    times = [120] * (len(frames) - 1) + [1500]  # ms
-    frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=times, loop=0)
-    write_atomically(path, file.getvalue())
-    return path
+        frames = [Image.fromarray(picture) for picture in stored["shown"]]
+    return write_gif(frames, config.out / "goal_ride.gif", [120] * (len(frames) - 1) + [1500])
 
 
 if __name__ == "__main__":

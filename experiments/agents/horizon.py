@@ -21,20 +21,20 @@ Sources: Salimans et al. (2017), "Evolution strategies as a scalable alternative
 3.1; Sutton, McAllester, Singh & Mansour (2000), "Policy gradient methods for reinforcement learning with function
 approximation", for the score with costs to go.
 
-    python experiments/agents/horizon.py             about a minute on 2 cores
-    python experiments/agents/horizon.py --replot    claims and figure from disk
+    python experiments/agents/horizon.py    about a minute on 2 cores
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, slopes
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, mean_slope, one_a_seed
 
 import numpy as np
 import torch
@@ -69,14 +69,7 @@ SHORT = {"smoothing": "smoothing", "score": "score, no baseline", "score, V": "s
 class Config(Flags):
     units: int = 4000
     """Pairs or episodes in each setting, for each seed."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), units=1500)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"horizon-{seed}", {"units": config.units}, seed)
+    quick: ClassVar[dict[str, Any]] = {"units": 1500}
 
 
 def run(job: Job, record: Record) -> None:
@@ -138,11 +131,10 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
     problem, at = problem_of(k, horizon)
     truth = problem.gradient(at[None])[0]
     e = est.GaussianSmoothing(SIGMA)(problem.cost(), at, evaluations=2 * n, key=key.child("smoothing"), per_unit=True)
-    assert isinstance(e.per_unit, Tensor)
     slopes = problem.sample_gradient(at.expand(n, -1), seeds_for(np.arange(n), key.child("slopes")))
     square = (truth @ truth).item()
     predicted = (problem.dimension + 2) * slopes.square().sum(-1).mean().item() / square - 1
-    for method, g in {"smoothing": e.per_unit, **scores(problem, at, n, key.child("score"))}.items():
+    for method, g in {"smoothing": only(e.per_unit), **scores(problem, at, n, key.child("score"))}.items():
         along = g @ truth
         steps = (2 if method == "smoothing" else 1) * horizon
         yield {
@@ -157,12 +149,6 @@ def measure(k: int, horizon: int, n: int, key: Key) -> Iterator[dict[str, Any]]:
 def table(records: list[Record], sweep: str, method: str, name: str = "variance") -> np.ndarray:
     """Return a number of each seed and setting, (seeds, settings)."""
     return by_seed(records, name, sweep=sweep, method=method)
-
-
-def slope(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Return the mean over seeds of d log y/d log x, and half its 95 % interval; y (seeds, settings)."""
-    each = slopes(x, y)
-    return float(each.mean()), float(half_width(each))
 
 
 def crossing(x: np.ndarray, a: np.ndarray, b: np.ndarray) -> float:
@@ -221,7 +207,7 @@ SLOPES: dict[str, tuple[float, float, str]] = {
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     settings = {"horizon": np.array(HORIZONS), "systems": np.array(SYSTEMS)}
-    off = np.array([[row["off"] for row in record.rows] for record in records])
+    off = by_seed(records, "off")
     pooled = np.abs(off.sum(0)).max() / math.sqrt(len(records))
     judge(pooled <= 6, f"bias along ∇J: at most {pooled:.1f} standard errors in {off.shape[1]} settings (needs <= 6)")
     for sweep in settings:
@@ -243,13 +229,13 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         )
     for method, (least, most, theory) in SLOPES.items():
         y = table(records, "systems", method)
-        value, half = slope(settings["systems"], y)
+        value, half = mean_slope(settings["systems"], y)
         judge(
             least <= value <= most,
             f"{NAMES[method]}: variance per step ∝ k^({value:.2f} ± {half:.2f}), theory {theory} "
             f"(needs {least:g} to {most:g})",
         )
-        last, spread = slope(settings["systems"][-2:], y[:, -2:])
+        last, spread = mean_slope(settings["systems"][-2:], y[:, -2:])
         judge.note(f"between the last two k: {last:.2f} ± {spread:.2f}; at k = {SYSTEMS[0]} and {SYSTEMS[-1]}: "
                    f"{y.mean(0)[0]:.3g} and {y.mean(0)[-1]:.3g}")  # fmt: skip
     for sweep, x in settings.items():
@@ -294,4 +280,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -13,25 +13,25 @@ The truth beneath the arrows is ∇f_σ by quadrature over the recorded landscap
 least 20 % stand out (χ² of two components at 1 %), and of these at least 95 % point within 90° of the truth; the
 learned slope's cosine to the truth, mean over points, has a 99 % interval over seeds above 0.
 
-    python experiments/agents/landscape.py             half a minute
-    python experiments/agents/landscape.py --replot    claims and figure from disk
+    python experiments/agents/landscape.py    half a minute
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.agents.landscape_figure import draw
-from experiments.common.frame import Flags, Judge, by_seed, main, select
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select
 
 import numpy as np
 import torch
 from scipy.ndimage import gaussian_filter
-from scipy.special import gammaincinv, stdtrit
+from scipy.special import gammaincinv
 from torch import Tensor
 
 from rllab import Cost, Gaussian, Key
@@ -55,16 +55,12 @@ WAYS = ("perturb", "score", "learn")
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 2000  # a look at 1000 to 1002 came before the thresholds
     spacing: float = 0.04
     """Between two rides of the landscape, in units of (60, 24)."""
     points: int = 6
     """Along either side of the grid of points at which gradients are estimated."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, spacing=0.2, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "spacing": 0.2}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -132,9 +128,7 @@ def arrows(job: Job, record: Record) -> None:
         "learn": critic(costs["learn"], at, **more["learn"]),
     }
     for way, e in estimates.items():
-        g = e.gradient["mean"] if isinstance(e.gradient, dict) else e.gradient
-        error = e.standard_error["mean"] if isinstance(e.standard_error, dict) else e.standard_error
-        assert isinstance(g, Tensor)
+        g, error = only(e.gradient), None if e.standard_error is None else only(e.standard_error)
         for i, place in enumerate(at.tolist()):
             row = {"way": way, "x": place[0], "y": place[1], "dx": -g[i, 0].item(), "dy": -g[i, 1].item()}
             sx, sy = (None, None) if error is None else error[i].tolist()
@@ -206,7 +200,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             f"{share:.1%} point within 90° of the truth (needs >= 95 %)",
         )
     each = np.array([cosines(f["direction"], truth(land, f["at"])).mean() for f in fields["learn"]])
-    low = each.mean() - stdtrit(len(each) - 1, 0.995) * each.std(ddof=1) / len(each) ** 0.5
+    low = each.mean() - half_width(each, level=0.99)
     text = f"(d) learn: mean cosine to the truth {each.mean():.2f}, 99 % interval above {low:.2f}"
     if config.fast:
         judge.note(f"{text} (not judged of so few seeds)")

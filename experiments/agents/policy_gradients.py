@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
+from experiments.common.estimates import only
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -68,9 +70,8 @@ def estimates(problem: LQR, gains: Tensor, steps: int, key: Key, settings: Setti
 
 
 def smoothed(problem: LQR, gains: Tensor, episodes: int, key: Key, sigma: float) -> Tensor:
-    g = est.GaussianSmoothing(sigma)(problem.cost(), gains, evaluations=episodes, key=key, errors=False).gradient
-    assert isinstance(g, Tensor)
-    return g
+    smoothing = est.GaussianSmoothing(sigma)
+    return only(smoothing(problem.cost(), gains, evaluations=episodes, key=key, errors=False).gradient)
 
 
 def simulated(problem: LQR, gains: Tensor, n: int, key: Key) -> Trajectories:

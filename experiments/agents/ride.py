@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -45,11 +46,13 @@ def draw_ride(run: Path, path: Path) -> Path:
     """Write the GIF of a run's stored rides, the untrained agent above the trained one; return its path."""
     with np.load(run / FILE) as stored:
         both = stored["untrained"], stored["trained"]
-    frames = [
-        reduced(Image.fromarray(np.concatenate(pair)).resize((560, 420), Image.Resampling.LANCZOS))
-        for pair in zip(*both, strict=True)
-    ]
-    file = BytesIO()
-    frames[0].save(file, "gif", save_all=True, append_images=frames[1:], duration=10 * EVERY, loop=0)
+    pairs = (Image.fromarray(np.concatenate(pair)) for pair in zip(*both, strict=True))
+    return write_gif([pair.resize((560, 420), Image.Resampling.LANCZOS) for pair in pairs], path, 10 * EVERY)
+
+
+def write_gif(frames: Sequence[Image.Image], path: Path, milliseconds: int | list[int]) -> Path:
+    """Write a GIF of frames that are each shown for so long, and return its path."""
+    file, (first, *others) = BytesIO(), map(reduced, frames)
+    first.save(file, "gif", save_all=True, append_images=others, duration=milliseconds, loop=0)
     write_atomically(path, file.getvalue())
     return path

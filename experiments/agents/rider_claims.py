@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from experiments.agents.learners import LEARNERS, SIZES, WEIGHTS
-from experiments.agents.rider_records import CPU_SECONDS, Run, chosen, kept, runs_of, times_of
+from experiments.agents.rider_records import CPU_SECONDS, Run, chosen, kept, runs_of, searches_of, times_of
 from experiments.agents.riding import FRESH
 from experiments.common.frame import Judge, select
 from experiments.common.survival import earlier, exponents, lognormal_line
@@ -59,7 +59,7 @@ def judge_all(records: Sequence[Record], fast: bool, judge: Judge) -> None:
 
 def note_later_seeds(runs: Sequence[Run], judge: Judge) -> None:
     """Say what the seeds that were run after a first report say alone: they were not looked at when it was written."""
-    searches = [s for at in ("64-64", "linear") if (s := chosen(runs, method="random", size=at))]
+    searches = searches_of(runs, "balance", "64-64")
     for method in LEARNERS:
         mine = [run for run in chosen(runs, method=method, size="64-64") if run.seed >= LATER]
         if mine and searches and method != "random":
@@ -136,6 +136,13 @@ def credited(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> tuple[bo
     return p < LEVEL, p
 
 
+def names_credited(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
+    """Return who rides significantly sooner than every random search, as a sentence has it: a, b and c, or nobody."""
+    learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
+    names = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names) or "nobody"
+
+
 TITLES = (
     "| learner | rides within its limit, 95 % | steps to the first ride: median (least to most) | CPU s to it "
     "| earlier than random search? | P(sooner than a search) | fallen since | final rides "
@@ -146,7 +153,7 @@ TITLES = (
 def table(runs: Sequence[Run], task: str, size: str) -> str:
     """Return what came of one task and policy as Markdown, a line for each learner and random search."""
     here = chosen(runs, task=task, size=size)
-    searches = [s for at in {size, "linear"} if (s := chosen(runs, method="random", task=task, size=at))]
+    searches = searches_of(runs, task, size)
     lines = [f"{task}, policy {size}:\n", TITLES]
     for method in LEARNERS:
         if mine := chosen(here, method=method):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.agents.learners import LEARNERS, SIZES, WEIGHTS
-from experiments.agents.rider_claims import credited
-from experiments.agents.rider_records import Run, chosen, kept, runs_of, times_of
+from experiments.agents.rider_claims import names_credited
+from experiments.agents.rider_records import Run, chosen, kept, runs_of, searches_of, times_of
 from experiments.common.drawing import GREY, dots, line, look
 from experiments.common.frame import column, select
 
@@ -40,10 +40,10 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     runs, before = runs_of(records), chosen(kept(), task="balance")
     size = next((at for at in ("64-64", *SIZES) if chosen(runs, task="balance", size=at)), "64-64")
     here = chosen(runs, task="balance", size=size)
-    hand = [record.summary["fresh"] for record in select(records, method="hand", task="balance") if record.summary]
-    riding(left, here, hand[0] if hand else None)
-    searches = [chosen(runs, task="balance", method="random", size=at) for at in dict.fromkeys((size, "linear"))]
-    left.set_title(_answer(here, [search for search in searches if search]))
+    riding(left, here, by_hand(records, "balance"))
+    searches = searches_of(runs, "balance", size)
+    sooner = f"Significantly sooner than random search: {names_credited(here, searches)}"
+    left.set_title(sooner if searches else "Steps until a rider rides")
     if len({run.size for run in before if run.method != "random"}) > 1:
         sizes(right, before)
         right.set_title(_growth(before))
@@ -58,18 +58,10 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     return plots.save(drawing, path)
 
 
-def _answer(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
-    """Say who rides significantly sooner than every random search."""
-    if not searches:
-        return "Steps until a rider rides"
-    learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
-    sooner = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
-    return f"Significantly sooner than random search: {listed(sooner) or 'nobody'}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Return names as a sentence has them: "a, b and c"."""
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def by_hand(records: Sequence[Record], task: str) -> float | None:
+    """Return the share of rides that a rider by hand ends well; None if there is none."""
+    ridden = select(records, method="hand", task=task)
+    return next((record.summary["fresh"] for record in ridden if record.summary), None)
 
 
 def _growth(runs: Sequence[Run]) -> str:

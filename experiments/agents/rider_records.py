@@ -99,6 +99,12 @@ def chosen(runs: Iterable[Run], **wanted: str) -> list[Run]:
     return [run for run in runs if all(getattr(run, name) == value for name, value in wanted.items())]
 
 
+def searches_of(runs: Iterable[Run], task: str, size: str) -> list[list[Run]]:
+    """Return the random searches that a policy of this size is held against: those of its size, and linear ones."""
+    searches = (chosen(runs, task=task, method="random", size=at) for at in dict.fromkeys((size, "linear")))
+    return [search for search in searches if search]
+
+
 def times_of(runs: Sequence[Run], *, cpu: bool = False) -> Times:
     """Return the steps, or CPU seconds, to the first success of every run, censored where the run ended."""
     if cpu:

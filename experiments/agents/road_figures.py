@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.agents.learners import LEARNERS
-from experiments.agents.rider_claims import credited
-from experiments.agents.rider_figures import listed, riding
-from experiments.agents.rider_records import Run, chosen, kept, runs_of
-from experiments.common.frame import select
+from experiments.agents.rider_claims import names_credited
+from experiments.agents.rider_figures import by_hand, riding
+from experiments.agents.rider_records import chosen, kept, runs_of, searches_of
 
 from rllab import plots
 from rllab.runs import Record
@@ -39,11 +37,10 @@ def draw_roads(records: Sequence[Record], path: Path) -> Path:
     for spare in axes[len(roads) :]:
         spare.set_axis_off()
     for i, (ax, (road, mine)) in enumerate(zip(axes, roads.items(), strict=False)):
-        hand = [record.summary["fresh"] for record in select(records, method="hand", task=road) if record.summary]
-        riding(ax, mine, hand[0] if hand else None)
-        searches = [s for at in (SIZE, "linear") if (s := chosen(every, task=road, method="random", size=at))]
-        name = ROADS.get(road, "To a goal 100 m away")
-        ax.set_title(f"{name}: {_first(mine, searches)}" if searches else f"{name}: not searched", fontsize=11)
+        riding(ax, mine, by_hand(records, road))
+        searches = searches_of(every, road, SIZE)
+        sooner = names_credited(mine, searches) if searches else "not searched"
+        ax.set_title(f"{ROADS.get(road, 'To a goal 100 m away')}: {sooner}", fontsize=11)
         ax.set_ylabel("share of runs that arrive" if road == GOAL else "" if i % columns else "share of runs that ride")
         if i + columns < len(roads):
             ax.set_xlabel("")
@@ -54,10 +51,3 @@ def draw_roads(records: Sequence[Record], path: Path) -> Path:
     )  # fmt: skip
     drawing.suptitle("Which learner rides in significantly fewer steps than random search, road by road?", fontsize=13)
     return plots.save(drawing, path)
-
-
-def _first(runs: Sequence[Run], searches: Sequence[Sequence[Run]]) -> str:
-    """Name the learners that ride significantly sooner than every random search."""
-    learners = {m: mine for m in LEARNERS if m != "random" and (mine := chosen(runs, method=m))}
-    sooner = [LEARNERS[m].name.partition(":")[0] for m, mine in learners.items() if credited(mine, searches)[0]]
-    return listed(sooner) or "nobody"

@@ -100,33 +100,29 @@ def chain(sizes: tuple[int, ...], n: int) -> Step:
 
 
 def rllab(
-    *, new: bool = False, written: bool = False, variables: tuple[str, ...] = ()
-) -> Callable[[tuple[int, ...], int], Step]:
-    """Return what makes a step of the library.
+    sizes: tuple[int, ...], n: int, *, new: bool = False, written: bool = False, variables: tuple[str, ...] = ()
+) -> Step:
+    """Return a step of the library.
 
     Args:
         new: weights and inputs are other tensors in every call.
         written: the result is written over an earlier one.
         variables: what is asked for besides the gradient of the weights.
     """
+    graph, x, y = problem(sizes, n)
+    if variables:
+        return lambda: graph.backward(x, y, variables=variables).weights
+    if not new and not written:
+        return lambda: graph.backward(x, y).weights  # what a user types first
+    out = graph.backward(x, y) if written else None
+    copies = [(t, t.clone()) for t in (x, y, graph.weights)]
+    turns = cycle(list(zip(*copies, strict=True))[: 2 if new else 1])
 
-    def make(sizes: tuple[int, ...], n: int) -> Step:
-        graph, x, y = problem(sizes, n)
-        if variables:
-            return lambda: graph.backward(x, y, variables=variables).weights
-        if not new and not written:
-            return lambda: graph.backward(x, y).weights  # what a user types first
-        out = graph.backward(x, y) if written else None
-        copies = [(t, t.clone()) for t in (x, y, graph.weights)]
-        turns = cycle(list(zip(*copies, strict=True))[: 2 if new else 1])
+    def step() -> Tensor:
+        x, y, w = next(turns)
+        return graph.backward(x, y, weights=w, out=out).weights
 
-        def step() -> Tensor:
-            x, y, w = next(turns)
-            return graph.backward(x, y, weights=w, out=out).weights
-
-        return step
-
-    return make
+    return step
 
 
 def products(sizes: tuple[int, ...], n: int) -> Step:
@@ -146,11 +142,11 @@ def products(sizes: tuple[int, ...], n: int) -> Step:
 CANDIDATES = {
     "autograd": autograd,
     "chain": chain,
-    "rllab": rllab(),
-    "rllab, x too": rllab(variables=("x",)),
-    "rllab, new tensors": rllab(new=True),
-    "rllab, out": rllab(written=True),
-    "rllab, out, new tensors": rllab(new=True, written=True),
+    "rllab": rllab,
+    "rllab, x too": partial(rllab, variables=("x",)),
+    "rllab, new tensors": partial(rllab, new=True),
+    "rllab, out": partial(rllab, written=True),
+    "rllab, out, new tensors": partial(rllab, new=True, written=True),
     "products": products,
 }
 

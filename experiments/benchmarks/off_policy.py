@@ -16,7 +16,7 @@ import importlib
 import time
 from functools import partial
 
-from experiments.benchmarks.timing import Flags, Page, Step, goal, main, make, microseconds, ratio, take_turns
+from experiments.benchmarks.timing import Flags, Page, Step, cell, goal, main, make, microseconds, ratio, take_turns
 
 import gymnasium
 import numpy as np
@@ -184,7 +184,7 @@ def compare(page: Page, flags: Flags, names: list[str], kind: str, width: int, n
     page.skip(skipped, where)
     times = take_turns(steps, flags)
     pairs = (("rllab", "products"), ("SB3", "products"), ("SB3", "rllab"))
-    cells = [f"{ratio(times, a, b):.2f}" if a in times and b in times else "" for a, b in pairs]
+    cells = [cell(times, a, b) for a, b in pairs]
     page.row(where, f"{microseconds(times, 'products') / CYCLE[kind]:,.0f} µs", *cells)
     for of, name, to, shape, limit, at_most in GOALS:
         if (of, shape) == (kind, (width, n)) and name in times and to in times:

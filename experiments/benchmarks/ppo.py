@@ -11,7 +11,7 @@ and a ratio is the median over rounds of two times of one round, so that the mac
 import importlib
 from functools import partial
 
-from experiments.benchmarks.timing import Flags, Page, Step, goal, main, make, microseconds, ratio, take_turns
+from experiments.benchmarks.timing import Flags, Page, Step, cell, goal, main, make, microseconds, ratio, take_turns
 
 import gymnasium
 import numpy as np
@@ -119,9 +119,7 @@ def measure(flags: Flags) -> Page:
         steps, skipped = make({name: partial(CANDIDATES[name], t, collects) for name in names})
         page.skip(skipped, what)
         times = take_turns(steps, flags)
-        cells = [
-            f"{ratio(times, name, 'rllab'):.2f}" if name in times else "" for name in CANDIDATES if name != "rllab"
-        ]
+        cells = [cell(times, name, "rllab") for name in CANDIDATES if name != "rllab"]
         page.row(what, f"{microseconds(times, 'rllab') / (N * t):.0f} µs a step", *cells)
         for name, least in GOALS:
             if collects and name in times:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from experiments.benchmarks.timing import Flags, Page, Step, Times, goal, main, make, ratio, take_turns
+from experiments.benchmarks.timing import Flags, Page, Step, Times, cell, goal, main, make, ratio, take_turns
 
 import gymnasium
 import numpy as np
@@ -100,8 +100,7 @@ def step_by_step(page: Page, flags: Flags, steps: int) -> None:
     for name in made:
         n = 1 if name == "single" else int(name.split()[0])
         call, seeding = min(times[name]) / steps * 1e6, min(times[f"{name}, seeding"]) / n * 1e6
-        plain = f"{n} bicycles, numpy"
-        faster = f"{ratio(times, plain, name):.2f}" if plain in times else ""
+        faster = cell(times, f"{n} bicycles, numpy", name)
         page.row(name, f"{n / call:.3f} M", f"{call:.1f}", f"{seeding:.2f} µs", faster)
     name = "2048 bicycles, numpy32"
     if name in times:

@@ -17,7 +17,19 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-from experiments.benchmarks.timing import Flags, Page, Step, Times, goal, main, make, microseconds, ratio, take_turns
+from experiments.benchmarks.timing import (
+    Flags,
+    Page,
+    Step,
+    Times,
+    cell,
+    goal,
+    main,
+    make,
+    microseconds,
+    ratio,
+    take_turns,
+)
 from experiments.benchmarks.zeroth_order import sphere
 
 import torch
@@ -75,60 +87,48 @@ def tables(d: int) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.randn(d, generator=generator), torch.randn(d, generator=generator)
 
 
-def our_gaussian(errors: bool) -> Make:
-    def make(n: int, d: int) -> Step:
-        at, cost = Gaussian(torch.zeros(d), torch.full((d,), SCALE)), Cost(sphere)
-        return lambda: ScoreFunction()(cost, at, evaluations=n, key=0, errors=errors)
-
-    return make
+def our_gaussian(n: int, d: int, *, errors: bool = True) -> Step:
+    at, cost = Gaussian(torch.zeros(d), torch.full((d,), SCALE)), Cost(sphere)
+    return lambda: ScoreFunction()(cost, at, evaluations=n, key=0, errors=errors)
 
 
-def our_categorical(errors: bool, counts: bool = False) -> Make:
-    def make(n: int, d: int) -> Step:
-        if n > LARGE and not counts:
-            raise NotImplementedError("only the floor and counts are timed at so many samples")
-        logits, table = tables(d)
-        at, cost = Categorical(logits, "index"), Cost(lambda x: table.index_select(0, x[:, 0].int()))
-        return lambda: ScoreFunction(counts=counts)(cost, at, evaluations=n, key=0, errors=errors)
-
-    return make
+def our_categorical(n: int, d: int, *, errors: bool = True, counts: bool = False) -> Step:
+    if n > LARGE and not counts:
+        raise NotImplementedError("only the floor and counts are timed at so many samples")
+    logits, table = tables(d)
+    at, cost = Categorical(logits, "index"), Cost(lambda x: table.index_select(0, x[:, 0].int()))
+    return lambda: ScoreFunction(counts=counts)(cost, at, evaluations=n, key=0, errors=errors)
 
 
-def torch_gaussian(validate: bool) -> Make:
-    def make(n: int, d: int) -> Step:
-        td = torch.distributions
-        mean, log_scale = torch.zeros(d, requires_grad=True), torch.full((d,), -2.3, requires_grad=True)
+def torch_gaussian(n: int, d: int, *, validate: bool = True) -> Step:
+    td = torch.distributions
+    mean, log_scale = torch.zeros(d, requires_grad=True), torch.full((d,), -2.3, requires_grad=True)
 
-        def step() -> None:
-            mean.grad = log_scale.grad = None
-            normal = td.Normal(mean, log_scale.exp(), validate_args=validate)
-            q = td.Independent(normal, 1, validate_args=validate)
-            x = q.sample((n,))
-            f = sphere(x)
-            (q.log_prob(x) * (f - f.mean())).mean().backward()
+    def step() -> None:
+        mean.grad = log_scale.grad = None
+        normal = td.Normal(mean, log_scale.exp(), validate_args=validate)
+        q = td.Independent(normal, 1, validate_args=validate)
+        x = q.sample((n,))
+        f = sphere(x)
+        (q.log_prob(x) * (f - f.mean())).mean().backward()
 
-        return step
-
-    return make
+    return step
 
 
-def torch_categorical(validate: bool) -> Make:
-    def make(n: int, d: int) -> Step:
-        if n > LARGE:
-            raise NotImplementedError("only the floor and counts are timed at so many samples")
-        logits, table = tables(d)
-        logits.requires_grad_()
+def torch_categorical(n: int, d: int, *, validate: bool = True) -> Step:
+    if n > LARGE:
+        raise NotImplementedError("only the floor and counts are timed at so many samples")
+    logits, table = tables(d)
+    logits.requires_grad_()
 
-        def step() -> None:
-            logits.grad = None
-            q = torch.distributions.Categorical(logits=logits, validate_args=validate)
-            x = q.sample((n,))
-            f = table.index_select(0, x)
-            (q.log_prob(x) * (f - f.mean())).mean().backward()
+    def step() -> None:
+        logits.grad = None
+        q = torch.distributions.Categorical(logits=logits, validate_args=validate)
+        x = q.sample((n,))
+        f = table.index_select(0, x)
+        (q.log_prob(x) * (f - f.mean())).mean().backward()
 
-        return step
-
-    return make
+    return step
 
 
 def evotorch_gaussian(n: int, d: int) -> Step:
@@ -150,10 +150,10 @@ FAMILIES: dict[str, tuple[list[tuple[int, int]], dict[str, Make]]] = {
         GAUSSIAN,
         {
             "floor": gaussian_floor,
-            "rllab": our_gaussian(errors=True),
-            "rllab, no errors": our_gaussian(errors=False),
-            "torch.distributions": torch_gaussian(validate=True),
-            "torch.distributions, unchecked": torch_gaussian(validate=False),
+            "rllab": our_gaussian,
+            "rllab, no errors": partial(our_gaussian, errors=False),
+            "torch.distributions": torch_gaussian,
+            "torch.distributions, unchecked": partial(torch_gaussian, validate=False),
             "evotorch SeparableGaussian": evotorch_gaussian,
         },
     ),
@@ -161,11 +161,11 @@ FAMILIES: dict[str, tuple[list[tuple[int, int]], dict[str, Make]]] = {
         CATEGORICAL,
         {
             "floor": categorical_floor,
-            "rllab": our_categorical(errors=True),
-            "rllab, no errors": our_categorical(errors=False),
-            "rllab counts": our_categorical(errors=True, counts=True),
-            "torch.distributions": torch_categorical(validate=True),
-            "torch.distributions, unchecked": torch_categorical(validate=False),
+            "rllab": our_categorical,
+            "rllab, no errors": partial(our_categorical, errors=False),
+            "rllab counts": partial(our_categorical, counts=True),
+            "torch.distributions": torch_categorical,
+            "torch.distributions, unchecked": partial(torch_categorical, validate=False),
         },
     ),
 }
@@ -222,7 +222,7 @@ def measure(flags: Flags) -> Page:
             steps, skipped = make({name: partial(candidates[name], n, d) for name in names})
             page.skip(skipped, shown(family, (n, d)))
             times = all_times[family, (n, d)] = take_turns(steps, flags)
-            cells = [f"{ratio(times, name, 'floor'):.3g}" if name in times else "" for name in names[1:]]
+            cells = [cell(times, name, "floor", ".3g") for name in names[1:]]
             page.row(f"{n:,} × {d:,}", f"{microseconds(times, 'floor'):,.0f} µs", *cells)
     page.tables += [
         "",

@@ -145,6 +145,11 @@ def ratio(times: Times, name: str, to: str) -> float:
     return statistics.median(a / b for a, b in zip(times[name], times[to], strict=True))
 
 
+def cell(times: Times, name: str, to: str, form: str = ".2f") -> str:
+    """Return a ratio as a table shows it; nothing if either was not measured."""
+    return format(ratio(times, name, to), form) if name in times and to in times else ""
+
+
 def microseconds(times: Times, name: str) -> float:
     """Return the median time of a call."""
     return statistics.median(times[name]) * 1e6

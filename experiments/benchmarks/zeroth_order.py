@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from experiments.benchmarks.timing import Flags, Page, Step, goal, main, make, microseconds, ratio, take_turns
+from experiments.benchmarks.timing import Flags, Page, Step, cell, goal, main, make, microseconds, ratio, take_turns
 
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -35,6 +35,7 @@ from rllab.estimators import SPSA, GaussianSmoothing
 
 SIZES = [(32, 10), (32, 1_000), (256, 10), (256, 1_000), (256, 100_000), (2048, 10), (2048, 1_000)]
 SIGMA = 0.1
+RATES = {"center_learning_rate": 0.1, "stdev_learning_rate": 0.1, "stdev_init": SIGMA}  # of evotorch's PGPE
 
 # size, or "n d >= 2.5e5", and what it must cost
 GOALS = [
@@ -68,12 +69,9 @@ def floor(n: int, d: int) -> Step:
     return step
 
 
-def ours(estimator: Any, errors: bool) -> Callable[[int, int], Step]:
-    def make(n: int, d: int) -> Step:
-        mu, cost = torch.zeros(d), Cost(sphere)
-        return lambda: estimator(cost, mu, evaluations=n, key=0, errors=errors)
-
-    return make
+def ours(n: int, d: int, estimator: Any, *, errors: bool = True) -> Step:
+    mu, cost = torch.zeros(d), Cost(sphere)
+    return lambda: estimator(cost, mu, evaluations=n, key=0, errors=errors)
 
 
 def evotorch_class(n: int, d: int) -> Step:
@@ -83,14 +81,12 @@ def evotorch_class(n: int, d: int) -> Step:
     problem = evotorch.Problem(
         "min", vectorized(sphere), solution_length=d, initial_bounds=(-1, 1), device="cpu", seed=0
     )
-    rates = dict(center_learning_rate=0.1, stdev_learning_rate=0.1, stdev_init=SIGMA)
-    return algorithms.PGPE(problem, popsize=n, **rates).step
+    return algorithms.PGPE(problem, popsize=n, **RATES).step
 
 
 def evotorch_functional(n: int, d: int) -> Step:
     functional = importlib.import_module("evotorch.algorithms.functional")
-    rates = dict(center_learning_rate=0.1, stdev_learning_rate=0.1, stdev_init=SIGMA)
-    state = [functional.pgpe(center_init=torch.zeros(d), objective_sense="min", **rates)]
+    state = [functional.pgpe(center_init=torch.zeros(d), objective_sense="min", **RATES)]
 
     def step() -> None:
         x = functional.pgpe_ask(state[0], popsize=n)
@@ -152,10 +148,10 @@ def pycma(n: int, d: int) -> Step:
 
 CANDIDATES: dict[str, Callable[[int, int], Step]] = {
     "floor": floor,
-    "rllab": ours(GaussianSmoothing(SIGMA), errors=True),
-    "rllab, no errors": ours(GaussianSmoothing(SIGMA), errors=False),
-    "rllab ±1": ours(SPSA(SIGMA), errors=True),
-    "rllab ±1, no errors": ours(SPSA(SIGMA), errors=False),
+    "rllab": partial(ours, estimator=GaussianSmoothing(SIGMA)),
+    "rllab, no errors": partial(ours, estimator=GaussianSmoothing(SIGMA), errors=False),
+    "rllab ±1": partial(ours, estimator=SPSA(SIGMA)),
+    "rllab ±1, no errors": partial(ours, estimator=SPSA(SIGMA), errors=False),
     "evotorch PGPE": evotorch_class,
     "evotorch PGPE functional": evotorch_functional,
     "evosax OpenES": evosax,
@@ -172,8 +168,8 @@ def resident_mib(field: str) -> float:
 
 def peak_mib(n: int, d: int) -> float:
     """Run in a fresh process: the peak of resident memory during one estimate, above that just before it."""
-    ours(GaussianSmoothing(SIGMA), errors=True)(4, 10)()
-    step = ours(GaussianSmoothing(SIGMA), errors=True)(n, d)
+    ours(4, 10, GaussianSmoothing(SIGMA))()
+    step = ours(n, d, GaussianSmoothing(SIGMA))
     before = resident_mib("VmRSS")
     Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     step()
@@ -194,7 +190,7 @@ def measure(flags: Flags) -> Page:
         steps, skipped = make({name: partial(CANDIDATES[name], n, d) for name in names})
         page.skip(skipped, f"{n} × {d}")
         times = take_turns(steps, flags)
-        cells = [f"{ratio(times, name, 'floor'):.3g}" if name in times else "" for name in names[1:]]
+        cells = [cell(times, name, "floor", ".3g") for name in names[1:]]
         page.row(f"{n} × {d:,}", f"{microseconds(times, 'floor'):,.0f} µs", *cells)
         page.goals += goals(times, n, d)
     page.tables += [

@@ -17,7 +17,6 @@ method, as the critic's learning rate is for each cost, on seeds of their own.
 
     python experiments/black_boxes/critic_quality.py             about six minutes on 2 cores
     python experiments/black_boxes/critic_quality.py --tune      the trials from which radii and learning rates come
-    python experiments/black_boxes/critic_quality.py --replot    claims and figure from disk
 """
 
 import itertools
@@ -27,17 +26,17 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.claims import judge_paired
 from experiments.common.drawing import REFERENCE, band, label_end, line
-from experiments.common.frame import Flags, Judge, by_seed, main, select
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, Switch, by_seed, main, select
 from experiments.common.frame import values as rows_of
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
@@ -61,7 +60,7 @@ REFITS = (1, 10, 10_000)  # steps of an actor between two fits
 STEPS, ACTORS = 100, range(1000, 1010)  # and the seeds on which it walks, ten for its price
 WORDS = {1: "at every step", 10: "at every 10th", 10_000: "once"}
 LAW = 1.3  # factor within which the law must hold
-METHODS = {"smoothing": "gaussian", "critic": "td3", "residual": "guided"}
+METHODS = {"smoothing": plots.METHODS["gaussian"], "critic": plots.METHODS["td3"], "residual": plots.METHODS["guided"]}
 RADII = ("smoothing", "residual")  # the methods that have one
 TUNED = Path(__file__).parent / "critic_quality_tuned.json"
 TUNING_SEEDS = (100, 101, 102)
@@ -70,16 +69,12 @@ SIGMAS, RATES = (0.03, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0, 1.4), (1e-3, 3e-3, 1e-2)  
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     seeds: int = 20
     """Seeds, from the first on: repetitions of everything."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials: each radius and learning rate, on seeds of their own; write what came out."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1}
 
 
 @lru_cache(maxsize=1)
@@ -161,8 +156,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
                 state_of = {"smoothing": None, "residual": state}[method]
                 estimator = smoothing if method == "smoothing" else Residual(learner(1), smoothing)
                 here = key.child(method, m)
-                g = estimator(cost, at, evaluations=2 * m, key=here, state=state_of, errors=False).gradient
-                assert isinstance(g, Tensor)
+                g = only(estimator(cost, at, evaluations=2 * m, key=here, state=state_of, errors=False).gradient)
                 noise = d * tau**2 / (2 * sigma**2 * square)
                 predicted = float(waves.bias(at, sigma).mean() / square + ((d + 1) * left + noise) / m)
                 made = {"error": compared(g, truth)[1], "predicted": predicted}
@@ -201,8 +195,7 @@ def actor(waves: Waves, cost: Cost, d: int, every: int, key: Key, steps: int) ->
     for step in range(steps):
         yield float(waves.value(w.detach()))
         e = critic(cost, w.detach(), evaluations=16, key=key.child(step), state=state)
-        assert isinstance(e.gradient, Tensor)
-        state, w.grad = e.state, e.gradient
+        state, w.grad = e.state, only(e.gradient)
         adam.step()
 
 
@@ -348,14 +341,13 @@ def figure(records: list[Record], config: Config) -> Path:
     drawing, axes = plots.panels(3, ceil(panels / 3), width=4.0, height=3.7)
     for ax in axes[panels:]:
         ax.remove()
-    styles = plots.method_styles(METHODS.values())
     with plots.style():
         for ax, case in zip(axes, cases, strict=False):
-            for method, name in METHODS.items():
+            for method, how in METHODS.items():
                 each = errors(records, case, method)
-                band(ax, PAIRS, each, styles[name])
+                band(ax, PAIRS, each, how)
                 up = {"smoothing": 6, "residual": -6}.get(method, 0)
-                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, styles[name].color, side="left", up=up)
+                label_end(ax, PAIRS[0], np.median(each[:, 0]), method, how.color, side="left", up=up)
             at = crossing(records, case)
             if np.isfinite(at):
                 ax.axvline(at, **REFERENCE)

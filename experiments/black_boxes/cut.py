@@ -10,20 +10,20 @@ sample and a small radius, with g_p the gradient at the cut, J_p the Jacobian of
 so that the price is the dimension of the cut, not that of the model, divided by samples whose errors do not agree.
 Every error here is squared; its root is what the estimate is off by.
 
-    python experiments/black_boxes/cut.py             about a minute on 2 cores
-    python experiments/black_boxes/cut.py --replot    claims and figure from disk
+    python experiments/black_boxes/cut.py    about a minute on 2 cores
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
+from experiments.black_boxes import revealed
 from experiments.common.acceptance import AtMost, Within, row
 from experiments.common.data import digits
 from experiments.common.drawing import GREY, band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
 import torch
@@ -39,25 +39,17 @@ BATCH = 64
 STAGES = {"at the start": 0, "after 100 steps": 100}
 OUTPUTS = (2, 8, 32, 128)  # d_y of the second sweep, on made-up targets
 WEIGHTS_MORE = 10  # times the repeats at the weights: there a squared error scatters by √2 times itself
-CUTS = {"weights": "spsa", "hidden layer": "orthonormal", "output": "gaussian"}  # and whose style it is drawn in
+CUTS = {"weights": plots.METHODS["spsa"], "hidden layer": plots.METHODS["orthogonal"],
+        "output": plots.METHODS["gaussian"]}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     widths: tuple[int, ...] = (10, 30, 90, 270)
     """Hidden units of the nets; the number of weights grows with them, that of outputs does not."""
     repeats: int = 200
     """Estimates of each gradient."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, repeats=40, widths=(10, 90), processes=1)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"cut-{seed}", {"widths": list(config.widths), "repeats": config.repeats}, seed)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "repeats": 40, "widths": (10, 90)}
 
 
 def run(job: Job, record: Record) -> None:
@@ -82,13 +74,7 @@ def drawn(key: Key) -> tuple[Tensor, Tensor]:
 
 
 def network(width: int, outputs: int, key: Key) -> nn.Sequential:
-    """Return 64 → width → outputs, its weights drawn from the key as torch would draw them from its own generator."""
-    net = nn.Sequential(nn.Linear(64, width), nn.Tanh(), nn.Linear(width, outputs)).double()
-    generator = key.generator()
-    with torch.no_grad():
-        for name, p in net.named_parameters():
-            p.uniform_(-1, 1, generator=generator).div_((64 if name.startswith("0") else width) ** 0.5)
-    return net
+    return revealed.network((64, width, outputs), key, torch.float64)
 
 
 def trained(width: int, steps: int, key: Key) -> nn.Sequential:
@@ -122,9 +108,8 @@ def measured(net: nn.Sequential, x: Tensor, y: Tensor, cut: str, repeats: int, k
         box = BlackBox(
             lambda z: costs(y, above(z)), est.GaussianSmoothing(SIGMA), 2, scope="cost", check_rows=False, key=key
         )
-        estimates = torch.stack([gradient(below, box(below(x)).mean(), net) for _ in range(repeats)])
-        if below is not net:  # the weights above the cut are known exactly, and are not what is compared
-            truth, estimates = truth[: estimates.shape[1]], estimates
+        estimates = torch.stack([gradient(below, box(below(x)).mean()) for _ in range(repeats)])
+        truth = truth[: estimates.shape[1]]  # the weights above the cut are known exactly, and are not what is compared
         predicted, d = prediction(below, above, x, y, truth), below(x[:1]).shape[1]
     error = (estimates - truth).square().sum(1) / truth.square().sum()
     cosine = torch.nn.functional.cosine_similarity(estimates, truth[None])
@@ -133,7 +118,7 @@ def measured(net: nn.Sequential, x: Tensor, y: Tensor, cut: str, repeats: int, k
             "predicted": predicted, "evaluations": 2 * BATCH}  # fmt: skip
 
 
-def gradient(module: nn.Module, loss: Tensor, of: nn.Module | None = None) -> Tensor:
+def gradient(module: nn.Module, loss: Tensor) -> Tensor:
     return torch.cat([g.flatten() for g in torch.autograd.grad(loss, list(module.parameters()))])
 
 
@@ -150,9 +135,7 @@ def at_the_weights(net: nn.Sequential, x: Tensor, y: Tensor, repeats: int, key: 
     cost, smoothing = Cost(vmap(loss)), est.GaussianSmoothing(SIGMA)
     at, made = flat.expand(50, -1), []
     for i in range(WEIGHTS_MORE * repeats // len(at)):
-        g = smoothing(cost, at, evaluations=2, key=key.child(i), errors=False).gradient
-        assert isinstance(g, Tensor)
-        made.append(g)
+        made.append(only(smoothing(cost, at, evaluations=2, key=key.child(i), errors=False).gradient))
     return torch.cat(made)
 
 
@@ -198,8 +181,12 @@ def gain_of_the_cut(seed: int, fast: bool, cut: str = "output", power: float = 1
     return (whole["error"] / part["error"]) ** power / (whole["predicted"] / law)
 
 
-def departure(seed: int, drawn_anew: bool = False) -> float:
-    """Return the largest difference of the weights' gradient from 1/P Σ_p ĝ_p J_p, relative to its largest entry."""
+@row("L37", AtMost(1e-10), wrong={"another estimate": {"drawn_anew": True}})
+def jacobian_times_the_estimate(seed: int, fast: bool, drawn_anew: bool = False) -> float:
+    """The gradient of the weights is the exact Jacobian of the network times that very estimate.
+
+    Measures: largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev.
+    """
     key = Key(seed)
     (x, y), net = (t[:BATCH] for t in drawn(key)), network(30, 10, key.child("net"))
     box = BlackBox(partial(costs, y), est.GaussianSmoothing(SIGMA), 2, scope="cost", check_rows=False, key=key)
@@ -212,15 +199,6 @@ def departure(seed: int, drawn_anew: bool = False) -> float:
     j = torch.cat([part.detach().flatten(2) for part in jacobian.values()], 2)  # J_p (P, k, d)
     truth = torch.einsum("pk,pkd->d", g, j) / len(x)
     return float((ours - truth).abs().max() / truth.abs().max())
-
-
-@row("L37", AtMost(1e-10), wrong={"another estimate": lambda seed, fast: departure(seed, drawn_anew=True)})
-def jacobian_times_the_estimate(seed: int, fast: bool) -> float:
-    """The gradient of the weights is the exact Jacobian of the network times that very estimate.
-
-    Measures: largest relative difference of it from the mean of ĝ J over samples, J by torch's jacrev.
-    """
-    return departure(seed)
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -258,13 +236,12 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw error against the number of weights, cosine against it, and error against the number of outputs."""
     drawing, axes = plots.panels(3, 1, width=4.0, height=4.2)
-    styles = plots.method_styles(CUTS.values())
     with plots.style():
         for ax, what, label in zip(
             axes, ("error", "cosine"), ("E‖ĝ − g‖²/‖g‖²", "mean cosine between ĝ and g"), strict=False
         ):
-            for cut, name in CUTS.items():
-                how, ends = styles[name], []
+            for cut, how in CUTS.items():
+                ends = []
                 for stage, fill in zip(STAGES, (how.color, "white"), strict=True):
                     w, each = by_width(records, what, stage=stage, cut=cut)
                     band(ax, w, each, how, markerfacecolor=fill)
@@ -278,7 +255,7 @@ def figure(records: list[Record], config: Config) -> Path:
         axes[0].set_title("Squared error: grows but for the output")
         axes[1].set_title("Cosine to the gradient: falls but for the output")
         d, each = by_width(records, "error", x="outputs", stage="made-up targets")
-        band(axes[2], d, each, styles[CUTS["output"]])
+        band(axes[2], d, each, CUTS["output"])
         predicted = np.median(by_width(records, "predicted", x="outputs", stage="made-up targets")[1], 0)
         axes[2].loglog(d, predicted, color="#000000", linewidth=0.8, linestyle=(0, (2, 2)), zorder=4)
         axes[2].set(xlabel="outputs of the net, d_y", ylabel="E‖ĝ − g‖²/‖g‖²")
@@ -294,4 +271,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

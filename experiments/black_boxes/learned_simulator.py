@@ -21,11 +21,11 @@ so that all ten must agree):
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import count, product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.claims import note_prediction
 from experiments.common.data import wine
@@ -37,7 +37,6 @@ from experiments.common.unfinished import Part, going_on
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from rllab import BlackBox, Cost, Key, plots
 from rllab import estimators as est
@@ -68,17 +67,13 @@ METHODS: dict[str, tuple[str, Callable[[float], est.Estimator] | None]] = {  # s
 
 @dataclass(frozen=True)
 class Config(TunedFlags):
-    """What is run; the flags of the script."""
-
     seeds: int = 10
     """Seeds, from the first on: repetitions of everything."""
     budget: int = 15_000
     """Calls of the forest a run may make."""
     methods: tuple[str, ...] = tuple(METHODS)
     """Which to run."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, budget=2_000, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "budget": 2_000}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -166,21 +161,12 @@ def learner(name: str, net: nn.Sequential, sigma: float, ledger: Cost, key: Key)
             cost_of, estimator(sigma), 2, scope="cost", budget=ledger, check_rows=False, name="forest", key=key
         )
         return lambda k, x, grower: box(net(x), grower).mean().backward(), box
-    named = dict(net.named_parameters())
-    sizes = [p.numel() for p in named.values()]
 
     def at_the_weights(k: int, x: Tensor, grower: Tensor) -> None:
-        def loss(w: Tensor) -> Tensor:
-            weights = {n: part.view(p.shape) for (n, p), part in zip(named.items(), w.split(sizes), strict=True)}
-            return cost_of(functional_call(net, weights, (x,)), grower).mean()
-
-        flat = torch.cat([p.detach().flatten() for p in named.values()])
-        cost = Cost(loss, batched=False)
-        g = est.GaussianSmoothing(sigma)(cost, flat, evaluations=2, key=key.child(k), errors=False).gradient
-        ledger.spent["value"] += cost.evaluations * len(x)
-        assert isinstance(g, Tensor)
-        for p, part in zip(named.values(), g.split(sizes), strict=True):
-            p.grad = part.view(p.shape)
+        e = est.GaussianSmoothing(sigma).backward(
+            lambda: cost_of(net(x), grower).mean(), net, evaluations=2, key=key.child(k), errors=False
+        )
+        ledger.spent["value"] += e.evaluations * len(x)
 
     return at_the_weights, None
 

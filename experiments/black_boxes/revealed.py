@@ -23,13 +23,14 @@ Written down before the run on seeds 1000 to 1019, to be found wrong, each by a 
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import count, product
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.claims import judge_paired, note_prediction
 from experiments.common.data import Data, digits
+from experiments.common.estimates import only
 from experiments.common.frame import Judge, column, main, select
 from experiments.common.tuning import (
     TUNING_SEEDS,
@@ -45,7 +46,6 @@ from experiments.common.unfinished import Part, going_on
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, vmap
 
 import rllab
 from rllab import BlackBox, Cost, Key, plots
@@ -110,15 +110,11 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Config(TunedFlags):
-    """What is run; the flags of the script."""
-
     budget: int = 36_000
     """Calls of the cost a run may make."""
     methods: tuple[str, ...] = tuple(METHODS)
     """Which to run."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, budget=3_000, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "budget": 3_000}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -147,9 +143,9 @@ def wrong(outputs: Tensor, onehot: Tensor) -> Tensor:
     return 1.0 - onehot.gather(1, outputs.argmax(1, keepdim=True))[:, 0]
 
 
-def network(sizes: tuple[int, int, int], key: Key) -> nn.Sequential:
+def network(sizes: tuple[int, int, int], key: Key, dtype: torch.dtype = torch.float32) -> nn.Sequential:
     """Return a net of one tanh layer, its weights drawn as torch draws them, but from the key."""
-    net = nn.Sequential(nn.Linear(sizes[0], sizes[1]), nn.Tanh(), nn.Linear(sizes[1], sizes[2]))
+    net = nn.Sequential(nn.Linear(sizes[0], sizes[1]), nn.Tanh(), nn.Linear(sizes[1], sizes[2])).to(dtype)
     generator = key.generator()
     with torch.no_grad():
         for name, p in net.named_parameters():
@@ -256,33 +252,22 @@ class Learner:
             cross_entropy(self.net(x), onehot).mean().backward()
             self.memory["cosine"] = 1.0
         else:
-            self._at_the_weights(x, onehot)
+            e = est.GaussianSmoothing(self.sigma).backward(
+                lambda net: cross_entropy(net(x), onehot).mean(),
+                self.net,
+                evaluations=2,
+                key=self.key.child(self.memory["steps"]),
+                errors=False,
+                vectorize=True,
+            )
+            self.ledger.spent["value"] += e.evaluations * len(x)
         self.memory["steps"] += 1
 
     def _cosine(self, x: Tensor, onehot: Tensor) -> float:
         """Return the mean cosine over rows between the estimate and the ∂C/∂ȳ of cross-entropy, which is known here."""
         assert self.box is not None and self.box.last_estimate is not None
-        g = self.box.last_estimate.gradient
-        g = next(iter(g.values())) if isinstance(g, dict) else g
-        truth = torch.softmax(self.net(x).detach(), 1) - onehot
+        g, truth = only(self.box.last_estimate.gradient), torch.softmax(self.net(x).detach(), 1) - onehot
         return float(nn.functional.cosine_similarity(g.reshape(truth.shape), truth).mean())
-
-    def _at_the_weights(self, x: Tensor, onehot: Tensor) -> None:
-        named = dict(self.net.named_parameters())
-        flat = torch.cat([p.detach().flatten() for p in named.values()])
-
-        def loss(w: Tensor) -> Tensor:
-            parts = w.split([p.numel() for p in named.values()])
-            weights = {n: part.view(p.shape) for (n, p), part in zip(named.items(), parts, strict=True)}
-            return cross_entropy(functional_call(self.net, weights, (x,)), onehot).mean()
-
-        cost = Cost(vmap(loss))
-        key = self.key.child(self.memory["steps"])
-        g = est.GaussianSmoothing(self.sigma)(cost, flat, evaluations=2, key=key, errors=False)
-        self.ledger.spent["value"] += cost.evaluations * len(x)
-        assert isinstance(g.gradient, Tensor)
-        for p, part in zip(named.values(), g.gradient.split([p.numel() for p in named.values()]), strict=True):
-            p.grad = part.view(p.shape)
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:

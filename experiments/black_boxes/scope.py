@@ -10,17 +10,16 @@ to where the jump leads. What is wanted is the slope of the smoothed cost of the
 Before the step the local form is −2t/(1 − 2t) times the other at every radius, and has the wrong sign wherever t lies
 between f and the middle of the jump. For a smooth block in place of the step both come to the same as σ falls.
 
-    python experiments/black_boxes/scope.py             seconds
-    python experiments/black_boxes/scope.py --replot    claims and figure from disk
+    python experiments/black_boxes/scope.py    seconds
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import GREY, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed
 
 import numpy as np
 import torch
@@ -42,19 +41,10 @@ SAID = {"step": "step", "slope": "smooth block"}
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     first_seed: ClassVar[int] = 1000
     pairs: int = 4_000
     """Antithetic pairs at each point, for each seed."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, pairs=2_000, processes=1)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"scope-{seed}", {"pairs": config.pairs}, seed)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "pairs": 2_000}
 
 
 def run(job: Job, record: Record) -> None:
@@ -180,4 +170,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

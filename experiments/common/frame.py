@@ -5,7 +5,7 @@
 An experiment is a script with a question as the first line of its docstring, and five things of its own:
 
     @dataclass(frozen=True)
-    class Config(Flags): ...                        its flags, all defaulted; `faster` says what --fast changes
+    class Config(Flags): ...                        its flags, all defaulted; `quick` says what --fast changes
     def jobs_of(config) -> Iterable[Job]: ...       what is to be run, under which seeds
     def run(job, record) -> summary | None: ...     appends rows; knows nothing of claims and figures
     def claims(records, config, judge): ...         judge(holds, "what was measured (and what it takes)")
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 # flags on which no single number depends
 SHARED = ("seeds", "processes", "executor", "out", "replot", "resume", "track")
 
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]  # a flag that is on where it is given
+
 WRITTEN = {".md": "table", ".json": "settings"}  # what is not a figure
 
 
@@ -58,11 +60,11 @@ class Flags:
     """Who makes the runs: 4 for as many workers, ray, or the address of a Ray cluster; by default, processes here."""
     out: Path = Path("results")
     """Folder of records and figures; by default one of results, named after the script."""
-    fast: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    fast: Switch = False
     """A pass of a few seconds, in one process."""
-    replot: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    replot: Switch = False
     """Only draw, and print claims, from what is on disk."""
-    resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    resume: Switch = False
     """Go on where a killed run stopped, or add seeds."""
     track: Literal["tensorboard", "wandb", "trackio"] | None = None
     """Show the rows there as well."""
@@ -250,8 +252,19 @@ def slopes(x: ArrayLike, y: ArrayLike) -> np.ndarray:
     return np.polyfit(np.log(x), np.log(y).T, 1)[0]
 
 
-def half_width(x: np.ndarray) -> np.ndarray:
-    """Return half the 95 % interval of Student's t of the mean over runs, axis 0."""
+def mean_slope(x: ArrayLike, y: ArrayLike) -> tuple[float, float]:
+    """Return the mean over runs of d log y/d log x, and half its 95 % interval; y is (runs, points)."""
+    each = slopes(x, y)
+    return float(each.mean()), float(half_width(each))
+
+
+def half_width(x: np.ndarray, *, level: float = 0.95) -> np.ndarray:
+    """Return half the interval of Student's t of the mean over runs, axis 0."""
     from scipy.special import stdtrit  # scipy.stats takes a second to load
 
-    return stdtrit(len(x) - 1, 0.975) * x.std(0, ddof=1) / len(x) ** 0.5
+    return stdtrit(len(x) - 1, (1 + level) / 2) * x.std(0, ddof=1) / len(x) ** 0.5
+
+
+def plus_minus(x: np.ndarray, digits: int) -> str:
+    """Write the mean over runs and half its 95 % interval of Student's t, with so many digits behind the point."""
+    return f"{x.mean():.{digits}f} ± {half_width(x):.{digits}f}"

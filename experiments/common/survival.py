@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from rllab.keys import Key, as_key
+from rllab.runs.survival import Survival, kaplan_meier
 
 
 class Times:
@@ -25,7 +25,7 @@ class Times:
         from experiments.common.survival import Times
 
         times = Times([900.0, float("nan"), 1200.0], 5000.0)
-        times.share(1000.0)  # 1/3
+        times.interval(1000.0)[0]  # 1/3
     """
 
     def __init__(self, first: ArrayLike, limit: ArrayLike):
@@ -46,50 +46,35 @@ class Times:
         """Return the time of each run, or its limit, (runs,)."""
         return np.where(self.came, self.first, self.limit)
 
-    def share(self, at: float) -> float:
-        """Return the share of runs that succeed by a time, 1 − S(t), see `interval`."""
-        return self.interval(at)[0]
+    @property
+    def survival(self) -> Survival:
+        """Return the share of runs that have not succeeded, at each time at which one does, with 95 % intervals."""
+        return kaplan_meier(self.seen, self.came)
 
-    def interval(self, at: float, *, level: float = 0.95) -> tuple[float, float, float]:
-        """Return the share of runs that succeed by a time, and the ends of its interval.
+    def interval(self, at: float) -> tuple[float, float, float]:
+        """Return the share of runs that succeed by a time, and the ends of its 95 % interval.
 
-            1 − S(t),   S(t) = Π_{t_i <= t} (1 − d_i/n_i)        of d_i successes at t_i among n_i still under way
-            Var log(−log S) = Σ d_i/(n_i (n_i − d_i)) / log² S                           (Greenwood, log-log)
+        Where all runs have succeeded, or none, the interval of Kaplan and Meier says nothing, and it is Wilson's for a
+        share.
 
-        Where all runs have succeeded, or none, that variance says nothing, and the interval is Wilson's for a share.
-
-        Source: E. L. Kaplan and P. Meier (1958), "Nonparametric estimation from incomplete observations"; M. Greenwood
-        (1926); the log-log form: J. D. Kalbfleisch and R. L. Prentice (1980), section 1.3; E. B. Wilson (1927).
+        Source: E. B. Wilson (1927), "Probable inference, the law of succession, and statistical inference".
         """
         from scipy.special import ndtri  # scipy.stats takes a second to load
 
-        survival, variance = 1.0, 0.0
-        for t, survives, varies in self._successes():
-            if t <= at:
-                survival, variance = survives, varies
-        z = float(ndtri((1 + level) / 2))
-        if 0.0 < survival < 1.0:
-            spread = z * variance**0.5 / abs(np.log(survival))
-            return 1.0 - survival, 1.0 - survival ** np.exp(-spread), 1.0 - survival ** np.exp(spread)
-        n, p = len(self.seen), 1.0 - survival
+        found = self.survival
+        last = int(np.searchsorted(found.times, at, side="right")) - 1
+        share = found.share[last] if last >= 0 else 1.0
+        if 0.0 < share < 1.0:
+            return float(1.0 - share), float(1.0 - found.high[last]), float(1.0 - found.low[last])
+        n, p, z = len(self.seen), float(1.0 - share), float(ndtri(0.975))
         middle, half = (p + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n) * (z * z / (4 * n * n)) ** 0.5
         return p, max(0.0, middle - half), min(1.0, middle + half)
 
     def curve(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the times and shares of the steps of 1 − S, from (0, 0) to the longest limit, each (points,)."""
-        steps = [(0.0, 1.0, 0.0), *self._successes()]
-        steps.append((self.limit.max(), *steps[-1][1:]))
-        return np.array([t for t, *_ in steps]), np.array([1.0 - survival for _, survival, _ in steps])
-
-    def _successes(self) -> Iterator[tuple[float, float, float]]:
-        """Yield each time of a success, S there, and Greenwood's sum up to it."""
-        survival, variance = 1.0, 0.0
-        times, successes = np.unique(self.first[self.came], return_counts=True)
-        for t, now in zip(times.tolist(), successes.tolist(), strict=True):
-            under_way = int((self.seen >= t).sum())
-            survival *= 1.0 - now / under_way
-            variance += now / (under_way * (under_way - now)) if under_way > now else np.inf
-            yield t, survival, variance
+        found = self.survival
+        share = np.array([1.0, *found.share])
+        return np.array([0.0, *found.times, self.limit.max()]), 1.0 - np.append(share, share[-1])
 
     def median(self) -> float:
         """Return the first time by which half the runs have succeeded; infinite if it did not come."""
@@ -103,23 +88,15 @@ def earlier(a: Times, b: Times) -> float:
     Runs are compared at each success, of those that are still under way then: after the last limit of either there is
     nothing to compare.
 
-        Z = Σ (d_a − n_a d/n) / √V,   V = Σ n_a n_b d (n − d)/(n² (n − 1)),   p = Φ(−Z)
-
-    of d successes at a time, d_a of them a's, among n = n_a + n_b runs still under way.
-
     Source: N. Mantel (1966), "Evaluation of survival data and two new rank order statistics arising in its
     consideration".
     """
-    from scipy.special import ndtr  # scipy.stats takes a second to load
+    from scipy.stats import CensoredData, logrank  # which takes a second to load
 
-    at, d = np.unique(np.append(a.first[a.came], b.first[b.came]), return_counts=True)
-    n_a, n_b = ((t.seen >= at[:, None]).sum(1) for t in (a, b))
-    n = n_a + n_b
-    # Σ n_a n_b d (n − d) / (n² (n − 1)), where n = 1 adds 0
-    variance = (n_a * n_b * d * (n - d) / (n**2 * np.maximum(n - 1, 1))).sum()
-    if variance == 0:  # no success while both are under way
-        return 1.0
-    return float(ndtr(-(a.came.sum() - (n_a * d / n).sum()) / variance**0.5))
+    sides = [CensoredData(times.seen[times.came], right=times.seen[~times.came]) for times in (a, b)]
+    with np.errstate(invalid="ignore"):  # no success while both are under way
+        p = float(logrank(*sides, alternative="greater").pvalue)
+    return 1.0 if np.isnan(p) else p
 
 
 @dataclass(frozen=True)

@@ -11,12 +11,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
-from experiments.common.frame import Flags, column
+from experiments.common.frame import Flags, Switch, column
 
 import numpy as np
-import tyro
 
 from rllab.files import write_atomically
 from rllab.runs import Record
@@ -33,7 +32,7 @@ class TunedFlags(Flags):
     first_seed: ClassVar[int] = 1000
     seeds: int = 20
     """Seeds, from the first on: repetitions of everything."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials: each method the same grid, on seeds of their own; write what came out."""
     methods: tuple[str, ...] = ()
     """Which to run."""

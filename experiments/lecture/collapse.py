@@ -9,8 +9,7 @@ layer cannot stand in for: a narrow layer bounds the rank of A, and descent take
 Ganguli 2014, "Exact solutions to the nonlinear dynamics of learning in deep linear neural networks"): at W = 0 a stack
 of two or more stands still.
 
-    python experiments/lecture/collapse.py             a minute on 2 cores
-    python experiments/lecture/collapse.py --replot    claims and figure from disk
+    python experiments/lecture/collapse.py    a minute on 2 cores
 """
 
 import math

@@ -8,8 +8,7 @@ The gradient of an internal variable is a product of Jacobians that can be taken
 with v = ∂C/∂ȳ. Both give the same numbers. A layer's J_w = (I ⊗ zᵀ, I) holds about width³ numbers, all but width² of
 them 0: for 600 inputs and 60 outputs it is 60 × 36,060.
 
-    python experiments/lecture/jacobians.py             half a minute on 2 cores
-    python experiments/lecture/jacobians.py --replot    claims and figure from disk
+    python experiments/lecture/jacobians.py    half a minute on 2 cores
 """
 
 import time

@@ -9,8 +9,7 @@ half of the time, in four settings, every single slope that is asked for counted
     blank images       and a tenth of the images blank, a class of their own: W 0 + 0 is 0 until the biases move
     narrow             64-4-4-10, biases 0: where all four units are off, every sum above them is exactly 0
 
-    python experiments/lecture/kinks.py             a minute on 2 cores
-    python experiments/lecture/kinks.py --replot    claims and figure from disk
+    python experiments/lecture/kinks.py    a minute on 2 cores
 """
 
 from dataclasses import dataclass, field
@@ -21,7 +20,7 @@ from typing import Any, ClassVar
 from experiments.common.acceptance import Equals, largest, row
 from experiments.common.data import Data, digits
 from experiments.common.drawing import REFERENCE, dots, every_seed
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, plus_minus, values
 from experiments.lecture.draws import predict
 from experiments.lecture.stacks import layers_of, stack
 
@@ -239,9 +238,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"{', '.join(f'{v:.1f}' for v in spread(records, 'narrow', 'float64')[hit]) or 'nothing'} points"
     )
     for k, slope in enumerate(SLOPES[1:], 1):
-        gain = 100 * (accuracy[:, k] - accuracy[:, 0])
-        half = half_width(gain)
-        judge.note(f"narrow: a slope of {slope:g} gains {gain.mean():.1f} ± {half:.1f} points over 0 (95 % interval)")
+        gain = plus_minus(100 * (accuracy[:, k] - accuracy[:, 0]), 1)
+        judge.note(f"narrow: a slope of {slope:g} gains {gain} points over 0 (95 % interval)")
 
 
 def figure(records: list[Record], config: Config) -> Path:

@@ -26,9 +26,8 @@ from experiments.common.acceptance import AtLeast, AtMost, row
 from experiments.common.claims import judge_row
 from experiments.common.data import Data
 from experiments.common.drawing import band, label_end, line
-from experiments.common.frame import Judge, by_seed, main
+from experiments.common.frame import Judge, by_seed, main, slopes
 from experiments.lecture.draws import each_gradient
-from experiments.lecture.redundancy import slope
 from experiments.lecture.trials import Trials, Tunable
 
 import numpy as np
@@ -205,7 +204,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         f"CPU time to the loss is least at B = {best}; B = 1 takes {total[0] / total.min():.1f} times as long, all "
         f"samples {total[-1] / total.min():.1f} times (needs >= 2 at either end)",
     )
-    each = slope(DRAWN, variances(records, "independent")).mean()
+    each = slopes(DRAWN, variances(records, "independent")).mean()
     judge(abs(each + 1) <= 0.05, f"variance with replacement ∝ B^{each:.3f}, mean of seeds (needs -1.05 to -0.95)")
     for order in LOOK:
         off = np.abs((variances(records, order) / variances(records, order, "law")).mean(0) - 1).max()

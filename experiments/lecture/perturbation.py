@@ -9,8 +9,7 @@ Push one number by ds and follow it: the derivatives predict what comes out, and
 So the residual falls with slope 2 on logarithmic axes, until values agree to their last digits: then the floor is that
 of rounding, u|C|. Where the push crosses the kink of a ReLU the slope is 1: there is no h′ that both sides share.
 
-    python experiments/lecture/perturbation.py             seconds
-    python experiments/lecture/perturbation.py --replot    claims and figure from disk
+    python experiments/lecture/perturbation.py    seconds
 """
 
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from pathlib import Path
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
 from experiments.common.drawing import GREY, REFERENCE, band, label_end, say
-from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 from experiments.lecture.draws import LIKE, judged, normal, regression
 
 import numpy as np
@@ -158,7 +157,7 @@ def run(job: Job, record: Record) -> None:
 def slope_of(residual: Callable[[float], float], fast: bool) -> float:
     """Return d log residual/d log ds where neither third order nor rounding shows."""
     ds = np.geomspace(*FITTED, 4 if fast else 13)
-    return float(np.polyfit(np.log(ds), np.log([residual(h) for h in ds]), 1)[0])
+    return float(slopes(ds, [residual(h) for h in ds]))
 
 
 def slope_of_cost(made: tuple[bp.Graph, Points], fast: bool, predict: Predict) -> float:
@@ -181,8 +180,7 @@ def second_order_of_one_function(
 
     Measures: log-log slope in ds of what tanh, sigmoid and softplus do beyond that; the one furthest from 2.
     """
-    slopes = [slope_of(lambda ds, h=h: one_function(h, ds, Key(seed), slope), fast) for h in functions]
-    return furthest(slopes, 2)
+    return furthest([slope_of(lambda ds, h=h: one_function(h, ds, Key(seed), slope), fast) for h in functions], 2)
 
 
 @row("L63", Within(0.9, 1.1), wrong={"a ReLU smoothed out: softplus": {"residual": softplus}})
@@ -250,10 +248,10 @@ def second_order_of_a_fan_out(seed: int, fast: bool, predict: Predict = all_path
     return slope_of_cost(fan_out(Key(seed)), fast, predict)
 
 
-def slopes(records: list[Record], case: str) -> np.ndarray:
+def slopes_found(records: list[Record], case: str) -> np.ndarray:
     """Return each seed's slope where it is read."""
     inside = (FITTED[0] <= STEPS * 1.001) & (STEPS <= FITTED[1] * 1.001)
-    return np.polyfit(np.log(STEPS[inside]), np.log(by_seed(records, "residual", case=case)[:, inside]).T, 1)[0]
+    return slopes(STEPS[inside], by_seed(records, "residual", case=case)[:, inside])
 
 
 EXPECTED = {
@@ -267,7 +265,7 @@ EXPECTED = {
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for case, expected in EXPECTED.items():
-        found = slopes(records, case)
+        found = slopes_found(records, case)
         judge(
             bool((np.abs(found - expected) <= 0.1).all()),
             f"{case}: residual ∝ ds^{found.mean():.3f}, single seeds {found.min():.3f} to {found.max():.3f} "

@@ -11,8 +11,7 @@ optimiser, every evaluation on all training images counted:
 The mean image of each class, which nobody has to search for, is the reference; the first image of each is the start.
 Step sizes and σ were chosen on seeds 100 to 107.
 
-    python experiments/lecture/prototypes.py             half a minute on 2 cores
-    python experiments/lecture/prototypes.py --replot    claims and figure from disk
+    python experiments/lecture/prototypes.py    half a minute on 2 cores
 """
 
 from collections.abc import Callable
@@ -43,7 +42,7 @@ SIGMA, EVALUATIONS, RATE = 0.1, 40, 0.03  # of the smoothing, of a step of it, o
 BETA, SOFT_RATE = 1.0, 0.01  # of the softmin, of Adam
 GAIN = 0.20  # of accuracy over the start that is asked for
 LOOKS = 40  # places of a descent at which test images are asked
-METHODS = {"values only": "gaussian", "relaxed": "backprop"}
+METHODS = {"values only": plots.METHODS["gaussian"], "relaxed": plots.METHODS["backprop"]}
 
 
 @dataclass(frozen=True)
@@ -245,12 +244,11 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw accuracy against evaluations, and what the prototypes of the first seed look like."""
     drawing, (left, right) = plots.panels(2, 1, width=5.6, height=4.2)
-    styles = plots.method_styles(METHODS.values())
     named = {"values only": ("values only,\nshare of errors", 8), "relaxed": ("relaxed,\nby backpropagation", 0)}
     lines = {"means": ("class means", plots.DASHDOT), "start": ("first images", plots.DOTTED)}
     with plots.style():
-        for method, estimator in METHODS.items():
-            how, (at, accuracy) = styles[estimator], paths(records, method)
+        for method, how in METHODS.items():
+            at, accuracy = paths(records, method)
             pairs = [(at + 1, 100 * y) for y in accuracy]
             every_seed(left, pairs, "", color=how.color, linewidth=0.7, alpha=0.35)
             middle, (name, up) = 100 * np.median(accuracy, 0), named[method]

@@ -31,7 +31,7 @@ from experiments.common.acceptance import Within, row
 from experiments.common.claims import judge_row
 from experiments.common.data import Data
 from experiments.common.drawing import GREY, REFERENCE, label_end, look
-from experiments.common.frame import Judge, main, values
+from experiments.common.frame import Judge, main, slopes, values
 from experiments.lecture.draws import least_squares, with_ones
 from experiments.lecture.trials import Trials, Tunable
 
@@ -185,11 +185,6 @@ def gains(records: list[Record], config: Config, noise: float = 0.0) -> np.ndarr
     return np.stack([a / b for a, b in pairs], 1)
 
 
-def slope(x: object, y: np.ndarray) -> np.ndarray:
-    """Return d log y/d log x for each row of y."""
-    return np.polyfit(np.log(np.asarray(x, float)), np.log(y).T, 1)[0]
-
-
 def close(records: list[Record], config: Config, method: str, epsilon: float) -> tuple[np.ndarray, float]:
     """Return each seed's sample-gradients at the η whose median is least, a choice that flatters either, and this η."""
     etas = config.close_etas[method]
@@ -206,9 +201,9 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for noise in config.wrong_labels:
         gain, labels = gains(records, config, noise), f"{noise:.0%} of the labels wrong" if noise else "clean labels"
         judge.note(f"{labels}:")
-        judge_row(judge, gain_of_copies, slope(r, gain))
+        judge_row(judge, gain_of_copies, slopes(r, gain))
         spent = np.stack([counts(records, "stochastic", n, noise) for n in r], 1)
-        judge_row(judge, stochastic_and_copies, slope(r, spent))
+        judge_row(judge, stochastic_and_copies, slopes(r, spent))
     gain = gains(records, config)
     judge(
         (gain[:, -1] >= r[-1]).all(),
@@ -303,7 +298,7 @@ def gain_of_copies(seed: int, fast: bool, count_steps: bool = False) -> float:
     Measures: log-log slope of batch/stochastic sample-gradients in the number of copies.
     """
     (copies, batch), (_, stochastic) = (spent(seed, fast, method, count_steps) for method in METHODS)
-    return float(slope(copies, (batch / stochastic)[None])[0])
+    return float(slopes(copies, batch / stochastic))
 
 
 @row("L49", Within(-0.1, 0.1), wrong={"batch": {"method": "batch"}}, seeds="median")
@@ -313,7 +308,7 @@ def stochastic_and_copies(seed: int, fast: bool, method: str = "stochastic") -> 
     Measures: log-log slope of its sample-gradients in the number of copies.
     """
     copies, counted = spent(seed, fast, method)
-    return -float(slope(copies, (1 / counted)[None])[0])
+    return -float(slopes(copies, 1 / counted))
 
 
 @row("T1", Within(60, 170), wrong={"no copies": {"copies": 1}, "ten": {"copies": 10}}, seeds="median", fresh=30)

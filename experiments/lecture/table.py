@@ -14,18 +14,16 @@ are measured too, and each must come out on the other side of its criterion.
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from os.path import relpath
 from pathlib import Path
 from time import process_time
-from typing import Annotated, Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.acceptance import FRESH, REGISTRY, ROWS, Measure, Row, Verdict, load_rows, missing, shown
-from experiments.common.frame import Flags, Judge, main
+from experiments.common.frame import Flags, Judge, Switch, main
 from experiments.common.unfinished import going_on
 from experiments.lecture.table_page import checked, page, some_rows
-
-import tyro
 
 from rllab.files import write_atomically
 from rllab.runs import Job, Record
@@ -39,16 +37,15 @@ OUT = Path("results/lecture")
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     seeds: int = 10
     """Seeds of each kind, those of the criteria and fresh ones: 1, 2, 5 or 10."""
-    wrong: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    wrong: Switch = False
     """Measure wrong versions too, on the first seed of each kind."""
     row: tuple[str, ...] = ()
     """Rows to measure, as L36 or T2; by default all of them."""
     out: Path = OUT
     """Folder of records and of the table; of some rows alone by default one that is named after them."""
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "wrong": True}
 
     def __post_init__(self) -> None:
         if self.row and self.out == OUT:
@@ -71,9 +68,6 @@ class Config(Flags):
     def entries(self) -> list[Row]:
         """What is measured."""
         return [entry for entry in REGISTRY if not self.row or set(entry.ids) & set(self.row)]
-
-    def faster(self) -> Self:
-        return replace(self, seeds=1, wrong=True, processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

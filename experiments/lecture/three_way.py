@@ -8,8 +8,7 @@ Random graphs: 3 to 9 modules of every kind wired at random, weights shared at r
 module by itself: its Jacobians by state and by weights against torch's. And what an agreement is worth: the same check
 on rules with one mistake each, all of which it must notice.
 
-    python experiments/lecture/three_way.py             half a minute on 2 cores
-    python experiments/lecture/three_way.py --replot    claims and figure from disk
+    python experiments/lecture/three_way.py    half a minute on 2 cores
 """
 
 import math

@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from experiments.common.drawing import every_seed
-from experiments.common.frame import Flags, Judge, script_of, values
+from experiments.common.frame import Flags, Judge, Switch, script_of, values
 
 import numpy as np
-import tyro
 
 from rllab import plots
 from rllab.runs import Job, Record
@@ -22,7 +21,7 @@ from rllab.runs import Job, Record
 class Tunable(Flags):
     """Flags of a script that shows the trials behind its step sizes, too."""
 
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials of step sizes instead, on seeds that are never reported."""
 
 

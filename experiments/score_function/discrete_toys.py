@@ -17,21 +17,21 @@ Sources: Grathwohl, Choi, Wu, Roeder & Duvenaud (2018), "Backpropagation through
 Tucker (2020), "DisARM"; Kool, van Hoof & Welling (2020), "Estimating gradients for discrete random variables by
 sampling without replacement" (three bits).
 
-    python experiments/score_function/discrete_toys.py             a minute
-    python experiments/score_function/discrete_toys.py --replot    claims and figure from disk
+    python experiments/score_function/discrete_toys.py    a minute
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.claims import judge_moments, judge_printed
 from experiments.common.drawing import band, label_end, look, shared_legend
-from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, values
 
 import numpy as np
 import torch
@@ -82,14 +82,7 @@ class Config(Flags):
     """Steps of descent, two evaluations each, the longer the fewer they are."""
     samples: int = 20_000
     """Estimates of each kind and seed, to check the variances with."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=1, samples=5000, steps=500)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"steps": config.steps, "samples": config.samples}, seed)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "samples": 5000, "steps": 500}
 
 
 def run(job: Job, record: Record) -> None:
@@ -188,8 +181,8 @@ def _compare(
 ) -> Iterator[dict[str, Any]]:
     for method, estimator in ESTIMATORS.items():
         e = estimator(cost, at, evaluations=evaluations, key=key.child(method), errors=False)
-        assert isinstance(e.gradient, dict) and e.evaluations == evaluations
-        g, (mean, variance) = e.gradient["logits"].sum(-1), exact[method]
+        assert e.evaluations == evaluations
+        g, (mean, variance) = only(e.gradient).sum(-1), exact[method]
         # squares about the exact mean vary by (fourth moment − Var²)/n: not at all where all are the same, as those of
         # leave-one-out at p = ½, of which the sample variance is χ² and has no normal law
         n, square = len(g), (g - mean) ** 2
@@ -213,8 +206,7 @@ def descent(cost: Cost, estimator: est.Estimator, steps: int, key: Key) -> Itera
         if step % 50 == 0:
             yield {"evaluations": cost.spent["value"], "p": logits.sigmoid().item()}
         e = estimator(cost, Bernoulli(logits), evaluations=2, key=key.child(step), errors=False)
-        assert isinstance(e.gradient, dict)
-        logits.grad = e.gradient["logits"]
+        logits.grad = only(e.gradient)
         optimizer.step()
 
 
@@ -330,4 +322,4 @@ def _show_zero(ax: Axes, zero: float, highest: float) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

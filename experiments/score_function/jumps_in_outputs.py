@@ -14,20 +14,20 @@ descent along it goes to μ = −1, the bottom of the bowl, away from the step i
 Sources: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 5.3;
 Glasserman (1991), "Gradient estimation via perturbation analysis".
 
-    python experiments/score_function/jumps_in_outputs.py             some seconds
-    python experiments/score_function/jumps_in_outputs.py --replot    claims and figure from disk
+    python experiments/score_function/jumps_in_outputs.py    some seconds
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import band, label_end
-from experiments.common.frame import Flags, Judge, by_seed, main, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
 import torch
@@ -59,14 +59,7 @@ STEPS, RATE, EVALUATIONS = 150, 0.02, 64
 class Config(Flags):
     evaluations: int = 40_000
     """Evaluations of each estimate."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), evaluations=20_000)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"evaluations": config.evaluations}, seed)
+    quick: ClassVar[dict[str, Any]] = {"evaluations": 20_000}
 
 
 def run(job: Job, record: Record) -> None:
@@ -74,8 +67,7 @@ def run(job: Job, record: Record) -> None:
     for tau in WIDTHS:
         for method, estimator in ESTIMATORS.items():
             e = estimator(ramp(tau), distribution(MEAN), evaluations=n, key=key.child(method, repr(tau)))
-            assert isinstance(e.gradient, dict) and isinstance(e.standard_error, dict)
-            g, error = e.gradient["mean"].item(), e.standard_error["mean"].item()
+            g, error = only(e.gradient).item(), only(e.standard_error).item()
             shared = {"part": "ramp", "method": method, "tau": tau, "gradient": g, "error": error}
             # what one evaluation would have: the variance of the estimate times its evaluations
             record.append({**shared, "truth": slope_of_mean(tau), "variance": error**2 * e.evaluations})
@@ -135,8 +127,7 @@ def descent(estimator: est.Estimator, key: Key) -> Iterator[dict[str, Any]]:
         if step % 10 == 0:
             yield {"evaluations": step * EVALUATIONS, "spent": spent, "mean": mean, "value": bowl_mean(mean)}
         e = estimator(cost, Gaussian(at, 1.0), evaluations=EVALUATIONS, key=key.child(step), errors=False)
-        assert isinstance(e.gradient, dict)
-        at.grad = e.gradient["mean"]
+        at.grad = only(e.gradient)
         optimizer.step()
 
 
@@ -152,7 +143,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     exact = np.array([pathwise_variance(t) for t in tau])
     off = np.abs(variance.mean(0) / exact - 1).max()
     judge(off <= 0.25, f"pathwise variance over τ is that of the closed form within {off:.0%} (needs <= 25 %)")
-    steep = np.polyfit(np.log(tau[:5]), np.log(variance.mean(0)[:5]), 1)[0]
+    steep = slopes(tau[:5], variance.mean(0)[:5])
     judge(abs(steep + 1) <= 0.1, f"it grows as τ^{steep:.2f} towards the jump (needs −1 ± 0.1)")
     for method in ("score", "measure-valued"):
         _, other = grid(records, method, "variance")
@@ -228,4 +219,4 @@ def figure(records: list[Record], config: Config) -> Path:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

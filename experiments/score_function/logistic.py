@@ -13,20 +13,19 @@ batches, which were easier or harder ones.
 Source: Mohamed, Rosca, Figurnov & Mnih (2020), "Monte Carlo gradient estimation in machine learning", section 8, which
 compares at equal numbers of samples.
 
-    python experiments/score_function/logistic.py             about 3 minutes on 2 cores
-    python experiments/score_function/logistic.py --replot    claims and figure from disk
+    python experiments/score_function/logistic.py    about 3 minutes on 2 cores
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 from experiments.common import data
 from experiments.common.drawing import label_end, look
-from experiments.common.frame import Flags, Judge, half_width, main, select
+from experiments.common.frame import Flags, Judge, half_width, main, plus_minus, select
 
 import numpy as np
 import torch
@@ -83,9 +82,7 @@ class Config(Flags):
     """Steps of Adam."""
     checks: int = 10
     """Times at which a run is measured after its start, at least; and the variances are."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, processes=1, steps=100, checks=5)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "steps": 100, "checks": 5}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -241,8 +238,10 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     for method, elbo in final.items():
         accuracy = curve(records, method, "accuracy")[1][:, -1]
         more = loss[method] - loss["pathwise"]
-        judge.note(f"{NAMES[method]}: ELBO {spell(elbo)}; on {TEST} others loss {spell(loss[method], 4)}, more than "
-                   f"pathwise in the same split by {spell(more, 4)}; accuracy {accuracy.mean():.3f}")  # fmt: skip
+        judge.note(
+            f"{NAMES[method]}: ELBO {plus_minus(elbo, 2)}; on {TEST} others loss {plus_minus(loss[method], 4)}, more "
+            f"than pathwise in the same split by {plus_minus(more, 4)}; accuracy {accuracy.mean():.3f}"
+        )
     for better, worse in ENDS:
         gap = final[better] - final[worse]
         judge(gap.min() > 0, f"{NAMES[better]} ends above {NAMES[worse]} in every seed, by {gap.mean():.2f} nats "
@@ -269,11 +268,6 @@ ENDS = (
     ("leave-one-out", "moving"),
     ("pathwise, 1", "none"),
 )
-
-
-def spell(x: np.ndarray, digits: int = 2) -> str:
-    """Write the mean over seeds and half its 95 % interval of Student's t."""
-    return f"{x.mean():.{digits}f} ± {half_width(x):.{digits}f}"
 
 
 def figure(records: list[Record], config: Config) -> Path:

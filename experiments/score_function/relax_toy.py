@@ -8,16 +8,16 @@ here the leave-one-out baseline, ARM and DisARM, which need two evaluations and 
 E f − t² = p (1 − 2t), so p is what is drawn. Variances are exact along the way, for the parameters and the control
 variate of that moment: closed forms, or Gauss–Legendre quadrature over both noises, split where the bit changes.
 
-    python experiments/score_function/relax_toy.py             about a minute on 2 cores
-    python experiments/score_function/relax_toy.py --replot    claims and figure from disk
+    python experiments/score_function/relax_toy.py    about a minute on 2 cores
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import band, shared_legend
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, column, main, select
 
 import numpy as np
@@ -60,17 +60,13 @@ NODES = 48  # of each noise, for each value of the bit
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     seeds: int = 20
     """Descents of every method and target, all at once."""
     iterations: int = 10_000
     """Of Adam."""
     looks: int = 40
     """How often p and the variance are recorded."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=6, iterations=200, looks=2, processes=1)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 6, "iterations": 200, "looks": 2}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -96,8 +92,7 @@ def run(job: Job, record: Record) -> dict[str, float]:
         if i == iterations:
             break
         e = estimator(cost, Bernoulli(logits), evaluations=evaluations, key=key.child(i), state=state, errors=False)
-        assert isinstance(e.gradient, dict)
-        logits.grad, state = e.gradient["logits"], e.state
+        logits.grad, state = only(e.gradient), e.state
         adam.step()
     if not isinstance(estimator, (Rebar, Relax)):
         return {}
@@ -154,9 +149,7 @@ def quadrature(
     else:
         f, g = cost.value_and_gradient(points)
         answer = f.view(block.points.shape[:2]), g.view(block.points.shape)
-    estimate = fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient
-    assert isinstance(estimate, dict)
-    rows = estimate["logits"].view(shape)
+    rows = only(fixed._fold(query, [(block, answer)], per_unit=False, errors=False).gradient).view(shape)
     mean = (weights * rows).sum(0)
     return (weights * (rows - mean).square()).sum(0)
 

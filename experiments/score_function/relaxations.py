@@ -16,21 +16,21 @@ Sources: Jang, Gu & Poole (2017), "Categorical reparameterization with Gumbel-so
 "Estimating or propagating gradients through stochastic neurons"; the cost: Grathwohl, Choi, Wu, Roeder & Duvenaud
 (2018), "Backpropagation through the void".
 
-    python experiments/score_function/relaxations.py             half a minute
-    python experiments/score_function/relaxations.py --replot    claims and figure from disk
+    python experiments/score_function/relaxations.py    half a minute
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.claims import judge_moments, judge_printed
 from experiments.common.drawing import GREY, REFERENCE, label_end, line, look
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, main, slopes, values
 
 import numpy as np
@@ -76,9 +76,7 @@ class Config(Flags):
     """Samples of each estimator and seed, to check the integrals with."""
     steps: int = 400
     """Steps of descent, the longer the fewer they are; the last half of them is averaged."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), seeds=1, samples=10_000, steps=200)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 1, "samples": 10_000, "steps": 200}
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -204,8 +202,7 @@ def sampled(n: int, key: Key) -> Iterator[dict[str, Any]]:
                 e = estimator_of(method, temperature)(
                     cost, at, evaluations=n, key=key.child(method, repr(logit), repr(temperature)), per_unit=True
                 )
-                assert isinstance(e.per_unit, dict)
-                g = e.per_unit["logits"]
+                g = only(e.per_unit)
                 mean, variance, fourth = moments(method, logit, temperature, TARGET)
                 if method == "rao":
                     fourth = (g - mean).pow(4).mean().item()
@@ -236,8 +233,7 @@ def descents(steps: int, key: Key) -> Iterator[dict[str, Any]]:
                     key=key.child(method, repr(target), step),
                     errors=False,
                 )
-                assert isinstance(e.gradient, dict)
-                logits.grad = e.gradient["logits"]
+                logits.grad = only(e.gradient)
                 optimizer.step()
                 path.append(logits.sigmoid().item())
             spent = cost.spent["gradient"] + cost.spent["value"]

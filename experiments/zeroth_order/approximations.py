@@ -22,14 +22,14 @@ they are bounds that laws leave with a stated probability, or what rounding of t
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import GREY, REFERENCE, label_end, look
-from experiments.common.frame import Flags, Judge, half_width, main, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, values
 from experiments.zeroth_order.approximation_laws import (
     CENTRAL_STEP,
     FORWARD_STEP,
@@ -79,15 +79,7 @@ NAMES = {
 class Config(Flags):
     repeats: int = 64
     """Estimates of each kind per seed."""
-
-    def faster(self) -> Self:
-        return replace(super().faster(), repeats=32)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    """Yield one job per seed; each makes all estimates."""
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"repeats": config.repeats}, seed)
+    quick: ClassVar[dict[str, Any]] = {"repeats": 32}
 
 
 class Noisy:
@@ -147,8 +139,7 @@ def estimates(method: str, estimator: est.Estimator, noise: float, budget: int, 
     key = Key(job.seed).child(method, repr(noise), budget)
     at = torch.zeros(job.config["repeats"], N).double()
     e = estimator(Cost(Noisy(noise, key.child("noise")), noisy=True), at, evaluations=budget, key=key, errors=False)
-    assert isinstance(e.gradient, Tensor)
-    error = (e.gradient - gradient_at_zero()).square().sum(-1) / NORM**2
+    error = (only(e.gradient) - gradient_at_zero()).square().sum(-1) / NORM**2
     cell = {"method": method, "noise": noise, "budget": budget, "evaluations": e.evaluations}
     return {**cell, "square": error.mean(), "within": (error <= THETA**2).double().mean()}
 
@@ -332,4 +323,4 @@ def binomial_interval(share: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -23,14 +23,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
 from experiments.common.drawing import SMALL, label_end, say
-from experiments.common.frame import Flags, Judge, half_width, main, slopes, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
 import numpy as np
@@ -63,6 +63,7 @@ SHORT, UP = {"gaussian": "normal", "orthonormal": "orthonormal"}, {"gaussian": 4
 class Config(Flags):
     largest: int = 1024
     """Largest number of parameters of the costs that are probed; the smallest is 8."""
+    quick: ClassVar[dict[str, Any]] = {"largest": 64}
 
     def check(self) -> None:
         super().check()
@@ -71,28 +72,20 @@ class Config(Flags):
                 f"--largest must be >= 64, where laws of many parameters begin to hold, got {self.largest}"
             )
 
-    def faster(self) -> Self:
-        return replace(super().faster(), largest=64)
-
-    @property
-    def widths(self) -> list[int]:
-        return [width for width in WIDTHS if width <= 4 * self.largest]
-
     @property
     def dimensions(self) -> list[int]:
-        return [2**k for k in range(3, int(math.log2(self.largest)) + 1)]
+        return dimensions_to(self.largest)
 
 
-def jobs_of(config: Config) -> Iterator[Job]:
-    """Yield one job per seed; each measures everything."""
-    for seed in config.all_seeds:
-        yield Job(f"seed-{seed}", {"dimensions": config.dimensions, "widths": config.widths}, seed)
+def dimensions_to(largest: int) -> list[int]:
+    """Return 8, 16, … up to the largest number of parameters."""
+    return [2**k for k in range(3, int(math.log2(largest)) + 1)]
 
 
 def run(job: Job, record: Record) -> None:
     """Measure, for every number of parameters: cosines, evaluations for a good direction, descent; time gradients."""
     key = Key(job.seed)
-    dimensions = job.config["dimensions"]
+    dimensions = dimensions_to(job.config["largest"])
     for d in dimensions[::3]:
         for law in LAWS:
             for m in directions_tried(law, d):
@@ -104,7 +97,7 @@ def run(job: Job, record: Record) -> None:
         record.append(descent(d, 1.0, key.child("descent", d)))
     d = dimensions[-1]
     record.append(descent(d, 2.0, key.child("descent", d)))
-    for width in job.config["widths"]:
+    for width in [w for w in WIDTHS if w <= 4 * job.config["largest"]]:
         record.append(gradient_time(width, key.child("network", width)))
 
 
@@ -124,9 +117,9 @@ def cosines(law: str, d: int, m: int, key: Key) -> dict[str, object]:
     """Return means over REPEATS estimates of cos and cos² with the truth, and of cos with an unrelated vector."""
     problem, g = linear(d, key)
     e = LAWS[law](problem.cost(), torch.zeros(REPEATS, d).double(), evaluations=2 * m, key=key, errors=False)
-    assert isinstance(e.gradient, Tensor)
-    cos = torch.cosine_similarity(e.gradient, g, dim=-1)
-    wrong = torch.cosine_similarity(e.gradient, standard_normal((REPEATS, d), key.child("unrelated"), g), dim=-1)
+    estimates = only(e.gradient)
+    cos = torch.cosine_similarity(estimates, g, dim=-1)
+    wrong = torch.cosine_similarity(estimates, standard_normal((REPEATS, d), key.child("unrelated"), g), dim=-1)
     row = {"cos": cos.mean(), "square": cos.square().mean(), "wrong": wrong.mean()}
     return {"part": "cosine", "law": law, "d": d, "m": m, **row}
 
@@ -137,8 +130,7 @@ def evaluations_for(law: str, d: int, key: Key) -> dict[str, object]:
     m = d if law == "orthonormal" else 2 * math.ceil(needed(law, d)) + 80
     at = torch.zeros(together(d), d).double()
     e = LAWS[law](problem.cost(), at, evaluations=2 * m, key=key, per_unit=True, errors=False)
-    assert isinstance(e.per_unit, Tensor)
-    short = (torch.cosine_similarity(e.per_unit.cumsum(0), g, dim=-1) < GOOD).sum(0)
+    short = (torch.cosine_similarity(only(e.per_unit).cumsum(0), g, dim=-1) < GOOD).sum(0)
     if short.max() == m:
         raise RuntimeError(f"{m} directions {law} in {d} dimensions all fall short of a cosine of {GOOD}")
     return {"part": "needed", "law": law, "d": d, "evaluations": 2 * (short.double().mean() + 1)}
@@ -155,8 +147,7 @@ def differences(d: int, key: Key) -> dict[str, object]:
     at = torch.zeros(d).double()
     estimator = est.CentralDifference()
     e = estimator(problem.cost(), at, evaluations=estimator.minimum(at), key=key)
-    assert isinstance(e.gradient, Tensor)
-    cosine = torch.cosine_similarity(e.gradient, g, dim=0)
+    cosine = torch.cosine_similarity(only(e.gradient), g, dim=0)
     return {"part": "differences", "d": d, "evaluations": e.evaluations, "cos": cosine}
 
 
@@ -397,4 +388,4 @@ def _points(ax: Axes, x: list[int], counts: list[np.ndarray], how: plots.MethodS
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -23,16 +23,15 @@ O(n). Turning the coordinates changes nothing else: noise, bias and surrogates h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, ClassVar, Self
+from typing import Any, ClassVar
 
-from experiments.common.frame import Flags, Judge, column, main, select
+from experiments.common.frame import Flags, Judge, Switch, column, main, select
 
 import numpy as np
 import torch
-import tyro
 from torch import Tensor
 from torch.nn.functional import normalize
 
@@ -62,16 +61,14 @@ class Config(Flags):
     first_seed: ClassVar[int] = 200  # thresholds were moved after a look at seeds 0 to 2, see `claims`
     parameters: int = 1000
     """Number of parameters n; there are 2n rows, and 10 n steps."""
-    tune: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    tune: Switch = False
     """Run the trials of learning rates instead, on seeds that are never reported."""
+    quick: ClassVar[dict[str, Any]] = {"parameters": 100}
 
     def check(self) -> None:
         super().check()
         if self.parameters < 10:
             raise ValueError(f"--parameters must be >= 10, as a row is kept of every n/10 steps, got {self.parameters}")
-
-    def faster(self) -> Self:
-        return replace(super().faster(), parameters=100)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:

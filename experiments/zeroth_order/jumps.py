@@ -9,19 +9,19 @@ The policy is θ + σu, u ~ N(0, I), so its cost is f_σ(θ) = E f(θ + σu), wh
 "pathwise" averages ∇f over samples (first order) and misses the sum; antithetic smoothing and the score function use
 values alone (zeroth order) and do not. Both means are known exactly, and so is where descent along them goes.
 
-    python experiments/zeroth_order/jumps.py             about a minute on 2 cores
-    python experiments/zeroth_order/jumps.py --replot    claims and figure from disk
+    python experiments/zeroth_order/jumps.py    about a minute on 2 cores
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import GREY, REFERENCE, SMALL, label_end, say
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, select, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, main, plus_minus, select, values
 
 import numpy as np
 import torch
@@ -49,7 +49,11 @@ STEPS = {"ball": 13 * CHUNK, "pivot": 7 * CHUNK, "and": 3 * CHUNK, "or": 3 * CHU
 SPANS = {"ball": (1 / 9.81**2, 4 / 9.81**2), "pivot": (0.5, 2.0)}
 ANGLES = np.linspace(0.05, 1.49, 15)  # rad
 METHODS = ("pathwise", "smoothing", "score")
-STYLES = {"pathwise": "pathwise", "smoothing": "gaussian", "score": "score-function"}
+STYLES = {
+    "pathwise": plots.METHODS["pathwise"],
+    "smoothing": plots.METHODS["gaussian"],
+    "score": plots.METHODS["score-function"],
+}
 # where the figure names the ends of descents: on which side, and how many points higher
 BESIDE: dict[tuple[str, str], tuple[Literal["left", "right"], float]] = {
     ("ball", "pathwise"): ("right", 9),
@@ -63,20 +67,16 @@ NEAR = 0.02
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     seeds: int = 20
     """Seeds, 0, 1, …: the authors' 20 trials."""
     long: int = 8_008
     """Steps of the descents that go on, a multiple of 77 from 1,001 on."""
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "long": 1_540}
 
     def check(self) -> None:
         super().check()
         if self.long % CHUNK or self.long < STEPS["ball"]:
             raise ValueError(f"--long must be a multiple of {CHUNK} from {STEPS['ball']:,} on, got {self.long}")
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, long=1_540, processes=1)
 
 
 def jobs_of(config: Config) -> Iterator[Job]:
@@ -133,9 +133,8 @@ def estimate(name: str, method: str, at: Tensor, samples: int, key: Key) -> dict
     # a fixed baseline, half the cost's range, keeps the contributions of the score function independent
     cost, estimator, where = method_of(name, method, at.double(), -SPANS.get(name, (1.0, 0))[0] / 2)
     e = estimator(cost, where, evaluations=samples, key=key)
-    g, se = (t["mean"] if isinstance(t, dict) else t for t in (e.gradient, e.standard_error))
-    assert isinstance(g, Tensor) and isinstance(se, Tensor)
-    return {"gradient": g.item(), "error": se.item(), "units": samples // 2 if method == "smoothing" else samples}
+    units = samples // 2 if method == "smoothing" else samples
+    return {"gradient": only(e.gradient).item(), "error": only(e.standard_error).item(), "units": units}
 
 
 def descend(name: str, method: str, start: tuple[float, ...], steps: int, key: Key) -> Iterator[dict[str, float]]:
@@ -149,7 +148,7 @@ def descend(name: str, method: str, start: tuple[float, ...], steps: int, key: K
             return
         cost, estimator, where = method_of(name, method, at)
         g = estimator(cost, where, evaluations=SAMPLES, key=key.child("step", step), errors=False).gradient
-        at = at - RATES[name] * (g["mean"] if isinstance(g, dict) else g)
+        at = at - RATES[name] * only(g)
 
 
 def tabulate(name: str, steps: int, record: Record) -> None:
@@ -214,11 +213,6 @@ def flow_end(exact: Record, method: str, step: int) -> float:
     return float(values([exact], "at", what="flow", problem="ball", method=which, step=step)[0])
 
 
-def interval(x: np.ndarray) -> str:
-    """Write mean and the 95 % interval of Student's t over seeds."""
-    return f"{x.mean():.4f} ± {half_width(x):.4f}"
-
-
 def root(exact: Record, name: str, slope: str) -> float:
     """Return the first angle past the start at which a tabulated slope turns from down to up; NaN if it never does."""
     x, g = values([exact], "at", what="exact", problem=name), values([exact], slope, what="exact", problem=name)
@@ -264,28 +258,29 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         flow = flow_end(exact, method, STEPS["ball"])
         judge(
             ((x > low) & (x < high)).all() and abs(x.mean() - flow) < NEAR,
-            f"ball, {method}: after the authors' 1,001 steps θ = {interval(x)} over seeds, all within {NEAR} of "
+            f"ball, {method}: after the authors' 1,001 steps θ = {plus_minus(x, 4)} over seeds, all within {NEAR} of "
             f"the published {published}; descent along the exact mean gives {flow:.4f} (needs a mean within {NEAR})",
         )
     x = ends(runs, "ball", "pathwise", step=config.long)
     flow = flow_end(exact, "pathwise", config.long)
     judge(
         abs(x.mean() - flow) < NEAR and x.min() > 0.5 + NEAR,
-        f"ball, pathwise: 0.50 is not where it stops: after {config.long:,} steps θ = {interval(x)} "
+        f"ball, pathwise: 0.50 is not where it stops: after {config.long:,} steps θ = {plus_minus(x, 4)} "
         f"(exact mean {flow:.4f}, needs all past {0.5 + NEAR}); it stops at {first:.4f}, where its mean is 0 "
         f"and the gradient is not; the minimum of f_σ is at {stop:.4f}",
     )
     x, v = ends(runs, "pivot", "pathwise"), ends(runs, "pivot", "pathwise", "value")
     judge(
         (x > math.pi / 4).all(),
-        f"pivot, pathwise: every seed walks over the edge at 0.7854, to θ = {interval(x)}, cost {interval(v)}",
+        f"pivot, pathwise: every seed walks over the edge at 0.7854, to θ = {plus_minus(x, 4)}, cost "
+        f"{plus_minus(v, 4)}",
     )
     for method in METHODS[1:]:
         x, v = ends(runs, "pivot", method), ends(runs, "pivot", method, "value")
         judge(
             (np.abs(x - rest) < (math.pi / 4 - rest) / 2).all(),
             f"pivot, {method}: every seed ends nearer to the minimum of f_σ at {rest:.4f} than half way to the edge: "
-            f"θ = {interval(x)}, cost {interval(v)}",
+            f"θ = {plus_minus(x, 4)}, cost {plus_minus(v, 4)}",
         )
     for name in GATES:
         start = PROBLEMS[name].smoothed_value(torch.tensor(STARTS[name], dtype=torch.float64), SIGMA).item()
@@ -298,7 +293,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         for method in METHODS[1:]:
             v = ends(runs, name, method, "value")
             judge(
-                v.max() < 0.05, f"{name} gate, {method}: cost {start:.4f} → {interval(v)} (needs < 0.05 in all seeds)"
+                v.max() < 0.05,
+                f"{name} gate, {method}: cost {start:.4f} → {plus_minus(v, 4)} (needs < 0.05 in all seeds)",
             )
     for name, angle in (("ball", 3), ("ball", 6)):
         _, _, a = measured(runs, name, "pathwise")
@@ -317,8 +313,6 @@ def figure(records: list[Record], config: Config) -> Path:
     """Draw costs, gradients and descents of the ball and the pivot; the gates are numbers alone."""
     (exact,), runs = select(records, part="exact"), select(records, part="sampled")
     drawing, axes = plots.panels(3, 2, width=3.6, height=3.5)
-    styles = plots.method_styles(STYLES.values())
-    how = {method: styles[STYLES[method]] for method in METHODS}
     with plots.style():
         for i, name in enumerate(CURVES):
             t = {c: values([exact], c, what="exact", problem=name) for c in ("at", "gradient", "pathwise", "value")}
@@ -329,9 +323,9 @@ def figure(records: list[Record], config: Config) -> Path:
             say(ax, (0.03, 0.24), [("thin: cost f", GREY), ("thick: exact f_σ,\nσ = 0.1 rad", "#000000")])
             for method in METHODS[:2]:
                 x, v = ends(runs, name, method), ends(runs, name, method, "value")
-                ax.plot(x, v, how[method].marker, color=how[method].color, markersize=7, markerfacecolor="none")
+                ax.plot(x, v, STYLES[method].marker, color=STYLES[method].color, markersize=7, markerfacecolor="none")
                 side, up = BESIDE[name, method]
-                label_end(ax, float(np.median(x)), float(np.median(v)), method, how[method].color, side=side, up=up)
+                label_end(ax, float(np.median(x)), float(np.median(v)), method, STYLES[method].color, side=side, up=up)
             ax.set(xlabel="angle θ, rad", ylabel="cost, m²" if name == "ball" else "cost",
                    title=f"{TITLES[name]}: after {STEPS[name]:,} steps\npathwise ends at a higher cost")  # fmt: skip
             ax = axes[3 * i + 1]
@@ -339,10 +333,10 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.plot(t["at"], t["pathwise"], color="#000000", linestyle=plots.DASHED)
             for method in METHODS:
                 mean, bound, _ = measured(runs, name, method)
-                ax.errorbar(ANGLES, mean, bound, fmt=how[method].marker, color=how[method].color, capsize=2,
+                ax.errorbar(ANGLES, mean, bound, fmt=STYLES[method].marker, color=STYLES[method].color, capsize=2,
                             markerfacecolor="none")  # fmt: skip
             colors = {
-                method: (f"{sign} {method}", how[method].color) for method, sign in zip(METHODS, "◇○△", strict=True)
+                method: (f"{sign} {method}", STYLES[method].color) for method, sign in zip(METHODS, "◇○△", strict=True)
             }
             above, below = (0.03, 0.97), (0.6, 0.28)
             say(ax, below if name == "ball" else above,
@@ -356,12 +350,12 @@ def figure(records: list[Record], config: Config) -> Path:
                 for r in runs:
                     rows = {"what": "descent", "problem": name, "method": method}
                     k, x = values([r], "step", **rows), values([r], "at", **rows)
-                    ax.plot(k, x, color=how[method].color, linewidth=0.6, alpha=0.4)
+                    ax.plot(k, x, color=STYLES[method].color, linewidth=0.6, alpha=0.4)
                 rows = {"what": "flow", "problem": name, "method": method}
                 k = values([exact], "step", **rows)
                 shown = k <= (config.long if name == "ball" else STEPS[name])
-                ax.plot(k[shown], values([exact], "at", **rows)[shown], color=how[method].color,
-                        linestyle=how[method].linestyle, marker=how[method].marker, markevery=0.12,
+                ax.plot(k[shown], values([exact], "at", **rows)[shown], color=STYLES[method].color,
+                        linestyle=STYLES[method].linestyle, marker=STYLES[method].marker, markevery=0.12,
                         label=method)  # fmt: skip
             if name == "ball":
                 ax.axvline(STEPS[name], **REFERENCE)

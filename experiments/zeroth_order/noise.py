@@ -11,8 +11,7 @@ and where it turns is known beforehand (Gill, Murray & Wright 1981, section 8.6;
 f = exp, whose derivatives are all alike, so that each prediction is one number. Steps of a simulated cost under common
 random numbers turn no V at all if the cost is smooth for each noise, and half of one if it jumps.
 
-    python experiments/zeroth_order/noise.py             about half a minute on 2 cores
-    python experiments/zeroth_order/noise.py --replot    claims and figure from disk
+    python experiments/zeroth_order/noise.py    about half a minute on 2 cores
 """
 
 import itertools
@@ -20,10 +19,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.drawing import REFERENCE, SMALL, band, label_end, say
-from experiments.common.frame import Flags, Judge, half_width, main, slopes
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, main, mean_slope, one_a_seed, values
 
 import numpy as np
 import torch
@@ -50,10 +50,10 @@ SIMULATED_STEPS = np.geomspace(1e-3, 0.3, 6)
 COSTS = {"exp(x)": Exponential(1.0), "exp(−1.3x)": Exponential(-1.3), "exp(−1.7x²)": Bell(1.7), "cos 2.1x": Cosine(2.1),
          "cos 100x": Cosine(100.0)}  # fmt: skip
 STYLES = {
-    "forward": "forward-difference",
-    "central": "central-difference",
-    "complex": "complex-step",
-    "smoothing": "gaussian",
+    "forward": plots.METHODS["forward-difference"],
+    "central": plots.METHODS["central-difference"],
+    "complex": plots.METHODS["complex-step"],
+    "smoothing": plots.METHODS["gaussian"],
 }
 # The V's turn may be this many times off: rounding is at most u|f| in the prediction, about 0.4 u|f| in the root mean
 # square, which moves h* by 0.6, and neighbouring steps differ by 1.4.
@@ -66,15 +66,7 @@ RING = "○ predicted best step"
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, processes=1)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"noise-{seed}", {}, seed)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2}
 
 
 def run(job: Job, record: Record) -> None:
@@ -119,8 +111,7 @@ def rounding(key: Key) -> Iterator[dict[str, Any]]:
 def difference(problem: Problem, at: Tensor, method: str, h: float | None, relative: bool = False) -> float:
     """Return the error of a difference over all points; the truth is that of the points as rounded."""
     estimator = DIFFERENCES[method](step=h)
-    g = estimator(problem.cost(), at, evaluations=2, key=0).gradient
-    assert isinstance(g, Tensor)
+    g = only(estimator(problem.cost(), at, evaluations=2, key=0).gradient)
     truth = problem.gradient(at.double())
     return rms((g.double() - truth) / (truth if relative else 1.0))
 
@@ -138,8 +129,7 @@ def under_noise(key: Key) -> Iterator[dict[str, Any]]:
         cost = noisy(Exponential(1.0), tau, key.child(repr(tau)))
         for method in ("forward", "central"):
             for h in STEPS:
-                g = DIFFERENCES[method](step=h)(cost, at, evaluations=2, key=0).gradient
-                assert isinstance(g, Tensor)
+                g = only(DIFFERENCES[method](step=h)(cost, at, evaluations=2, key=0).gradient)
                 yield {"setting": repr(tau), "method": method, "h": h, "error": rms(g - 1)}
 
 
@@ -150,8 +140,7 @@ def smoothing(key: Key) -> Iterator[dict[str, Any]]:
         cost = noisy(Exponential(1.0), tau, key.child(repr(tau)))
         for i, sigma in enumerate(SIGMAS):
             estimator = est.GaussianSmoothing(float(sigma))
-            g = estimator(cost, at, evaluations=2 * PAIRS, key=key.child("direction", i), errors=False).gradient
-            assert isinstance(g, Tensor)
+            g = only(estimator(cost, at, evaluations=2 * PAIRS, key=key.child("direction", i), errors=False).gradient)
             yield {"setting": repr(tau), "method": "smoothing", "h": sigma, "error": rms(g - 1)}
 
 
@@ -178,20 +167,17 @@ def simulated(key: Key) -> Iterator[dict[str, Any]]:
         length = problem.gradient(at[:1]).norm()
         for i, h in enumerate(SIMULATED_STEPS):
             for method, cost in (("common", problem.cost()), ("independent", unrelated(problem, key.child("seed", i)))):
-                e = est.CentralDifference(step=float(h))(
-                    cost, at, evaluations=2 * problem.dimension, key=key.child(method, i)
-                )
-                assert isinstance(e.gradient, Tensor)
-                scatter = (e.gradient - e.gradient.mean(0)).square().sum(-1).sum() / (REPEATS - 1)
+                estimator = est.CentralDifference(step=float(h))
+                e = estimator(cost, at, evaluations=2 * problem.dimension, key=key.child(method, i))
+                g = only(e.gradient)
+                scatter = (g - g.mean(0)).square().sum(-1).sum() / (REPEATS - 1)
                 yield {"setting": name, "method": method, "h": h, "error": (scatter.sqrt() / length).item()}
 
 
 def curve(records: list[Record], **wanted: object) -> tuple[np.ndarray, np.ndarray]:
     """Return steps (steps,) and the errors of each seed (seeds, steps)."""
-    rows = [
-        [r for r in record.rows if "h" in r and all(r.get(k) == v for k, v in wanted.items())] for record in records
-    ]
-    return np.array([r["h"] for r in rows[0]]), np.array([[r["error"] for r in mine] for mine in rows])
+    wanted["cost"] = None  # automatic steps are recorded by their cost
+    return values(records[:1], "h", **wanted), by_seed(records, "error", **wanted)
 
 
 def pooled(errors: np.ndarray, axis: int = 0) -> np.ndarray:
@@ -213,15 +199,13 @@ def predictions(part: str, setting: str) -> dict[str, float]:
 def automatic(records: list[Record], setting: str, method: str, cost: str) -> np.ndarray:
     """Return each seed's error of the automatic step over that of the best step."""
     wanted = {"setting": setting, "method": method, "cost": cost}
-    rows = (next(r for r in record.rows if wanted.items() <= r.items()) for record in records)
-    return np.array([r["error"] / r["best"] for r in rows])
+    return (by_seed(records, "error", **wanted) / by_seed(records, "best", **wanted))[:, 0]
 
 
 def slope(records: list[Record], setting: str, method: str) -> tuple[float, float]:
     """Return the mean over seeds of d log error/d log h over all steps but the largest, and half its 95 % interval."""
     h, errors = curve(records, part="simulated", setting=setting, method=method)
-    each = slopes(h[:-1], errors[:, :-1])
-    return float(each.mean()), float(half_width(each))
+    return mean_slope(h[:-1], errors[:, :-1])
 
 
 def claims(records: list[Record], config: Config, judge: Judge) -> None:
@@ -294,13 +278,11 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
 def figure(records: list[Record], config: Config) -> Path:
     """Draw error against step: rounding in two precisions, noise, smoothing, common noise; and automatic steps."""
     drawing, axes = plots.panels(3, 2, width=3.7, height=3.4)
-    styles = plots.method_styles(STYLES.values())
-    how = {method: styles[name] for method, name in STYLES.items()}
     with plots.style():
         for ax, setting in zip(axes, TYPES, strict=False):
             for method in DIFFERENCES:
                 h, errors = curve(records, part="rounding", setting=setting, method=method)
-                draw(ax, h, errors, how[method], method)
+                draw(ax, h, errors, STYLES[method], method)
                 mark(ax, h, errors, predictions("rounding", setting).get(method))
             say(ax, (0.03, 0.2), [(RING, plots.BLACK)])
             ax.set(xlabel="step h, unit of θ", ylabel="relative error of the slope")
@@ -308,7 +290,7 @@ def figure(records: list[Record], config: Config) -> Path:
         for tau, line in zip(NOISES, plots.LINES, strict=False):
             for method in ("forward", "central"):
                 h, errors = curve(records, part="noise", setting=repr(tau), method=method)
-                style = replace(how[method], linestyle=line)
+                style = replace(STYLES[method], linestyle=line)
                 draw(axes[2], h, errors, style)
                 mark(axes[2], h, errors, predictions("noise", repr(tau))[method])
         axes[2].set(
@@ -318,7 +300,7 @@ def figure(records: list[Record], config: Config) -> Path:
         )
         for tau, line in zip(SMOOTHED_NOISES, plots.LINES, strict=False):
             sigma, errors = curve(records, part="smoothing", setting=repr(tau))
-            style = replace(how["smoothing"], linestyle="", marker="o^s"[SMOOTHED_NOISES.index(tau)])
+            style = replace(STYLES["smoothing"], linestyle="", marker="o^s"[SMOOTHED_NOISES.index(tau)])
             draw(axes[3], sigma, errors, style, every=1)
             axes[3].plot(sigma, smoothing_error(sigma, tau), color="#000000", linestyle=line)
             label_end(axes[3], sigma[1], pooled(errors)[1], f"τ = {tau:g}", plots.BLACK, up=8 if tau else -9)
@@ -341,8 +323,8 @@ def figure(records: list[Record], config: Config) -> Path:
             ratios = np.array([automatic(records, setting, method, cost) for cost in COSTS])
             middle = np.median(ratios, 1)
             spread = np.abs(np.stack((ratios.min(1), ratios.max(1))) - middle)
-            x, fill = np.arange(len(COSTS)) + 0.12 * (i - 1.5), "none" if setting == "float32" else how[method].color
-            axes[5].errorbar(x, middle, spread, color=how[method].color, fmt=how[method].marker, capsize=2,
+            x, fill = np.arange(len(COSTS)) + 0.12 * (i - 1.5), "none" if setting == "float32" else STYLES[method].color
+            axes[5].errorbar(x, middle, spread, color=STYLES[method].color, fmt=STYLES[method].marker, capsize=2,
                              markerfacecolor=fill)  # fmt: skip
         axes[5].axhline(1, color="#000000", linewidth=0.9)
         axes[5].axhline(AUTOMATIC, **REFERENCE)
@@ -354,12 +336,12 @@ def figure(records: list[Record], config: Config) -> Path:
             ax.minorticks_off()
         for ax in axes[:2]:
             plots.name_lines(ax)
-        both = [(f"{sign} {m}", how[m].color) for sign, m in zip("▲■", ("forward", "central"), strict=True)]
+        both = [(f"{sign} {m}", STYLES[m].color) for sign, m in zip("▲■", ("forward", "central"), strict=True)]
         lines = zip(("solid", "dashes", "dots"), NOISES, strict=True)
         say(axes[2], (0.5, 0.98), [(f"{line}: τ = {tau:g}", plots.BLACK) for line, tau in lines])
         say(axes[2], (0.03, 0.21), [*both, (RING, plots.BLACK)])
         axes[2].set_ylim(1e-8, None)
-        say(axes[3], (0.28, 0.97), [("markers: measured", how["smoothing"].color), ("lines: exact", plots.BLACK)])
+        say(axes[3], (0.28, 0.97), [("markers: measured", STYLES["smoothing"].color), ("lines: exact", plots.BLACK)])
         say(axes[3], (0.28, 0.8), [(RING, plots.BLACK)])
         say(axes[5], (0.03, 0.97), [*both, ("filled: float64, hollow: float32", plots.BLACK)])
         drawing.suptitle(
@@ -388,4 +370,4 @@ def mark(ax: Axes, h: np.ndarray, errors: np.ndarray, predicted: float | None) -
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

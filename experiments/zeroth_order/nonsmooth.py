@@ -8,19 +8,19 @@ a gradient that is known exactly, and three forms of Gaussian smoothing estimate
 Twelve σ from far too small to far too large: bias (nothing), variance, cosine to ∇f_σ, and where descent ends. Negative
 controls: a flat cost, where nothing may be learnt, and the needle in a haystack, lost geometrically in the dimension.
 
-    python experiments/zeroth_order/nonsmooth.py             about half a minute on 2 cores
-    python experiments/zeroth_order/nonsmooth.py --replot    claims and figure from disk
+    python experiments/zeroth_order/nonsmooth.py    about half a minute on 2 cores
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar
 
 from experiments.common.bounds import LARGEST, deviation, pooled
 from experiments.common.drawing import REFERENCE, label_end, look
-from experiments.common.frame import Flags, Judge, by_seed, half_width, main, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, half_width, main, one_a_seed, values
 
 import numpy as np
 import torch
@@ -92,8 +92,6 @@ NEAR_BOTTOM = 0.9  # of the way down; a plateau's bottom is a point, which Adam'
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     repeats: int = 300
     """Estimates for each variance and cosine, each seed."""
     steps: int = 100
@@ -102,14 +100,7 @@ class Config(Flags):
     """Evaluations of each estimate that is held to the exact gradient, and of each search for the needle; each seed."""
     dimension: int = 32
     """Largest dimension of the haystack."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, repeats=50, steps=40, evaluations=1 << 14, processes=1)
-
-
-def jobs_of(config: Config) -> Iterator[Job]:
-    for seed in config.all_seeds:
-        yield Job(f"nonsmooth-{seed}", config.identity, seed)
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "repeats": 50, "steps": 40, "evaluations": 1 << 14}
 
 
 def run(job: Job, record: Record) -> None:
@@ -141,11 +132,9 @@ def agreements(land: Landscape, sigma: float, form: Form, evaluations: int, key:
     """Yield each coordinate of one large estimate, beside the truth."""
     estimator = est.GaussianSmoothing(sigma, form)
     e = estimator(land.problem.cost(), land.at, evaluations=evaluations, key=key.child("agreement"))
-    assert isinstance(e.gradient, Tensor) and isinstance(e.standard_error, Tensor)
     units = estimator.ask(land.at, evaluations, 0).units
-    truth = land.problem.truth(e.target, land.at)
-    assert isinstance(truth, Tensor)
-    cells = zip(truth.tolist(), e.gradient.tolist(), e.standard_error.tolist(), strict=True)
+    parts = (land.problem.truth(e.target, land.at), e.gradient, e.standard_error)
+    cells = zip(*(only(part).tolist() for part in parts), strict=True)
     for i, (exact, g, se) in enumerate(cells):
         cell = {"coordinate": i, "exact": exact, "gradient": g, "error": se, "units": units}
         yield {"what": "agreement", "form": form, **cell}
@@ -176,11 +165,9 @@ def flat(sigma: float, repeats: int, key: Key) -> Iterator[dict[str, Any]]:
     problem, at = Flat(offset=OFFSET), torch.zeros(repeats, 2, dtype=torch.float64)
     for form in FORMS:
         e = est.GaussianSmoothing(sigma, form)(problem.cost(), at, evaluations=EVALUATIONS, key=key, errors=False)
-        assert isinstance(e.gradient, Tensor)
-        yield {"what": "flat", "form": form, "squares": e.gradient.square().sum().item(), "numbers": at.numel()}
+        yield {"what": "flat", "form": form, "squares": only(e.gradient).square().sum().item(), "numbers": at.numel()}
     e = est.ScoreFunction()(problem.cost(), Gaussian(at, sigma), evaluations=EVALUATIONS, key=key, errors=False)
-    assert isinstance(e.gradient, dict)
-    squares = e.gradient["mean"].square().sum().item()
+    squares = only(e.gradient).square().sum().item()
     yield {"what": "flat", "form": "leave-one-out", "squares": squares, "numbers": at.numel()}
 
 
@@ -188,9 +175,8 @@ def needle(d: int, sigma: float, evaluations: int, key: Key) -> dict[str, Any]:
     """Count the pairs of probes that see anything of the orthant above 0 in d dimensions."""
     at = torch.full((d,), NEEDLE_START, dtype=torch.float64)
     e = est.GaussianSmoothing(sigma)(Orthant(dimension=d).cost(), at, evaluations=evaluations, key=key, per_unit=True)
-    assert isinstance(e.per_unit, Tensor)
-    hits = int((e.per_unit != 0).any(-1).sum())
-    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(e.per_unit), "hits": hits}
+    seen = (only(e.per_unit) != 0).any(-1)
+    return {"what": "needle", "d": d, "sigma": sigma, "pairs": len(seen), "hits": int(seen.sum())}
 
 
 def dimensions(most: int) -> list[int]:
@@ -382,4 +368,4 @@ def draw_needle(ax: Axes, records: list[Record], config: Config) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

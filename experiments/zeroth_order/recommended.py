@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from experiments.common.drawing import SMALL, say
+from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, main, one_a_seed, values
 from experiments.common.unfinished import going_on
 from experiments.zeroth_order.untuned import COSTS
@@ -54,8 +55,6 @@ LED = {"untuned": (2.2, 0.66), "library": (1.25, 0.42), "large": (1.1, 0.18)}  #
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     quick: ClassVar[dict[str, Any]] = {"seeds": 1, "repeats": 6, "budgets": 1, "exact": 1 << 10}
     few: ClassVar[int] = 4  # estimates of many coordinates, whose mean square hardly varies
     repeats: int = 64
@@ -172,9 +171,7 @@ def smoothed(mean: Callable[[Tensor], Tensor], at: Tensor, exact: int, target: T
     assert target.radius is not None  # recommendations at parameters are of smoothed costs
     estimator = est.OrthogonalSmoothing(target.radius, "gaussian")
     cost = Cost(lambda x: torch.as_tensor(mean(x)).detach(), check_rows=False)
-    g = estimator(cost, at, evaluations=exact, key=Key(0).child("truth"), errors=False).gradient
-    assert isinstance(g, Tensor)  # at parameters
-    return g
+    return only(estimator(cost, at, evaluations=exact, key=Key(0).child("truth"), errors=False).gradient)
 
 
 def rivals(found: Recommendation, at: Tensor | Distribution) -> list[Estimator]:

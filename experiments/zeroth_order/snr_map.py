@@ -11,19 +11,19 @@ and both moments are known exactly where f jumps: for a hole H that does not hol
 which is greatest at σ = ρ/√2, and falls as 1/ρ there; for stairs of one variable Δ = f(θ + σu) − f(θ − σu) is constant
 between the points where a probe crosses an edge. A flat cost has no signal at any distance.
 
-    python experiments/zeroth_order/snr_map.py             seconds
-    python experiments/zeroth_order/snr_map.py --replot    claims and figure from disk
+    python experiments/zeroth_order/snr_map.py    seconds
 """
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal
 
 from experiments.common.bounds import LARGEST, deviation
 from experiments.common.drawing import REFERENCE, label_end, say
-from experiments.common.frame import Flags, Judge, by_seed, main, slopes, values
+from experiments.common.estimates import only
+from experiments.common.frame import Flags, Judge, by_seed, main, one_a_seed, slopes, values
 
 import numpy as np
 import torch
@@ -62,17 +62,9 @@ HEARD = {"hole": "The farther, the fainter, even at its best σ", "stairs": "Sma
 
 @dataclass(frozen=True)
 class Config(Flags):
-    """What is run; the flags of the script."""
-
     evaluations: int = 1 << 17
     """Evaluations of each measured ratio, each seed."""
-
-    def faster(self) -> Self:
-        return replace(self, seeds=2, evaluations=1 << 14, processes=1)
-
-
-def jobs_of(config: Config) -> list[Job]:
-    return [Job(f"snr_map-{seed}", config.identity, seed) for seed in config.all_seeds]
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "evaluations": 1 << 14}
 
 
 def hole_square(distance: float, sigma: float) -> float:
@@ -120,9 +112,7 @@ class Land:
     def slope(self, distance: float, sigma: float) -> float:
         """Return |∇f_σ|."""
         target = est.GaussianSmoothing(sigma).target
-        g = self.problem.truth(target, self.at(distance))
-        assert isinstance(g, Tensor)
-        return g.norm().item()
+        return only(self.problem.truth(target, self.at(distance))).norm().item()
 
     def ratio(self, distance: float, sigma: float) -> float:
         """Return the exact SNR of PAIRS pairs; 0 where pairs see nothing."""
@@ -166,9 +156,9 @@ def measure(name: str, distance: float, sigma: float, evaluations: int, key: Key
     e = est.GaussianSmoothing(sigma)(
         land.problem.cost(), land.at(distance), evaluations=evaluations, key=key, per_unit=True
     )
-    assert isinstance(e.per_unit, Tensor)
-    square = e.per_unit.square().sum(-1)
-    row = {"signal": e.per_unit.mean(0).norm(), "square": square.mean(), "spread": square.std()}
+    pairs = only(e.per_unit)
+    square = pairs.square().sum(-1)
+    row = {"signal": pairs.mean(0).norm(), "square": square.mean(), "spread": square.std()}
     exact = {"slope": land.slope(distance, sigma), "exact": land.square(distance, sigma)}
     return {"part": "cut", "land": name, "distance": distance, "sigma": sigma, "pairs": len(square), **row, **exact}
 
@@ -292,4 +282,4 @@ def heat(drawing: Figure, ax: Axes, records: list[Record], name: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Config, __doc__, jobs_of, run, claims, figure)
+    main(Config, __doc__, one_a_seed, run, claims, figure)

@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 
 from experiments.common.acceptance import AtMost, Within, furthest, largest, row
+from experiments.common.estimates import only
 from experiments.common.frame import slopes
 from experiments.zeroth_order import dimension
 
@@ -95,12 +96,6 @@ def _place(estimator: est.Estimator) -> Tensor | Distribution:
     return next(iter(accepted_kinds(estimator).values()))(AT)
 
 
-def _flat(gradient: object) -> Tensor:
-    part = next(iter(gradient.values())) if isinstance(gradient, dict) else gradient
-    assert isinstance(part, Tensor)
-    return part.flatten()
-
-
 @row("L34", AtMost(4), wrong={"the 2 of two-sided differences forgotten": {"factor": 2.0}}, seeds="median")
 def bias_of_estimators(seed: int, fast: bool, factor: float = 1.0) -> float:
     """Reinforcement learning estimates gradients nobody can write down; where one can, the estimates are right.
@@ -115,9 +110,11 @@ def bias_of_estimators(seed: int, fast: bool, factor: float = 1.0) -> float:
         at = _place(estimator)
         problem, n = default_problem(at), max(estimator.minimum(at), 2_000 if fast else 100_000)
         e = estimator(problem.cost(), at, evaluations=n, key=Key(seed).child(type(estimator).__name__))
-        truth = _flat(problem.gradient(AT[None]) if isinstance(at, Tensor) else problem.expected_gradient(at))
-        error = 1e-6 * truth.norm() if e.standard_error is None else _flat(e.standard_error) + 1e-9 * truth.norm()
-        worst = largest(worst, float(((factor * _flat(e.gradient) - truth).abs() / error).max()))
+        truth = only(problem.gradient(AT[None]) if isinstance(at, Tensor) else problem.expected_gradient(at)).flatten()
+        error = 1e-6 * truth.norm()
+        if e.standard_error is not None:
+            error = only(e.standard_error).flatten() + 1e-9 * truth.norm()
+        worst = largest(worst, float(((factor * only(e.gradient).flatten() - truth).abs() / error).max()))
     return worst
 
 

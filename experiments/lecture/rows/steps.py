@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 from experiments.common.acceptance import AtLeast, AtMost, Equals, Within, largest, row
 from experiments.common.data import Data
+from experiments.common.frame import slopes
 from experiments.lecture.draws import apart, each_gradient
 from experiments.lecture.minibatch import POPULATION, Spread, problem
-from experiments.lecture.redundancy import slope
 
-import numpy as np
 import torch
 from scipy.special import chdtrc
 from torch import Tensor
@@ -120,7 +119,7 @@ def variance_of_batches(seed: int, fast: bool, power: float = 1.0) -> float:
     """
     spread, sizes = Spread(seed, 60 if fast else POPULATION), (1, 4, 16, 64)
     draws = 1000 if fast else 4000
-    return float(slope(sizes, np.array([[spread.measure(b, "independent", draws, power) for b in sizes]]))[0])
+    return float(slopes(sizes, [spread.measure(b, "independent", draws, power) for b in sizes]))
 
 
 @row("L50", Within(0.95, 1.05), wrong={"with replacement": {"order": "independent"}})

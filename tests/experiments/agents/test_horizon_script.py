@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from experiments.agents import horizon
+from experiments.common.frame import mean_slope
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_the_noise_of_a_step_is_that_of_runs_whose_end_is_worth_what_a_step_is()
 
 def test_slope_and_crossing_of_power_laws():
     x = np.array([5.0, 10.0, 20.0, 40.0])
-    value, half = horizon.slope(x, np.stack([3 * x**1.5, 7 * x**1.5]))
+    value, half = mean_slope(x, np.stack([3 * x**1.5, 7 * x**1.5]))
     assert (value, half) == (pytest.approx(1.5), pytest.approx(0, abs=1e-10))
     assert horizon.crossing(x, x**2, 12 * x) == pytest.approx(12)
     assert math.isnan(horizon.crossing(x, x, 2 * x))

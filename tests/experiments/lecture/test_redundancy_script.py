@@ -1,7 +1,7 @@
 """Copies and gains: what is exact about the experiment on redundancy, and a fast pass that can fail."""
 
 from experiments.common.data import Data
-from experiments.common.frame import Judge
+from experiments.common.frame import Judge, slopes
 from experiments.lecture import redundancy
 
 import numpy as np
@@ -32,7 +32,7 @@ def test_batch_steps_do_not_change_with_copies_and_cost_them():
 
 def test_the_slope_of_a_power_is_its_exponent():
     x = np.array([1.0, 2.0, 7.0])
-    np.testing.assert_allclose(redundancy.slope(x, np.stack([3 * x**1.5, x**-0.5])), [1.5, -0.5])
+    np.testing.assert_allclose(slopes(x, np.stack([3 * x**1.5, x**-0.5])), [1.5, -0.5])
 
 
 def test_a_step_too_large_counts_as_not_arrived():
