@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rllab.keys import Key, as_key
-from rllab.runs.survival import Survival, kaplan_meier
+from rllab.runs.survival import SurvivalCurve, kaplan_meier
 
 
 class Times:
@@ -47,7 +47,7 @@ class Times:
         return np.where(self.came, self.first, self.limit)
 
     @property
-    def survival(self) -> Survival:
+    def survival(self) -> SurvivalCurve:
         """Return the share of runs that have not succeeded, at each time at which one does, with 95 % intervals."""
         return kaplan_meier(self.seen, self.came)
 
@@ -78,8 +78,7 @@ class Times:
 
     def median(self) -> float:
         """Return the first time by which half the runs have succeeded; infinite if it did not come."""
-        at, share = self.curve()
-        return float(at[share >= 0.5][0]) if (share >= 0.5).any() else np.inf
+        return self.survival.median[0]
 
 
 def earlier(a: Times, b: Times) -> float:

@@ -21,6 +21,11 @@ def test_shares_are_those_counted_by_hand_with_ties_and_censored_runs():
     assert times.median() == 6.0 and Times([NAN, NAN, 1.0], 5.0).median() == math.inf
 
 
+def test_the_median_is_where_half_have_come_whatever_the_rounding_of_the_share():
+    for n in range(2, 80, 2):  # a product of shares may be 1/2 + 1e-16 at the half
+        assert Times(np.arange(1.0, n + 1), n).median() == n / 2
+
+
 def test_intervals_are_greenwoods_as_scipy_has_them():
     generator = np.random.default_rng(0)
     first = generator.lognormal(size=25)
