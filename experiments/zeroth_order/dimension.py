@@ -62,7 +62,7 @@ SHORT, UP = {"gaussian": "normal", "orthonormal": "orthonormal"}, {"gaussian": 4
 @dataclass(frozen=True)
 class Config(Flags):
     largest: int = 1024
-    """Largest number of parameters of the costs that are probed; the smallest is 8."""
+    """Costs are probed whose numbers of parameters are the powers of two from 8 up to this one, at least 64."""
 
     def check(self) -> None:
         super().check()
