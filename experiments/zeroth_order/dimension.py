@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from experiments.common.bounds import FALSE_ALARM
-from experiments.common.drawing import SMALL, label_end, say
+from experiments.common.drawing import label_end, log_log, say
 from experiments.common.frame import Flags, Judge, half_width, main, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
 
@@ -369,10 +369,9 @@ def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None
     ax.plot(sizes, [np.median(r) for r in ratios], color=how.color, linestyle=how.linestyle)
     _points(ax, sizes, ratios, how)
     said = "backpropagation, cosine 1: CPU time\nof network loss and gradient, in losses"
-    ax.text(0.98, 0.24, said, transform=ax.transAxes, ha="right", va="bottom", color=how.color, fontsize=SMALL)
-    ax.set(
-        xscale="log", yscale="log", ylim=(1, None), xlabel="number of parameters, d", ylabel="evaluations of the cost"
-    )
+    label_end(ax, sizes[-1], np.max(ratios), said, how.color, side="left", up=14)
+    log_log(ax)
+    ax.set(ylim=(1, None), xlabel="number of parameters, d", ylabel="evaluations of the cost")
     ax.set_title("A gradient's price grows with d;\nbackprop's does not")
 
 
@@ -382,7 +381,8 @@ def _draw_descent(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
     ax.plot(dimensions, [descent_law(d) for d in dimensions], color="black")
     _points(ax, dimensions, counts, how)
     say(ax, (0.03, 0.97), [("line: 2 ln ε/ln(1 − 1/(d + 2))", "black"), ("● pairs of normal directions", how.color)])
-    ax.set(xscale="log", yscale="log", xlabel="number of parameters, d", ylabel="evaluations of the cost")
+    log_log(ax)
+    ax.set(xlabel="number of parameters, d", ylabel="evaluations of the cost")
     ax.set_title(f"So does that of descent\n(|x|²/2, to {END:g} of its start)")
 
 
