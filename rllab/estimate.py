@@ -15,6 +15,7 @@ from torch import Tensor
 from rllab.cost import Request
 
 Gradient = Tensor | dict[str, Tensor]
+IN_EACH_PARAMETER = ("gaussian", "rademacher")  # kernels that move each parameter by σ, not all together by a radius
 
 
 class Kind(Enum):
@@ -92,7 +93,8 @@ class Target:
         return cls(Kind.DIRECTION, of=of)
 
     def __str__(self) -> str:
-        detail = f"{self.kernel}, σ = {self.radius:g}" if self.radius is not None else self.of
+        name = "σ" if self.kernel in IN_EACH_PARAMETER else "radius"
+        detail = f"{self.kernel}, {name} = {self.radius:g}" if self.radius is not None else self.of
         return f"{self.kind.value} ({detail})" if detail else self.kind.value
 
 

@@ -7,7 +7,7 @@ import torch
 
 from rllab import BudgetExceeded, Cost, Target
 from rllab.estimate import Estimate, Kind
-from rllab.estimators import Estimator, GaussianSmoothing, ScoreFunction
+from rllab.estimators import SPSA, Estimator, GaussianSmoothing, ScoreFunction, SphereSmoothing
 from rllab.estimators.query import Plan, PointBlock
 
 AT = torch.linspace(-1, 1, 100_000, dtype=torch.float64)
@@ -22,6 +22,8 @@ def test_targets_are_equal_only_if_kernel_and_radius_are():
 
 def test_a_target_says_what_it_is():
     assert str(Target.smoothed("gaussian", 0.1)) == "∇f_σ (gaussian, σ = 0.1)"
+    assert str(SPSA(sigma=0.1).target) == "∇f_σ (rademacher, σ = 0.1)"
+    assert str(SphereSmoothing(radius=0.45).target) == "∇f_σ (ball, radius = 0.45)"
     assert str(Target.gradient()) == "∇f"
     assert str(Target.direction("ranks")) == "direction (ranks)"
 

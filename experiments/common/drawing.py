@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from rllab.plots import MethodStyle
+from rllab.plots.log_axes import set_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,6 +95,12 @@ def say(ax: Axes, at: tuple[float, float], said: Iterable[tuple[str, str]], *, h
             fontsize=SMALL,
         )
         down += 1.35 * SMALL * (1 + text.count("\n"))
+
+
+def log_log(ax: Axes) -> None:
+    """Make both axes logarithmic, with numbers that do not overlap over few decades."""
+    set_log(ax, "x")
+    set_log(ax, "y")
 
 
 def legend_below(ax: Axes, columns: int = 2, *, down: float = 0.16, **more: Any) -> None:

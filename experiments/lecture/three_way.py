@@ -248,9 +248,12 @@ def figure(records: list[Record], config: Config) -> Path:
             share = np.arange(1, len(errors) + 1) / len(errors)
             axes[1].semilogx(errors, share, **line(how))
             axes[1].axvline(tolerance, **{**REFERENCE, "color": how.color})
-            side = "right" if engine == "autograd" else "left"  # away from what is allowed
-            label_end(axes[1], errors[int(0.7 * len(errors))], 0.7, f"to {engine}", how.color, side=side)
-            label_end(axes[1], tolerance, 0.02, "allowed", how.color)
+            ours = engine == "autograd"
+            # away from what is allowed, and from each other
+            at, side = (0.85, "right") if ours else (0.3, "left")
+            label_end(axes[1], errors[int(at * len(errors))], at, f"to {engine}", how.color, side=side)
+            allowed, side = (0.03, "right") if ours else (0.6, "left")
+            label_end(axes[1], tolerance, allowed, f"allowed to\n{engine}", how.color, side=side)
         axes[1].set(xlabel="largest relative difference; left edge: none", xlim=(1e-17, 1e-3))
         axes[1].set_ylabel("share of graphs with at most that")
         axes[1].set_title(f"All of {len(errors)} random graphs agree")
@@ -272,7 +275,7 @@ def heat(ax: Axes, names: list[str], cells: np.ma.MaskedArray) -> None:
         absent = np.ma.getmaskarray(cells)[i, j]
         text = "no weights" if absent else "0" if error == 0 else f"{error:.0e}"
         ax.text(j, i, text, ha="center", va="center", fontsize=8, color="#777777" if absent else "#FFFFFF")
-    ax.set_xticks(range(len(JACOBIANS)), [what.replace(" by ", "\nby ") for what in JACOBIANS])
+    ax.set_xticks(range(len(JACOBIANS)), [what.replace(" by ", "\nby ") for what in JACOBIANS], fontsize=8)
     ax.set_yticks(range(len(names)), names, fontsize=8)
     ax.grid(False)
     ax.set_title(f"Largest relative error against torch: {cells.max():.0e}")

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from experiments.common.bounds import FALSE_ALARM
-from experiments.common.drawing import SMALL, label_end, say
+from experiments.common.drawing import label_end, log_log, say
 from experiments.common.estimates import only
 from experiments.common.frame import Flags, Judge, half_width, main, one_a_seed, slopes, values
 from experiments.zeroth_order.cosines import chance, cosine_law, mean_cosine
@@ -62,7 +62,7 @@ SHORT, UP = {"gaussian": "normal", "orthonormal": "orthonormal"}, {"gaussian": 4
 @dataclass(frozen=True)
 class Config(Flags):
     largest: int = 1024
-    """Largest number of parameters of the costs that are probed; the smallest is 8."""
+    """Costs are probed whose numbers of parameters are the powers of two from 8 up to this one, at least 64."""
     quick: ClassVar[dict[str, Any]] = {"largest": 64}
 
     def check(self) -> None:
@@ -360,10 +360,9 @@ def _draw_needed(ax: Axes, records: list[Record], dimensions: list[int]) -> None
     ax.plot(sizes, [np.median(r) for r in ratios], color=how.color, linestyle=how.linestyle)
     _points(ax, sizes, ratios, how)
     said = "backpropagation, cosine 1: CPU time\nof network loss and gradient, in losses"
-    ax.text(0.98, 0.24, said, transform=ax.transAxes, ha="right", va="bottom", color=how.color, fontsize=SMALL)
-    ax.set(
-        xscale="log", yscale="log", ylim=(1, None), xlabel="number of parameters, d", ylabel="evaluations of the cost"
-    )
+    label_end(ax, sizes[-1], np.max(ratios), said, how.color, side="left", up=14)
+    log_log(ax)
+    ax.set(ylim=(1, None), xlabel="number of parameters, d", ylabel="evaluations of the cost")
     ax.set_title("A gradient's price grows with d;\nbackprop's does not")
 
 
@@ -373,7 +372,8 @@ def _draw_descent(ax: Axes, records: list[Record], dimensions: list[int]) -> Non
     ax.plot(dimensions, [descent_law(d) for d in dimensions], color="black")
     _points(ax, dimensions, counts, how)
     say(ax, (0.03, 0.97), [("line: 2 ln ε/ln(1 − 1/(d + 2))", "black"), ("● pairs of normal directions", how.color)])
-    ax.set(xscale="log", yscale="log", xlabel="number of parameters, d", ylabel="evaluations of the cost")
+    log_log(ax)
+    ax.set(xlabel="number of parameters, d", ylabel="evaluations of the cost")
     ax.set_title(f"So does that of descent\n(|x|²/2, to {END:g} of its start)")
 
 

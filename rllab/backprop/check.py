@@ -13,6 +13,7 @@ from rllab.backprop.evaluation import forward
 from rllab.backprop.graph import Graph
 from rllab.backprop.module import Weights
 from rllab.backprop.order import Block
+from rllab.backprop.writing import check_writing
 from rllab.keys import Key
 from rllab.noise import standard_normal
 
@@ -80,8 +81,9 @@ def check_graph(
         else the blocks to blame: those whose products with a random vector are not autograd's.
 
     Raises:
-        ValueError: a module's product has another shape than its state or weights, or is returned where it should be
-            written, and what `Graph.backward` refuses; the message names the block.
+        ValueError: a module's `_forward` or product writes into its arguments, with which `Graph.backward` would be
+            wrong without a word; a product has another shape than its state or weights, or is returned where it should
+            be written; and what `Graph.backward` refuses. The message names the block.
 
     Cost: two forward passes an entry of every variable.
 
@@ -93,6 +95,7 @@ def check_graph(
     """
     inputs, w = [t.double() if t.is_floating_point() else t for t in observed], graph.weights.double()
     w = w + 0.1 * standard_normal(tuple(w.shape), Key(0).child("weights"), w) if weights is None else weights.double()
+    check_writing(graph.wiring, inputs, w)
     explicit, *others = (
         graph.backward(*inputs, weights=w, variables=graph.continuous, engine=engine)
         for engine in ("explicit", "autograd", "differences")

@@ -14,6 +14,7 @@ from rllab.backprop.gradients import Gradients
 from rllab.backprop.graph import Graph
 from rllab.checks import check_count
 from rllab.keys import Key
+from rllab.warned import warn
 
 Eta = float | Tensor | Callable[[Tensor], Tensor]
 
@@ -150,7 +151,7 @@ def fit(
             for several gradients a step, as L-BFGS does, is charged for each.
         order: how batches are drawn, see `minibatches`.
         look: sample-gradients between looks at the loss, by default as many as there are samples. There is a look at
-            the start and one at the end. A loss that is not finite ends the fit.
+            the start and one at the end. A loss that is not finite ends the fit with a warning: it diverged.
         on: samples x, y of which the loss is looked at, those of the fit by default.
         stop: a loss at which the fit ends.
         keep_path: keep the weights of every look.
@@ -160,6 +161,7 @@ def fit(
 
     Raises:
         TypeError, ValueError: arguments do not fit, or the budget is below one step.
+        FloatingPointError: the loss is not finite at the start, where nothing has been learned yet.
 
     Source: LeCun (2020), NYU Deep Learning, week 2.
 
@@ -200,6 +202,11 @@ def fit(
         if history.sample_gradients >= due:
             _look(history, path if keep_path else None, graph, shown, w)
             due = history.sample_gradients + look
+            if not math.isfinite(history.losses[0]):
+                raise FloatingPointError(
+                    f"fit: the loss of the samples looked at must be finite at the graph's weights, got "
+                    f"{history.losses[0]}"
+                )
             if not math.isfinite(history.losses[-1]) or (stop is not None and history.losses[-1] <= stop):
                 break
         chosen = (x, y) if batches is None else take(next(batches))
@@ -216,6 +223,12 @@ def fit(
             break
         history.steps += 1
     history.path = torch.stack(path) if keep_path else None
+    if not math.isfinite(history.losses[-1]):
+        warn(
+            f"fit: the loss is {history.losses[-1]} after {history.sample_gradients} sample-gradients: it diverged; "
+            "take a smaller eta, or a smaller lr of the optimizer",
+            RuntimeWarning,
+        )
     return history
 
 

@@ -28,10 +28,11 @@ class Module(ABC):
 
     The methods with an underscore are the fast path: weights come as views in the shapes of `shapes`, y is what
     `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
-    written over. A method may ignore `out`; it must never write into z, w, v or y. What `_forward` finds on its way and
-    a product needs again, it may return after its outputs: `hidden` tensors, sample first, that only it sees. One with
-    weights says their `shapes`, has a `_vjp_weights`, and an `initial` if they are not to begin at 0. One with settings
-    is a frozen dataclass, as `Linear`, so that equal ones compare equal, which blocks that share weights must.
+    written over. A method may ignore `out`; it must never write into z, w, v or y, as other blocks read them: a graph
+    looks for no such thing, `check_graph` does. What `_forward` finds on its way and a product needs again, it may
+    return after its outputs: `hidden` tensors, sample first, that only it sees. One with weights says their `shapes`,
+    has a `_vjp_weights`, and an `initial` if they are not to begin at 0. One with settings is a frozen dataclass, as
+    `Linear`, so that equal ones compare equal, which blocks that share weights must.
 
     What follows is of the class; a subclass sets what is otherwise. The defaults of the last two are safe, and cost a
     little memory.

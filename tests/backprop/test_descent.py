@@ -100,11 +100,23 @@ def test_a_fit_ends_at_the_loss_that_was_asked_for_and_says_when():
     assert full.reached(-1.0) is None
 
 
-def test_a_fit_that_diverges_ends_and_shows_it():
+@pytest.mark.parametrize("look", [None, 10_000])  # with the latter there is a look at the end alone
+def test_a_fit_that_diverges_warns_and_shows_it(look):
     _, x, y = problem()
     scores = bp.mlp((2, 3), loss="squared_distance", key=5, dtype=torch.float64)
-    trace = bp.fit(scores, x, torch.eye(3, dtype=torch.float64)[y], batch=None, eta=1e3, sample_gradients=7000, key=0)
-    assert not torch.isfinite(torch.tensor(trace.losses[-1])) and trace.sample_gradients < 7000
+    how = {"batch": None, "eta": 1e3, "sample_gradients": 7000, "key": 0, "look": look}
+    says = r"fit: the loss is (inf|nan) after \d+ sample-gradients: it diverged"
+    with pytest.warns(RuntimeWarning, match=says) as said:
+        trace = bp.fit(scores, x, torch.eye(3, dtype=torch.float64)[y], **how)
+    assert len(said) == 1 and said[0].filename == __file__
+    assert not torch.isfinite(torch.tensor(trace.losses[-1]))
+    assert (trace.sample_gradients == 7000) is (look is not None)
+
+
+def test_a_loss_that_is_infinite_before_any_step_is_refused():
+    graph, x, y = problem()
+    with pytest.raises(FloatingPointError, match=r"fit: the loss .* must be finite at the graph's weights, got nan"):
+        bp.fit(graph, x.fill_(torch.nan), y, eta=ETA, sample_gradients=9, key=0)
 
 
 def test_the_path_is_kept_if_asked_and_other_samples_can_be_looked_at():

@@ -1,5 +1,7 @@
 """What a graph refuses, in every engine: the error names block and variable."""
 
+from typing import ClassVar
+
 import pytest
 import torch
 
@@ -115,6 +117,53 @@ def test_a_block_that_fails_on_the_way_back_is_named():
     message = r"block 'half' \(Halved\) cannot pass the gradient of 'z' \(2, 3\) torch.float64 back to 'x' \(2, 3\)"
     with pytest.raises(ValueError, match=message):
         graph.backward(x, x, variables="x")
+
+
+class Affine(bp.Module):
+    """f(z) = w z + 1; right, unless one of the methods below stands in for its own."""
+
+    shapes: ClassVar = {"w": ()}
+
+    def _forward(self, z, w, out=None):
+        return w[0] * z + 1
+
+    def _vjp_state(self, v, z, w, y, out=None):
+        return w[0] * v
+
+    def _vjp_weights(self, v, z, w, y, out):
+        out[0].copy_((v * z).sum())
+
+
+def by_numpy(self, z, w, out=None):
+    z.numpy()[:] *= 2  # which torch does not count
+    return w[0] * z + 1
+
+
+WRITES = {
+    "z in _forward": lambda self, z, w, out=None: z.mul_(w[0]).add_(1),
+    "z in _forward ": by_numpy,
+    "w in _forward": lambda self, z, w, out=None: w[0].abs_() * z + 1,
+    "v in _vjp_state": lambda self, v, z, w, y, out=None: v.mul_(w[0]),
+    "y in _vjp_state": lambda self, v, z, w, y, out=None: y.copy_(w[0] * v),
+    "z in _vjp_weights": lambda self, v, z, w, y, out: out[0].copy_(z.mul_(v).sum()) and None,
+}
+
+
+@pytest.mark.parametrize("where", WRITES)
+def test_a_check_names_the_block_that_writes_into_its_arguments(where, monkeypatch):
+    blocks = [
+        bp.Block("affine", Affine(), ("x",), ("a",)),
+        bp.Block("again", bp.Tanh(), ("x",), ("b",)),
+        bp.Block("cost", bp.SquaredDistance(), ("a", "b"), ("C",)),
+    ]
+    graph = bp.Graph(blocks, {"x": False}, output="a", cost="C", key=0)
+    x = torch.tensor([[0.5, -1.0], [2.0, 0.0]], dtype=torch.float64)
+    kept = x.clone()
+    assert bp.check_graph(graph, x).passed
+    monkeypatch.setattr(Affine, where.split()[-1], WRITES[where])
+    with pytest.raises(ValueError, match=rf"block 'affine' \(Affine\) writes into its argument {where.strip()}"):
+        bp.check_graph(graph, x)
+    assert torch.equal(x, kept)
 
 
 HANDS_ON = [

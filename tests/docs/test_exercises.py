@@ -43,6 +43,18 @@ def test_a_product_without_its_vector_is_noticed_at_once(checks):
     assert "is the slope multiplied by v?" in told(checks["check_2"], Cube())
 
 
+def test_a_block_that_writes_into_what_it_reads_is_told_so(checks):
+    class InPlace(bp.Module):
+        def _forward(self, z, w, out=None):
+            return z.pow_(3)
+
+        def _vjp_state(self, v, z, w, y, out=None):
+            return v * 3 * z**2
+
+    assert "forward writes into z" in told(checks["check_2"], InPlace())
+    assert "InPlace() with brackets, not its class" in told(checks["check_2"], InPlace)
+
+
 def test_an_estimator_that_claims_nothing_is_no_case_of_bias(checks):
     assert "does not say that it is unbiased" in told(checks["check_5"], est.CentralDifference())
 
@@ -50,3 +62,21 @@ def test_an_estimator_that_claims_nothing_is_no_case_of_bias(checks):
 def test_a_way_down_ends_at_parameters_and_asks_the_cost(checks):
     assert "of a Trace its .at, not object" in told(checks["check_6"], lambda cost, start: object())
     assert "the cost was never asked" in told(checks["check_6"], lambda cost, start: 0 * start)
+
+
+def test_a_way_down_that_was_known_before_is_noticed(checks):
+    def knows(cost, start):
+        cost(start[None])
+        return 0 * start
+
+    def draws(cost, start):
+        cost(start.repeat(50, 1))
+        return 0 * start
+
+    assert "1 values cannot tell the way" in told(checks["check_6"], knows)
+    assert "only seen at 20 or above" in told(checks["check_6"], draws)
+
+
+def test_a_critic_is_not_right_where_it_has_seen_nothing(checks):
+    said = told(checks["check_7"], {0.5, 0.7, 1.2, 1.5})
+    assert said.startswith("measured: right at [0.5, 0.7]; you said [0.5, 0.7, 1.2, 1.5]")
