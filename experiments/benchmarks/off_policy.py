@@ -58,7 +58,7 @@ def learner(steps: int, *, update: bool = True, environment: bool = True) -> TD3
     agent = TD3(ID, hidden=(64, 64), critic_hidden=(64, 64), learning_starts=LEARNING_STARTS)
     agent.learn(LEARNING_STARTS + steps)
     if not update:
-        agent.update = lambda batch, noise: None
+        agent.update = lambda batch, noise, *, learn_actor=True: None
     if not environment:
         assert isinstance(agent.collector, StepCollector)
         agent.collector.environment.env = Still()
