@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -26,6 +27,7 @@ LIBRARIES = {  # the first that is installed
 }
 LONGEST = 10_000  # steps of an evaluated episode
 LINEAR = {"with_bias": True, "squash_output": True}  # sb3-contrib's linear policy as ours is: a constant, and tanh
+XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"  # sbx on one thread, as all others
 Evaluate = Callable[[int, float, np.ndarray], None]  # steps, CPU seconds of learning, returns
 
 
@@ -71,6 +73,8 @@ def learn(
         settings: of our agent, translated here; networks, budgets and all that has a name in both are the same.
         every: steps between evaluations on `episodes` episodes, told to `evaluated`; their time is not counted.
     """
+    if library == "sbx":
+        os.environ.setdefault("XLA_FLAGS", XLA)
     callbacks: Any = importlib.import_module("stable_baselines3.common.callbacks")
 
     model, normalizer = _model(library, method, task, seed, settings)
