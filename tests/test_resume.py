@@ -240,10 +240,10 @@ def test_minimize_goes_on_bit_for_bit(case, tmp_path, monkeypatch):
 
     whole, path = minimize(), tmp_path / "new" / "minimum.pt"
     with monkeypatch.context() as patch:
-        stop_at(patch, minimizing, "_save", 6)
+        stop_at(patch, minimizing._Checkpoint, "write", 6)
         with pytest.raises(Killed):
             minimize(checkpoint=path)
-        stop_at(patch, minimizing, "_save", 2, after=False)
+        stop_at(patch, minimizing._Checkpoint, "write", 2, after=False)
         with pytest.raises(Killed):
             minimize(checkpoint=path)
     done = minimize(checkpoint=path)

@@ -68,7 +68,7 @@ def test_a_worker_that_hangs_is_left_by_an_interrupt_and_ended(monkeypatch):
     agent = PPO(lambda: Endless(slow=3, seconds=10**6), 0, vectorization="process", hidden=(4,), **ROLLOUT)
     with pytest.warns(UserWarning, match="did not suffice"):
         agent.learn(4)
-    workers = [process for process, _ in agent.collector.environments._workers]
+    workers = [process for _, process in agent.collector.environments._workers]
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)  # as Ctrl-C does
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.5)

@@ -162,7 +162,7 @@ def test_files_and_records_do_not_know_where(tmp_path):
     states = []
     for name, agent in (("here", here), ("there", there)):
         done = rllab.fit(agent, 400, folder=tmp_path / name, episodes=2, progress=False)
-        states.append([done.returns, [row["steps"] for row in done.rows], agent.weights.tolist()])
+        states.append([done.returns.tolist(), [row["steps"] for row in done.rows], agent.weights.tolist()])
     assert states[0] == states[1]
 
 
@@ -256,7 +256,7 @@ def test_a_run_that_was_interrupted_there_goes_on_here_bit_for_bit(tmp_path, mon
     for again in (Interrupts({11}), None):
         with pytest.raises(KeyboardInterrupt) if again else nullcontext():
             done = rllab.fit(MAKERS["ranks"](executor=again), 1200, folder=tmp_path / "cut", resume=True, **how)
-    assert torch.equal(done.agent.weights, whole.agent.weights) and done.returns == whole.returns
+    assert torch.equal(done.agent.weights, whole.agent.weights) and done.returns.tolist() == whole.returns.tolist()
     times = ("seconds", "cpu_seconds")
     assert [{k: v for k, v in row.items() if k not in times} for row in done.rows] == [
         {k: v for k, v in row.items() if k not in times} for row in whole.rows
