@@ -262,8 +262,9 @@ def _advance(job: Job, record: Record) -> dict[str, Any]:
         if steps > 0:
             every = max(1, (config["to"] - config["from"]) // EVALUATIONS)
             schedule = Schedule(every, config["episodes"], keep_best=False)
-            rows = follow(agent, steps, schedule, record, states=States(record)).rows
-            evaluations = [value for row in rows if (value := row.get("evaluation")) is not None]
+            done = follow(agent, steps, schedule, record, states=States(record))
+            agent = done.agent  # where an interrupted run goes on, the one that was loaded
+            evaluations = [value for row in done.rows if (value := row.get("evaluation")) is not None]
         else:  # an iteration of the rung before went beyond the end of this one
             agent.save(record.folder / LATEST)
             evaluations = []
