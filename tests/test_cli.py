@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 
 from rllab import critics, plots
-from rllab.agents import tuned
 from rllab.cli import checkup, main
 from rllab.runs import Record, load_records
 from rllab.tables import table
@@ -195,34 +194,6 @@ def test_compare_says_what_is_compared_and_of_how_few_seeds(tmp_path, capsys):
         assert any(line.startswith("Bootstrap intervals of fewer than 10 seeds are too narrow") for line in rest)
         best.append((title.partition(": ")[2], first.split()[0]))
     assert best == [("return on unseen episodes, at the end", "ppo"), ("evaluation", "sac")]
-
-
-def test_train_and_compare_give_the_same_interval_of_the_same_returns(tmp_path):
-    from rllab.cli.learning import _result
-    from rllab.runs.series import curves_by_task
-    from rllab.runs.standings import ranked
-
-    returns = [3.0, 9.5, 1.0, 8.0, 2.5, 7.0, 4.0, 6.0, 5.5, 0.5, 11.0]
-    for method in ("ppo", "sac"):  # with eleven seeds, whose folders are not in their order
-        for seed, value in enumerate(returns):
-            with Record.create(tmp_path / f"{method}-{seed}", {"method": method}, seed=seed) as record:
-                record.append({"steps": 1, "evaluation": 0.0})
-                record.finish(**{"return": value})
-    ((task, curves),) = curves_by_task(load_records(tmp_path)).items()
-    standings, _ = ranked(task, curves, key=0)
-    said = {f"interval {standing.low:.5g} to {standing.high:.5g}" for standing in standings}
-    assert len(said) == 1 and said.pop() in _result(returns, "Pendulum-v1", "ppo")
-
-
-def test_train_takes_the_settings_that_are_kept_and_what_is_given_in_their_place(tmp_path, capsys):
-    id = "rllab_envs:rllab/BicycleBalance-v0"
-    flags = ["--seeds", "1", "--steps", "300", "--episodes", "1", "--processes", "1", "--out", str(tmp_path)]
-    main(["train", id, "--method", "reinforce", "--tuned", "--set", "episodes=2", *flags])
-    (record,) = load_records(tmp_path)
-    assert record.config["given"] == tuned("Reinforce", id) | {"episodes": 2}
-    with pytest.raises(SystemExit):
-        main(["train", "CartPole-v1", "--method", "reinforce", "--tuned", *flags])
-    assert "no settings for reinforce on CartPole-v1; there are for rllab/BicycleBalance-v0" in capsys.readouterr().err
 
 
 def test_export_writes_every_row(two_environments, tmp_path, capsys):
