@@ -32,9 +32,9 @@ from experiments.common.frame import Flags, Judge, Switch, main
 from rllab.runs import Job, Record
 
 FAST_STEPS = {
-    "evolution": 3_000,
-    "ars": 3_000,
-    "reinforce": 3_000,
+    "evolution": 2_000,
+    "ars": 2_000,
+    "reinforce": 2_000,
     "ppo": 1_024,
     "td3": 600,
     "sac": 600,

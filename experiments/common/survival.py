@@ -82,7 +82,9 @@ class Times:
 
 
 def earlier(a: Times, b: Times) -> float:
-    """Return p of the one-sided log-rank test that a succeeds earlier than b; 1 where nothing can be compared.
+    """Return p of the one-sided log-rank test that a succeeds earlier than b.
+
+    It is 1 where a never succeeds, and where nothing can be compared.
 
     Runs are compared at each success, of those that are still under way then: after the last limit of either there is
     nothing to compare.
@@ -90,6 +92,8 @@ def earlier(a: Times, b: Times) -> float:
     Source: N. Mantel (1966), "Evaluation of survival data and two new rank order statistics arising in its
     consideration".
     """
+    if not a.came.any():
+        return 1.0
     from scipy.stats import CensoredData, logrank  # which takes a second to load
 
     sides = [CensoredData(times.seen[times.came], right=times.seen[~times.came]) for times in (a, b)]
