@@ -222,7 +222,7 @@ def median_of_curves(curves: Sequence[tuple[Array, Array]], *, key: Key | int, p
     which = which.reshape(-1)  # numpy 2.0.0 alone returns (1, points)
     for i, pattern in enumerate(patterns.T):
         here, chosen = which == i, values[pattern][:, which == i]
-        if 2 * len(chosen) < len(curves) or not len(chosen):
+        if 2 * len(chosen) < len(curves):
             continue
         curve.median[here] = median(chosen, axis=0)
         if len(chosen) > 1:
