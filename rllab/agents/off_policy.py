@@ -30,7 +30,7 @@ from rllab.checks import as_count, as_widths, check_fraction, check_positive
 from rllab.estimate import Estimate, Target
 from rllab.keys import Key, as_key
 
-BLOCK = 1000  # steps an iteration, whose random numbers are drawn at once; fewer where updates are many
+BLOCK = 1000  # steps whose random numbers are drawn at once; fewer where updates are many
 CHUNK = 1024  # observations that a gradient is computed at in one pass
 
 Critics = TypeVar("Critics", TwinCritics, NormalizedCritics)
@@ -44,8 +44,8 @@ class OffPolicy(Agent, Generic[Critics]):
         an update:     critics ← y;     every `policy_delay`-th time:  actor ← ∂Ĉ/∂a ∂a/∂w,  and what follows it slowly
 
     Critics learn 1 − γ times the discounted cost to go, which has the size of one step's cost whatever γ is. They begin
-    at the mean cost of a step. An iteration, and so a row, is of 1,000 steps; of fewer where `gradient_steps` is larger
-    than `train_freq`.
+    at the mean cost of a step. A row comes at every 1,000 steps; at fewer where `gradient_steps` is larger than
+    `train_freq`. How steps are divided into calls changes nothing that is learned.
 
     Args:
         num_envs: environments side by side, which take a step each at a time; steps are counted all together.
@@ -136,6 +136,7 @@ class OffPolicy(Agent, Generic[Critics]):
 
     def _start(self) -> None:
         self._buffers, self.diagnostics = Buffers(), {}
+        self._draws: tuple[int, Draws] | None = None  # of the block of steps that was last used
         self.critics: Critics = self._make_networks()
         self.critic_updates, self._begun = 0, False  # whether critics are at the mean cost of a step
         self.replay = Replay(self.buffer_size, *self._widths(), discounted=self.n_steps > 1)
@@ -204,31 +205,38 @@ class OffPolicy(Agent, Generic[Critics]):
 
     @property
     def iteration_steps(self) -> int:
-        """Environment steps of an iteration, and so of a row."""
-        return self._block() // self.num_envs * self.num_envs
+        """Environment steps between rows, which are at its multiples and where a call ends."""
+        most = max(self.num_envs, BLOCK * self.train_freq // max(self.train_freq, self.gradient_steps))
+        return most // self.num_envs * self.num_envs
 
-    def _block(self) -> int:
-        return max(self.num_envs, BLOCK * self.train_freq // max(self.train_freq, self.gradient_steps))
+    def _drawn(self, block: int) -> Draws:
+        """Return the random numbers of a block of so many steps, whatever calls its steps are taken in."""
+        if self._draws is None or self._draws[0] != block:
+            steps, width = self.iteration_steps, self._widths()[1]
+            draws = Draws(
+                self.key.child("block", block),
+                steps=steps,
+                updates=-(-steps // self.train_freq) * self.gradient_steps,
+                actions=width,
+                batch_size=self.batch_size,
+                noises=width * self.noises,
+            )
+            self._draws = block, draws
+        return self._draws[1]
 
     def _iterate(self, limit: int) -> list[float]:
         return self._go_on(limit, self.update)
 
     def _go_on(self, limit: int, update: Callable[[Batch, Tensor], None]) -> list[float]:
-        """Take at most `limit` steps and make the updates they pay for; return the returns of episodes that ended."""
-        n, every, updates, width = self.num_envs, self.train_freq, self.gradient_steps, self._widths()[1]
-        block = self._block()
-        draws = Draws(
-            self.key.child("block", self.spent.iterations),
-            steps=block,
-            updates=-(-block // every) * updates,
-            actions=width,
-            batch_size=self.batch_size,
-            noises=width * self.noises,
-        )
+        """Take at most `limit` steps, to the end of a block at most, and make the updates they pay for; return the
+        returns of episodes that ended."""
+        n, every, updates = self.num_envs, self.train_freq, self.gradient_steps
+        block, start = divmod(self.spent.steps, self.iteration_steps)
+        draws, end = self._drawn(block), min(self.iteration_steps, start + limit)
         returns: list[float] = []
         together = isinstance(self.collector, VectorCollector)
         critics, actors, rates = self.critic_updates, self.spent.updates, []
-        for i in range(0, min(block, limit) - n + 1, n):
+        for i in range(start, end - n + 1, n):
             past = self.spent.steps - self.learning_starts  # steps since learning has started; before, below 0
             drawn = slice(i, i + n) if together else i
             if past < 0:
@@ -341,13 +349,12 @@ class OffPolicy(Agent, Generic[Critics]):
         copy.weights.copy_(self.weights)
         at_start = {"episode": copy.collector.state_dict(), "several": copy.multistep.state_dict()}
         copy._restore(self._state() | at_start)
-        copy.spent.steps = max(self.spent.steps, self.learning_starts)
+        copy.spent.steps = max(self.spent.steps, -(-self.learning_starts // self.num_envs) * self.num_envs)
         copy.spent.first_call = self.spent.first_call  # where schedules end
         last = copy.spent.steps + steps
         try:
             while copy.spent.steps < last:
                 copy._go_on(last - copy.spent.steps, partial(copy.update, learn_actor=False))
-                copy.spent.iterations += 1
         finally:
             copy.collector.close()
         copy.multistep.store_all()

@@ -38,13 +38,28 @@ def test_these_are_the_agents_that_share_it():
 @pytest.mark.parametrize(("every_nth", "updates"), ((1, 1), (4, 1), (1, 3), (5, 2), (7, 7)))
 def test_updates_are_those_that_steps_after_the_start_pay_for(kind, every_nth, updates, monkeypatch):
     monkeypatch.setattr(off_policy, "BLOCK", 33)
-    whole, chunks = (make(kind, train_freq=every_nth, gradient_steps=updates) for _ in range(2))
-    whole.learn(100)
-    for steps in (13, 39, 48):
-        chunks.learn(steps)
-    for agent in (whole, chunks):
-        assert agent.critic_updates == 60 // every_nth * updates
-        assert agent.spent.updates == agent.critic_updates // agent.policy_delay
+    agent = make(kind, train_freq=every_nth, gradient_steps=updates)
+    agent.learn(100)
+    assert agent.critic_updates == 60 // every_nth * updates
+    assert agent.spent.updates == agent.critic_updates // agent.policy_delay
+
+
+@every
+@pytest.mark.parametrize(("num_envs", "every_nth", "updates"), ((1, 1, 1), (1, 4, 1), (3, 5, 2), (3, 1, 3)))
+def test_how_steps_are_divided_into_calls_changes_nothing(kind, num_envs, every_nth, updates, monkeypatch, tmp_path):
+    monkeypatch.setattr(off_policy, "BLOCK", 36)
+    whole, parts = (make(kind, num_envs=num_envs, train_freq=every_nth, gradient_steps=updates) for _ in range(2))
+    rows, ends = whole.learn(90), []
+    for steps in (15, 27, 3, 45):  # with calls that end within a block, at its end, and after one that was saved
+        ends += [row["steps"] for row in parts.learn(steps)]
+        parts.save(tmp_path / "agent.pt")
+        parts = load(tmp_path / "agent.pt")
+    assert whole.critic_updates > 0
+    parts.spent.iterations, parts.spent.first_call = whole.spent.iterations, whole.spent.first_call
+    assert all_of(parts) == all_of(whole)
+    length = whole.iteration_steps
+    assert [row["steps"] for row in rows] == [*range(length, 90, length), 90]
+    assert set(ends) == {*range(length, 90, length), 15, 42, 45, 90}
 
 
 def test_no_two_updates_have_one_minibatch(monkeypatch):
