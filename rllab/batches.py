@@ -6,6 +6,7 @@ import cmath
 import math
 from collections.abc import Callable
 from inspect import signature
+from numbers import Real
 from typing import Literal
 
 import numpy as np
@@ -130,40 +131,59 @@ def note_where(error: Exception, first: int, points: Tensor, row: int | None) ->
     error.add_note(f"Cost: this came up at evaluation {first + row} at point {brief(points[row])}{more}")
 
 
-def checked_costs(y: Tensor, points: Tensor, first: int, nonfinite: Literal["raise"] | float) -> Tensor:
-    """Return costs (n,) of points (n, d), on their device and at least as wide, detached.
+class FiniteCosts:
+    """Check costs that came back: NaN and infinity are an error, or a number stands for them.
 
     Args:
-        first: the number of the first of these evaluations, for errors.
-        nonfinite: "raise", or the number that stands for a NaN or infinite cost.
+        nonfinite: "raise", or that number.
+
+    Attributes:
+        replaced: for how many costs it stood so far.
 
     Raises:
-        ValueError: there are not n of them.
-        TypeError: they are real at complex points, or the reverse.
-        FloatingPointError: one is not finite, under "raise".
+        ValueError: it is neither "raise" nor a finite number.
     """
-    n, d = points.shape
-    if y.requires_grad:  # a parameter returned as it is
-        y = y.detach()
-    if y.shape != (n,):
-        raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
-    if y.dtype != points.dtype or y.device != points.device or not y.dtype.is_floating_point:
-        if y.is_complex() != points.is_complex():
-            given, got = ("complex", "real") if points.is_complex() else ("real", "complex")
-            raise TypeError(f"Cost: function must return {given} costs for {given} points, got {got} ones")
-        y = y.to(points.device, wider(y.dtype, points.dtype))
-    # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
-    if not cmath.isfinite(y.sum().item()) and not torch.isfinite(y).all():
+
+    def __init__(self, nonfinite: Literal["raise"] | float):
+        if nonfinite != "raise" and not (isinstance(nonfinite, Real) and math.isfinite(nonfinite)):
+            raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
+        self.nonfinite: Literal["raise"] | float = nonfinite
+        self.replaced = 0
+
+    def __call__(self, y: Tensor, points: Tensor, first: int) -> Tensor:
+        """Return costs (n,) of points (n, d), on their device and at least as wide, detached.
+
+        Args:
+            first: the number of the first of these evaluations, for errors.
+
+        Raises:
+            ValueError: there are not n of them.
+            TypeError: they are real at complex points, or the reverse.
+            FloatingPointError: one is not finite, under "raise".
+        """
+        n, d = points.shape
+        if y.requires_grad:  # a parameter returned as it is
+            y = y.detach()
+        if y.shape != (n,):
+            raise ValueError(f"Cost: function must return ({n},) costs for ({n}, {d}) points, got {tuple(y.shape)}")
+        if y.dtype != points.dtype or y.device != points.device or not y.dtype.is_floating_point:
+            if y.is_complex() != points.is_complex():
+                given, got = ("complex", "real") if points.is_complex() else ("real", "complex")
+                raise TypeError(f"Cost: function must return {given} costs for {given} points, got {got} ones")
+            y = y.to(points.device, wider(y.dtype, points.dtype))
+        # NaN and infinity survive summation; a finite batch whose sum overflows is cleared by the second look.
+        if cmath.isfinite(y.sum().item()) or torch.isfinite(y).all():
+            return y
         finite = torch.isfinite(y)
-        if nonfinite == "raise":
+        if self.nonfinite == "raise":
             i = int((~finite).nonzero()[0])
             raise FloatingPointError(
                 f"Cost: evaluation {first + i} is {y[i].item()} at point {brief(points[i])}; "
                 "pass nonfinite=<number> to score such points instead"
             )
+        self.replaced += n - int(finite.sum())
         y = single_at_least(y)  # half precision has no large numbers
-        return torch.where(finite, y, torch.full_like(y, float(nonfinite)))
-    return y
+        return torch.where(finite, y, torch.full_like(y, float(self.nonfinite)))
 
 
 def checked_derivative(what: str, dy: Tensor, shape: torch.Size, points: Tensor, first: int) -> Tensor:

@@ -12,17 +12,15 @@ failed evaluations included. Five things may be asked at a point x, each counted
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from functools import partial
-from numbers import Real
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from rllab.batches import as_numbers, check_rows_apart, checked_costs, checked_derivative, cure_for, note_where
+from rllab.batches import FiniteCosts, as_numbers, check_rows_apart, checked_derivative, cure_for, note_where
 from rllab.checks import as_count
 from rllab.executors.calls import Recipe
 from rllab.executors.dispatch import Dispatcher
@@ -130,11 +128,8 @@ class Cost:
             raise TypeError(f"Cost: function must be callable, got {function!r}")
         if budget is not None:
             budget = as_count("Cost", "budget", budget)
-        if nonfinite != "raise" and not (isinstance(nonfinite, Real) and math.isfinite(nonfinite)):
-            raise ValueError(f'Cost: nonfinite must be "raise" or a finite number, got {nonfinite!r}')
-        self.function, self.budget, self.batched, self.seeded = function, budget, batched, seeded
-        self.relaxed = relaxed
-        self.nonfinite: Literal["raise"] | float = nonfinite
+        self._checked = FiniteCosts(nonfinite)
+        self.function, self.budget, self.batched, self.seeded, self.relaxed = function, budget, batched, seeded, relaxed
         self.spent: dict[Spending, int] = {"value": 0, "gradient": 0, "jvp": 0, "complex": 0}
         self._gradient, self._jvp = gradient, jvp
         self.checks = self.repeated = 0
@@ -164,6 +159,11 @@ class Cost:
         return self._elsewhere is not None
 
     @property
+    def replaced(self) -> int:
+        """How many costs were NaN or infinite, for which `nonfinite` stands."""
+        return self._checked.replaced
+
+    @property
     def lost(self) -> int:
         """How many evaluations were given up, for which `on_failure` stands."""
         return 0 if self._elsewhere is None else self._elsewhere.lost
@@ -175,7 +175,7 @@ class Cost:
         """
         seeded = self.seeded if seeded is None else seeded
         other = Cost(function, self.budget, seeded=seeded, relaxed=relaxed, check_rows=False)
-        other.spent, other.nonfinite = self.spent, self.nonfinite
+        other.spent, other._checked = self.spent, self._checked
         return other
 
     def price(self, what: Request, n: int) -> int:
@@ -218,7 +218,7 @@ class Cost:
             if self._is_new:
                 return self._first_values(lambda: self._evaluate(points, seeds, first), points.clone(), seeds, first)
             y = self._evaluate(points, seeds, first)
-        return checked_costs(y, points, first, self.nonfinite)
+        return self._checked(y, points, first)
 
     def complex(self, points: Tensor, seeds: Tensor | None = None) -> Tensor:
         """Evaluate complex points (n, d); return complex costs (n,), detached. Costs n complex evaluations.
@@ -322,7 +322,7 @@ class Cost:
         """Check what came back, and return what was asked."""
         if kind == "gradient" and self._gradient is not None:
             return checked_derivative("gradient", parts[0], points.shape, points, first)
-        y = checked_costs(parts[0], points, first, self.nonfinite)
+        y = self._checked(parts[0], points, first)
         if kind in ("value", "complex"):
             return y
         if kind == "jvp":
@@ -334,9 +334,9 @@ class Cost:
         return g if kind == "gradient" else (y, g)
 
     def _charge(self, what: Spending, points: Tensor, seeds: Tensor | None) -> int:
-        if not isinstance(points, Tensor) or points.ndim != 2:
-            if not isinstance(points, Tensor):
-                raise TypeError(f"Cost: points must be a tensor (n, d), got {type(points).__name__}")
+        if not isinstance(points, Tensor):
+            raise TypeError(f"Cost: points must be a tensor (n, d), got {type(points).__name__}")
+        if points.ndim != 2:
             raise ValueError(f"Cost: points must be (n, d), got {tuple(points.shape)}")
         n = points.shape[0]
         if self.seeded and (seeds is None or seeds.shape != (n,)):
@@ -367,7 +367,7 @@ class Cost:
     def _first_values(self, evaluate: Callable[[], Tensor], points: Tensor, seeds: Tensor | None, first: int) -> Tensor:
         """Evaluate the first batch, and look whether the function takes many points and keeps them apart."""
         try:
-            y = checked_costs(evaluate(), points, first, self.nonfinite)
+            y = self._checked(evaluate(), points, first)
         except (FloatingPointError, BudgetExceeded, ExecutorError):
             raise
         except Exception as error:
@@ -394,7 +394,7 @@ class Cost:
 
     def _last_values(self, n: int, points: Tensor, seeds: Tensor | None) -> Tensor:
         y = self._evaluate(points[-n:], None if seeds is None else seeds[-n:], 0)
-        return checked_costs(y, points[-n:], 0, self.nonfinite)
+        return FiniteCosts(self._checked.nonfinite)(y, points[-n:], 0)  # counted apart
 
     def _function(self, first: int | None = None) -> Function:
         return Function(self.function, self.batched, self.seeded, self._gradient, self._jvp, first)

@@ -71,6 +71,17 @@ def test_a_value_that_is_not_finite_names_evaluation_and_point(bad):
     assert cost.evaluations == 4  # it was evaluated, so it counts
     penalised = Cost(cost.function, nonfinite=99.0)
     assert penalised(X).tolist() == [5.0, 99.0, 1.25]
+    assert penalised.replaced == 1
+
+
+def test_costs_that_a_number_stands_for_are_counted_with_those_of_one_ledger_and_without_checks():
+    cost = Cost(lambda x: torch.log(x).sum(-1), nonfinite=5.0)
+    other = cost.over(lambda x: x[:, 0] * math.nan)
+    cost(-X)  # the last row is looked at once more, alone
+    other(X[:2])
+    assert cost.replaced == other.replaced == 5
+    assert cost.checks == 1 and cost.evaluations == 5
+    assert Cost(square)(X).isfinite().all() and Cost(square).replaced == 0
 
 
 @pytest.mark.parametrize("executor", (None, Backwards))

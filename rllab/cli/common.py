@@ -15,7 +15,6 @@ from rllab.text import error_stream, printable
 if TYPE_CHECKING:
     from rllab.runs import Record
 
-ENOUGH = 10  # seeds: a bootstrap of fewer is narrower than it says
 Folders = Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="[DIR ...]")]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from rllab.checks import as_count
-from rllab.cli.common import ENOUGH, find_modules_here, number, setting, short
+from rllab.cli.common import find_modules_here, number, setting, short
 from rllab.tables import table
 from rllab.warned import warn
 
@@ -188,7 +188,7 @@ class Video:
 
 def _result(returns: list[float], environment: str, method: str) -> str:
     """Say what the seeds reached: the interquartile mean of their returns, its interval, and the worst and best."""
-    from rllab.runs.statistics import bootstrap_interval, iqm
+    from rllab.runs.statistics import ENOUGH, bootstrap_interval, iqm
 
     n, worst, best = len(returns), min(returns), max(returns)
     middle = "mean" if n < 4 else "interquartile mean"  # which cuts a quarter at each end, of fewer than four none

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from rllab.cli.common import ENOUGH, Folders, Reader, short
+from rllab.cli.common import Folders, Reader, short
 from rllab.tables import table
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Compare:
         from rllab.plots.comparison import draw_pairs, draw_scores
         from rllab.runs.series import curves_by_task
         from rllab.runs.standings import has_final, label_of, ranked
+        from rllab.runs.statistics import ENOUGH
 
         tasks = curves_by_task(records, self.x, self.y)
         if not tasks:

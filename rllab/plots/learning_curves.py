@@ -14,7 +14,7 @@ from rllab.plots.names import name_lines
 from rllab.plots.styles import MethodStyle, as_label, style, variant_styles
 from rllab.runs.record import Record
 from rllab.runs.series import Curve, group_runs
-from rllab.runs.statistics import curve_of, median_of_curves
+from rllab.runs.statistics import ENOUGH, curve_of, median_of_curves
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +23,6 @@ STEPS = "steps-post"  # a value holds until the next row; between them nothing w
 AXES = {"steps": "environment steps", "evaluations": "evaluations of the cost", "seconds": "wall seconds"}
 
 FEW = 5  # seeds, which may be drawn so that each is seen; more would hide their median
-ENOUGH = 10  # seeds: a bootstrap of fewer is narrower than it says
 
 
 def curves(

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 Statistic = Callable[..., Array]  # called as statistic(samples, axis=1), reduces that axis
 
 CHUNK = 1 << 22  # numbers resampled at once
+ENOUGH = 10  # seeds: a bootstrap of fewer is narrower than it says
 
 
 def iqm(scores: ArrayLike, axis: int | None = None) -> Array:
