@@ -34,8 +34,34 @@ def torque_and_displacement(actions: np.ndarray, noise: np.ndarray, p: Parameter
     return xp.stack((scaled[0] * p.max_torque, scaled[1] * p.max_displacement + noise))
 
 
+class Rider(Task):
+    """What a rider of this bicycle does, wherever the ride is to go; subclasses are frozen dataclasses."""
+
+    noise: bool
+    parameters: Parameters
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Pictures, 100 a second."""
+        return METADATA
+
+    @property
+    def action_space(self) -> spaces.Box:
+        """Torque and displacement in units of their largest size."""
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    @property
+    def noise_amplitude(self) -> float:
+        """Half-width of the noise on the displacement, in m."""
+        return self.parameters.noise if self.noise else 0.0
+
+    def inputs(self, actions: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Return torque in N·m and displacement with noise in m, (2, n)."""
+        return torque_and_displacement(actions, noise, self.parameters)
+
+
 @dataclass(frozen=True)
-class BicycleBalance(Task):
+class BicycleBalance(Rider):
     """What `BicycleBalanceEnv` and `BicycleBalanceVectorEnv` do; the arguments are explained at the former.
 
     Raises:
@@ -61,16 +87,6 @@ class BicycleBalance(Task):
         """Four: ω, ω̇, θ, θ̇."""
         return 4
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Pictures, 100 a second."""
-        return METADATA
-
-    @property
-    def action_space(self) -> spaces.Box:
-        """Torque and displacement in units of their largest size."""
-        return spaces.Box(-1.0, 1.0, (2,), np.float32)
-
     def observation_space(self, dtype: np.dtype) -> spaces.Box:
         """Return the space: lean to twice the fall angle, handlebar to its stop, rates to float32's largest number."""
         most = float(np.finfo(np.float32).max)
@@ -82,15 +98,6 @@ class BicycleBalance(Task):
     def state_dtype(self) -> np.dtype:
         """float64, or float32 in single precision."""
         return np.dtype(np.float32 if self.single_precision else np.float64)
-
-    @property
-    def noise_amplitude(self) -> float:
-        """Half-width of the noise on the displacement, in m."""
-        return self.parameters.noise if self.noise else 0.0
-
-    def inputs(self, actions: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return torque in N·m and displacement with noise in m, (2, n)."""
-        return torque_and_displacement(actions, noise, self.parameters)
 
     def step(self, state: State, inputs: np.ndarray) -> State:
         """Return (ω, ω̇, θ, θ̇) 0.01 s later."""

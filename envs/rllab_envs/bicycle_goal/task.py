@@ -11,8 +11,8 @@ from gymnasium import spaces
 from ..arrays import namespace
 from ..bicycle.dynamics import balance_step, contact_step
 from ..bicycle.parameters import DEFAULT, Parameters
-from ..bicycle.task import METADATA, torque_and_displacement
-from ..task import State, Task
+from ..bicycle.task import Rider
+from ..task import State
 from .render import Map
 
 REWARDS = ("shaped", "sparse", "progress")
@@ -24,7 +24,7 @@ RADIUS = 10.0  # m, of the goal; authors' simulator
 
 
 @dataclass(frozen=True)
-class BicycleGoal(Task):
+class BicycleGoal(Rider):
     """What `BicycleGoalEnv` and `BicycleGoalVectorEnv` do; the arguments are explained at the former.
 
     Raises:
@@ -49,16 +49,6 @@ class BicycleGoal(Task):
         """Nine: ω, ω̇, θ, θ̇, x_f, y_f, x_b, y_b, ψ."""
         return 9
 
-    @property
-    def metadata(self) -> dict[str, Any]:
-        """Pictures, 100 a second."""
-        return METADATA
-
-    @property
-    def action_space(self) -> spaces.Box:
-        """Torque and displacement in units of their largest size."""
-        return spaces.Box(-1.0, 1.0, (2,), np.float32)
-
     def observation_space(self, dtype: np.dtype) -> spaces.Box:
         """Return the space: balance as in the balance task, the bearing to ±π, the distance from 0 on."""
         most = float(np.finfo(np.float32).max)
@@ -69,11 +59,6 @@ class BicycleGoal(Task):
         low[5] = 0.0
         return spaces.Box(low, high, dtype=dtype)
 
-    @property
-    def noise_amplitude(self) -> float:
-        """Half-width of the noise on the displacement, in m."""
-        return self.parameters.noise if self.noise else 0.0
-
     def start(self, generators: Sequence[np.random.Generator]) -> np.ndarray:
         """Return bicycles at rest upright, the back contact at the origin, headings drawn from U(−π, π)."""
         state = np.zeros((self.size, len(generators)))
@@ -81,10 +66,6 @@ class BicycleGoal(Task):
         state[4] = -self.parameters.wheelbase * np.sin(state[8])
         state[5] = self.parameters.wheelbase * np.cos(state[8])
         return state
-
-    def inputs(self, actions: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """Return torque in N·m and displacement with noise in m, (2, n)."""
-        return torque_and_displacement(actions, noise, self.parameters)
 
     def step(self, state: State, inputs: np.ndarray) -> State:
         """Return the nine variables 0.01 s later."""
