@@ -73,6 +73,7 @@ def minimize(
     only: tuple[str, ...] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = 60.0,
+    watch: Callable[[Trace], object] | None = None,
 ) -> Trace:
     """Minimise a cost by gradient estimates and any torch optimiser that steps without a closure.
 
@@ -92,17 +93,22 @@ def minimize(
         optimizer: called as optimizer(parameters, lr=lr).
         checkpoint: a file to which parameters, optimiser, the estimator's state and the trace are written at intervals,
             at the end, and where Ctrl-C, SIGTERM or an error of the cost stops it. If it exists, the run goes on from
-            it, and makes the steps, bit for bit, of a run that nothing stopped; `budget` may have grown. What the
-            interrupted step had asked for is asked again: both are counted in `evaluations` and in `budget`. After a
-            kill -9 the file is that of the last interval; what was paid since is lost, and known to nobody.
+            it, and makes the steps, bit for bit, of a run that nothing stopped; `budget` may have grown. Other
+            arguments are refused, but for the cost, which cannot be compared. What the interrupted step had asked for
+            is asked again: both are counted in `evaluations` and in `budget`. After a kill -9 the file is that of the
+            last interval; what was paid since is lost, and known to nobody.
         checkpoint_every: seconds >= 0 between the intervals' writes; 0 writes after every step.
+        watch: called with the trace after every step, to store a row, or to look at `trace.at` by itself: `values` are
+            of the points that an estimator tries, where the cost may be much larger. What it asks of the same `cost`
+            counts in the budget; ask another `Cost` to count it apart. If it returns True, the loop ends.
 
     Returns:
         A `Trace`: the parameters reached, and evaluations and mean cost by step.
 
     Raises:
         TypeError: `cost` is a Cost for a module, or something else for anything else.
-        ValueError: if `budget` does not pay for one step; or the checkpoint is damaged, or of other arguments.
+        ValueError: if `budget` does not pay for one step, or is less than a checkpoint has spent; or the checkpoint is
+            damaged, or of other arguments.
         OSError: the checkpoint cannot be written.
         Exception: whatever the cost raises, or a KeyboardInterrupt; the trace up to then is its attribute `trace`. With
             a `checkpoint`, SIGTERM is a KeyboardInterrupt too, in the main thread of a program without a handler of it.
@@ -114,6 +120,12 @@ def minimize(
         cost, start = Cost(lambda x: x.square().sum(-1)), torch.ones(3)
         trace = minimize(cost, start, est.GaussianSmoothing(), evaluations=8, budget=800, lr=0.1, key=0)
         print(trace.at)  # near 0, 0, 0
+
+        seen = []
+        minimize(
+            cost, start, est.GaussianSmoothing(), evaluations=8, budget=800, lr=0.1, key=0,
+            watch=lambda trace: seen.append(float(cost.function(trace.at))),
+        )
     """
     flat = FlatParameters("minimize", at) if isinstance(at, torch.nn.Module) else None
     if isinstance(cost, Cost) is (flat is not None):
@@ -135,6 +147,10 @@ def minimize(
     file = None if checkpoint is None else _Checkpoint(Path(checkpoint), arguments, leaves, stepper, trace)
     if file is not None and file.path.exists():
         state, spent = file.read()
+        if spent > budget:
+            raise ValueError(
+                f"minimize: budget must be at least the {spent} evaluations that {file.path} has spent, got {budget}"
+            )
         trace.at = moved.reached(leaves)
     before, repeated = cost.evaluated - spent, cost.repeated
     moving = False  # between two steps, where nothing can be gone on from
@@ -166,6 +182,8 @@ def minimize(
                     if time.monotonic() - written >= checkpoint_every:
                         save()
                         written = time.monotonic()
+                if watch is not None and watch(trace) is True:
+                    break
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         paid = cost.evaluated - before
         if paid and not moving:
