@@ -35,8 +35,9 @@ class Target:
 
     Args:
         kind: see `Kind`.
-        kernel: for SMOOTHED, the smoothing kernel: "gaussian", "ball", ….
-        radius: for SMOOTHED, its radius: the standard deviation σ, or the ball's radius r.
+        kernel: for SMOOTHED, what u is drawn from: "gaussian", N(0, I); "ball", uniformly from the unit ball;
+            "rademacher", signs; "axis", uniformly between ± the unit vector of one axis; or a name of one's own.
+        radius: for SMOOTHED, what u is multiplied by: σ of the normal and of signs, the ball's radius r.
         of: for RELAXED, SURROGATE and DIRECTION, in words, what stands in for the cost.
 
     Raises:

@@ -166,3 +166,18 @@ def test_settings_are_named_as_they_are_typed_and_a_panel_goes_on_in_their_looks
         )
         == 14
     )
+
+
+@pytest.mark.parametrize("log", (False, True))
+def test_a_line_over_all_of_the_axes_is_named_at_their_right_edge(log):
+    _, (ax,) = plots.panels()
+    ax.plot([10, 100, 1000], [3, 2, 1], label="falls")
+    ax.axhline(2.5, label="exact")
+    ax.axvline(50, label="there")
+    if log:
+        ax.set_xscale("log")
+    plots.name_lines(ax)
+    ends = {text.get_text(): text.xy for text in ax.texts}
+    assert ends["exact"] == pytest.approx((ax.get_xlim()[1], 2.5))
+    assert ends["there"] == pytest.approx((50, ax.get_ylim()[1]))
+    assert ends["falls"] == pytest.approx((1000, 1))

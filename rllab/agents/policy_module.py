@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from rllab.agents.normalize import CLIP, RunningMoments
 from rllab.agents.observations import Observations
 from rllab.agents.policy import Policy
-from rllab.array_policy import ArrayPolicy
+from rllab.array_policy import ArrayPolicy, Part
 from rllab.backprop.network import MLP
 
 
@@ -68,9 +68,12 @@ class PolicyModule(nn.Module):
         """Return actions (n, …) of n observations.
 
         Args:
-            observations: n side by side: a tensor (n, …), or a dict or tuple of such for such a space.
+            observations: n side by side: a tensor (n, …), or a dict or tuple of such for such a space; of one, o[None].
+
+        Raises:
+            ValueError: they are of another shape.
         """
-        rows = torch.cat([_numbers(_at(observations, part.path), part.counts, part.starts) for part in self._parts], 1)
+        rows = torch.cat([_numbers(_at(observations, part.path), part) for part in self._parts], 1)
         # in double precision, whose product is rounded once
         x = (rows * self.shrink).float()
         if self._normalizes:
@@ -121,12 +124,17 @@ def _at(observations: Any, path: tuple[str | int, ...]) -> Tensor:
     return observations
 
 
-def _numbers(values: Tensor, counts: tuple[int, ...] | None, starts: tuple[int, ...]) -> Tensor:
+def _numbers(values: Tensor, part: Part) -> Tensor:
     """Return a part of n observations as numbers (n, width), float64."""
+    if values.ndim != 1 + len(part.shape) or values.shape[1:] != part.shape:
+        of = f" of {part.path}" if part.path else ""
+        wanted, got = ", ".join(map(str, ("n", *part.shape))), tuple(values.shape)
+        raise ValueError(f"PolicyModule: observations{of} must be ({wanted}), n side by side, got {got}")
     values = values.reshape(len(values), -1)
-    if counts is None:
+    if part.counts is None:
         return values.double()
     one_hot = [
-        values[:, j : j + 1] - start == torch.arange(n) for j, (n, start) in enumerate(zip(counts, starts, strict=True))
+        values[:, j : j + 1] - start == torch.arange(n)
+        for j, (n, start) in enumerate(zip(part.counts, part.starts, strict=True))
     ]
     return torch.cat(one_hot, 1).double()

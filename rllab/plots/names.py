@@ -108,6 +108,10 @@ def _end(ax: Axes, handle: object) -> tuple[Line2D, float, float] | None:
     if not isinstance(handle, Line2D):
         return None
     xs, ys = (np.ma.filled(np.ma.asarray(part, float), np.nan) for part in handle.get_data(orig=False))
+    if handle.get_transform() != ax.transData:  # of axhline and axvline, whose ends are those of the axes
+        _ = ax.get_xlim(), ax.get_ylim()  # sets the limits of what is drawn
+        points = handle.get_transform().transform(np.column_stack((xs, ys)))
+        xs, ys = ax.transData.inverted().transform(points).T
     shown = [np.isfinite(xs), np.isfinite(ys)]
     shown += [part > 0 for part, scale in ((xs, ax.get_xscale()), (ys, ax.get_yscale())) if scale == "log"]
     (there,) = np.nonzero(np.logical_and.reduce(shown))

@@ -190,3 +190,13 @@ def test_the_flat_weights_are_those_of_the_module_each_matrix_by_inputs():
     own = torch.nn.Sequential(torch.nn.Linear(3, 5), torch.nn.Tanh(), torch.nn.Linear(5, 1))
     given = TD3("Pendulum-v1", seed=0, actor=own)
     assert torch.equal(given.weights, torch.cat([p.detach().flatten() for p in own.parameters()]))
+
+
+@pytest.mark.parametrize("kind", ("box", "matrix", "choice", "bits", "dict"))
+def test_one_observation_is_refused_where_many_are_taken(kind):
+    module = agent_of(TD3, OBSERVATIONS[kind], BOXES["flat"]).module()
+    many = tensors(several(OBSERVATIONS[kind]))
+    assert len(module(many)) == 6
+    one = torch.utils._pytree.tree_map(lambda values: values[0], many)
+    with pytest.raises(ValueError, match=r"PolicyModule: observations.* must be \(n.*\), n side by side, got"):
+        module(one)

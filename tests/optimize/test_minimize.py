@@ -113,3 +113,33 @@ def test_a_nan_in_the_cost_loses_no_finished_step():
     assert len(trace) == 3 and trace.evaluations[-1] == 24
     assert not torch.equal(trace.at, AT)
     assert "3 steps were done" in caught.value.__notes__[0]
+
+
+def test_whoever_watches_sees_the_cost_itself_after_each_step_and_may_end_it():
+    seen, apart = [], Cost(stairs)
+
+    def watch(trace):
+        seen.append((len(trace), trace.at.clone(), float(apart(trace.at[None]))))
+        return seen[-1][2] if len(seen) < 4 else True  # a number ends nothing
+
+    cost = Cost(stairs)
+    trace = minimize(cost, AT, GaussianSmoothing(0.2), evaluations=8, budget=800, lr=0.1, key=0, watch=watch)
+    assert [n for n, *_ in seen] == [1, 2, 3, 4] and trace.evaluations == [8, 16, 24, 32]
+    assert torch.equal(seen[-1][1], trace.at) and cost.evaluated == 32 and apart.evaluated == 4
+    plain = minimize(Cost(stairs), AT, GaussianSmoothing(0.2), evaluations=8, budget=32, lr=0.1, key=0)
+    assert torch.equal(plain.at, trace.at)
+
+
+def test_evaluations_of_whoever_watches_count_where_they_are_of_the_same_cost():
+    cost = Cost(stairs)
+    more = {"evaluations": 8, "budget": 27, "lr": 0.1, "key": 0}
+    trace = minimize(cost, AT, GaussianSmoothing(0.2), watch=lambda trace: cost(trace.at[None]), **more)
+    assert trace.evaluations == [8, 17, 26] and cost.evaluated == 27
+
+
+def test_a_budget_below_what_a_checkpoint_has_spent_is_refused(tmp_path):
+    more = {"evaluations": 8, "lr": 0.1, "key": 0, "checkpoint": tmp_path / "run.pt"}
+    minimize(Cost(stairs), AT, GaussianSmoothing(0.2), budget=40, **more)
+    assert len(minimize(Cost(stairs), AT, GaussianSmoothing(0.2), budget=40, **more)) == 5
+    with pytest.raises(ValueError, match=r"budget must be at least the 40 evaluations that .*run.pt has spent, got 39"):
+        minimize(Cost(stairs), AT, GaussianSmoothing(0.2), budget=39, **more)
