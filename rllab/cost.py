@@ -52,9 +52,9 @@ class Cost:
     """Wrap a function of parameters as a counted black box.
 
     Args:
-        function: maps points (n, d) to costs (n,); with `batched=False` one point (d,) to one number; with
-            `seeded=True` it takes a last argument, int64 seeds (n,) or one int, that fixes its own randomness: from 0
-            to 2⁶³ − 1, as `numpy.random.default_rng` takes them; give `numpy.random.RandomState` `seed % 2**32`.
+        function: maps points (n, d), a torch tensor (`.numpy()` makes an array of it), to costs (n,); with
+            `batched=False` one point (d,) to one number; with `seeded=True` it takes a last argument, int64 seeds (n,)
+            or one int from 0 to 2⁶³ − 1, that fixes its randomness; `numpy.random.RandomState` takes `seed % 2**32`.
         budget: the largest number of evaluations, of all kinds together; None for no limit.
         gradient: maps points (n, d) to gradients (n, d), or one point to one gradient, with seeds if `seeded`; without
             it, autograd of `function`.

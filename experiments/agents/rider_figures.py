@@ -42,8 +42,8 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     here = chosen(runs, task="balance", size=size)
     riding(left, here, by_hand(records, "balance"))
     searches = searches_of(runs, "balance", size)
-    sooner = f"Significantly sooner than random search: {names_credited(here, searches)}"
-    left.set_title(sooner if searches else "Steps until a rider rides")
+    sooner = names_credited(here, searches) if searches else "not run here"
+    left.set_title(f"Significantly sooner than random search: {sooner}")
     if len({run.size for run in before if run.method != "random"}) > 1:
         sizes(right, before)
         right.set_title(_growth(before))

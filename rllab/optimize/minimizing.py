@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,9 @@ class Trace:
         at: the parameters reached: a tensor, an array or a distribution, as they were given; or the module itself.
         evaluations: evaluations of the cost spent by the end of each step, in this call and those it goes on from.
         values: mean cost over the points of each step, at the parameters *before* that step; NaN where an estimator
-            gives none.
+            gives none. Points of smoothing lie around the parameters, where the cost may be much larger, so that values
+            of two estimators do not compare; `watched` does.
+        watched: what `watch` said of the parameters *after* each step; empty without it.
 
     Example:
         import torch
@@ -49,6 +51,7 @@ class Trace:
     at: Any
     evaluations: list[int]
     values: list[float]
+    watched: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.values)
@@ -57,7 +60,8 @@ class Trace:
     def rows(self) -> Iterator[dict[str, float]]:
         """One row a step, as a record stores it."""
         for step, (n, value) in enumerate(zip(self.evaluations, self.values, strict=True)):
-            yield {"step": step, "evaluations": n, "value": value}
+            row = {"step": step, "evaluations": n, "value": value}
+            yield row | {"watched": self.watched[step]} if self.watched else row
 
 
 def minimize(
@@ -73,7 +77,7 @@ def minimize(
     only: tuple[str, ...] | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
     checkpoint_every: float = 60.0,
-    watch: Callable[[Trace], object] | None = None,
+    watch: Callable[[Any], float] | None = None,
 ) -> Trace:
     """Minimise a cost by gradient estimates and any torch optimiser that steps without a closure.
 
@@ -98,9 +102,9 @@ def minimize(
             is asked again: both are counted in `evaluations` and in `budget`. After a kill -9 the file is that of the
             last interval; what was paid since is lost, and known to nobody.
         checkpoint_every: seconds >= 0 between the intervals' writes; 0 writes after every step.
-        watch: called with the trace after every step, to store a row, or to look at `trace.at` by itself: `values` are
-            of the points that an estimator tries, where the cost may be much larger. What it asks of the same `cost`
-            counts in the budget; ask another `Cost` to count it apart. If it returns True, the loop ends.
+        watch: given the parameters after every step, as `Trace.at` has them, it returns a number, which the trace
+            keeps, and a checkpoint with it: the cost there, say, or NaN at most steps. What it asks of the same `cost`
+            counts in the budget; ask another `Cost` to count it apart.
 
     Returns:
         A `Trace`: the parameters reached, and evaluations and mean cost by step.
@@ -121,11 +125,10 @@ def minimize(
         trace = minimize(cost, start, est.GaussianSmoothing(), evaluations=8, budget=800, lr=0.1, key=0)
         print(trace.at)  # near 0, 0, 0
 
-        seen = []
-        minimize(
-            cost, start, est.GaussianSmoothing(), evaluations=8, budget=800, lr=0.1, key=0,
-            watch=lambda trace: seen.append(float(cost.function(trace.at))),
-        )
+        look = Cost(cost.function)  # counted apart
+        how = {"evaluations": 8, "budget": 800, "lr": 0.1, "key": 0}
+        trace = minimize(cost, start, est.GaussianSmoothing(), **how, watch=lambda x: look(x[None]).item())
+        print(trace.watched[-1])
     """
     flat = FlatParameters("minimize", at) if isinstance(at, torch.nn.Module) else None
     if isinstance(cost, Cost) is (flat is not None):
@@ -152,6 +155,8 @@ def minimize(
                 f"minimize: budget must be at least the {spent} evaluations that {file.path} has spent, got {budget}"
             )
         trace.at = moved.reached(leaves)
+        if watch is not None:  # steps that nobody watched
+            trace.watched += [math.nan] * (len(trace) - len(trace.watched))
     before, repeated = cost.evaluated - spent, cost.repeated
     moving = False  # between two steps, where nothing can be gone on from
 
@@ -178,12 +183,14 @@ def minimize(
                     trace.at = moved.reached(leaves)
                     trace.evaluations.append(cost.evaluated - before)
                     trace.values.append(math.nan if estimate.value is None else float(estimate.value.mean()))
+                    if watch is not None:
+                        trace.watched.append(math.nan)  # until it has said what
                     moving = False
-                    if time.monotonic() - written >= checkpoint_every:
-                        save()
-                        written = time.monotonic()
-                if watch is not None and watch(trace) is True:
-                    break
+                if watch is not None:
+                    trace.watched[-1] = float(watch(trace.at))
+                if time.monotonic() - written >= checkpoint_every:
+                    save()
+                    written = time.monotonic()
     except (Exception, KeyboardInterrupt, SystemExit) as error:
         paid = cost.evaluated - before
         if paid and not moving:
@@ -221,7 +228,7 @@ class _Checkpoint:
     def write(self, state: object, spent: int) -> None:
         """Write all that `minimize` goes on from; `spent` counts a step that was interrupted, too."""
         learned = {"leaves": dict(self.leaves), "optimizer": self.stepper.state_dict(), "state": state}
-        reached = {"evaluations": self.trace.evaluations, "values": self.trace.values, "spent": spent}
+        reached = {name: getattr(self.trace, name) for name in ("evaluations", "values", "watched")} | {"spent": spent}
         write_checkpoint("minimize", self.path, {"arguments": self.arguments, **as_plain({**learned, **reached})})
 
     def read(self) -> tuple[Any, int]:
@@ -238,6 +245,7 @@ class _Checkpoint:
                 leaf.copy_(content["leaves"][name])
         self.stepper.load_state_dict(content["optimizer"])
         trace.evaluations, trace.values = content["evaluations"], content["values"]
+        trace.watched = content.get("watched", [])
         return from_plain(content["state"]), content.get("spent", trace.evaluations[-1] if len(trace) else 0)
 
 

@@ -295,7 +295,8 @@ class Record:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows in order; of a record that is being written, those on disk now.
+        """The rows in order; of a record that is being written, those on disk now; of one that is repeated, those that
+        were made again so far.
 
         Raises:
             ValueError: if a line is no row, naming it.

@@ -115,26 +115,40 @@ def test_a_nan_in_the_cost_loses_no_finished_step():
     assert "3 steps were done" in caught.value.__notes__[0]
 
 
-def test_whoever_watches_sees_the_cost_itself_after_each_step_and_may_end_it():
-    seen, apart = [], Cost(stairs)
+def test_whoever_watches_sees_the_parameters_after_each_step_and_the_trace_keeps_what_it_says(tmp_path):
+    seen, apart, more = [], Cost(stairs), {"evaluations": 8, "lr": 0.1, "key": 0}
 
-    def watch(trace):
-        seen.append((len(trace), trace.at.clone(), float(apart(trace.at[None]))))
-        return seen[-1][2] if len(seen) < 4 else True  # a number ends nothing
+    def watch(x):
+        seen.append(x.clone())
+        return apart(x[None]).item()
 
     cost = Cost(stairs)
-    trace = minimize(cost, AT, GaussianSmoothing(0.2), evaluations=8, budget=800, lr=0.1, key=0, watch=watch)
-    assert [n for n, *_ in seen] == [1, 2, 3, 4] and trace.evaluations == [8, 16, 24, 32]
-    assert torch.equal(seen[-1][1], trace.at) and cost.evaluated == 32 and apart.evaluated == 4
-    plain = minimize(Cost(stairs), AT, GaussianSmoothing(0.2), evaluations=8, budget=32, lr=0.1, key=0)
-    assert torch.equal(plain.at, trace.at)
+    trace = minimize(cost, AT, GaussianSmoothing(0.2), budget=32, watch=watch, **more)
+    assert len(seen) == 4 and torch.equal(seen[-1], trace.at) and cost.evaluated == 32 and apart.evaluated == 4
+    assert trace.watched == [stairs(x[None]).item() for x in seen]
+    assert [row["watched"] for row in trace.rows] == trace.watched
+    plain = minimize(Cost(stairs), AT, GaussianSmoothing(0.2), budget=32, **more)
+    assert torch.equal(plain.at, trace.at) and plain.watched == [] and "watched" not in next(plain.rows)
+    for budget in (16, 32):
+        parts = minimize(
+            Cost(stairs), AT, GaussianSmoothing(0.2), budget=budget, watch=watch, checkpoint=tmp_path / "run.pt", **more
+        )
+    assert parts.watched == trace.watched
+    late = minimize(Cost(stairs), AT, GaussianSmoothing(0.2), budget=16, checkpoint=tmp_path / "late.pt", **more)
+    late = minimize(
+        Cost(stairs), AT, GaussianSmoothing(0.2), budget=32, watch=watch, checkpoint=tmp_path / "late.pt", **more
+    )
+    assert late.watched[2:] == trace.watched[2:] and all(map(math.isnan, late.watched[:2]))
 
 
-def test_evaluations_of_whoever_watches_count_where_they_are_of_the_same_cost():
+def test_what_whoever_watches_asks_of_the_same_cost_counts_and_its_error_loses_no_step():
     cost = Cost(stairs)
     more = {"evaluations": 8, "budget": 27, "lr": 0.1, "key": 0}
-    trace = minimize(cost, AT, GaussianSmoothing(0.2), watch=lambda trace: cost(trace.at[None]), **more)
+    trace = minimize(cost, AT, GaussianSmoothing(0.2), watch=lambda x: cost(x[None]).item(), **more)
     assert trace.evaluations == [8, 17, 26] and cost.evaluated == 27
+    with pytest.raises(ZeroDivisionError) as caught:
+        minimize(Cost(stairs), AT, GaussianSmoothing(0.2), watch=lambda x: 1 / 0, **more)
+    assert len(caught.value.trace) == 1 and math.isnan(caught.value.trace.watched[0])
 
 
 def test_a_budget_below_what_a_checkpoint_has_spent_is_refused(tmp_path):

@@ -82,6 +82,15 @@ def test_replot_draws_the_same_from_disk_alone(results, tmp_path, monkeypatch, c
 
 
 @pytest.mark.slow
+def test_learners_alone_are_drawn_too_where_no_search_was_run(results, tmp_path, monkeypatch, capsys):
+    copy = tmp_path / "copy"
+    shutil.copytree(results, copy)
+    (copy / "bicycle.png").unlink()
+    assert script(monkeypatch, "--fast", "--replot", "--learners", "ars", "sac", "--out", copy) == 0
+    assert (copy / "bicycle.png").exists() and "| ars | 0 of 1" in capsys.readouterr().out
+
+
+@pytest.mark.slow
 def test_resume_redoes_only_what_was_interrupted(results, tmp_path, monkeypatch):
     copy = tmp_path / "copy"
     shutil.copytree(results, copy)
