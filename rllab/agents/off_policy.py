@@ -136,7 +136,8 @@ class OffPolicy(Agent, Generic[Critics]):
 
     def _start(self) -> None:
         self._buffers, self.diagnostics = Buffers(), {}
-        self._draws: tuple[int, Draws] | None = None  # of the block of steps that was last used
+        # of the block of steps that was last used: its number, its steps, its updates and their transitions
+        self._draws: tuple[tuple[int, int, int, int], Draws] | None = None
         self.critics: Critics = self._make_networks()
         self.critic_updates, self._begun = 0, False  # whether critics are at the mean cost of a step
         self.replay = Replay(self.buffer_size, *self._widths(), discounted=self.n_steps > 1)
@@ -211,17 +212,19 @@ class OffPolicy(Agent, Generic[Critics]):
 
     def _drawn(self, block: int) -> Draws:
         """Return the random numbers of a block of so many steps, whatever calls its steps are taken in."""
-        if self._draws is None or self._draws[0] != block:
-            steps, width = self.iteration_steps, self._widths()[1]
+        steps, width = self.iteration_steps, self._widths()[1]
+        updates = -(-steps // self.train_freq) * self.gradient_steps
+        what = block, steps, updates, self.batch_size  # any but the block's number may be set within the block
+        if self._draws is None or self._draws[0] != what:
             draws = Draws(
                 self.key.child("block", block),
                 steps=steps,
-                updates=-(-steps // self.train_freq) * self.gradient_steps,
+                updates=updates,
                 actions=width,
                 batch_size=self.batch_size,
                 noises=width * self.noises,
             )
-            self._draws = block, draws
+            self._draws = what, draws
         return self._draws[1]
 
     def _iterate(self, limit: int) -> list[float]:

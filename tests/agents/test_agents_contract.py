@@ -1,9 +1,6 @@
 """What all agents share: counts, isolation of evaluation, resuming, seeds, actions, errors; new agents are found."""
 
-import subprocess
-import sys
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +18,8 @@ from tests.proofs.checks import fresh_state
 from tests.proofs.toy_environments import CHOICE, DRIFT, LOG
 
 KINDS = kinds()
-# the ring is full before the end
-OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 150}
+# the ring is full before the end; updates, which cost most, are some dozens
+OFF_POLICY = {"learning_starts": 40, "batch_size": 16, "critic_hidden": (8,), "buffer_size": 120, "train_freq": 4}
 SMALL = {
     "ARS": {"n_delta": 2, "n_top": 1},
     "CrossQ": OFF_POLICY,
@@ -32,13 +29,13 @@ SMALL = {
     "SAC": OFF_POLICY,
     "TD3": OFF_POLICY,
 }
-STEPS = 320
+STEPS = 200
 every = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch):
-    monkeypatch.setattr(off_policy, "BLOCK", 70)  # several rows a test, and blocks that end within episodes
+    monkeypatch.setattr(off_policy, "BLOCK", 45)  # several rows a test, and blocks that end within episodes
 
 
 def make(kind, seed=0, **arguments):
@@ -130,33 +127,6 @@ def test_a_saved_and_loaded_agent_goes_on_bit_for_bit(kind, tmp_path):
         if name != "_":
             assert getattr(again, name) == getattr(agent, name)
     np.testing.assert_array_equal(again.evaluate(4).returns, agent.evaluate(4).returns)
-
-
-GO_ON = """
-import sys, torch
-sys.path.insert(0, sys.argv[1])
-torch.set_num_threads(1)
-from rllab.agents import load, off_policy
-import tests.proofs.toy_environments  # a file imports no module
-off_policy.BLOCK = 70
-for path in sys.argv[3:]:
-    agent = load(path)
-    agent.learn(int(sys.argv[2]))
-    agent.save(path)
-"""
-
-
-@pytest.mark.slow
-def test_they_go_on_bit_for_bit_in_another_process(tmp_path):
-    agents = {str(tmp_path / kind.__name__): make(kind, seed=6) for kind in KINDS}
-    for path, agent in agents.items():
-        agent.learn(STEPS)
-        agent.save(path)
-    checkout = str(Path(__file__).parents[2])
-    subprocess.run([sys.executable, "-c", GO_ON, checkout, str(STEPS), *agents], check=True)
-    for path, agent in agents.items():
-        agent.learn(STEPS)
-        assert all_of(load(path)) == all_of(agent)
 
 
 @every

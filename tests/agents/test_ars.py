@@ -40,7 +40,8 @@ def test_its_first_policy_acts_in_the_middle_of_the_box():
 
 
 def test_a_generation_that_is_cut_off_goes_on_in_the_next_call_and_after_loading(tmp_path):
-    prove_cut_generations_go_on(lambda: ARS(DRIFT, n_delta=3, n_top=2), tmp_path / "agent.pt")
+    small = {"n_delta": 3, "n_top": 2, "environment_arguments": {"cap": 10}}
+    prove_cut_generations_go_on(lambda: ARS(DRIFT, **small), tmp_path / "agent.pt")
 
 
 def test_its_gradient_is_of_fresh_steps_and_leaves_it_as_it_was():

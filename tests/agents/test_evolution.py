@@ -90,7 +90,8 @@ def test_episodes_that_do_not_fit_go_on_in_the_next_call():
 
 
 def test_a_generation_that_is_cut_off_goes_on_in_the_next_call_and_after_loading(tmp_path):
-    prove_cut_generations_go_on(lambda: Evolution(DRIFT, hidden=(4,), population=6), tmp_path / "agent.pt")
+    small = {"hidden": (4,), "population": 6, "environment_arguments": {"cap": 10}}
+    prove_cut_generations_go_on(lambda: Evolution(DRIFT, **small), tmp_path / "agent.pt")
 
 
 def test_a_call_that_pays_for_no_update_says_so_and_keeps_what_it_played():

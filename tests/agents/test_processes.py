@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 
-import gymnasium
 import numpy as np
 import pytest
 
@@ -15,22 +14,10 @@ from rllab.agents.environments import SingleEnvironments
 from rllab.agents.making import Maker
 from rllab.agents.processes import ProcessEnvironments
 from tests.proofs.agents import all_of, timeless
-from tests.proofs.toy_environments import DRIFT, Drift
+from tests.proofs.toy_environments import DRIFT, Drift, Sick
 
 N = 5
 SHORT = {"cap": 11, "fall": 0.9}  # episodes that end at different times
-
-
-class Sick(gymnasium.Wrapper):
-    """Raises an error that no other process can read, at its third step."""
-
-    t = 0
-
-    def step(self, action):
-        self.t += 1
-        if self.t == 3:
-            raise type("Local", (Exception,), {})("the motor is broken")
-        return super().step(action)
 
 
 def test_a_worker_loads_no_torch():

@@ -5,11 +5,13 @@ from itertools import pairwise
 import pytest
 import torch
 
-from rllab.agents import PPO, CrossQ, OffPolicy, load
+from rllab.agents import PPO, CrossQ, Evolution, OffPolicy, load, off_policy
 from rllab.agents.schedules import Linear, as_scheduled, check_scheduled, now
 from rllab.agents.spent import Spent
 from tests.proofs.agents import kinds
 from tests.proofs.toy_environments import DRIFT
+
+every = pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
 
 
 def test_a_line_goes_from_start_to_end_and_stays():
@@ -69,37 +71,42 @@ def test_its_errors_name_it():
         check_scheduled("Somebody", lr="a")
 
 
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_rows_say_the_learning_rate_of_the_first_update(kind):
-    line = Linear(1e-2, 1e-3, steps=4000)
-    small = {"learning_starts": 10, "train_freq": 50} if issubclass(kind, OffPolicy) else {}
-    small |= {"num_envs": 2, "n_steps": 32} if kind is PPO else {}
-    rows = kind(DRIFT, 3, hidden=(), lr=line, **small).learn(2000)
+@pytest.fixture
+def small(kind, monkeypatch):
+    """Arguments by which an agent of a kind makes several updates in 400 steps, in blocks of 100 if it has blocks."""
+    monkeypatch.setattr(off_policy, "BLOCK", 100)
+    if issubclass(kind, OffPolicy):
+        return {"learning_starts": 10, "train_freq": 10}
+    return {PPO: {"num_envs": 2, "n_steps": 32}, Evolution: {"population": 4}}.get(kind, {})
+
+
+@every
+def test_rows_say_the_learning_rate_of_the_first_update(kind, small):
+    line = Linear(1e-2, 1e-3, steps=800)
+    rows = kind(DRIFT, 3, hidden=(), lr=line, **small).learn(400)
     learned = [row for row in rows if row["lr"] is not None]
     assert learned and all(
         (row["lr"] is None) is (row["updates"] == before["updates"]) for before, row in pairwise(rows)
     )
-    # of TD3, SAC and CrossQ the last multiple of 1,000 steps before the first update of the row, else the row's end
-    at = [row["steps"] - 1000 if issubclass(kind, OffPolicy) else row["steps"] for row in learned]
+    # of TD3, SAC and CrossQ the last multiple of 100 steps before the first update of the row, else the row's end
+    at = [row["steps"] - 100 if issubclass(kind, OffPolicy) else row["steps"] for row in learned]
     assert [row["lr"] for row in learned] == [line.at(Spent(steps=steps)) for steps in at]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_who_pays_for_updates_at_a_rate_of_0_is_told(kind, tmp_path):
-    small = {"learning_starts": 10, "train_freq": 50} if issubclass(kind, OffPolicy) else {}
-    small |= {"num_envs": 2, "n_steps": 32} if kind is PPO else {}
+@every
+def test_who_pays_for_updates_at_a_rate_of_0_is_told(kind, small, tmp_path):
     agent = kind(DRIFT, 3, hidden=(), lr=Linear(1e-2, 0.0), **small)
-    agent.learn(2000)  # PPO's last update is at 0, others are not: no warning, which would be an error here
+    agent.learn(400)  # PPO's last update is at 0, others are not: no warning, which would be an error here
     agent.save(tmp_path / "agent.pt")
     again = load(tmp_path / "agent.pt")
     before = again.weights.clone()
     with pytest.warns(UserWarning, match="the learning rate was 0 in .* does not begin again; to go on, set lr to a"):
-        again.learn(2000)
+        again.learn(400)
     assert kind is CrossQ or torch.equal(again.weights, before)  # CrossQ's normalisation is part of its weights
     with pytest.warns(UserWarning, match=f"{kind.__name__}: the learning rate was 0"):
-        load(tmp_path / "agent.pt", lr=Linear(1e-2, 0.0)).learn(2000)
+        load(tmp_path / "agent.pt", lr=Linear(1e-2, 0.0)).learn(400)
     for lr in (1e-2, Linear(1e-2, 0.0, steps=100_000)):
         taught = load(tmp_path / "agent.pt", lr=lr)
-        taught.learn(2000)
+        taught.learn(400)
         assert not torch.equal(taught.weights, before)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
+from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, OffPolicy, Reinforce, off_policy
 from rllab.agents.base import Agent
 from rllab.estimators import GaussianSmoothing
 
@@ -80,12 +80,13 @@ SHORT = {"environment": "Pendulum-v1", "environment_arguments": {"max_episode_st
 
 
 def learned(kind: type[Agent], changed: str | None = None) -> torch.Tensor:
-    """Return the weights after 400 steps, one hyperparameter having been changed after 100."""
+    """Return the weights that were learned, one hyperparameter having been changed on the way."""
+    before, after = (30, 40) if issubclass(kind, OffPolicy) else (100, 300)  # of those, each step pays for an update
     agent = kind(seed=1, **SHORT | MADE[kind])
-    agent.learn(100)
+    agent.learn(before)
     if changed is not None:
         setattr(agent, changed, OTHERS[changed])
-    agent.learn(300)
+    agent.learn(after)
     return agent.weights
 
 
@@ -100,6 +101,23 @@ def name(parameter: object) -> str:
 @pytest.mark.parametrize(("kind", "changed"), CASES, ids=name)
 def test_a_hyperparameter_set_later_changes_what_is_learned(kind, changed):
     assert not torch.equal(learned(kind, changed), unchanged(kind))
+
+
+@pytest.mark.parametrize(
+    ("changed", "updates"),
+    (({"train_freq": 1}, 10 + 40), ({"train_freq": 1, "gradient_steps": 2}, 10 + 80), ({"batch_size": 5}, 10 + 10)),
+    ids=str,
+)
+def test_what_is_set_within_a_block_of_steps_counts_from_there(changed, updates, monkeypatch):
+    monkeypatch.setattr(off_policy, "BLOCK", 100)
+    agent, sizes = TD3(seed=1, **SHORT | MADE[TD3] | {"train_freq": 4}), []
+    agent.learn(48)
+    for name, value in changed.items():
+        setattr(agent, name, value)
+    update = agent.update
+    agent.update = lambda batch, noise: sizes.append((len(batch.costs), len(noise))) or update(batch, noise)
+    agent.learn(40)
+    assert agent.critic_updates == updates and set(sizes) == {(agent.batch_size, agent.batch_size)}
 
 
 @pytest.mark.parametrize("kind", MADE, ids=name)

@@ -16,7 +16,7 @@ from tests.proofs.toy_environments import CHOICE, DRIFT, Shown
 
 TAKE = [kind for kind in KINDS if kind.takes_networks]
 every = pytest.mark.parametrize("kind", TAKE, ids=lambda kind: kind.__name__)
-IMAGE = spaces.Box(0, 255, (40, 40, 1), np.uint8)
+IMAGE = spaces.Box(0, 255, (36, 30, 1), np.uint8)
 ACTIONS = spaces.Box(np.array([-1, 0], np.float32), np.array([3, 5], np.float32))
 
 
@@ -91,7 +91,7 @@ class Eye(nn.Module):
         super().__init__()
         self.shrink = nn.Conv2d(1, 1, 2, 2)
         self.look = nn.Sequential(nn.Conv2d(1, 3, 4, 4), nn.ReLU(inplace=True), nn.Flatten())
-        self.act = nn.Linear(3 * 5 * 5 + actions, outputs)
+        self.act = nn.Linear(3 * 4 * 3 + actions, outputs)
         self.register_buffer("centre", torch.tensor(0.4))
         generator = Key(outputs).generator()
         for p in self.parameters():
@@ -100,7 +100,7 @@ class Eye(nn.Module):
             p.requires_grad = False
 
     def forward(self, image, *action):
-        assert image.shape[1:] == (40, 40, 1)
+        assert image.shape[1:] == (36, 30, 1)
         return self.act(torch.cat((self.look(self.shrink(image.movedim(-1, 1) - self.centre)), *action), 1))
 
 
@@ -154,7 +154,7 @@ def test_images_are_learned_from_saved_and_shown_again(kind, tmp_path):
         load(
             tmp_path / "agent.pt",
             environment=see,
-            **fresh | {"actor": nn.Sequential(nn.Flatten(), nn.Linear(1600, kind.outputs_each * 2))},
+            **fresh | {"actor": nn.Sequential(nn.Flatten(), nn.Linear(36 * 30, kind.outputs_each * 2))},
         )
 
 

@@ -185,20 +185,24 @@ def counts_no_step_of_a_cut(self, *arguments):
     return played
 
 
+def make_small():
+    return Evolution(DRIFT, hidden=(4,), population=6, environment_arguments={"cap": 10})
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", (thrown_away, another_one_after_a_cut, counts_no_step_of_a_cut))
 @pytest.mark.filterwarnings("ignore:the environment does not repeat")
 def test_losing_what_a_call_has_played_is_caught(wrong, monkeypatch, tmp_path):
     monkeypatch.setattr(Generations, "play", wrong)
     with pytest.raises((AssertionError, IndexError)):
-        prove_cut_generations_go_on(lambda: Evolution(DRIFT, hidden=(4,), population=6), tmp_path / "agent.pt")
+        prove_cut_generations_go_on(make_small, tmp_path / "agent.pt")
 
 
 @pytest.mark.filterwarnings("ignore:the environment does not repeat")
 def test_a_file_that_forgets_the_generation_under_way_is_caught(monkeypatch, tmp_path):
     monkeypatch.setattr(Generations, "state_dict", lambda self: {"rounds": -1, "returns": torch.zeros(0).double()})
     with pytest.raises(AssertionError):
-        prove_cut_generations_go_on(lambda: Evolution(DRIFT, hidden=(4,), population=6), tmp_path / "agent.pt")
+        prove_cut_generations_go_on(make_small, tmp_path / "agent.pt")
 
 
 # ---- gradient

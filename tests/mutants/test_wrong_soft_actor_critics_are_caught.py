@@ -319,10 +319,10 @@ FORGOTTEN = forgets_the_warm_up, forgets_the_statistics, forgets_the_temperature
 @pytest.mark.slow
 @pytest.mark.parametrize("wrong", FORGOTTEN, ids=lambda f: f.__name__)
 def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
-    monkeypatch.setattr(off_policy, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 35)
     monkeypatch.setattr(CrossQ, "_state", wrong)
     with pytest.raises((AssertionError, ValueError)):
-        prove_it_goes_on_after_loading(soft_agent(CrossQ, renorm_warmup=90), tmp_path / "agent.pt", 120)
+        prove_it_goes_on_after_loading(soft_agent(CrossQ, renorm_warmup=45), tmp_path / "agent.pt", 60)
 
 
 def test_mutants_that_change_nothing_pass(monkeypatch):

@@ -226,7 +226,7 @@ def test_a_wrong_update_of_td3_is_caught(wrong):
 
 
 def small(kind):
-    return td3_agent(kind, hidden=(6,), buffer_size=150, environment_arguments={"cap": 25})
+    return td3_agent(kind, hidden=(6,), buffer_size=60, environment_arguments={"cap": 25})
 
 
 @pytest.mark.slow
@@ -245,9 +245,8 @@ def small(kind):
 def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
     monkeypatch.setattr(TD3, "_state", wrong)  # not in a subclass, which is not saved
     with pytest.raises((AssertionError, ValueError)):
-        prove_it_goes_on_after_loading(
-            small(TD3), tmp_path / "agent.pt", 201
-        )  # an odd number of updates, the replay is full
+        # an odd number of updates, the replay is full
+        prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 81)
 
 
 @pytest.mark.slow
@@ -262,9 +261,9 @@ def test_what_a_checkpoint_forgets_is_caught(wrong, tmp_path, monkeypatch):
     ),
 )
 def test_an_evaluation_that_disturbs_learning_is_caught(wrong, monkeypatch):
-    monkeypatch.setattr(off_policy, "BLOCK", 70)
+    monkeypatch.setattr(off_policy, "BLOCK", 25)
     with pytest.raises(AssertionError):
-        prove_evaluation_changes_nothing_of_learning(small(wrong), small(wrong), 400)
+        prove_evaluation_changes_nothing_of_learning(small(wrong), small(wrong), 100)
 
 
 def test_the_right_agent_passes_the_same_proofs():
@@ -275,6 +274,6 @@ def test_the_right_agent_passes_the_same_proofs():
 def test_a_mutant_that_changes_nothing_passes_too(tmp_path, monkeypatch):
     prove_td3_updates_as_its_equations_say(mutant(TD3, target=lambda self, *given: TD3.target(Swapped(self), *given)))
     prove_only_termination_stops_the_bootstrap(mutant(TD3))
-    prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 331)
-    monkeypatch.setattr(off_policy, "BLOCK", 70)
-    prove_evaluation_changes_nothing_of_learning(small(mutant(TD3)), small(mutant(TD3)), 400)
+    prove_it_goes_on_after_loading(small(TD3), tmp_path / "agent.pt", 81)
+    monkeypatch.setattr(off_policy, "BLOCK", 25)
+    prove_evaluation_changes_nothing_of_learning(small(mutant(TD3)), small(mutant(TD3)), 100)

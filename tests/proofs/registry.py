@@ -16,7 +16,7 @@ import numpy as np
 from rllab.agents import ARS, PPO, SAC, TD3, CrossQ, Evolution, Reinforce
 from rllab.tables import table
 
-OFF_POLICY = {"learning_starts": 80, "batch_size": 8, "critic_hidden": (8,), "buffer_size": 500}
+OFF_POLICY = {"learning_starts": 50, "batch_size": 8, "critic_hidden": (8,), "buffer_size": 500}
 SMALL = {
     ARS: {"n_delta": 1, "n_top": 1},
     CrossQ: OFF_POLICY,

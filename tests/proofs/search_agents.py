@@ -119,11 +119,11 @@ def weights_by_update(agent, chunk, calls, path=None):
 
 def prove_cut_generations_go_on(make, path):
     """Calls that each end within a generation lose no step, and learn what one long call learns, bit for bit."""
-    whole, _ = weights_by_update(make(), 1320, 1)
+    whole, _ = weights_by_update(make(), 390, 1)
     LOG.clear()
-    cut, agent = weights_by_update(make(), 45, 30)
+    cut, agent = weights_by_update(make(), 20, 20)
     assert agent.spent.steps == LOG.steps and agent.spent.episodes == len(LOG.seeds)
-    through_files, saved = weights_by_update(make(), 45, 30, path)
+    through_files, saved = weights_by_update(make(), 20, 20, path)
     assert len(whole) >= len(cut) > 5, (len(whole), len(cut))
     for updates, weights in whole.items():
         assert weights == cut.get(updates, weights) == through_files.get(updates, weights)

@@ -45,12 +45,16 @@ def soak(kind, steps, parts=4):
     An agent is evaluated after each part, too: environments that it makes must go.
     """
     environment, settings = CHEAP[kind]
+    gc.freeze()  # what was there before is not looked through at every collection
     agent, seen = kind(environment, 0, **settings), []
-    for _ in range(parts):
-        for _ in agent.train(steps // parts):
-            pass
-        agent.evaluate(2, max_steps=50)
-        seen.append(held())
+    try:
+        for _ in range(parts):
+            for _ in agent.train(steps // parts):
+                pass
+            agent.evaluate(2, max_steps=50)
+            seen.append(held())
+    finally:
+        gc.unfreeze()
     return agent, seen
 
 

@@ -135,3 +135,15 @@ class Endless(gymnasium.Env):
             time.sleep(self.seconds)
         seen = self.np_random.uniform(-1, 1, 2).astype(np.float32)
         return seen, -abs(float(action[0])), self.t >= self.length, False, {}
+
+
+class Sick(gymnasium.Wrapper):
+    """Raises an error that no other process can read, at its third step."""
+
+    t = 0
+
+    def step(self, action):
+        self.t += 1
+        if self.t == 3:
+            raise type("Local", (Exception,), {})("the motor is broken")
+        return super().step(action)
