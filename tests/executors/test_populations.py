@@ -50,7 +50,7 @@ def prove_the_same_elsewhere(make, executor=None):
     here, there = make(), make(executor=Backwards() if executor is None else executor)
     assert learned(here) == learned(there)
     assert there.spent.updates > 0 and there.spent.lost_steps == 0
-    a, b = (agent.gradient(steps=600, key=1) for agent in (here, there))
+    a, b = (agent.gradient(steps=300, key=1) for agent in (here, there))
     assert torch.equal(a.gradient, b.gradient) and a.evaluations == b.evaluations
 
 
