@@ -22,9 +22,8 @@ def shown(ax, which):
     return {label.get_text(): label.get_window_extent(canvas.get_renderer()) for label in labels}
 
 
-def overlapping(ax, which):
-    boxes = shown(ax, which).values()
-    return [pair for pair in itertools.combinations(boxes, 2) if pair[0].overlaps(pair[1])]
+def overlapping(texts):
+    return [pair for pair in itertools.combinations(texts.values(), 2) if pair[0].overlaps(pair[1])]
 
 
 @pytest.mark.slow
@@ -37,7 +36,7 @@ def test_there_are_numbers_and_they_do_not_overlap(ends, which):
         set_log(ax, which)
         texts = shown(ax, which)
         assert len(texts) >= 2
-        assert not overlapping(ax, which)
+        assert not overlapping(texts)
 
 
 def test_the_numbers_of_matplotlib_do():
@@ -63,4 +62,5 @@ def test_learning_curves_have_them(tmp_path):
             record.append({"steps": steps, "evaluation": float(steps)})
     ax = plots.panels()[1][0]
     plots.curves(ax, runs.load_records(tmp_path), log=True)
-    assert {"20", "50", "100", "200"} <= set(shown(ax, "x")) and not overlapping(ax, "x")
+    texts = shown(ax, "x")
+    assert {"20", "50", "100", "200"} <= set(texts) and not overlapping(texts)

@@ -1,7 +1,6 @@
 """What the tests know of the pages: which there are, the Python in them, and how a page is run as a reader would."""
 
 import re
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,19 +35,22 @@ def name_of(page: Path) -> str:
 def run(page: Path) -> None:
     """Run the Python of a page in one session, block after block, as it is told to be pasted.
 
-    A block that guards its work by `__main__` is a script, and is run as one. Blocks that say which file they are stand
-    for themselves: see `test_contributing`.
+    A block that guards its work by `__main__` is a script: it is a file, which workers import, and has names of its
+    own. It is run in this process all the same, where torch is loaded. Blocks that say which file they are stand for
+    themselves: see `test_contributing`.
     """
     session, before = ModuleType("__main__"), sys.modules["__main__"]
-    sys.modules["__main__"] = session  # classes of a page can be pickled then
     try:
         for block in blocks(page):
             if block.language != "python" or FILE.match(block.text):
                 continue
+            main = session
             if 'if __name__ == "__main__":' in block.text:
-                Path("script.py").write_text(block.text, "utf-8")
-                subprocess.run([sys.executable, "-W", "error", "script.py"], check=True, timeout=240)
-            else:
-                exec(compile("\n" * block.line + block.text, str(page), "exec"), vars(session))
+                script = Path(f"script_{block.line}.py").resolve()
+                script.write_text(block.text, "utf-8")
+                main = ModuleType("__main__")
+                main.__file__ = str(script)
+            sys.modules["__main__"] = main  # classes of a page can be pickled then
+            exec(compile("\n" * block.line + block.text, str(page), "exec"), vars(main))
     finally:
         sys.modules["__main__"] = before

@@ -5,6 +5,7 @@ import re
 import pytest
 import torch
 
+from rllab.executors import Workers, dispatch
 from tests.docs.pages import DOCS, PAGES, ROOT, blocks, name_of, run
 
 WITH_CODE = [page for page in PAGES if any(block.language == "python" for block in blocks(page))]
@@ -19,8 +20,19 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatc
     if "torch.utils.tensorboard" in page.read_text("utf-8"):
         pytest.importorskip("tensorboard")
     monkeypatch.chdir(tmp_path)
-    with torch.random.fork_rng():
-        run(page)
+    started = []
+
+    def one_worker(count):  # as each takes seconds to start, and what a page computes does not depend on their number
+        started.append(Workers(1))
+        return started[-1]
+
+    monkeypatch.setattr(dispatch, "Workers", one_worker)
+    try:
+        with torch.random.fork_rng():
+            run(page)
+    finally:
+        for workers in started:
+            workers.close()
     plt.close("all")
     shown = {name.split("/")[-1] for name in re.findall(r"\]\([./]*figures/start/([\w.]+)\)", page.read_text("utf-8"))}
     assert shown <= {path.name for path in tmp_path.glob("*.png")}  # a picture of a step is what the step draws

@@ -50,7 +50,7 @@ def prove_the_same_elsewhere(make, executor=None):
     here, there = make(), make(executor=Backwards() if executor is None else executor)
     assert learned(here) == learned(there)
     assert there.spent.updates > 0 and there.spent.lost_steps == 0
-    a, b = (agent.gradient(steps=600, key=1) for agent in (here, there))
+    a, b = (agent.gradient(steps=300, key=1) for agent in (here, there))
     assert torch.equal(a.gradient, b.gradient) and a.evaluations == b.evaluations
 
 
@@ -289,32 +289,31 @@ def test_a_worker_makes_an_environment_once(monkeypatch):
     assert len(made) == 1
 
 
-class Deadly(Drift):
-    """Kill its own process, or hang, in the first episode under a seed that a file does not name yet."""
+class Hanging(Drift):
+    """Hang in the first episode of all, whoever plays it."""
 
-    def __init__(self, folder, what):
+    def __init__(self, folder):
         super().__init__(cap=9)
-        self.folder, self.what = Path(folder), what
+        self.folder = Path(folder)
 
     def step(self, action):
         if self.t == 5 and len(list(self.folder.iterdir())) < 1:
             (self.folder / f"{os.getpid()}").touch()
-            if self.what == "die":
-                os._exit(3)
             time.sleep(100)
         return super().step(action)
 
 
 @linux
-@pytest.mark.parametrize("what", ["die", pytest.param("hang", marks=pytest.mark.slow)])
-def test_a_worker_that_dies_or_hangs_changes_no_number(workers, tmp_path, what):
+@pytest.mark.slow
+def test_a_worker_that_hangs_changes_no_number(workers, tmp_path):
+    # one that dies is to a population the same, a loss: how a worker is lost is looked at in the tests of workers
     expected = learned(ARS(DRIFT, environment_arguments={"cap": 9}, n_delta=8), (150,))
     (tmp_path / "marks").mkdir()
     agent = ARS(
-        partial(Deadly, tmp_path / "marks", what),
+        partial(Hanging, tmp_path / "marks"),
         n_delta=8,
         executor=workers,
-        timeout=6.0 if what == "hang" else None,  # in which a new worker imports what it needs
+        timeout=6.0,  # in which a new worker imports what it needs
     )
     assert learned(agent, (150,)) == expected
     assert 0 < agent.spent.lost_steps <= 16 * 9 and agent.spent.steps <= 150

@@ -11,7 +11,7 @@ from rllab.executors import calls
 from tests.proofs import evaluated
 from tests.proofs.weighing import Weighing
 
-AT = torch.linspace(-1, 1, 5_000)
+AT = torch.linspace(-1, 1, 2_000)
 
 
 def rows(points):

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from scipy.special import gammaincinv
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -98,6 +97,8 @@ def standard_gamma_logs(alpha: Tensor, k: int, key: Key) -> Tensor:
     if (given := key.given("log gamma", (k, *a.shape))) is not None:
         return given
     u, v = uniform((2, k, *a.shape), key, a).clamp_min(2.0**-54)
+    from scipy.special import gammaincinv  # half a second to load, for what few need
+
     g = torch.from_numpy(gammaincinv((a + 1).cpu().numpy(), u.cpu().numpy())).to(a)
     return g.log() + v.log() / a
 
