@@ -25,6 +25,7 @@ def written() -> set[type]:
     return set().union(*(finals(import_module(file.name)) for file in files))
 
 
+STEPPING, PUSHED = ((1.0, 1.0), (0.0, 1.0)), ((0.5,), (1.0,))  # a second a step, so that gains show within few steps
 SETTINGS: list[problems.Problem] = [
     problems.Square(0.3),
     problems.Exponential(-1.3, dimension=2),
@@ -52,14 +53,14 @@ SETTINGS: list[problems.Problem] = [
     problems.Orthant((0.1, -0.5), "or"),
     problems.Pivot(),
     problems.BallWithWall(),
-    problems.BooleanQuadratic(),
+    problems.BooleanQuadratic(0.4),  # of 0.499, the default, the gradient is too small for a factor before it to show
     problems.BooleanQuadratic((0.6, 0.51, 0.48), 0.3, dimension=3),
     problems.CategoricalPayoffs(),
     problems.CategoricalPayoffs(((0.3, -1.2, 0.9), (2.0, 0.1, 0.4))),
-    problems.LQR(),
-    problems.LQR(horizon=3, stationary=False),
+    problems.LQR(STEPPING, PUSHED, horizon=4),
+    problems.LQR(STEPPING, PUSHED, horizon=3, stationary=False),
     problems.RandomWalk(size=4, start=1),  # short episodes; of 91 steps at the default
-    problems.FallChain(),
+    problems.FallChain(size=5, start=2, cap=20),
     problems.LinearSurvival(),
     problems.PushingCarts(horizon=5),
     problems.FrictionCarts(horizon=5),
