@@ -364,15 +364,6 @@ def test_the_page_counts_rows_that_fail_or_were_relaxed_and_tells_identities_apa
     assert "| 0.25 | 0.5 (seeds 30–39) | <= 1 |" in measured and "| = 0.25 | 0 | yes |" in exact
 
 
-def test_the_page_in_docs_is_of_the_rows_there_are():
-    text = (ROOT / "docs" / "lecture.md").read_text()
-    for e in REGISTRY:
-        assert f"](../experiments/{e.where.partition(':')[0]})" in text and e.says.replace("|", "\\|") in text, e.where
-    assert "missing**" not in text
-    shown_there = re.findall(r"^!\[[^\]]+\]\((figures/\w+\.(?:png|gif|svg))\)$", text, flags=re.MULTILINE)
-    assert len(shown_there) >= 20 and all((ROOT / "docs" / figure).is_file() for figure in shown_there)
-
-
 def test_numbers_are_shown_whole_or_to_three_digits():
     assert [shown(x) for x in (38910.0, 0.0, 1 / 3, 1e-12, NAN, INF)] == ["38,910", "0", "0.333", "1e-12", "nan", "inf"]
 
