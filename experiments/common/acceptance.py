@@ -373,9 +373,9 @@ class Verdict:
         return next((text.partition(LACKING)[2] for text in self.errors if LACKING in text), "")
 
     @property
-    def as_stated(self) -> bool:
-        """Whether it holds, or fails without an error, as the table says it does."""
-        return self.holds is not self.entry.fails and not self.errors
+    def should_fail(self) -> bool:
+        """Whether the table says that it fails; an error is a failure of its own."""
+        return self.entry.fails and not self.errors
 
     @property
     def survivors(self) -> list[str]:

@@ -96,11 +96,23 @@ class Judge:
 
     def __init__(self) -> None:
         self.claims: list[Claim] = []
+        self.verdicts: list[bool] = []  # of each claim that was judged, whether it came out as stated
 
-    def __call__(self, holds: bool | np.bool_ | np.ndarray, text: str) -> None:
-        """Print one claim; `text` holds what was measured, and in brackets what it takes."""
-        self.claims.append(Claim(bool(holds), text))
-        print(f"  {'holds' if holds else 'FAILS'}  {text}")
+    def __call__(self, holds: bool | np.bool_ | np.ndarray, text: str, *, fails: bool = False) -> None:
+        """Print one claim.
+
+        Args:
+            holds: whether it does.
+            text: what was measured, and in brackets what it takes.
+            fails: whether it is stated to fail: then a script fails where it holds.
+        """
+        as_stated, word = bool(holds) is not fails, "holds" if holds else "FAILS"
+        if fails:
+            word += ", as stated" if as_stated else ", not as stated"
+        self.verdicts.append(as_stated)
+        # one that fails as stated is neither among those that hold nor a failure
+        self.claims.append(Claim(None if fails and as_stated else as_stated, f"{word}: {text}" if fails else text))
+        print(f"  {word}  {text}")
 
     def note(self, text: str) -> None:
         """Print what is worth knowing and is not judged."""
@@ -108,12 +120,8 @@ class Judge:
         print(f"  -----  {text}")
 
     @property
-    def verdicts(self) -> list[bool]:
-        """Of each claim that was judged, whether it holds."""
-        return [claim.holds for claim in self.claims if claim.holds is not None]
-
-    @property
     def all_hold(self) -> bool:
+        """Whether there are claims, and all came out as stated."""
         return bool(self.verdicts) and all(self.verdicts)
 
 

@@ -141,7 +141,7 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
             if id in verdict.entry.ids and verdict.lacks:
                 judge.note(f"{id} {verdict.entry.says} [{verdict.entry.where}]: not measured: {verdict.lacks}")
             elif id in verdict.entry.ids:
-                judge(verdict.as_stated, f"{id} {line(verdict)}")
+                judge(verdict.holds, f"{id} {line(verdict)}", fails=verdict.should_fail)
     if lacking := [v for v in found if v.lacks]:
         judge(False, f"{len(found) - len(lacking)} of {len(found)} measurements were made: the others lack a package")
     survivors = [f"{'/'.join(v.entry.ids)}: {what}" for v in found for what in v.survivors]
@@ -163,11 +163,11 @@ def line(verdict: Verdict) -> str:
     old, new = shown(verdict.number(fresh=False)), checked(verdict)
     gives = {what: " and ".join(dict.fromkeys(map(shown, values))) for what, values in verdict.wrong.items()}
     caught = [f"{what} (gives {numbers})" for what, numbers in gives.items() if what not in verdict.survivors]
-    why = "; fails, as the table states" * entry.fails + "".join(f"; {error}" for error in verdict.errors)
-    why += f"; caught: {', '.join(caught)}" * bool(caught)
+    why = "".join(f"; {error}" for error in verdict.errors)
+    why += f"; {'but it holds for' if entry.fails else 'caught:'} {', '.join(caught)}" * bool(caught)
     return (
         f"{entry.says} [{entry.where}]: {entry.measures} {old}, on fresh seeds {new} "
-        f"({entry.seeds}; needs {entry.criterion}){why}"
+        f"({entry.seeds} of the seeds; needs {entry.criterion}){why}"
     )
 
 

@@ -87,7 +87,7 @@ def _cells(v: Verdict, *, names: bool = False) -> list[str]:
     """Return the cells of a measurement; of wrong versions their count, or their names and which are not caught."""
     entry, path = v.entry, v.entry.where.replace(":", ": ")
     says = entry.says + (f" ({entry.note})" if entry.note else "")
-    measures = f"median {entry.measures}" if entry.seeds == "median" else entry.measures
+    measures = f"median over seeds: {entry.measures}" if entry.seeds == "median" else entry.measures
     numbers = ["–" if v.lacks else shown(v.number(fresh=False)), checked(v)]
     file, _, function = path.partition(": ")
     where = f"[{function}](../experiments/{file})"

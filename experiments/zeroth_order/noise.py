@@ -306,7 +306,7 @@ def figure(records: list[Record], config: Config) -> Path:
             label_end(axes[3], sigma[1], pooled(errors)[1], f"τ = {tau:g}", plots.BLACK, up=8 if tau else -9)
             mark(axes[3], sigma, errors, predictions("smoothing", repr(tau)).get("smoothing"))
         axes[3].set(xlabel="σ of the smoothing, unit of θ", ylabel="error of the slope, which is 1",
-                    title=f"Smoothing ({PAIRS} pairs):\nso is the best radius", ylim=(0.05, 30))  # fmt: skip
+                    title=f"Smoothing ({PAIRS} pairs):\nso is the best σ", ylim=(0.05, 30))  # fmt: skip
         looks = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
         for (setting, label), look in zip((("smooth", "LQR"), ("jumps", "walk")), looks, strict=True):
             for method, fill in (("independent", "none"), ("common", look.color)):

@@ -9,8 +9,24 @@ from torch import Tensor
 from rllab.backprop.module import State, Weights, outputs
 from rllab.backprop.order import Block, Variable
 from rllab.backprop.wiring import Wiring
+from rllab.keys import Key
 
 FAILURES = (ValueError, TypeError, RuntimeError, IndexError)  # what torch and modules raise
+NO_WEIGHTS = ("list index out of range", "not enough values to unpack")  # what python says of w[0] or (a,) = w
+
+
+def initial(block: Block, key: Key) -> Tensor:
+    """Return the weights (d,) that a block begins with.
+
+    Raises:
+        ValueError: its module's `initial` returned something else.
+    """
+    w, size = block.module.initial(key), block.module.size
+    if not isinstance(w, Tensor) or w.shape != (size,):
+        got = f"a tensor {tuple(w.shape)}" if isinstance(w, Tensor) else repr(w)
+        who = f"block {block.name!r} ({type(block.module).__name__})"
+        raise ValueError(f"Graph: {who}: initial must return its weights as one flat tensor ({size},), got {got}")
+    return w
 
 
 def forward(blocks: Sequence[Block], values: dict[str, Tensor], w: Mapping[str, Weights]) -> None:
@@ -63,7 +79,9 @@ def blamed(block: Block, values: Mapping[str, Tensor], error: Exception, *, back
     """Return an error that says which block could not compute, or not go back, from which variables."""
     read, computed = (_shown(values, names) for names in (block.reads, block.computes))
     does = f"pass the gradient of {computed} back to {read}" if back else f"compute {list(block.computes)} from {read}"
-    return ValueError(f"Graph: block {block.name!r} ({type(block.module).__name__}) cannot {does}: {error}")
+    unpacked = str(error).startswith(NO_WEIGHTS) and not block.module.shapes
+    hint = "; it has no weights, as it says no `shapes`" * unpacked
+    return ValueError(f"Graph: block {block.name!r} ({type(block.module).__name__}) cannot {does}: {error}{hint}")
 
 
 def _shown(values: Mapping[str, Tensor], names: Sequence[str]) -> str:

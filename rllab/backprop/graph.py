@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rllab.backprop import engines
-from rllab.backprop.evaluation import check_costs, forward, gather
+from rllab.backprop.evaluation import check_costs, forward, gather, initial
 from rllab.backprop.explicit import Pass
 from rllab.backprop.gradients import Gradients
 from rllab.backprop.module import Weights
@@ -71,7 +71,7 @@ class Graph:
         dtype: torch.dtype = torch.float32,
     ):
         self.wiring = wired(blocks, inputs, output, cost)
-        parts = [block.module.initial(as_key(key).child(name)) for name, block in self.wiring.owners.items()]
+        parts = [initial(block, as_key(key).child(name)) for name, block in self.wiring.owners.items()]
         self.weights = torch.cat(parts).to(dtype) if parts else torch.zeros(0, dtype=dtype)
         self._kept: Kept[Pass] = Kept(KINDS)
 
@@ -252,14 +252,22 @@ class Graph:
         return engines.rest(self.wiring, name, observed, self._or_own(weights))
 
     def weights_of(self, block: str, *, weights: Tensor | None = None) -> dict[str, Tensor]:
-        """Return a block's weights by their names, as views of the flat vector."""
+        """Return a block's weights by their names, as views of the flat vector.
+
+        A block that shares weights has those of the block that it names: of a gradient, both get the sum over all that
+        share. The part of one that computes s from x is `module.vjp_weights(g.by_variable["s"], x, w)`, with the flat
+        w of the module, and g = backward(…, variables="s").
+        """
         found = next((b for b in self.blocks if b.name == block), None)
         if found is None:
             raise ValueError(f"Graph.weights_of: block must be one of {[b.name for b in self.blocks]}, got {block!r}")
         return dict(zip(found.module.shapes, self.split(self._or_own(weights))[block], strict=True))
 
     def split(self, w: Tensor) -> dict[str, Weights]:
-        """Return views of the flat vector w (d,) for each block, in the shapes of its module's weights."""
+        """Return views of the flat vector w (d,) for each block, in the shapes of its module's weights.
+
+        Blocks that share weights get the same views: of a gradient, each the sum over all of them, see `weights_of`.
+        """
         return self.wiring.split(w)
 
     def _or_own(self, weights: Tensor | None) -> Tensor:

@@ -83,12 +83,20 @@ def check_names(blocks: Sequence[Block], inputs: Mapping[str, bool]) -> None:
             raise ValueError(f"Graph: block {block.name!r} takes names that are in use: {taken}")
         names |= set(new)
         if block.shares is not None:
-            other = by_name.get(block.shares)
-            if other is None or other.shares is not None or other.module != block.module:
-                raise ValueError(
-                    f"Graph: block {block.name!r} must share the weights of a block of an equal module that has its "
-                    f"own, got {block.shares!r}"
-                )
+            _check_shared(block, block.shares, by_name)
+
+
+def _check_shared(block: Block, shares: str, by_name: Mapping[str, Block]) -> None:
+    """Raise a ValueError unless the block whose weights are shared has weights of its own, and they fit."""
+    other, who = by_name.get(shares), f"Graph: shares of block {block.name!r}"
+    if other is None or other.shares is not None:
+        own = [b.name for b in by_name.values() if b.shares is None and b.module.size]
+        raise ValueError(f"{who} must be a block that has weights of its own, one of {own}, got {shares!r}")
+    if other.module != block.module:
+        raise ValueError(
+            f"{who} must be a block of an equal module, {block.module}, got {other.name!r}, whose module is "
+            f"{other.module}"
+        )
 
 
 def in_order(blocks: Sequence[Block], inputs: Iterable[str]) -> list[Block]:

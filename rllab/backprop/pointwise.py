@@ -22,7 +22,8 @@ class Pointwise(Module):
         _forward(self, z, w, out=None)     h of the state, which all modules call z; see `Module` for w and out
         _slope(self, s, z, out)            h′(s), a new tensor or `out`, for it is written over; z is h(s), if it helps
 
-    The product with ∂C/∂z is made of the slope.
+    The product with ∂C/∂z is made of the slope. It has no weights, as the slope is not told any: a function of each
+    component that has some is a `Module`, with `shapes`.
 
     Source: LeCun (2020), NYU Deep Learning, week 2.
 

@@ -30,13 +30,14 @@ def draw_graph(
     """Draw a graph and return what is where.
 
     Observed variables are filled circles, computed ones open, discrete ones diamonds; functions are round on the side
-    that is easy to compute; costs are squares.
+    that is easy to compute; costs are squares. ⊙ are weights, ◎ gradients; several arrows into one ◎ are added.
 
     Args:
         path: ends in .svg or .png.
         params: draw weights too, a circle with a dot for each block that has its own.
         samples: draw so many copies, one a sample, that share all weights, under an average and L(S, w).
         backward: draw the derivative network beside it: 1 is fed at the top, and each function is a multiplication.
+            Without `samples` it is that of one sample; the average over n multiplies by 1/n, as `Graph.backward` does.
         isolate: a block; the rest of the network is drawn as black boxes.
         direction: in which the numbers flow.
         labels: TeX, without dollar signs, to write instead at some of the drawn nodes, by name.

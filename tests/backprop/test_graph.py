@@ -2,7 +2,7 @@
 
 import itertools
 
-from experiments.common.random_graphs import random_graph
+from experiments.common.random_graphs import random_graph, values_of
 
 import pytest
 import torch
@@ -116,6 +116,11 @@ def test_gradients_of_shared_weights_are_added():
     assert shared.weights.numel() == 12 and apart.weights.numel() == 36
     parts = apart.backward(x, y, weights=shared.weights.repeat(3)).weights.view(3, 12)
     torch.testing.assert_close(shared.backward(x, y).weights, parts.sum(0), rtol=1e-12, atol=1e-12)
+    of_outputs = shared.backward(x, y, variables=shared.continuous).by_variable
+    values = values_of(shared, (x, y))
+    middle, reads = bp.Linear(3, 3), {"s1": "x", "s2": "z1", "s3": "s2"}
+    own = [middle.vjp_weights(of_outputs[s], values[z], shared.weights) for s, z in reads.items()]
+    torch.testing.assert_close(torch.stack(own), parts, rtol=1e-12, atol=1e-12)
     assert bp.check_graph(shared, x, y).passed
     assert shared.weights_of("third")["weight"].data_ptr() == shared.weights.data_ptr()
 

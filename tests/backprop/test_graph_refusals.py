@@ -222,8 +222,8 @@ def test_labels_that_were_handed_on_are_labels():
         (lambda: cost_of(bp.Copy(), "x"), r"block 'f' takes names that are in use: \['x'\]"),
         (lambda: cost_of(bp.Copy(), "f"), r"block 'f' takes names that are in use: \['f'\]"),
         (lambda: bp.Graph([], {"x": False}, output="x", cost="C", key=0), "output and cost must be variables"),
-        (lambda: sharing(bp.Linear(3, 2), "g"), "'f' must share the weights of a block of an equal module"),
-        (lambda: sharing(bp.Linear(3, 3), "h"), "'f' must share the weights of a block .* got 'h'"),
+        (lambda: sharing(bp.Linear(3, 2), "g"), r"shares of block 'f' must be a block of an equal module, .* got 'g'"),
+        (lambda: sharing(bp.Linear(3, 3), "h"), r"'f' must be a block that has .* its own, one of \['g'\], got 'h'"),
         (lambda: cost_of(bp.Add()).backward(torch.ones(2, 3), torch.ones(2, 1)),
          r"block 'f' \(Add\) cannot compute \['C'\] from 'x' \(2, 3\) .* 'y' \(2, 1\) .*must have one shape"),
         (lambda: cost_of(bp.Linear(3, 1)).backward(torch.ones(2, 3), torch.ones(2)),
@@ -251,6 +251,45 @@ def test_labels_that_were_handed_on_are_labels():
 def test_errors_name_the_block_and_the_variable(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+class Scale(bp.Module):
+    """One weight, which `_forward` takes in one of two ways; whoever inherits says `shapes`, or forgets it."""
+
+    unpacks = False
+    begins = torch.ones(1)
+
+    def initial(self, key):
+        return self.begins
+
+    def _forward(self, z, w, out=None):
+        if self.unpacks:
+            (a,) = w
+            return a * z
+        return w[0] * z
+
+    def _vjp_state(self, v, z, w, y, out=None):
+        return w[0] * v
+
+
+@pytest.mark.parametrize(
+    ("begins", "got"),
+    [(torch.tensor(1.0), r"a tensor \(\)"), (torch.ones(2), r"a tensor \(2,\)"), ({"a": 1.0}, r"\{'a': 1.0\}")],
+)
+def test_initial_weights_of_another_shape_are_said_to_be_of_initial(begins, got):
+    module = type("Shaped", (Scale,), {"shapes": {"a": ()}, "begins": begins})()
+    says = rf"block 'f' \(Shaped\): initial must return its weights as one flat tensor \(1,\), got {got}"
+    with pytest.raises(ValueError, match=says):
+        cost_of(module)
+
+
+@pytest.mark.parametrize("unpacks", [False, True])
+def test_a_module_that_forgets_its_shapes_is_told_that_it_has_no_weights(unpacks):
+    module = type("Shapeless", (Scale,), {"unpacks": unpacks, "begins": torch.ones(0)})()
+    with pytest.raises(
+        ValueError, match=r"block 'f' \(Shapeless\) cannot .*; it has no weights, as it says no `shapes`"
+    ):
+        cost_of(module).predict(torch.ones(2, 3))
 
 
 def circle(first, second):

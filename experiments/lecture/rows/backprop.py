@@ -93,7 +93,8 @@ def chain_of_many(seed: int, fast: bool, forgotten: int = 0) -> float:
 def gradients_fade(seed: int, fast: bool, h: bp.Module = ACTIVATIONS["tanh"][0]) -> float:
     """So a gradient fades through many functions of slope below 1.
 
-    Measures: powers of ten by which it shrinks through 50 tanh, median of 101 starts.
+    Measures: powers of ten by which it shrinks through 50 tanh, the median of 101 starts drawn from N(0, 1).
+    Note: the number is of the seed where it shrinks least; in the median over seeds it is 1.83, a factor of 67.
     """
     s = normal(seed, "s", 1, 101)
     below, product = [s], torch.ones_like(s)

@@ -122,7 +122,7 @@ def null_space(seed: int, fast: bool, kind: str = "deficient") -> float:
 def off_the_steepest(seed: int, fast: bool, identity: bool = False) -> float:
     """But not the steepest way.
 
-    Measures: median degrees between −Mg and −g, random positive definite M.
+    Measures: degrees between −Mg and −g, the median of 200 random positive definite M.
     """
     angles = []
     for i in range(30 if fast else 200):

@@ -61,7 +61,13 @@ def test_numbers_of_a_script_are_held_to_the_criterion_of_their_row(judge, capsy
     claims.judge_row(judge, stated_to_fail, [0.5, 2.0, 2.0])
     claims.judge_row(judge, stated_to_fail, [0.5, 0.5, 2.0])
     assert judge.verdicts == [True, False, True, False]
-    assert "FAILS  L50 It is so: a number 1.1 (worst of 2 seeds; needs <= 1)" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "FAILS  L50 It is so: a number 1.1 (worst of 2 seeds; needs <= 1)" in told
+    assert "FAILS, as stated  T2 It was said: a number 2 (median of 3 seeds; needs <= 1)" in told
+    assert "holds, not as stated  T2" in told
+    # in a report, what fails as stated is a note, and is not counted among what holds
+    assert [claim.holds for claim in judge.claims] == [True, False, None, False]
+    assert judge.claims[2].text.startswith("FAILS, as stated: T2")
 
 
 def test_what_no_row_measures_is_no_claim_of_a_row(judge):
