@@ -110,6 +110,7 @@ def fit(
 
     It is a loop over `agent.train(steps)`; whatever else is wanted is a line in a loop of one's own. Where a population
     plays is told to the agent, `Evolution(…, executor=…)`; evaluation is always here.
+    A script is faster that begins with `rllab.runs.limit_threads()`: torch takes a thread for each core otherwise.
 
     Args:
         agent: it goes on from where it is.

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from rllab.agents import load
+from rllab.agents import PPO, Agent, OffPolicy, load
 from rllab.agents.named import agent_called, arguments_of, made
 from rllab.agents.schedules import over
 from rllab.agents.tuned_settings import as_toml
@@ -20,10 +20,11 @@ from rllab.runs import Job, Record, sweep
 from rllab.runs.states import States
 from rllab.training import LATEST, Schedule, follow
 from rllab.version import __version__
+from rllab.warned import warn
 
 FIRST_SEED = 1_000  # seeds of trials: never those that results are reported of
 KEPT = 3  # of so many trials the best goes on
-EDGE = 0.05  # a winner within this share of an end of a range is said to lie on its edge
+EDGE = 0.05  # a winner in this share of a range at either end is said to lie on its edge, along the range's scale
 EVALUATIONS = 5  # of every rung
 
 
@@ -102,7 +103,7 @@ class Trial:
     Args:
         number: its place in the sequence of points.
         settings: arguments of the agent.
-        scores: after each rung.
+        scores: after each rung, the mean return so far: over its evaluations and seeds, averaged over the rungs.
         updates: of the policy, made so far by the seed that made fewest; at 0 the scores are of a policy that has
             learned nothing, and the trial ranks behind those that have.
 
@@ -130,7 +131,8 @@ class Tuning:
     Attributes:
         best: the trial with the highest score of the last rung, of those that made an update.
         trials: all of them.
-        edges: hyperparameters of the best that lie on an end of their range, which should be widened.
+        edges: hyperparameters of the best that lie in the outermost 5 % of their range at either end, measured along
+            its scale; there it should be widened.
         path: the TOML file.
 
     Example:
@@ -174,7 +176,8 @@ def tune(
         steps: environment steps of a trial that comes to the end.
         trials: how many.
         seeds: of each trial, from 1,000 on.
-        ranges: where to look, by hyperparameter; None takes those of `RANGES`.
+        ranges: where to look, by hyperparameter: these alone are searched. None takes those of `RANGES` but for what is
+            fixed; `rllab tune --range` changes single ones of them.
         fixed: other arguments of the agent.
         episodes: of each evaluation, five a rung.
         resume: go on in a folder that a killed search left, inside the runs it had begun.
@@ -184,8 +187,11 @@ def tune(
         The search: at most trials × seeds × steps × (1/9 + 2/27 + 2/27) environment steps.
 
     Raises:
-        TypeError, ValueError: an argument is of another kind or out of its range, no trial could be finished, or none
-            made an update.
+        TypeError, ValueError: an argument is of another kind or out of its range, a setting is both fixed and searched,
+            no trial could be finished, or none made an update.
+
+    Warns:
+        UserWarning: the first rung is too short for an update of some trials.
 
     Source: Jamieson & Talwalkar (2016), "Non-stochastic best arm identification and hyperparameter optimization",
     figure 3, with η = 3.
@@ -204,12 +210,13 @@ def tune(
     name, fixed = kind.__name__.lower(), dict(fixed or {})
     counts = {"steps": steps, "trials": trials, "seeds": seeds, "episodes": episodes}
     steps, trials, seeds, episodes = (as_count("tune", what, value) for what, value in counts.items())
-    if not (ranges := dict(ranges or RANGES.get(name, {}))):
-        raise ValueError(f"tune: ranges must be given for {kind.__name__}, which has none of its own")
+    ranges = ranges_of(name, ranges or {}, fixed=fixed, only=ranges or ())
     todo = [Trial(i, {**fixed, **settings}) for i, settings in enumerate(points(ranges, trials))]
-    made(kind, environment, todo[0].settings)  # what cannot be made, or written, is named before any work
+    first = made(kind, environment, todo[0].settings)  # what cannot be made, or written, is named before any work
     as_toml(environment, todo[0].settings, {})
     rungs = sorted({max(1, steps // KEPT**k) for k in (2, 1, 0)})
+    if text := _too_short(first, [trial.settings for trial in todo], rungs[0]):
+        warn(f"tune: {text}")
     config = {"method": name, "environment": environment, "steps": steps, "trials": trials, "seeds": seeds}
     config |= {"episodes": episodes, "fixed": fixed, "ranges": {k: str(v) for k, v in ranges.items()}}
     tried: dict[int, Trial] = {}
@@ -233,10 +240,46 @@ def tune(
     edges = [n for n, r in ranges.items() if _on_edge(best.settings[n], r)]
     source = f"trials of rllab {__version__}: {trials} points, {seeds} seeds from {FIRST_SEED}, {steps} steps"
     provenance = {"source": source, "score": best.scores[-1], "on_edge": edges}
+    provenance["score_is"] = "mean return over evaluations and seeds, averaged over all rungs: not that of the end"
     provenance |= {f"range of {k}": f"{r.low:g} to {r.high:g}, {r.scale}" for k, r in ranges.items()}
     path = folder / "tuned.toml"
     write_atomically(path, as_toml(environment, best.settings, provenance))
     return Tuning(best, sorted(tried.values(), key=lambda trial: trial.number), edges, path)
+
+
+def ranges_of(
+    method: str, given: Mapping[str, Range], *, fixed: Collection[str] = (), only: Collection[str] = ()
+) -> dict[str, Range]:
+    """Return where to look: the agent's own ranges, with those given in their place or added, less what is fixed.
+
+    Args:
+        method: the agent's name.
+        given: ranges, by hyperparameter.
+        fixed: names of settings that are not searched.
+        only: names of those that are; none for all that have a range.
+
+    Raises:
+        ValueError: a setting is both given a range and fixed, `only` names one without a range, or nothing is left.
+    """
+    kind = agent_called(method)
+    if both := [name for name in given if name in fixed]:
+        raise ValueError(f"tune: a setting must be either fixed or searched in a range, got both for {both[0]}")
+    ranges = {**RANGES.get(kind.__name__.lower(), {}), **given}
+    ranges = {name: r for name, r in ranges.items() if name not in fixed}
+    if unknown := [name for name in only if name not in ranges]:
+        raise ValueError(f"tune: only must name settings with a range, of {', '.join(ranges)}, got {unknown[0]}")
+    if not ranges:
+        raise ValueError(f"tune: ranges must be given: {kind.__name__} has none of its own beside what is fixed")
+    return {name: ranges[name] for name in only or ranges}
+
+
+def range_like_own(method: str, name: str, low: float, high: float, scale: str | None = None) -> Range:
+    """Return a range with these ends; scale and whole numbers are, unless told, as the agent has them."""
+    kind = agent_called(method)
+    if own := RANGES.get(kind.__name__.lower(), {}).get(name):
+        return replace(own, low=low, high=high, scale=scale or own.scale)
+    whole = {f.name: f.type for f in fields(kind)}.get(name) == "int"
+    return Range(low, high, scale or "linear", whole)
 
 
 def points(ranges: Mapping[str, Range], n: int) -> list[dict[str, float | int]]:
@@ -285,6 +328,28 @@ def _scored(trials: Sequence[Trial], records: Sequence[Record], seeds: int) -> l
         total = trial.scores[-1] * before + here if before else here  # a score is the mean over all rungs so far
         found.append(Trial(trial.number, trial.settings, (*trial.scores, total / (before + 1)), updates))
     return found
+
+
+def _too_short(agent: Agent, settings: Sequence[Mapping[str, Any]], steps: int) -> str | None:
+    """Say that the first rung is too short for an update of some trials, where that is known before they begin."""
+    short, longest, remedy = 0, 0, ""
+    for trial in settings:
+        has = {**vars(agent), **trial}
+        if isinstance(agent, OffPolicy):
+            takes, remedy = has["learning_starts"] + 1, "learning_starts"
+        elif isinstance(agent, PPO):
+            takes, remedy = has["num_envs"] * has["n_steps"], "n_steps"
+        else:  # whole episodes, whose lengths nobody knows before
+            return None
+        short += takes > steps
+        longest = max(longest, takes)
+    if not short:
+        return None
+    return (
+        f"{short} of {len(settings)} trials can make no update in the first rung, which has {steps:,} steps, a ninth "
+        f"of all: an update takes up to {longest:,}. Which of them goes on is chance. Give steps of "
+        f"{KEPT**2 * longest:,} or more, or a smaller {remedy}"
+    )
 
 
 def _on_edge(value: float, r: Range) -> bool:

@@ -228,6 +228,7 @@ def test_doctor_says_what_is_there_and_what_is_amiss(capsys, monkeypatch):
     main(["doctor"])
     out = capsys.readouterr().out
     assert "all is well" in out and "WRONG" not in out and "ok     torch: " in out
+    assert "rllab.runs.limit_threads()" in out  # what is true of a command is not of a script
     monkeypatch.setitem(checkup.LEAST, "numpy", "99.1")
     monkeypatch.setitem(checkup.EXTRAS, "moon", (["no_such_module"], "nothing"))
     with pytest.raises(SystemExit) as caught:

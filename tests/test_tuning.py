@@ -8,13 +8,14 @@ import gymnasium
 import numpy as np
 import pytest
 
+from rllab import tuning
 from rllab.agents import load, tuned
 from rllab.agents.base import known_agents
 from rllab.agents.named import agent_called, arguments_of
 from rllab.agents.tuned_settings import FOLDER, as_toml, read_tuned
 from rllab.cli import main
 from rllab.runs import load_records
-from rllab.tuning import FIRST_SEED, RANGES, Range, Trial, _scored, points, tune
+from rllab.tuning import FIRST_SEED, RANGES, Range, Trial, _scored, points, range_like_own, ranges_of, tune
 
 SMALL = {"hidden": (), "population": 4}
 LR = {"lr": Range(1e-3, 1.0, "log")}
@@ -68,6 +69,52 @@ def test_the_ranges_of_every_agent_are_settings_it_has():
     for name, ranges in RANGES.items():
         if name in {kind.__name__.lower() for kind in known_agents()}:
             arguments_of(agent_called(name), {setting: r.at(0.5) for setting, r in ranges.items()})
+
+
+def test_ranges_that_are_given_join_the_agents_own_and_what_is_fixed_leaves_them():
+    own, narrow, new = RANGES["td3"], Range(0.9, 0.97, "below-one"), Range(32, 256, "log", whole=True)
+    assert ranges_of("td3", {}) == own
+    assert ranges_of("TD3", {"gamma": narrow, "batch_size": new}) == own | {"gamma": narrow, "batch_size": new}
+    assert list(ranges_of("td3", {"gamma": narrow}, fixed={"lr": 1e-3})) == ["gamma", "tau", "action_noise"]
+    assert ranges_of("td3", {"gamma": narrow}, only=("tau", "gamma")) == {"tau": own["tau"], "gamma": narrow}
+    with pytest.raises(ValueError, match="either fixed or searched in a range, got both for gamma"):
+        ranges_of("td3", {"gamma": narrow}, fixed={"gamma": 0.9})
+    with pytest.raises(ValueError, match=r"only must name settings with a range, of lr, gamma, tau, .* got zzz"):
+        ranges_of("td3", {}, only=("zzz",))
+    with pytest.raises(ValueError, match="ranges must be given: SAC has none of its own beside what is fixed"):
+        ranges_of("sac", {}, fixed=RANGES["sac"])
+
+
+def test_a_range_from_two_ends_is_of_the_kind_of_the_agents_own():
+    assert range_like_own("td3", "gamma", 0.9, 0.97) == Range(0.9, 0.97, "below-one")
+    assert range_like_own("td3", "gamma", 0.9, 0.97, "linear") == Range(0.9, 0.97)
+    assert range_like_own("evolution", "population", 4, 8) == Range(4, 8, "log", whole=True)
+    assert range_like_own("td3", "batch_size", 32, 256, "log") == Range(32, 256, "log", whole=True)
+    assert range_like_own("td3", "target_policy_noise", 0.1, 0.3) == Range(0.1, 0.3)
+
+
+@pytest.mark.parametrize(
+    ("method", "fixed", "says"),
+    [
+        (
+            "td3",
+            {},
+            r"3 of 3 trials .* has 100 steps, .* up to 1,001\. .* of 9,009 or more, or a smaller learning_s",
+        ),
+        ("ppo", {"num_envs": 2, "n_steps": 64}, "takes up to 128.* Give steps of 1,152 or more, or a smaller n_steps"),
+    ],
+)
+def test_a_first_rung_too_short_for_an_update_is_warned_of_before_any_work(tmp_path, monkeypatch, method, fixed, says):
+    def begins(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tuning, "sweep", begins)
+    on = {"steps": 900, "trials": 3, "seeds": 1}
+    with pytest.warns(UserWarning, match=says), pytest.raises(KeyboardInterrupt):
+        tune(method, "Pendulum-v1", tmp_path, **on, fixed=fixed)
+    enough = {"td3": {"learning_starts": 99}, "ppo": {"num_envs": 1, "n_steps": 64}}[method]
+    with pytest.raises(KeyboardInterrupt):  # and no warning
+        tune(method, "Pendulum-v1", tmp_path, **on, fixed=enough)
 
 
 def search(folder, **options):
@@ -227,6 +274,16 @@ def test_a_pair_without_settings_is_named_with_those_there_are(tmp_path):
 def test_the_command_searches_and_says_what_it_found(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = "--method evolution --trials 2 --steps 90 --seeds 1 --processes 1 --set hidden=() population=2"
-    main(["tune", "CartPole-v1", *flags.split(), "--range", "lr=1e-3:1e-1:log", "estimator.estimator.sigma=0.05:0.5"])
+    main(["tune", "CartPole-v1", *flags.split(), "--range", "estimator.estimator.sigma=0.05:0.5"])
     out = capsys.readouterr().out
-    assert "estimator.sigma" in out and "written: results/tune-CartPole-v1-evolution/tuned.toml" in out
+    file = "results/tune-CartPole-v1-evolution/tuned.toml"
+    assert "estimator.sigma" in out and "averaged over the trial's rungs" in out and f"written: {file}" in out
+    assert f"rllab train CartPole-v1 --method evolution --tuned-file {file}" in out
+    entry = read_tuned("evolution", file)["CartPole-v1"]
+    searched = {name.removeprefix("range of ") for name in entry["provenance"] if name.startswith("range of ")}
+    assert searched == {"lr", "estimator.estimator.sigma"}  # lr in the agent's own range; population is fixed
+    assert entry["settings"]["population"] == 2 and 0.05 <= entry["settings"]["estimator.estimator.sigma"] <= 0.5
+
+    main([*f"train CartPole-v1 --method evolution --tuned-file {file} --steps 60 --seeds 1 --episodes 1".split()])
+    found = load("results/CartPole-v1-evolution/evolution-0/agent.pt")
+    assert found.population == 2 and found.lr == entry["settings"]["lr"]

@@ -1,6 +1,8 @@
 """Learning in environments: one policy, several ways of getting its gradient, one accounting.
 
-Names are loaded when first used: a worker process that only steps environments starts without torch.
+Names are loaded when first used: a worker process that only steps environments starts without torch. A script that
+learns begins with `from rllab.runs import limit_threads; limit_threads()`, above the imports of numpy and torch, since
+torch otherwise computes with a thread for each core, which is slower for networks as small as an agent's.
 """
 
 from __future__ import annotations

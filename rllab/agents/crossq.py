@@ -47,7 +47,8 @@ class CrossQ(OffPolicy[NormalizedCritics]):
         target_entropy: in nats, for "auto"; "auto" is −k, k being the components of an action.
         renorm_warmup: steps of a network with plain batch normalisation, before batch renormalisation begins.
 
-    All other arguments are those of `OffPolicy` and `Agent`; a `Linear` for `lr` moves in stairs of 1,000 steps.
+    All other arguments are those of `OffPolicy` and `Agent`; a `Linear` for `lr` moves in stairs of 1,000 steps. The
+    attribute `replay` holds the transitions, a `Replay`.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or actions are discrete.

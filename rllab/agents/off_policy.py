@@ -67,7 +67,7 @@ class OffPolicy(Agent, Generic[Critics]):
     Attributes:
         critics: Q_1 and Q_2.
         critic_updates: updates so far.
-        replay: the transitions.
+        replay: the transitions, a `Replay`; `replay.transitions()` gives them in order.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or actions are no Box.

@@ -13,15 +13,24 @@ from rllab.agents.saved import check_names, check_tensor, check_whole
 
 
 class Batch(NamedTuple):
-    """Hold n transitions.
+    """Hold n transitions, float32.
 
     Attributes:
-        observations: scaled, (n, o).
-        actions: in [−1, 1], (n, k).
-        costs: (n,); of several steps in one, see `NStep`, their discounted average.
+        observations: scaled, that is flattened and divided by the agent's `policy.scale`, (n, o).
+        actions: those taken, exploration included, in [−1, 1] for the action box from its lower to its upper bound,
+            (n, k).
+        costs: negative rewards, (n,); of several steps in one, see `NStep`, their discounted average.
         next_observations: scaled, (n, o).
         terminated: 1 where the episode ended there, else 0, (n,); 0 where it was merely cut off.
         discounts: γ^m, (n,), for transitions of m steps each; None where all are of one.
+
+    Example:
+        from rllab.agents import TD3
+
+        agent = TD3("Pendulum-v1", seed=0, learning_starts=100)
+        agent.learn(steps=50)
+        newest = agent.replay.transitions(3)
+        print(newest.observations.shape, newest.costs)
     """
 
     observations: Tensor
@@ -53,6 +62,16 @@ class Replay:
         buffer_size: how many.
         observations, actions: their widths o and k.
         discounted: whether each transition comes with a discount of its own.
+
+    Example:
+        import torch
+        from rllab.agents import TD3
+
+        agent = TD3("Pendulum-v1", seed=0, learning_starts=100)
+        agent.learn(steps=50)
+        kept = agent.replay.transitions()  # oldest first
+        print(len(agent.replay), kept.observations * torch.tensor(agent.policy.scale), -kept.costs)
+        print(agent.policy.actions.to_environment(kept.actions.numpy()))
     """
 
     def __init__(self, buffer_size: int, observations: int, actions: int, *, discounted: bool = False):
@@ -110,8 +129,24 @@ class Replay:
 
     def newest(self, n: int) -> Tensor:
         """Return the observations of the last n transitions, scaled, (n, o), a copy; of all there are, if fewer."""
-        which = torch.arange(self.added - min(n, len(self)), self.added) % len(self.table)
-        return self.table[which, : self.widths[0]]
+        return self.table[self._last(n), : self.widths[0]]
+
+    def transitions(self, n: int | None = None) -> Batch:
+        """Return the last n transitions in the order in which they were stored, copies; all of them by default.
+
+        Args:
+            n: how many; all there are, if fewer.
+        """
+        return self._as_batch(self.table[self._last(len(self) if n is None else n)])
+
+    def _last(self, n: int) -> Tensor:
+        """Return where the last n transitions are, the oldest of them first."""
+        return torch.arange(self.added - min(n, len(self)), self.added) % len(self.table)
+
+    def _as_batch(self, rows: Tensor) -> Batch:
+        """Return rows of the table as views of their parts."""
+        o, a, c, following, *flags = rows.split(self.widths, 1)
+        return Batch(o, a, c.squeeze(1), following, *(flag.squeeze(1) for flag in flags))
 
     def batch(self, uniform: Tensor) -> Batch:
         """Return the transitions at uniform numbers (n,) in [0, 1), scaled to what is stored.
@@ -121,8 +156,7 @@ class Replay:
         if self._scaled.shape != uniform.shape or self._scaled.dtype != uniform.dtype:
             self._scaled, self._indices = torch.empty_like(uniform), torch.empty(len(uniform), dtype=torch.int64)
             self._rows = torch.empty(len(uniform), sum(self.widths), dtype=torch.float32)
-            o, a, c, following, *flags = self._rows.split(self.widths, 1)
-            self._batch = Batch(o, a, c.squeeze(1), following, *(flag.squeeze(1) for flag in flags))
+            self._batch = self._as_batch(self._rows)
         self._indices.copy_(torch.mul(uniform, len(self), out=self._scaled))  # rounds towards 0
         torch.index_select(self.table, 0, self._indices, out=self._rows)
         return self._batch

@@ -39,7 +39,8 @@ class SAC(OffPolicy[TwinCritics]):
         ent_coef: α: a number; "auto" to learn it from 1 on; "auto_0.1" from 0.1.
         target_entropy: in nats, for "auto"; "auto" is −k, k being the components of an action.
 
-    All other arguments are those of `OffPolicy` and `Agent`; a `Linear` for `lr` moves in stairs of 1,000 steps.
+    All other arguments are those of `OffPolicy` and `Agent`; a `Linear` for `lr` moves in stairs of 1,000 steps. The
+    attribute `replay` holds the transitions, a `Replay`.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or actions are discrete.

@@ -36,7 +36,8 @@ class TD3(OffPolicy[TwinCritics]):
         policy_delay: critic steps for one of the actor.
         target_policy_noise, target_noise_clip: σ and b, in the same units.
 
-    All other arguments are those of `OffPolicy` and `Agent`; a `Linear` for `lr` moves in stairs of 1,000 steps.
+    All other arguments are those of `OffPolicy` and `Agent`; a `Linear` for `lr` moves in stairs of 1,000 steps. The
+    attribute `replay` holds the transitions, a `Replay`.
 
     Raises:
         TypeError, ValueError: an argument is out of its range, or actions are discrete.

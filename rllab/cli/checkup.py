@@ -58,7 +58,7 @@ def _threads() -> str:
 
     if torch.get_num_threads() != 1:
         raise RuntimeError(f"torch computes with {torch.get_num_threads()} threads, which is slower here than one")
-    return "torch and BLAS were told to"
+    return "torch and BLAS were told to by this command; a script of yours tells them by rllab.runs.limit_threads()"
 
 
 def _gradient() -> str:

@@ -36,6 +36,8 @@ class Train:
     tuned: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Begin from the settings that this package keeps for the method on this environment (an error lists those there
     are); what --set gives comes in their place."""
+    tuned_file: Path | None = None
+    """Likewise, but from the settings in a file that `rllab tune` wrote."""
     evaluate_every: int | None = None
     """Environment steps between evaluations, each made after the first iteration that reaches it (one of TD3, SAC and
     CrossQ takes 1,000 steps, of PPO n_steps times num_envs), and the last at the end; by default a twentieth of all."""
@@ -64,7 +66,9 @@ class Train:
         from rllab.runs.about import About
         from rllab.training import Schedule, rarely, train_seeds
 
-        settings = tuned(self.method, self.environment) if self.tuned else {}
+        settings: dict[str, Any] = {}
+        if self.tuned or self.tuned_file is not None:
+            settings = tuned(self.method, self.environment, path=self.tuned_file)
         settings |= dict(map(setting, self.set))
         steps = as_count("rllab train", "steps", number("steps", self.steps))
         name = self.environment.rpartition(":")[2].replace("/", "-")
@@ -96,7 +100,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Tune:
-    """Search an agent's hyperparameters on an environment; write the best, and where they come from, as a TOML file."""
+    """Search an agent's hyperparameters on an environment; write the best, and where they come from, as a TOML file.
+
+    A trial's mean return, its score in the file, is over the evaluations of a rung and the seeds, averaged over the
+    rungs it came through: not what it reached at the end. `rllab train --tuned-file FILE` trains with the best.
+    """
 
     environment: tyro.conf.Positional[str]
     """Gymnasium id, as Pendulum-v1, or module:id, as rllab_envs:rllab/BicycleBalance-v0."""
@@ -109,9 +117,13 @@ class Tune:
     seeds: int = 2
     """How many agents are trained with each set, from seeds 1000, 1001, …, which `rllab train` does not use."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
-    """Settings that are not searched, as hidden=64,64."""
+    """Settings that are not searched, as hidden=64,64; one that has a range of the agent's own loses it."""
     range: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=LOW:HIGH[:SCALE] ...")] = ()
-    """Where to look instead of the ranges of the agent's own, as lr=1e-4:1e-2:log; scales: linear, log, below-one."""
+    """Where to look for a setting, as lr=1e-4:1e-2:log, in place of the agent's own range of it, or beside those; the
+    others are searched as before. Scales: linear, log, below-one (log of 1 - value); by default that of the agent's own
+    range, else linear."""
+    only: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME ...")] = ()
+    """Search these settings alone, as gamma; by default all that have a range."""
     processes: int = 2
     """Runs at a time, one thread each."""
     out: Path | None = None
@@ -121,14 +133,17 @@ class Tune:
 
     def run(self) -> None:
         find_modules_here()
-        from rllab.tuning import Range, tune
+        from rllab.tuning import EDGE, Range, range_like_own, ranges_of, tune
 
-        ranges: dict[str, Range] = {}
+        fixed = dict(map(setting, self.set))
+        given: dict[str, Range] = {}
         for text in self.range:
             match = re.fullmatch(r"([\w.]+)=([^:]+):([^:]+)(?::([\w-]+))?", text)
             if match is None:
                 raise ValueError(f"rllab tune: --range takes NAME=LOW:HIGH[:SCALE], as lr=1e-4:1e-2:log, got {text!r}")
-            ranges[match[1]] = Range(number("range", match[2]), number("range", match[3]), match[4] or "linear")
+            low, high = number("range", match[2]), number("range", match[3])
+            given[match[1]] = range_like_own(self.method, match[1], low, high, match[4])
+        ranges = ranges_of(self.method, given, fixed=fixed, only=self.only)
         name = self.environment.rpartition(":")[2].replace("/", "-")
         folder = self.out or Path("results") / f"tune-{name}-{self.method.lower()}"
         found = tune(
@@ -138,8 +153,8 @@ class Tune:
             steps=as_count("rllab tune", "steps", number("steps", self.steps)),
             trials=self.trials,
             seeds=self.seeds,
-            ranges=ranges or None,
-            fixed=dict(map(setting, self.set)),
+            ranges=ranges,
+            fixed=fixed,
             resume=self.resume,
             processes=self.processes,
         )
@@ -150,11 +165,18 @@ class Tune:
             for t in ranked[:10]
         ]
         print(table(["trial", "rungs", "updates", "mean return", *names], lines))
+        print("mean return: over the evaluations of a rung and the seeds, averaged over the trial's rungs so far")
         if untaught := sum(trial.updates == 0 for trial in ranked):
             print(f"{untaught} of {len(ranked)} trials made no update before they ended, or failed; they rank last")
         for edge in found.edges:
-            print(f"{edge} of the best lies on an end of its range: widen it with --range and search again")
+            low, high = ranges[edge].low, ranges[edge].high
+            print(
+                f"{edge} of the best lies in the outermost {100 * EDGE:g} % of its range, {low:g} to {high:g}: widen "
+                f"that, --range {edge}=LOW:HIGH, and search again, into another --out; other ranges stay as they are"
+            )
         print(f"written: {found.path}")
+        train = ["rllab", "train", self.environment, "--method", self.method, "--tuned-file", str(found.path)]
+        print(f"to train with the best: {shlex.join(train)}")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """TD3: one update is its equations, computed by torch's modules; only termination stops the bootstrap."""
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -175,6 +176,28 @@ def test_the_replay_keeps_the_last_transitions_and_draws_from_what_it_has():
     torch.testing.assert_close(drawn.costs, v + 0.3)
     torch.testing.assert_close(drawn.next_observations, torch.stack((v + 0.4, v + 0.5), 1))
     torch.testing.assert_close(drawn.terminated, 1.0 - v % 2)
+    kept = replay.transitions()
+    assert kept.observations[:, 0].tolist() == [3.0, 4.0, 5.0, 6.0, 7.0]  # oldest first, across the seam of the table
+    torch.testing.assert_close(kept.next_observations, torch.stack((kept.costs + 0.1, kept.costs + 0.2), 1))
+    assert kept.terminated.tolist() == [0.0, 1.0, 0.0, 1.0, 0.0] and kept.discounts is None
+    assert replay.transitions(2).costs.tolist() == kept.costs[-2:].tolist() and len(replay.transitions(9).costs) == 5
+    replay.add(np.zeros(2), np.zeros(1), 0.0, np.zeros(2), False)
+    assert kept.observations[:, 0].tolist() == [3.0, 4.0, 5.0, 6.0, 7.0]  # copies
+
+
+def test_what_the_replay_holds_is_what_was_seen_and_done_once_it_is_unscaled():
+    agent = TD3("Pendulum-v1", seed=0, learning_starts=100)
+    agent.learn(steps=20)
+    kept, env = agent.replay.transitions(), gymnasium.make("Pendulum-v1")
+    observations = (kept.observations * torch.tensor(agent.policy.scale)).numpy()
+    actions = agent.policy.actions.to_environment(kept.actions.numpy())
+    env.reset(seed=0)
+    for t in range(20):  # the state of a pendulum is in its observation
+        cos, sin, speed = observations[t]
+        env.unwrapped.state = np.array([np.arctan2(sin, cos), speed], float)
+        following, reward, *_ = env.step(actions[t])
+        np.testing.assert_allclose(following, kept.next_observations[t] * torch.tensor(agent.policy.scale), atol=1e-5)
+        np.testing.assert_allclose(-kept.costs[t], reward, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
