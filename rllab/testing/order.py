@@ -84,8 +84,10 @@ def shrinks_as_its_order_says(s: Subject) -> Order | NotTested:
     chance = float(norm.isf(FALSE_ALARM / 2)) * math.hypot(w_long / long, w_short / short) / math.log(2)
     if chance > SURE:
         return NotTested("it is too noisy for its bias to show")
+    g = float(truth.norm())
     must(
         abs(measured - e.order) <= 0.5 + chance,
-        f"halving {names[0]} must divide the bias by about 2^{e.order}, got 2^{measured:.2f}",
+        f"halving {names[0]} must divide the bias by about 2^{e.order}, got 2^{measured:.2f}: it is {long / g:.2g} and "
+        f"{short / g:.2g} times the gradient's length at {names[0]}={LONG:g} and {SHORT:g}",
     )
     return Order(names[0], e.order, measured)

@@ -31,10 +31,24 @@ class OneSided(ForwardDifference):
     order: ClassVar[int | None] = 2
 
 
+class Doubled(CentralDifference):
+    def _fold(self, query, answered, per_unit, errors):
+        estimate = super()._fold(query, answered, per_unit, errors)
+        return replace(estimate, gradient=2 * estimate.gradient)
+
+
 @pytest.mark.parametrize("wrong", (Boasting(), Modest(), OneSided()), ids=lambda e: type(e).__name__)
 def test_a_wrong_order_is_caught(wrong):
     with pytest.raises(AssertionError, match=r"^order: halving step must divide the bias by about 2\^"):
         check_estimator(wrong, rules=["order"])
+
+
+def test_a_factor_that_no_step_mends_is_told_by_its_length():
+    """Twice the gradient: at both steps the bias is about as long as the gradient."""
+    with pytest.raises(
+        AssertionError, match=r"got 2\^-?0\.0\d: it is (0\.9|1)\S* and (0\.9|1)\S* times the gradient's length"
+    ):
+        check_estimator(Doubled(), rules=["order"])
 
 
 @pytest.mark.parametrize("right", (CentralDifference(0.01), ComplexStep(), ForwardDifference()), ids=str)
