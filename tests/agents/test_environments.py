@@ -161,7 +161,7 @@ def test_a_reward_is_the_same_number_in_whatever_form_it_comes(kind):
         lambda r: torch.tensor([r], dtype=torch.float64),
     ):
         agent = make(kind, reward=lambda env, form=form: form(-env.t / 4))
-        agent.learn(120)
+        agent.learn(60)
         weights.append(agent.weights.tolist())
     assert all(w == weights[0] for w in weights)
 

@@ -11,6 +11,8 @@ from rllab.agents.spent import Spent
 from tests.proofs.agents import kinds
 from tests.proofs.toy_environments import DRIFT
 
+every = pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+
 
 def test_a_line_goes_from_start_to_end_and_stays():
     line = Linear(0.4, 0.2, steps=100)
@@ -69,27 +71,31 @@ def test_its_errors_name_it():
         check_scheduled("Somebody", lr="a")
 
 
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_rows_say_the_learning_rate_of_the_first_update(kind):
-    line = Linear(1e-2, 1e-3, steps=4000)
-    small = {"learning_starts": 10, "train_freq": 50} if issubclass(kind, OffPolicy) else {}
-    small |= {"num_envs": 2, "n_steps": 32} if kind is PPO else {}
-    rows = kind(DRIFT, 3, hidden=(), lr=line, **small).learn(2000)
+@pytest.fixture
+def small(kind, monkeypatch):
+    """Arguments by which an agent of a kind makes several updates in 400 steps, in blocks of 100 if it has blocks."""
+    monkeypatch.setattr(off_policy, "BLOCK", 100)
+    if issubclass(kind, OffPolicy):
+        return {"learning_starts": 10, "train_freq": 10, "batch_size": 16, "critic_hidden": (8,)}
+    return {PPO: {"num_envs": 2, "n_steps": 32}, Evolution: {"population": 4}}.get(kind, {})
+
+
+@every
+def test_rows_say_the_learning_rate_of_the_first_update(kind, small):
+    line = Linear(1e-2, 1e-3, steps=800)
+    rows = kind(DRIFT, 3, hidden=(), lr=line, **small).learn(400)
     learned = [row for row in rows if row["lr"] is not None]
     assert learned and all(
         (row["lr"] is None) is (row["updates"] == before["updates"]) for before, row in pairwise(rows)
     )
-    # of TD3, SAC and CrossQ the last multiple of 1,000 steps before the first update of the row, else the row's end
-    at = [row["steps"] - 1000 if issubclass(kind, OffPolicy) else row["steps"] for row in learned]
+    # of TD3, SAC and CrossQ the last multiple of 100 steps before the first update of the row, else the row's end
+    at = [row["steps"] - 100 if issubclass(kind, OffPolicy) else row["steps"] for row in learned]
     assert [row["lr"] for row in learned] == [line.at(Spent(steps=steps)) for steps in at]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_who_pays_for_updates_at_a_rate_of_0_is_told(kind, tmp_path, monkeypatch):
-    monkeypatch.setattr(off_policy, "BLOCK", 100)
-    small = {"learning_starts": 10, "train_freq": 10} if issubclass(kind, OffPolicy) else {}
-    small |= {PPO: {"num_envs": 2, "n_steps": 32}, Evolution: {"population": 4}}.get(kind, {})
+@every
+def test_who_pays_for_updates_at_a_rate_of_0_is_told(kind, small, tmp_path):
     agent = kind(DRIFT, 3, hidden=(), lr=Linear(1e-2, 0.0), **small)
     agent.learn(400)  # PPO's last update is at 0, others are not: no warning, which would be an error here
     agent.save(tmp_path / "agent.pt")
