@@ -80,13 +80,13 @@ def test_evaluated_it_is_a_plain_network_that_mixes_no_samples():
 
 
 def test_the_warm_up_goes_on_after_loading_and_does_not_begin_again(tmp_path, monkeypatch):
-    monkeypatch.setattr(off_policy, "BLOCK", 70)
-    agent = soft_agent(CrossQ, renorm_warmup=90, learning_starts=20)
-    agent.learn(200)
+    monkeypatch.setattr(off_policy, "BLOCK", 35)
+    agent = soft_agent(CrossQ, renorm_warmup=45, learning_starts=20)
+    agent.learn(110)
     agent.save(tmp_path / "agent.pt")
     again = load(tmp_path / "agent.pt")
-    assert again._renormalizes(again.critic_updates) and not again._renormalizes(again.spent.updates)  # 180 and 60
-    prove_it_goes_on_after_loading(agent, tmp_path / "agent.pt", 131)
+    assert again._renormalizes(again.critic_updates) and not again._renormalizes(again.spent.updates)  # 90 and 30
+    prove_it_goes_on_after_loading(agent, tmp_path / "agent.pt", 61)
 
 
 @pytest.mark.parametrize("hidden", ((), (4,)))

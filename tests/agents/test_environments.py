@@ -191,7 +191,7 @@ def test_actions_reach_a_box_in_its_own_dtype_and_never_leave_it():
             agent = make(kind, box=box, seen=seen)
             if kind is Reinforce:
                 agent = Reinforce(ODD, hidden=(), episodes=4, std=3.0, environment_arguments=dict(box=box, seen=seen))
-            agent.learn(80)
+            agent.learn(40)
             assert all(box.contains(action) for action in seen), (kind, box)
             if kind is not Evolution:
                 assert len({float(a[0]) for a in seen}) > 3

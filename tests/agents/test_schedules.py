@@ -76,7 +76,7 @@ def small(kind, monkeypatch):
     """Arguments by which an agent of a kind makes several updates in 400 steps, in blocks of 100 if it has blocks."""
     monkeypatch.setattr(off_policy, "BLOCK", 100)
     if issubclass(kind, OffPolicy):
-        return {"learning_starts": 10, "train_freq": 10}
+        return {"learning_starts": 10, "train_freq": 10, "batch_size": 16, "critic_hidden": (8,)}
     return {PPO: {"num_envs": 2, "n_steps": 32}, Evolution: {"population": 4}}.get(kind, {})
 
 
