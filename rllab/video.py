@@ -46,7 +46,7 @@ def record_episode(agent: Agent, path: str | Path, *, episode: int = 0, max_step
 
         agent = Evolution("rllab_envs:rllab/BicycleBalance-v0", seed=0, population=8)
         with tempfile.TemporaryDirectory() as folder:
-            record_episode(agent, f"{folder}/ride.gif", max_steps=20)
+            record_episode(agent, f"{folder}/ride.gif", max_steps=8)
     """
     who = type(agent).__name__
     episode, max_steps = as_count(who, "episode", episode, 0), as_count(who, "max_steps", max_steps)

@@ -41,7 +41,8 @@ def test_rows_and_weights_are_those_of_training_alone():
 @pytest.mark.filterwarnings("always:rllab train")
 def test_who_evaluates_more_often_than_there_are_iterations_is_told(tmp_path, capsys):
     ppo = {"num_envs": 2, "n_steps": 32, "hidden": (4,)}
-    for kind, options, every, rows in ((PPO, ppo, 63, 4), (SAC, {"learning_starts": 990, "num_envs": 3}, 998, 2)):
+    sac = {"num_envs": 3, "learning_starts": 990, "hidden": (4,), "critic_hidden": (4,), "train_freq": 30}
+    for kind, options, every, rows in ((PPO, ppo, 63, 4), (SAC, sac, 998, 2)):
         learner = kind("Pendulum-v1", **options)
         says = f"evaluate_every={every} is shorter than an iteration of {kind.__name__}, {every + 1} steps"
         with pytest.warns(UserWarning, match=says):

@@ -205,8 +205,8 @@ def test_a_trial_of_which_one_seed_fails_has_failed():
 
 
 def test_a_trial_without_an_update_ranks_behind_those_that_learned(tmp_path):
-    # episodes of an untrained policy take 9 steps or more: an update of a population of 500 does not fit into 1,800
-    options = {"ranges": {"population": Range(2, 500, "log", whole=True)}, "trials": 4, "seeds": 1}
+    # episodes of an untrained policy take 9 steps or more: an update of a population of 210 does not fit into 1,800
+    options = {"ranges": {"population": Range(2, 250, "log", whole=True)}, "trials": 4, "seeds": 1}
     options |= {"fixed": {"hidden": ()}}
     found = search(tmp_path / "t", **options)
     untaught = [trial for trial in found.trials if trial.updates == 0]
@@ -215,7 +215,7 @@ def test_a_trial_without_an_update_ranks_behind_those_that_learned(tmp_path):
     with pytest.raises(
         ValueError, match="tune: steps must suffice for an update of some trial, got 1,800: none learned"
     ):
-        search(tmp_path / "u", **(options | {"ranges": {"population": Range(400, 500, whole=True)}}))
+        search(tmp_path / "u", **(options | {"ranges": {"population": Range(210, 250, whole=True)}}))
 
 
 def test_a_winner_on_an_edge_is_said(tmp_path):

@@ -45,15 +45,18 @@ def task() -> LQR:
 
 
 @lru_cache(maxsize=1)
-def policies() -> Tensor:
+def policies(last: int = 400) -> Tensor:
     """Return gains (10, 8) along a descent by the exact gradient, at steps that grow by a factor, from K = 0."""
-    problem, at, chosen = task(), torch.zeros(1, 8, dtype=torch.float64), []
-    wanted = np.unique(np.geomspace(1, 400, POLICIES - 1).round().astype(int))
-    for step in range(401):
-        if step == 0 or step in wanted:
-            chosen.append(at[0])
+    wanted = {0, *np.geomspace(1, last, POLICIES - 1).round().astype(int)}
+    return torch.stack([gains for step, gains in zip(range(last + 1), descent(), strict=False) if step in wanted])
+
+
+def descent() -> Iterator[Tensor]:
+    """Yield the gains (8,) of a descent by the exact gradient, from K = 0, without end."""
+    problem, at = task(), torch.zeros(1, 8, dtype=torch.float64)
+    while True:
+        yield at[0]
         at = at - 0.02 * problem.gradient(at)
-    return torch.stack(chosen)
 
 
 def estimates(problem: LQR, gains: Tensor, steps: int, key: Key, settings: Settings) -> Iterator[tuple[str, Tensor]]:

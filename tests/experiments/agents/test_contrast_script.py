@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from itertools import islice
 
 from experiments.agents import contrast
 from experiments.agents import policy_gradients as lqr
@@ -14,16 +15,28 @@ import torch
 from rllab import Key
 
 
+def gains_after(steps):
+    """Return the policy after a few steps of the descent, whose 400 take seconds."""
+    return next(islice(lqr.descent(), steps, None))
+
+
+def test_policies_stand_along_the_descent_at_steps_that_grow_by_a_factor():
+    few = lqr.policies(last=16)  # a factor of √2: rounded, the steps are 0 and 1, 1, 2, 3, 4, 6, 8, 11, 16
+    for gains, step in zip(few, (0, 1, 2, 3, 4, 6, 8, 11, 16), strict=True):
+        assert torch.equal(gains, gains_after(step))
+    assert (lqr.task().value(few).diff() < 0).all()
+
+
 @pytest.mark.slow
 def test_costs_to_go_add_up_to_the_cost_of_a_run():
     problem = lqr.task()
-    runs = lqr.simulated(problem, lqr.policies()[4], 7, Key(0))
+    runs = lqr.simulated(problem, gains_after(9), 7, Key(0))
     to_go = lqr.costs_to_go(problem, runs)
     torch.testing.assert_close(to_go[:, 0], runs.cost, rtol=1e-12, atol=1e-12)
 
 
 def test_the_exact_critic_gives_the_exact_policy_gradient():
-    problem, gains, n = lqr.task(), lqr.policies()[3], 4000
+    problem, gains, n = lqr.task(), gains_after(4), 4000
     runs, true = lqr.simulated(problem, gains, n, Key(0)), problem.critic(gains)
 
     def slope(x, u):
@@ -45,7 +58,7 @@ def test_a_baseline_of_the_other_half_never_sees_its_own_costs():
 
 
 def test_a_net_stops_where_its_error_on_episodes_held_out_is_least():
-    problem, gains = lqr.task(), lqr.policies()[5]
+    problem, gains = lqr.task(), gains_after(20)
     runs = lqr.simulated(problem, gains, 60, Key(0))
     to_go = lqr.costs_to_go(problem, runs)
     made = lqr.fitted_net(problem, runs, to_go, Key(1), lqr.Settings(0.1, 1e-2, (16,)))
