@@ -37,7 +37,7 @@ WAVE = (0.75, -0.6, 0.28)
 _HALVED = ("ball", "axis")
 _FINEST = 0.05  # r where no radius is named: who steps as far as that unsaid is seen to
 _MOST_NUMBERS = 1 << 22  # of one query here: evaluations × d
-_SIZES = [(d, m) for d in (7, 15, 20, 300, 420, 600, 2_000, 100_000) for m in (11, 300, 900)]
+_SIZES = [(d, m) for d in (5, 7, 11, 15, 20, 300, 420, 600, 2_000, 100_000) for m in (11, 300, 900)]
 
 
 def parameters(x: Tensor) -> Tensor:

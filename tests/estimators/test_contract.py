@@ -77,7 +77,7 @@ from rllab.problems import (
 )
 from rllab.problems.survival import Survival
 from rllab.quality.truth import exact_gradient
-from rllab.testing import RULES, Subject, check_estimator, exported_estimators
+from rllab.testing import RULES, Power, Subject, check_estimator, exported_estimators
 from rllab.testing.subject import beta, bumpy, choice, dirichlet, gamma, gaussian, mixture, poisson, smooth
 from tests.proofs.blocks import make_blocks_small
 from tests.proofs.problems import PROBLEMS
@@ -98,7 +98,7 @@ class Case:
 
     def check(self, *rules, **on):
         claims = {"scales": self.scales, "ignores_offset": self.ignores_offset}
-        check_estimator(self.estimator, make_at=self.place, rules=rules, **claims, **on)
+        return check_estimator(self.estimator, make_at=self.place, rules=rules, **claims, **on)
 
 
 @dataclass(frozen=True)
@@ -221,6 +221,7 @@ def test_every_exported_estimator_has_its_case():
 
 
 MEASURED = ("standard error", "order")  # rules that take hundreds of estimates of each
+MEASURES = {"unbiased", "order", "standard error", "seeds"}  # rules that say what they found
 
 
 @every
@@ -228,7 +229,13 @@ MEASURED = ("standard error", "order")  # rules that take hundreds of estimates 
 def test_the_rule_is_kept(case, rule, monkeypatch):
     if rule != "unbiased":  # which is about many estimates, not about many blocks
         make_blocks_small(monkeypatch)
-    case.check(rule)
+    found = case.check(rule)
+    assert set(found) <= MEASURES
+    if rule in MEASURES:
+        assert set(found) == {rule}
+    if isinstance(power := found.get("unbiased"), Power):
+        assert power.enough and power.share < 0.1
+        assert f"by {power.repeats:,} estimates" in str(power) and "takes more" not in str(power)
 
 
 @pytest.mark.parametrize("case", AS_THEY_ARE, ids=str)
