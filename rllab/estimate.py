@@ -36,7 +36,8 @@ class Target:
     Args:
         kind: see `Kind`.
         kernel: for SMOOTHED, the smoothing kernel: "gaussian", "ball", ….
-        radius: for SMOOTHED, its radius: the standard deviation σ, or the ball's radius r.
+        radius: for SMOOTHED, the kernel's own width: σ in each parameter for "gaussian" and "rademacher"; for others,
+            as "ball", the radius in all together.
         of: for RELAXED, SURROGATE and DIRECTION, in words, what stands in for the cost.
 
     Raises:
