@@ -37,7 +37,8 @@ class Target:
         kind: see `Kind`.
         kernel: for SMOOTHED, what u is drawn from: "gaussian", N(0, I); "ball", uniformly from the unit ball;
             "rademacher", signs; "axis", uniformly between ± the unit vector of one axis; or a name of one's own.
-        radius: for SMOOTHED, what u is multiplied by: σ of the normal and of signs, the ball's radius r.
+        radius: for SMOOTHED, the kernel's own width: σ in each parameter for "gaussian" and "rademacher"; for others,
+            as "ball", the radius in all together.
         of: for RELAXED, SURROGATE and DIRECTION, in words, what stands in for the cost.
 
     Raises:

@@ -62,14 +62,14 @@ SHORT, UP = {"gaussian": "normal", "orthonormal": "orthonormal"}, {"gaussian": 4
 @dataclass(frozen=True)
 class Config(Flags):
     largest: int = 1024
-    """Costs are probed whose numbers of parameters are the powers of two from 8 up to this one, at least 64."""
+    """Costs are probed whose numbers of parameters are the powers of two from 8 up to this one, 64 or more."""
     quick: ClassVar[dict[str, Any]] = {"largest": 64}
 
     def check(self) -> None:
         super().check()
-        if self.largest < 64:
+        if self.largest < 64 or self.largest & (self.largest - 1):
             raise ValueError(
-                f"--largest must be >= 64, where laws of many parameters begin to hold, got {self.largest}"
+                f"--largest must be 64, where laws of many parameters begin to hold, 128, 256, …, got {self.largest}"
             )
 
     @property

@@ -49,8 +49,9 @@ def measure_quality(
 ) -> Report:
     """Measure estimators at the same parameters, for each budget by `repeats` independent estimates.
 
-    Every estimator is held to the gradient it declares to estimate, and beside that to ∇f, where it is known. All
-    estimators draw from the same keys, so that a row does not depend on which others there are.
+    Every estimator is held to the gradient it declares to estimate, and beside that to ∇f, where it is known; a
+    direction, which declares none, to ∇f alone, and only by its cosine. All estimators draw from the same keys, so that
+    a row does not depend on which others there are.
 
     Args:
         estimators: one, or several that differ.
@@ -77,7 +78,8 @@ def measure_quality(
     Returns:
         A `Report` with a row for each estimator and budget, of the columns
 
-            estimator, target, truth     what was measured, what it says it estimates, what it was held to
+            estimator, target, truth     what was measured, what it says it estimates, what it was held to: a direction
+                                         by its cosine only
             state                        "" if it keeps none; else what it began from: "none", "given", "3 estimates", …
             budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent with its
                                          warm-up, and on what

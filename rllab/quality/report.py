@@ -94,6 +94,8 @@ class Report:
 
 def _line(row: Row) -> list[object]:
     name, truth, budget = row["estimator"], row["truth"], row["budget"]
+    if row["bias"] is None and row["cosine"] is not None:  # a direction
+        truth += ", by its cosine only"
     if not row["affordable"]:
         return [name, truth, budget, "", row["kind"], row["why"], "", "", "", ""]
     bias, error, cosine = (with_interval(row, column) for column in ("bias", "relative_mse", "cosine"))

@@ -39,7 +39,8 @@ def test_next_step_bicycles_are_single_environments_bit_for_bit(variant, n):
         expected = [
             (env.reset()[0], 0.0, False, False) if over[i] else env.step(actions[i])[:4] for i, env in enumerate(single)
         ]
-        for ours, theirs in zip((observation, rewards, terminated, truncated), zip(*expected, strict=True), strict=True):
+        answers = observation, rewards, terminated, truncated
+        for ours, theirs in zip(answers, zip(*expected, strict=True), strict=True):
             np.testing.assert_array_equal(ours, np.array(theirs))
         over = terminated | truncated
         ends += terminated.sum(), truncated.sum()

@@ -25,7 +25,7 @@ from rllab.estimators import (
 )
 from rllab.estimators.score.baselines import MovingMean
 from rllab.problems import BooleanQuadratic, CategoricalPayoffs, NoClosedForm, Quadratic, Staircase
-from rllab.quality import summary
+from rllab.quality import Report, summary
 from rllab.quality.estimates import TOGETHER, repeated
 from rllab.quality.summary import squared_norm, summarise
 from rllab.quality.truth import Truth, exact_gradient
@@ -209,6 +209,7 @@ def test_unaffordable_budgets_and_unmet_needs_are_marked_and_cost_nothing():
 def test_a_direction_has_an_angle_and_no_bias_not_even_to_the_gradient():
     r = row(GuidedSmoothing(), BOWL)
     assert r["truth"] == "∇f" and "direction" in r["why"] and r["target"].startswith("direction")
+    assert "∇f, by its cosine only" in str(Report([r]))
     assert all(r[name] is None for name in r if "bias" in name or "mse" in name)
     assert 0 < r["cosine"] < 1 and r["gradient_cosine"] == r["cosine"] and r["snr"] > 0
 
