@@ -336,7 +336,9 @@ def _too_short(agent: Agent, settings: Sequence[Mapping[str, Any]], steps: int) 
     for trial in settings:
         has = {**vars(agent), **trial}
         if isinstance(agent, OffPolicy):
-            takes, remedy = has["learning_starts"] + 1, "learning_starts"
+            # rounds of updates of the critics, up to the first of the actor
+            rounds = -(-has["policy_delay"] // has["gradient_steps"])
+            takes, remedy = has["learning_starts"] + rounds * has["train_freq"], "learning_starts"
         elif isinstance(agent, PPO):
             takes, remedy = has["num_envs"] * has["n_steps"], "n_steps"
         else:  # whole episodes, whose lengths nobody knows before

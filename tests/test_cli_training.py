@@ -32,3 +32,16 @@ def test_train_takes_the_settings_that_are_kept_and_what_is_given_in_their_place
     with pytest.raises(SystemExit):
         main(["train", "CartPole-v1", "--method", "reinforce", "--tuned", *flags])
     assert "no settings for reinforce on CartPole-v1; there are for rllab/BicycleBalance-v0" in capsys.readouterr().err
+
+
+def test_steps_of_a_rollout_that_was_cut_off_are_said_to_have_taught_nothing(tmp_path, capsys):
+    flags = "--method ppo --seeds 1 --episodes 1 --processes 1 --set num_envs=1 n_steps=64 batch_size=32 hidden=4,"
+    for steps, said in ((150, "the last 22 steps taught nothing"), (128, None)):
+        main(["train", "CartPole-v1", *flags.split(), "--steps", str(steps), "--out", str(tmp_path / str(steps))])
+        out = capsys.readouterr().out
+        assert said in out if said else "taught nothing" not in out
+
+    with pytest.raises(SystemExit):
+        main(["train", "CartPole-v1", *flags.split(), "--steps", "256", "--out", str(tmp_path / "128"), "--resume"])
+    err = capsys.readouterr().err
+    assert "steps is 128 there and 256 now" in err and "128/ppo-0/agent.pt'), then rllab.fit(agent, MORE_STEPS)" in err

@@ -99,7 +99,7 @@ def test_a_range_from_two_ends_is_of_the_kind_of_the_agents_own():
         (
             "td3",
             {},
-            r"3 of 3 trials .* has 100 steps, .* up to 1,001\. .* of 9,009 or more, or a smaller learning_s",
+            r"3 of 3 trials .* has 100 steps, .* up to 1,002\. .* of 9,018 or more, or a smaller learning_s",
         ),
         ("ppo", {"num_envs": 2, "n_steps": 64}, "takes up to 128.* Give steps of 1,152 or more, or a smaller n_steps"),
     ],
@@ -112,9 +112,14 @@ def test_a_first_rung_too_short_for_an_update_is_warned_of_before_any_work(tmp_p
     on = {"steps": 900, "trials": 3, "seeds": 1}
     with pytest.warns(UserWarning, match=says), pytest.raises(KeyboardInterrupt):
         tune(method, "Pendulum-v1", tmp_path, **on, fixed=fixed)
-    enough = {"td3": {"learning_starts": 99}, "ppo": {"num_envs": 1, "n_steps": 64}}[method]
+    enough = {"td3": {"learning_starts": 98}, "ppo": {"num_envs": 1, "n_steps": 64}}[method]
     with pytest.raises(KeyboardInterrupt):  # and no warning
         tune(method, "Pendulum-v1", tmp_path, **on, fixed=enough)
+    agent = agent_called(method)("Pendulum-v1", 0, **enough)
+    agent.learn({"td3": 99, "ppo": 63}[method])
+    assert agent.spent.updates == 0
+    agent.learn(1)  # up to 100, or 64
+    assert agent.spent.updates > 0
 
 
 def search(folder, **options):

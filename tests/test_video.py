@@ -150,7 +150,9 @@ def test_an_environment_of_the_folder_is_trained_in_and_filmed_where_it_is_named
     del sys.modules["own_tank"], gymnasium.registry["Tank-v0"]  # as in another process
     with pytest.raises(SystemExit):
         main(["video", "tank/evolution-0", "--out", "ride.gif"])
-    assert "of the module own_tank, which is not imported because a file says so" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "of the module own_tank, which is not imported because a file says so" in err
+    assert "on the command line --environment own_tank:Tank-v0" in err
     main(["video", "tank/evolution-0", "--environment", "own_tank:Tank-v0", "--out", "ride.gif"])
     with Image.open("ride.gif") as ride:
         assert ride.size == (8, 8)

@@ -104,7 +104,8 @@ def take_again(
     if lacking:
         were = ", ".join(f"{name} (it was {said})" for name, said in lacking.items())
         how = ", ".join(f"{name}=…" for name in lacking)
-        raise ValueError(f"it does not hold {were}: give load(path, {how})")
+        also = ", on the command line --environment MODULE:ID" if list(lacking) == ["environment"] else ""
+        raise ValueError(f"it does not hold {were}: give load(path, {how}){also}")
     check_names("arguments", {**held, **missing}, names - unsaved)
     return {**held, **given}
 
@@ -115,7 +116,7 @@ def check_environment(environment: object) -> None:
     if colon and module != OWN and module not in sys.modules:
         raise ValueError(
             f"its environment {environment!r} is of the module {module}, which is not imported because a file says so: "
-            "import it before, or give load(path, environment=…)"
+            f"import it before, or give load(path, environment=…), on the command line --environment {environment}"
         )
 
 

@@ -7,7 +7,7 @@ import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -15,6 +15,9 @@ from rllab.checks import as_count
 from rllab.cli.common import find_modules_here, number, setting, short
 from rllab.tables import table
 from rllab.warned import warn
+
+if TYPE_CHECKING:
+    from rllab.runs import Record
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ class Train:
         from rllab.agents.named import agent_called, made
         from rllab.agents.tuned_settings import tuned
         from rllab.executors.named import executor_of
+        from rllab.runs import ResultsConflict
         from rllab.runs.about import About
-        from rllab.training import Schedule, rarely, train_seeds
+        from rllab.training import LATEST, Schedule, rarely, train_seeds
 
         settings: dict[str, Any] = {}
         if self.tuned or self.tuned_file is not None:
@@ -82,7 +86,14 @@ class Train:
         on: dict[str, Any] = {"seeds": self.seeds, "settings": settings, "schedule": schedule}
         on |= {"resume": self.resume, "processes": self.processes, "track": self.track}
         on["executor"] = executor_of(self.executor)
-        records = train_seeds(self.method, self.environment, steps, folder, **on)
+        try:
+            records = train_seeds(self.method, self.environment, steps, folder, **on)
+        except ResultsConflict as error:
+            if error.field != "steps":
+                raise
+            file = folder / f"{self.method.lower()}-0" / LATEST
+            longer = f"agent = rllab.agents.load({str(file)!r}), then rllab.fit(agent, MORE_STEPS)"
+            raise ResultsConflict(f"{error}; a finished agent is trained for longer in Python: {longer}") from None
         print(_result([float((record.summary or {})["return"]) for record in records], self.environment, self.method))
         if untaught := sum(record.untaught for record in records):
             takes = first.update_takes.format_map(vars(first))
@@ -90,6 +101,8 @@ class Train:
                 f"nothing was learned by {untaught} of {len(records)} seeds: {steps:,} steps did not suffice for an "
                 f"update, which takes {takes}; the return is that of policies as they began"
             )
+        elif idle := max(_steps_after_last_update(record) for record in records):
+            print(f"the last {idle:,} steps taught nothing: they did not suffice for another update")
         figure, (ax,) = plots.panels()
         plots.curves(ax, records, label=f"mean return of {self.episodes} episodes, {name}")
         drawn = plots.save(figure, folder / "curves.png")
@@ -206,6 +219,17 @@ class Video:
         given = {} if self.environment is None else {"environment": self.environment}
         agent = load(self.run_folder / (BEST if self.best else LATEST), **given)
         print(record_episode(agent, self.out, episode=self.episode, max_steps=self.steps))
+
+
+def _steps_after_last_update(record: Record) -> int:
+    """Return how many steps a learner took, as its rows tell, that no update has used: of a rollout cut off, say."""
+    learned = before = 0
+    updates: object = 0
+    for row in record.rows:
+        if row.get("updates") != updates:
+            learned, updates = row["steps"], row.get("updates")
+        before = row["steps"]
+    return before - learned
 
 
 def _result(returns: list[float], environment: str, method: str) -> str:

@@ -14,6 +14,7 @@ from rllab.tables import table
 
 if TYPE_CHECKING:
     from rllab.runs import Record
+    from rllab.runs.series import Task
     from rllab.runs.standings import Pair, Standing
 
 
@@ -101,7 +102,7 @@ class Compare:
             found[task] = (threshold, *ranked(task, curves, threshold=threshold, lower=lower, final=final, key=0))
         for task, (threshold, best, pairs) in found.items():
             print(f"\n{task.title}: {labels[task]}")
-            print(standings_table(best, task.x, task.y, threshold))
+            print(standings_table(best, task, threshold))
             if pairs:
                 print(pairs_table(pairs))
             for curve in tasks[task]:
@@ -175,8 +176,10 @@ class Export:
         return reader.code
 
 
-def standings_table(standings: list[Standing], x: str, y: str, threshold: float | None) -> str:
+def standings_table(standings: list[Standing], task: Task, threshold: float | None) -> str:
     """Return what methods reached as a text table."""
+    from rllab.runs.standings import height_of
+
     head = [
         "method",
         "seeds",
@@ -185,9 +188,9 @@ def standings_table(standings: list[Standing], x: str, y: str, threshold: float 
         "95 % interval",
         "median",
         "mean",
-        f"mean height of the curve of {y}",
+        height_of(task),
     ]
-    extra = [] if threshold is None else [f"reached {threshold:g}", f"median {x} to it"]
+    extra = [] if threshold is None else [f"reached {threshold:g}", f"median {task.x} to it"]
     lines = []
     for s in standings:
         line = [s.name, len(s.scores), s.unfinished, _number(s.iqm), _interval(s.low, s.high)]

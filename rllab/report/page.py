@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rllab.files import write_atomically
-from rllab.report.sections import QUALITY, sections_of
+from rllab.report.sections import QUALITY, Section, sections_of
 from rllab.runs.loading import load_records
 from rllab.runs.record import Record
 from rllab.runs.versions import machine
@@ -76,6 +76,7 @@ def write_report(
     )
     page = environment.get_template("page.html").render(
         sections=sections,
+        legend=legend_of(sections),
         style=(HERE / "page.css").read_text("utf-8"),
         script=(HERE / "page.js").read_text("utf-8"),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -86,3 +87,24 @@ def write_report(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, page.encode("utf-8", "backslashreplace"))
     return path
+
+
+def legend_of(sections: Sequence[Section]) -> str:
+    """Explain the columns and intervals that tables of the page have, and no others."""
+    tables = [part.table for section in sections for part in section.parts if part.table is not None]
+    heads = [name for table in tables for name in table.head]
+    said = []
+    if any(name.startswith("IQM of ") for name in heads):
+        said.append(
+            "IQM: interquartile mean, the mean without the lowest and highest quarter, with a 95 % percentile "
+            "bootstrap interval, too narrow for fewer than ten seeds. A run without a score counts as the worst."
+        )
+        said.append("Methods are compared where their runs are in one folder; rllab compare takes several folders.")
+    if any(name.startswith("P(first") for name in heads):
+        said.append(
+            "P(first > second): the probability of improvement, with an interval made likewise; differences over "
+            "shared seeds have Student's."
+        )
+    if any(name.startswith("reached ") for name in heads):
+        said.append("What it takes to reach a threshold has Kaplan–Meier's interval, with Greenwood's variance.")
+    return " ".join(said)

@@ -10,7 +10,7 @@ from rllab.quality.report import Report, with_interval
 from rllab.runs.record import Record
 from rllab.runs.rows import last_row
 from rllab.runs.series import Task
-from rllab.runs.standings import Pair, Standing
+from rllab.runs.standings import Pair, Standing, height_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def standings_table(standings: Iterable[Standing], task: Task, label: str, thres
         "95 % interval",
         "median",
         "mean",
-        f"area under curve of {task.y}",
+        height_of(task),
     ]
     if threshold is not None:
         head += [f"reached {threshold:g}", f"median {task.x} to it", "95 % interval"]

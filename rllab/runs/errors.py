@@ -14,7 +14,13 @@ from rllab.warned import one_line_warnings
 
 
 class ResultsConflict(ValueError):
-    """A folder holds results that the requested work would mix with or overwrite; nothing was changed."""
+    """A folder holds results that the requested work would mix with or overwrite; nothing was changed.
+
+    Attributes:
+        field: of the configuration, that has another value there; "" where it is not one.
+    """
+
+    field: str = ""
 
 
 class SweepFailed(RuntimeError):

@@ -82,10 +82,12 @@ def _check_config(folder: Path, wanted: Storable) -> None:
         raise ResultsConflict(f"{error}: choose another folder (--out)") from None
     if difference := first_difference(there, wanted):
         field, old, new = difference
-        raise ResultsConflict(
+        conflict = ResultsConflict(
             f"{folder} holds results of another configuration: {field} is {old} there and {new} now; choose another "
             f"folder (--out), or set {field} back to go on with --resume"
         )
+        conflict.field = field
+        raise conflict
 
 
 def _is_done(run: Path, asked: Storable) -> bool:

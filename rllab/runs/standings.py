@@ -96,6 +96,11 @@ def label_of(task: Task, lower: bool | None = None, *, final: bool = False) -> s
     return f"−{task.y}{where} (less is better)" if _less_is_better(task, lower) else f"{task.y}{where}"
 
 
+def height_of(task: Task) -> str:
+    """Return what `Standing.area` of a task is called."""
+    return f"mean height of the curve of {task.y}"
+
+
 def ranked(
     task: Task,
     curves: Sequence[Curve],

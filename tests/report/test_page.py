@@ -9,6 +9,7 @@ import pytest
 
 from rllab.report import write_report
 from rllab.report.svg import inline
+from rllab.runs import Record
 from tests.report.pages import EVIL, make_results
 
 pytest.importorskip("jinja2", reason="the extra `report` is not installed")
@@ -120,6 +121,17 @@ def test_the_threshold_is_timed_and_a_damaged_run_is_told_and_left_out(tmp_path)
     told.clear()
     write_report(results, tmp_path / "a.html", skipped=told.__setitem__)
     assert "not of the form that this version writes" in told[(results / "toys").absolute()]
+
+
+def test_the_legend_explains_what_the_page_has_and_nothing_else(tmp_path, page):
+    assert "Kaplan–Meier" not in page and "interquartile mean" in page and "area under" not in page
+    for method in ("a", "b"):
+        with Record.create(tmp_path / method / f"{method}-0", {"method": method}, seed=0) as record:
+            record.append({"steps": 100, "evaluation": 1.0})
+            record.finish()
+    shown = write_report(tmp_path, tmp_path / "report.html").read_text("utf-8")
+    assert "interquartile mean" in shown and "mean height of the curve of evaluation" in shown
+    assert "probability of improvement" not in shown.lower() and "rllab compare takes several folders" in shown
 
 
 def test_nothing_to_report_is_said(tmp_path):
