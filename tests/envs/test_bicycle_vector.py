@@ -35,13 +35,13 @@ def test_next_step_bicycles_are_single_environments_bit_for_bit(variant, n):
     act, over, ends = riders(n), np.zeros(n, bool), np.zeros(2, int)
     for _ in range(290):
         actions = act(observation)
-        observation, rewards, terminated, truncated, _ = many.step(actions)
+        taken = many.step(actions)[:4]
         expected = [
             (env.reset()[0], 0.0, False, False) if over[i] else env.step(actions[i])[:4] for i, env in enumerate(single)
         ]
-        answers = observation, rewards, terminated, truncated
-        for ours, theirs in zip(answers, zip(*expected, strict=True), strict=True):
+        for ours, theirs in zip(taken, zip(*expected, strict=True), strict=True):
             np.testing.assert_array_equal(ours, np.array(theirs))
+        observation, _, terminated, truncated = taken
         over = terminated | truncated
         ends += terminated.sum(), truncated.sum()
     assert ends[0] > 0 and (n == 1 or ends[1] > 0)
