@@ -24,19 +24,27 @@ def normal_moments(k: Callable, breaks: Iterable[float], mu: float, s: float) ->
     with mp.workdps(DIGITS):
         m, sd = mp.mpf(mu), mp.mpf(s)
         near = [b for b in map(mp.mpf, breaks) if abs(b - m) < REACH * sd]
-        ends = {m + sd * z for z in range(-REACH, REACH + 1, 5)} | set(near)
+        near = [(b - m) / sd for b in near]
+        ends = {mp.mpf(z) for z in range(-REACH, REACH + 1, 5)} | set(near)
         if len(near) < 10:  # with more of them the panels are narrow already
-            ends |= {b + sd * z for b in near for z in (-2, -1, 1, 2)}
+            ends |= {u + z for u in near for z in (-2, -1, 1, 2)}
         # Of 12 nodes a panel of half a standard deviation is off by h²⁵ (12!)⁴ / (25 (24!)³) |f⁽²⁴⁾| < 1e-33, with
         # |f⁽²⁴⁾| <= √24! max(1, u²) of what is integrated here; 48 are for wider ones
-        narrow = max(b - a for a, b in pairwise(sorted(ends))) <= sd / 2
+        narrow = max(b - a for a, b in pairwise(sorted(ends))) <= 0.5
         middle, j, j_mu, j_s = k(m), mp.mpf(0), mp.mpf(0), mp.mpf(0)
-        for x, w in panel_nodes(ends, 12 if narrow else 48):
-            u = (x - m) / sd
-            mass = w * (k(x) - middle) * mp.exp(-u * u / 2)
-            j, j_mu, j_s = j + mass, j_mu + mass * u, j_s + mass * (u * u - 1)
-        norm = sd * mp.sqrt(2 * mp.pi)
+        for a, b in pairwise(sorted(ends)):
+            for u, w in normal_panel(a, b, 12 if narrow else 48):
+                mass = w * (k(m + sd * u) - middle)
+                j, j_mu, j_s = j + mass, j_mu + mass * u, j_s + mass * (u * u - 1)
+        norm = mp.sqrt(2 * mp.pi)
         return middle + j / norm, j_mu / norm / sd, j_s / norm / sd
+
+
+@cache
+def normal_panel(a: mp.mpf, b: mp.mpf, points: int) -> list[tuple[mp.mpf, mp.mpf]]:
+    """Return the nodes u of a panel, and their weights times exp(−u²/2): most panels are those of every law."""
+    with mp.workdps(DIGITS):
+        return [(u, w * mp.exp(-u * u / 2)) for u, w in panel_nodes((a, b), points)]
 
 
 def panel_nodes(ends: Iterable, points: int = 48) -> Iterator[tuple[mp.mpf, mp.mpf]]:
@@ -75,8 +83,16 @@ def ball_moments(k: Callable, breaks: Iterable[float], mu: float, r: float, d: i
 def _ball_mean(k, breaks, mu, r, d):
     places = [(mp.mpf(b) - mu) / r for b in breaks]
     ends = {mp.pi * j / 8 for j in range(-4, 5)} | {mp.asin(t) for t in places if abs(t) < 1}
-    pairs = [(k(mu + r * mp.sin(x)), w * mp.cos(x) ** d) for x, w in panel_nodes(ends)]
+    panels = [ball_panel(a, b, d) for a, b in pairwise(sorted(ends))]
+    pairs = [(k(mu + r * t), w) for panel in panels for t, w in panel]
     return mp.fsum(y * w for y, w in pairs) / mp.fsum(w for _, w in pairs)
+
+
+@cache
+def ball_panel(a: mp.mpf, b: mp.mpf, d: int) -> list[tuple[mp.mpf, mp.mpf]]:
+    """Return sin ψ at the nodes ψ of a panel, and their weights times cosᵈψ: most panels are those of every curve."""
+    with mp.workdps(DIGITS):
+        return [(mp.sin(psi), w * mp.cos(psi) ** d) for psi, w in panel_nodes((a, b))]
 
 
 def chi2_tails(y, lam, d: int) -> tuple[mp.mpf, mp.mpf]:
