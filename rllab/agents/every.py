@@ -10,7 +10,6 @@ from rllab.agents.policy import Policy as Policy
 from rllab.agents.ppo import PPO as PPO
 from rllab.agents.ppo import a2c as a2c
 from rllab.agents.reinforce import Reinforce as Reinforce
-from rllab.agents.replay import Batch as Batch
 from rllab.agents.replay import Replay as Replay
 from rllab.agents.rollouts import Rollout as Rollout
 from rllab.agents.sac import SAC as SAC

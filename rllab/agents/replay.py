@@ -136,6 +136,11 @@ class Replay:
 
         Args:
             n: how many; all there are, if fewer.
+
+        Returns:
+            A named tuple of `observations` and `next_observations`, flattened and divided by `agent.policy.scale`,
+            `actions` in [−1, 1], `costs`, which are negative rewards, `terminated`, 0 where an episode was merely cut
+            off, and `discounts`, None where transitions are of one step.
         """
         return self._as_batch(self.table[self._last(len(self) if n is None else n)])
 
