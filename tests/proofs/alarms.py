@@ -190,7 +190,7 @@ LIMITS: Mapping[str, tuple[Limit, ...]] = {
     ),
     f"{_SMOOTHING}directions.py::test_the_problems_of_a_draw_are_uncorrelated": (
         Errors(6.5, 6),
-        Unbiased(12, 999, 6),
+        Unbiased(12, 2_999, 6),
     ),
     f"{_SMOOTHING}gaussian_smoothing.py::test_draws_are_unbiased_for_a_step": (Unbiased(2, 99_999, 3),),
     f"{_SMOOTHING}guided_smoothing.py::covariance_of_probes": (Errors(6.2, 6, 9),),
