@@ -63,11 +63,11 @@ def forest(ax: Axes, shown: list[Compared]) -> None:
     ax.axvline(0, color=GREY, linewidth=0.9)
     ax.axvline(-MARGIN, **REFERENCE)
     ax.annotate(
-        "least allowed ",
-        (-MARGIN, 0.02),
-        xycoords=("data", "axes fraction"),
-        ha="right",
-        va="bottom",
+        "dashed: the least allowed",
+        (0, 0.5),  # between two cells
+        xytext=(6, 0),
+        textcoords="offset points",
+        va="center",
         fontsize=8,
         color=GREY,
     )
