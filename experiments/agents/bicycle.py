@@ -137,7 +137,7 @@ def trials_of(config: Config) -> Iterator[Job]:
                 if plans is None:
                     steps, size = LEARNERS[method].tuning_steps, where
                 elif method in plans and plans[method].ranges:
-                    steps, size = plans[method].tuning_steps, plans[method].size
+                    steps, size = plans[method].steps, plans[method].size
                 else:
                     continue
                 every = trials(method, where)

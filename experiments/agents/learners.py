@@ -34,15 +34,13 @@ class Plan:
     """How one learner goes about a task that has trials of its own; its learning rate falls to 0 over the run.
 
     Args:
-        steps: environment steps it may take.
-        tuning_steps: those of a trial.
+        steps: environment steps it may take, in a trial too.
         ranges: of what is tuned, as in `Learner`; empty: its settings are those of balance with this policy.
         arguments: for the environment it learns in, not for that in which it is judged.
         size: of its policy.
     """
 
     steps: int
-    tuning_steps: int
     ranges: dict[str, tuple[float, float]]
     arguments: dict[str, Any]
     size: str = "64-64"
@@ -76,16 +74,11 @@ class Task:
 HORIZON = (0.003, 0.1)  # 1 − γ: 330 to 10 steps
 FAR = 10_000  # steps to a goal at 100 m; straight there are 3,240
 GOAL = {
-    "ars": Plan(
-        600_000, 600_000, {"delta_std": (0.05, 2.0), "lr": (0.03, 2.0), "n_delta": (4, 64)}, {"cap": 2_000}, "linear"
-    ),
+    "ars": Plan(600_000, {"delta_std": (0.05, 2.0), "lr": (0.03, 2.0), "n_delta": (4, 64)}, {"cap": 2_000}, "linear"),
     "ppo": Plan(
-        300_000,
-        100_000,
-        {"lr": (5e-4, 5e-2), "std": (0.1, 3.0), "one_minus_gamma": (0.001, 0.1)},
-        {"reward": "progress"},
+        100_000, {"lr": (5e-4, 5e-2), "std": (0.1, 3.0), "one_minus_gamma": (0.001, 0.1)}, {"reward": "progress"}
     ),
-    "random": Plan(600_000, 600_000, {}, {}, "linear"),  # a trial takes minutes and finds nobody
+    "random": Plan(600_000, {}, {}, "linear"),  # a trial takes minutes and finds nobody
 }
 TASKS = {
     "balance": Task(ENVIRONMENT, SCALE, {}, CAP, {}, smooth=True),
@@ -291,14 +284,8 @@ def plan_of(task: str, method: str, size: str) -> tuple[int, Settings, str]:
     return plan.steps, settings_of(method, task if plan.ranges else plan.size), plan.size
 
 
-def make_agent(
-    method: str, size: str, settings: Settings, seed: int, task: str = "balance", steps: int | None = None
-) -> agents.Agent:
-    """Return a learner of `LEARNERS` that has learned nothing yet; all share policy, scaling and environment.
-
-    Args:
-        steps: over which a learning rate falls to 0 where it does; None: those of its plan.
-    """
+def make_agent(method: str, size: str, settings: Settings, seed: int, task: str = "balance") -> agents.Agent:
+    """Return a learner of `LEARNERS` that has learned nothing yet; all share policy, scaling and environment."""
     what, make = TASKS[task], LEARNERS[method].make
     if make is None:
         raise ValueError(f"make_agent: method must be a learner, got {method!r}, which keeps nothing of what it tries")
@@ -307,5 +294,5 @@ def make_agent(
     given: dict[str, Any] = dict(settings)
     if what.plans:
         arguments |= what.plans[method].arguments
-        given["lr"] = agents.Linear(settings["lr"], 0.0, steps or what.plans[method].steps)
+        given["lr"] = agents.Linear(settings["lr"], 0.0, what.plans[method].steps)
     return make(given, environment=what.environment, seed=seed, environment_arguments=arguments, **common)

@@ -40,7 +40,7 @@ def run(job: Job, record: Record) -> dict[str, Any]:
 def _learn(job: Job, record: Record) -> dict[str, Any]:
     """Train, keep the weights each time the steps have grown by `GROWTH`, judge them all afterwards, save the agent."""
     c, task = job.config, TASKS[job.config["task"]]
-    agent = make_agent(c["method"], c["size"], c["settings"], job.seed, c["task"], c["steps"])
+    agent = make_agent(c["method"], c["size"], c["settings"], job.seed, c["task"])
     if c["ride"]:
         agent.save(record.folder / "untrained.pt")
     start: Row = dict.fromkeys(("steps", "cpu_seconds", "seconds", "episodes", "updates"), 0)
