@@ -80,7 +80,7 @@ def prove_evaluation_changes_nothing_of_learning(plain, watched, steps):
         watched.act(np.zeros(2))
         seen.append(row)
         assert evaluated.complete and len(evaluated.returns) == 3
-    assert len(rows) > 3
+    assert len(rows) > 1
     assert timeless(rows) == timeless(seen)
     assert all_of(plain) == all_of(watched)
 
