@@ -42,8 +42,11 @@ def test_the_search_box_is_reached_and_asks(site, driver):
     driver.get((site / "index.html").as_uri())
     while "sidebar-search" not in driver.execute_script("return document.activeElement.className"):
         press(driver, TAB)
+    from selenium.webdriver.support.expected_conditions import url_contains
+    from selenium.webdriver.support.wait import WebDriverWait
+
     press(driver, "antithetic" + ENTER)
-    assert "search.html?q=antithetic" in driver.current_url
+    WebDriverWait(driver, 60).until(url_contains("search.html?q=antithetic"))  # the page is loaded after the key
 
 
 def test_a_solution_and_a_part_of_the_sidebar_unfold_by_keys(site, driver):
