@@ -306,14 +306,17 @@ def figure(records: list[Record], config: Config) -> Path:
             label_end(axes[3], sigma[1], pooled(errors)[1], f"τ = {tau:g}", plots.BLACK, up=8 if tau else -9)
             mark(axes[3], sigma, errors, predictions("smoothing", repr(tau)).get("smoothing"))
         axes[3].set(xlabel="σ of the smoothing, unit of θ", ylabel="error of the slope, which is 1",
-                    title=f"Smoothing ({PAIRS} pairs):\nso is the best σ", ylim=(0.05, 30))  # fmt: skip
+                    title=f"Smoothing, {PAIRS} pairs: the more\nnoise, the larger the best σ",
+                    ylim=(0.05, 30))  # fmt: skip
         looks = plots.MethodStyle(plots.BLUE, plots.SOLID, "o"), plots.MethodStyle(plots.VERMILLION, plots.DASHED, "s")
         for (setting, label), look in zip((("smooth", "LQR"), ("jumps", "walk")), looks, strict=True):
             for method, fill in (("independent", "none"), ("common", look.color)):
                 h, errors = curve(records, part="simulated", setting=setting, method=method)
                 draw(axes[4], h, errors, look, every=1, markerfacecolor=fill)
                 i, up = (1, 8) if setting == "smooth" else (0, 10 if method == "independent" else -22)
-                label_end(axes[4], h[i], pooled(errors)[i], f"{label}, {method}", look.color, up=up)
+                broken = (setting, method) == ("jumps", "independent")  # there is a line above it
+                name = f"{label},\n{method}" if broken else f"{label}, {method}"
+                label_end(axes[4], h[i], pooled(errors)[i], name, look.color, up=up)
         axes[4].set(
             xlabel="step h, unit of θ (LQR; a walk until it falls)",
             ylabel="standard deviation/|gradient|",
