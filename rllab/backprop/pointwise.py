@@ -25,6 +25,9 @@ class Pointwise(Module):
     The product with ∂C/∂z is made of the slope. It has no weights, as the slope is not told any: a function of each
     component that has some is a `Module`, with `shapes`.
 
+    Raises:
+        TypeError: a subclass names `shapes`.
+
     Source: LeCun (2020), NYU Deep Learning, week 2.
 
     Example:
@@ -43,6 +46,14 @@ class Pointwise(Module):
 
         print(Cube().vjp_state(torch.ones(1, 2), s))  # 3 s²
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "shapes" in vars(cls):
+            raise TypeError(
+                f"{cls.__name__}: a Pointwise has no weights, as its slope is not told any, and got `shapes`; "
+                "a function of each component that has weights is a Module"
+            )
 
     @abstractmethod
     def _slope(self, s: Tensor, z: Tensor, out: Tensor | None) -> Tensor:

@@ -209,6 +209,11 @@ def test_errors_name_the_module_and_what_came(make, message):
         make()
 
 
+def test_a_pointwise_function_with_weights_is_refused_when_it_is_defined():
+    with pytest.raises(TypeError, match="Step: a Pointwise has no weights.*got `shapes`.*is a Module"):
+        type("Step", (bp.Pointwise,), {"shapes": {"slope": ()}})
+
+
 @pytest.mark.parametrize(
     "module, v, z, message",
     [
