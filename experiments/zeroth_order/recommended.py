@@ -167,7 +167,7 @@ def truth_of(problem: Problem, at: Tensor, exact: int, target: Target) -> Gradie
 
 
 def smoothed(mean: Callable[[Tensor], Tensor], at: Tensor, exact: int, target: Target) -> Tensor:
-    """Return ∇f_r by many directions, in sets that see a gradient without variance."""
+    """Return ∇f_σ by many directions, in sets that see a gradient without variance."""
     assert target.radius is not None  # recommendations at parameters are of smoothed costs
     estimator = est.OrthogonalSmoothing(target.radius, "gaussian")
     cost = Cost(lambda x: torch.as_tensor(mean(x)).detach(), check_rows=False)

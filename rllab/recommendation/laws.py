@@ -1,18 +1,18 @@
 """Laws: what the error of an estimator is, by what a pilot has measured; means over its K directions in brackets.
 
-    S = ⟨D²⟩ = G + N          G = ‖∇f_r‖², signal        N: what of a slope is no gradient, but noise, jumps, curvature
+    S = ⟨D²⟩ = G + N          G = ‖∇f_σ‖², signal        N: what of a slope is no gradient, but noise, jumps, curvature
 
-By Stein's lemma ∇f_r = E D u is what least squares of D on u finds, so that N is their residual; of the m
+By Stein's lemma ∇f_σ = E D u is what least squares of D on u finds, so that N is their residual; of the m
 coordinates a of u in the space of the pilot's directions, where 3/(m + 2) of cubic terms still look linear if m < d,
 
     N = Σ_k (D_k − ĝ·a_k)² / (K − m)        its standard deviation, and that of G, N √(2m/K(K − m))
 
-From m directions, and with orthonormal ones at distance r√d, m = qd + s, E‖ĝ − ∇f_r‖² is
+From m directions, and with orthonormal ones at distance σ√d, m = qd + s, E‖ĝ − ∇f_σ‖² is
 
     antithetic   normal (⟨D²‖u‖²⟩ − G)/m, a bound for spread ones     signs (dS − G)/m + W
                  orthonormal G s(d − s)/m² + dN/m + W/d
     forward      the same with F in place of D, m + 1 evaluations; for costs without noise
-    central      N deterministic,  N/R with noise that a stencil shares,  W + dτ²/6r²R with other noise; h = √3 r
+    central      N deterministic,  N/R with noise that a stencil shares,  W + dτ²/6σ²R with other noise; h = √3 σ
     autograd     B + V/m,  B = ⟨(D − a·u)²⟩ − N, if that is more than chance, of the mean a of gradients, V their
                  variance; all of G if a is 0
 
@@ -43,14 +43,14 @@ from rllab.estimators.smoothing.directions import SOBOL_DIMENSIONS
 from rllab.recommendation.pilot import Pilot, Slopes
 
 LARGE = 1000  # parameters from which on orthonormal directions cost more than they give: Hadamard rows stand in
-CLEAR = 0.5  # share of gradient in slopes from which on a radius is large enough
+CLEAR = 0.5  # share of gradient in slopes from which on sigma is large enough
 ROUGH = 0.01  # squared relative error by another kernel, from which on that it is only an allowance is said
 NEAR = 0.7  # share of the best share that counts as good as that, where none is clear
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """E‖ĝ − ∇f_r‖² of an estimator that spends so many evaluations, why, and what of it no averaging takes away."""
+    """E‖ĝ − ∇f_σ‖² of an estimator that spends so many evaluations, why, and what of it no averaging takes away."""
 
     estimator: Estimator
     evaluations: int
@@ -61,9 +61,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Signal:
-    """G and N at a radius, see above, and the standard deviation of G."""
+    """G and N at one sigma, see above, and the standard deviation of G."""
 
-    radius: float
+    sigma: float
     gradient: float
     rest: float
     unsure: float
@@ -83,13 +83,13 @@ def signal_of(seen: Slopes) -> Signal | None:
     fitted = a @ np.linalg.lstsq(a, slopes, rcond=None)[0]
     rest = min(float(np.sum((slopes - fitted) ** 2)) / (k - m), s)
     unsure = rest * math.sqrt(2 * m / (k * (k - m)))
-    return Signal(seen.radius, max(s - rest, unsure), rest, unsure)
+    return Signal(seen.sigma, max(s - rest, unsure), rest, unsure)
 
 
-def choose_radius(found: list[Signal]) -> Signal:
-    """Return the smallest radius at which slopes are gradient for the most part, or else as good as at any other.
+def choose_sigma(found: list[Signal]) -> Signal:
+    """Return the smallest sigma at which slopes are gradient for the most part, or else as good as at any other.
 
-    It must be so at the next radius too: of eight directions to spare noise alone makes such a share in 7 %.
+    It must be so at the next sigma too: of eight directions to spare noise alone makes such a share in 7 %.
     """
     for signal, larger in zip(found, [*found[1:], found[-1]], strict=True):
         if min(signal.share, larger.share) >= CLEAR:
@@ -113,11 +113,11 @@ def predictions(pilot: Pilot, signal: Signal, budget: int) -> Iterator[Predictio
 def _other_kernel(pilot: Pilot, signal: Signal) -> float:
     if not pilot.spread:
         return signal.rest
-    return 0.0 if pilot.seeded else max(signal.rest - pilot.spread**2 / (2 * signal.radius**2), 0.0)
+    return 0.0 if pilot.seeded else max(signal.rest - pilot.spread**2 / (2 * signal.sigma**2), 0.0)
 
 
 def _directions(pilot: Pilot, signal: Signal, form: probes.Form, slopes: np.ndarray, m: int) -> Iterator[Prediction]:
-    d, r, g, w = pilot.at.directions.shape[1], signal.radius, signal.gradient, _other_kernel(pilot, signal)
+    d, sigma, g, w = pilot.at.directions.shape[1], signal.sigma, signal.gradient, _other_kernel(pilot, signal)
     spent, about = (2 * m, f"{m} pairs") if form == "antithetic" else (m + 1, f"{m} differences")
     s = float(np.mean(slopes**2))
     curved, rest = max(s - g - signal.rest, 0.0), max(s - g, 0.0)
@@ -127,14 +127,14 @@ def _directions(pilot: Pilot, signal: Signal, form: probes.Form, slopes: np.ndar
     normal = max(float(np.mean(slopes**2 * lengths)) - g, signal.unsure) / m
     if form == "antithetic" and not pilot.spread and d <= SOBOL_DIMENSIONS:
         spread_out = f"{about} along spread normal directions of {d}{more}; less if few of them matter"
-        yield Prediction(SobolSmoothing(r), spent, normal, spread_out)
-    yield Prediction(GaussianSmoothing(r, form), spent, normal, f"{about} along normal directions of {d}{more}")
+        yield Prediction(SobolSmoothing(sigma), spent, normal, spread_out)
+    yield Prediction(GaussianSmoothing(sigma, form), spent, normal, f"{about} along normal directions of {d}{more}")
     # (dS − G)/m + W
-    yield Prediction(SPSA(r, form), spent, max(d * s - g, 0.0) / m + w, f"{about} along signs of {d}{more}", w)
+    yield Prediction(SPSA(sigma, form), spent, max(d * s - g, 0.0) / m + w, f"{about} along signs of {d}{more}", w)
     # G s(d − s)/m² + dN/m + W/d
     last = m % d
     square = g * last * (d - last) / m**2 + d * rest / m + w / d
-    law, reach = ("haar", r * math.sqrt(d)) if d <= LARGE else ("hadamard", r)
+    law, reach = ("haar", sigma * math.sqrt(d)) if d <= LARGE else ("hadamard", sigma)
     yield Prediction(
         OrthogonalSmoothing(reach, law, form),
         spent,
@@ -145,7 +145,7 @@ def _directions(pilot: Pilot, signal: Signal, form: probes.Form, slopes: np.ndar
 
 
 def _central(pilot: Pilot, signal: Signal, budget: int) -> Iterator[Prediction]:
-    d, r = pilot.at.directions.shape[1], signal.radius
+    d, sigma = pilot.at.directions.shape[1], signal.sigma
     stencils = budget // (2 * d) if pilot.spread else min(1, budget // (2 * d))
     if not stencils:
         return
@@ -153,8 +153,8 @@ def _central(pilot: Pilot, signal: Signal, budget: int) -> Iterator[Prediction]:
         square, w = signal.rest / stencils, 0.0
     else:
         w = _other_kernel(pilot, signal)
-        square = w + d * pilot.spread**2 / (6 * r**2 * stencils)
-    step, how_often = math.sqrt(3) * r, f"{stencils} times" if stencils > 1 else "once"
+        square = w + d * pilot.spread**2 / (6 * sigma**2 * stencils)
+    step, how_often = math.sqrt(3) * sigma, f"{stencils} times" if stencils > 1 else "once"
     central = CentralDifference(step=step, repeat=pilot.spread > 0)
     rough = (
         ", but only roughly: a step sees edges where a normal kernel sees none" if w > ROUGH * signal.gradient else ""

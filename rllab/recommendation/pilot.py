@@ -1,4 +1,4 @@
-"""Pilot: what a few hundred evaluations say of a cost: slopes at several radii, then more at one, noise, autograd."""
+"""Pilot: what a few hundred evaluations say of a cost: slopes at several sigmas, then more at one, noise, autograd."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rllab.cost import BudgetExceeded, Cost
 from rllab.keys import Key, seeds_for
 from rllab.noise import standard_normal
 
-RADII = (0.003, 0.03, 0.1, 0.3, 1.0, 3.0)  # in units of the parameters' scale
+SIGMAS = (0.003, 0.03, 0.1, 0.3, 1.0, 3.0)  # in units of the parameters' scale
 CENTRES = 4  # evaluations at the parameters themselves
 GRADIENTS = 8  # gradients of a cost with noise
 LEAST = 8  # directions of a survey, and of a pilot
@@ -21,9 +21,9 @@ LEAST = 8  # directions of a survey, and of a pilot
 
 @dataclass(frozen=True, eq=False)
 class Slopes:
-    """Slopes of a cost along K directions u_k ~ N(0, I) at one radius r.
+    """Slopes of a cost along K directions u_k ~ N(0, I) at one σ.
 
-        D_k = (f(θ + r u_k) − f(θ − r u_k)) / 2r
+        D_k = (f(θ + σ u_k) − f(θ − σ u_k)) / 2σ
 
     The directions lie in a space of m = min(d, K/2) dimensions, so that K/2 of them are left to tell what is linear in
     u, the gradient, from what is not: if m < d, u_k = Bᵀ a_k of m common normal vectors B and unit vectors a_k.
@@ -31,10 +31,10 @@ class Slopes:
     Args:
         directions: u, (K, d).
         coordinates: of the directions in their space, (K, m): a, or u itself if m = d.
-        values: of the cost at θ + r u and at θ − r u, (2, K).
+        values: of the cost at θ + σ u and at θ − σ u, (2, K).
     """
 
-    radius: float
+    sigma: float
     directions: np.ndarray
     coordinates: np.ndarray
     values: np.ndarray
@@ -43,7 +43,7 @@ class Slopes:
     def slopes(self) -> np.ndarray:
         """D, (K,)."""
         plus, minus = self.values
-        return (plus - minus) / (2 * self.radius)
+        return (plus - minus) / (2 * self.sigma)
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ class Pilot:
     """What is known of a cost.
 
     Args:
-        at: slopes at the radius that matters.
+        at: slopes at the sigma that matters.
         centre: the cost at θ, once.
         spread: standard deviation of the cost at θ, of its own noise; of 4 values, see `spread_interval`.
         seeded: whether a pair, and a stencil, shares its noise.
@@ -67,30 +67,30 @@ class Pilot:
 
     @property
     def one_sided(self) -> np.ndarray:
-        """(f(θ ± r u_k) − f(θ)) / r, both signs, (2K,)."""
-        return ((self.at.values - self.centre) / self.at.radius).reshape(-1)
+        """(f(θ ± σ u_k) − f(θ)) / σ, both signs, (2K,)."""
+        return ((self.at.values - self.centre) / self.at.sigma).reshape(-1)
 
 
-def fewest_evaluations(radius: float | None) -> int:
-    """Return the evaluations that the smallest pilot takes, with a survey before it if the radius is not known."""
-    return CENTRES + GRADIENTS + 2 * LEAST * (1 if radius is not None else 1 + len(RADII))
+def fewest_evaluations(sigma: float | None) -> int:
+    """Return the evaluations that the smallest pilot takes, with a survey before it if sigma is not known."""
+    return CENTRES + GRADIENTS + 2 * LEAST * (1 if sigma is not None else 1 + len(SIGMAS))
 
 
 def survey(cost: Cost, at: Tensor, evaluations: int, key: Key) -> list[Slopes]:
-    """Return slopes along the same directions at every one of `RADII`, from half of the evaluations."""
+    """Return slopes along the same directions at every one of `SIGMAS`, from half of the evaluations."""
     scale = float(at.detach().double().abs().clamp_min(1).square().mean().sqrt())
-    k = max(LEAST, evaluations // (4 * len(RADII)))
+    k = max(LEAST, evaluations // (4 * len(SIGMAS)))
     a, u = _directions(at, k, key)
-    return [_slopes(cost, at, scale * r, a, u, key.child("noise", j)) for j, r in enumerate(RADII)]
+    return [_slopes(cost, at, scale * sigma, a, u, key.child("noise", j)) for j, sigma in enumerate(SIGMAS)]
 
 
-def fly(cost: Cost, at: Tensor, evaluations: int, key: Key, radius: float) -> Pilot:
-    """Probe a cost at parameters (d,) by at most so many evaluations, at that radius.
+def fly(cost: Cost, at: Tensor, evaluations: int, key: Key, sigma: float) -> Pilot:
+    """Probe a cost at parameters (d,) by at most so many evaluations, at that sigma.
 
-    What it says of that radius is unbiased, since its directions are not those that a survey chose the radius by.
+    What it says of that sigma is unbiased, since its directions are not those that a survey chose it by.
     """
     k = (evaluations - CENTRES - GRADIENTS) // 2
-    seen = _slopes(cost, at, radius, *_directions(at, k, key), key.child("noise"))
+    seen = _slopes(cost, at, sigma, *_directions(at, k, key), key.child("noise"))
     centre = _values(cost, at.expand(CENTRES, len(at)), np.arange(CENTRES), key.child("centre"))
     spread = float(centre.std(ddof=1))
     gradients, why = _differentiate(cost, at, GRADIENTS if spread > 0 else 1, key.child("gradient"))
@@ -108,12 +108,12 @@ def _directions(at: Tensor, k: int, key: Key) -> tuple[Tensor, Tensor]:
     return a, a @ standard_normal((m, d), key.child("space"), at)
 
 
-def _slopes(cost: Cost, at: Tensor, radius: float, a: Tensor, u: Tensor, key: Key) -> Slopes:
+def _slopes(cost: Cost, at: Tensor, sigma: float, a: Tensor, u: Tensor, key: Key) -> Slopes:
     k = len(u)
     pairs = np.concatenate((np.arange(k), np.arange(k)))
-    values = _values(cost, at + torch.cat((radius * u, -radius * u)), pairs, key).reshape(2, k)
+    values = _values(cost, at + torch.cat((sigma * u, -sigma * u)), pairs, key).reshape(2, k)
     a_, u_ = (x.double().numpy(force=True) for x in (a, u))
-    return Slopes(radius, u_, a_, values)
+    return Slopes(sigma, u_, a_, values)
 
 
 def spread_interval(spread: float) -> tuple[float, float]:

@@ -18,7 +18,7 @@ from rllab.estimators.asking import as_tensor_at
 from rllab.keys import Key, as_key
 from rllab.quality.estimates import name_of
 from rllab.recommendation.at_distribution import race
-from rllab.recommendation.laws import Prediction, Signal, autograd_bias, choose_radius, predictions, signal_of
+from rllab.recommendation.laws import Prediction, Signal, autograd_bias, choose_sigma, predictions, signal_of
 from rllab.recommendation.pilot import CENTRES, Pilot, fewest_evaluations, fly, spread_interval, survey
 from rllab.recommendation.result import Choice, Recommendation
 
@@ -33,17 +33,17 @@ def recommend(
     key: Key | int,
     *,
     budget: SupportsIndex | float | None = None,
-    radius: float | None = None,
+    sigma: float | None = None,
 ) -> Recommendation:
     """Rank gradient estimators for a cost by a pilot that is counted in its ledger.
 
     All are compared by one number, the error against one gradient t:
 
-        √(E‖ĝ − t‖²) / ‖t‖        t = ∇f_r at parameters, f_r(θ) = E f(θ + r u), u ~ N(0, I);  ∇E f at a distribution
+        √(E‖ĝ − t‖²) / ‖t‖        t = ∇f_σ at parameters, f_σ(θ) = E f(θ + σ u), u ~ N(0, I);  ∇E f at a distribution
 
-    where r is the smallest radius at which what is seen along random directions is gradient more than noise and jumps:
-    small on a smooth cost, where ∇f_r is ∇f; on stairs between the distance of the nearest edges and a stair's width.
-    Half of the pilot chooses r, and the other half, along other directions, says how much there is gradient: the errors
+    where σ is the smallest at which what is seen along random directions is gradient more than noise and jumps:
+    small on a smooth cost, where ∇f_σ is ∇f; on stairs between the distance of the nearest edges and a stair's width.
+    Half of the pilot chooses σ, and the other half, along other directions, says how much there is gradient: the errors
     follow by the laws of `rllab.recommendation.laws`. The cost's gradient by autograd, if it has one that is finite, is
     held to the slopes as well. At a distribution errors are the standard errors of small estimates by every estimator
     that takes it.
@@ -59,7 +59,7 @@ def recommend(
         evaluations: most of them that are spent on finding out; a few hundred.
         key: of all draws.
         budget: evaluations of an estimate that errors are predicted for; None for as many as `evaluations`.
-        radius: r, if it is known over what distance the gradient is to describe the cost; None to find it out.
+        sigma: σ, if it is known over what distance the gradient is to describe the cost; None to find it out.
 
     Returns:
         A `Recommendation`: `choices`, best first, with settings, predicted error and reason. What is predicted is
@@ -87,32 +87,32 @@ def recommend(
         raise TypeError(f"recommend: cost must be a Cost, got {cost!r:.80}; wrap it: Cost(function)")
     evaluations, key = as_count("recommend", "evaluations", evaluations), as_key(key)
     budget = evaluations if budget is None else as_count("recommend", "budget", budget)
-    if radius is not None:
-        check_positive("recommend", radius=radius)
+    if sigma is not None:
+        check_positive("recommend", sigma=sigma)
     if isinstance(at, Distribution):
         return _at_distribution(cost, at, evaluations, key, budget)
     at = check_parameters("recommend", as_tensor_at(at)).detach()
     if at.ndim != 1:
         raise ValueError(f"recommend: at must be (d,), no batch, got {tuple(at.shape)}")
-    if evaluations < (least := fewest_evaluations(radius)):
+    if evaluations < (least := fewest_evaluations(sigma)):
         raise ValueError(f"recommend: evaluations must be >= {least}, got {evaluations}")
     before, findings = cost.evaluated, []
-    if radius is None:
+    if sigma is None:
         looks = survey(cost, at, evaluations, key.child("survey"))
         found = [signal for seen in looks if (signal := signal_of(seen)) is not None]
         if not found:
-            return _flat(looks[-1].radius, "up to", budget, cost.evaluated - before)
-        shares = ", ".join(f"{s.share:.0%} at radius {s.radius:.2g}" for s in found)
+            return _flat(looks[-1].sigma, "up to", budget, cost.evaluated - before)
+        shares = ", ".join(f"{s.share:.0%} at sigma {s.sigma:.2g}" for s in found)
         findings.append(f"of squared slopes, gradient is {shares}, by {len(looks[0].slopes)} directions")
-        radius = choose_radius(found).radius
-    pilot = fly(cost, at, evaluations - (cost.evaluated - before), key.child("pilot"), radius)
+        sigma = choose_sigma(found).sigma
+    pilot = fly(cost, at, evaluations - (cost.evaluated - before), key.child("pilot"), sigma)
     signal = signal_of(pilot.at)
     if signal is None:
-        return _flat(radius, "at", budget, cost.evaluated - before)
+        return _flat(sigma, "at", budget, cost.evaluated - before)
     ranked = _ranked(list(predictions(pilot, signal, budget)), signal.gradient)
     findings = [*_useless(ranked, pilot, signal, budget), *findings, *_findings(pilot, signal)]
     spent = cost.evaluated - before
-    return Recommendation(ranked, Target.smoothed("gaussian", radius), budget, spent, tuple(findings))
+    return Recommendation(ranked, Target.smoothed("gaussian", sigma), budget, spent, tuple(findings))
 
 
 def _at_distribution(cost: Cost, at: Distribution, evaluations: int, key: Key, budget: int) -> Recommendation:
@@ -148,11 +148,11 @@ def _ranked(made: list[Prediction], square: float) -> tuple[Choice, ...]:
     )
 
 
-def _flat(radius: float, where: str, budget: int, spent: int) -> Recommendation:
+def _flat(sigma: float, where: str, budget: int, spent: int) -> Recommendation:
     """Return what to do where no slope was seen: the widest pairs are the most likely to see one."""
-    choice = Choice(GaussianSmoothing(radius), 2 * (budget // 2), math.nan, "no slope was seen")
-    finding = f"the cost is flat: the same along all directions, {where} radius {radius:.3g}"
-    return Recommendation((choice,), Target.smoothed("gaussian", radius), budget, spent, (finding,))
+    choice = Choice(GaussianSmoothing(sigma), 2 * (budget // 2), math.nan, "no slope was seen")
+    finding = f"the cost is flat: the same along all directions, {where} sigma {sigma:.3g}"
+    return Recommendation((choice,), Target.smoothed("gaussian", sigma), budget, spent, (finding,))
 
 
 def _useless(ranked: tuple[Choice, ...], pilot: Pilot, signal: Signal, budget: int) -> Iterator[str]:
@@ -183,7 +183,7 @@ def _none_is_better(budget: int, first: Choice, needed: float) -> str:
 
 
 def _findings(pilot: Pilot, signal: Signal) -> Iterator[str]:
-    yield f"at radius {signal.radius:.2g} it is {signal.share:.0%}, by {len(pilot.at.slopes)} other directions"
+    yield f"at sigma {signal.sigma:.2g} it is {signal.share:.0%}, by {len(pilot.at.slopes)} other directions"
     if signal.gradient <= 2 * signal.unsure:
         yield "that is no more than chance makes: the gradient may be smaller, and all errors larger"
     if pilot.spread:
@@ -200,4 +200,4 @@ def _findings(pilot: Pilot, signal: Signal) -> Iterator[str]:
         yield "autograd's gradient is 0: the cost is flat almost everywhere, and that says nothing of its steps"
     else:
         off = math.sqrt(autograd_bias(pilot, signal) / signal.gradient)
-        yield f"autograd's gradient is off by {off:.0%} of that at radius {signal.radius:.2g}"
+        yield f"autograd's gradient is off by {off:.0%} of that at sigma {signal.sigma:.2g}"

@@ -210,7 +210,7 @@ def test_errors_name_the_module_and_what_came(make, message):
 
 
 def test_a_pointwise_function_with_weights_is_refused_when_it_is_defined():
-    with pytest.raises(TypeError, match="Step: a Pointwise has no weights.*got `shapes`.*is a Module"):
+    with pytest.raises(TypeError, match=r"Step: a Pointwise has no weights.*got `shapes`.*is a Module"):
         type("Step", (bp.Pointwise,), {"shapes": {"slope": ()}})
 
 

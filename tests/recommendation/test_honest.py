@@ -11,7 +11,7 @@ from rllab import Cost, Gaussian, Key, problems, recommend
 from rllab import estimators as est
 from rllab.estimators import Backprop
 from rllab.quality.estimates import Estimates
-from rllab.recommendation.laws import Prediction, Signal, choose_radius, signal_of
+from rllab.recommendation.laws import Prediction, Signal, choose_sigma, signal_of
 from rllab.recommendation.pilot import fly
 from rllab.recommendation.recommender import _ranked
 
@@ -78,20 +78,20 @@ def test_what_is_explained_decides_and_not_the_error():
 def test_noise_that_looks_like_a_gradient_at_one_radius_does_not_choose_it():
     shares = {0.003: 0.6, 0.03: 0.1, 0.1: 0.3, 0.3: 0.8, 1.0: 0.95, 3.0: 0.97}
     found = [Signal(r, share, 1 - share, 0.01) for r, share in shares.items()]
-    assert choose_radius(found).radius == 0.3
-    assert choose_radius(found[-1:]).radius == 3.0  # only the widest saw anything
+    assert choose_sigma(found).sigma == 0.3
+    assert choose_sigma(found[-1:]).sigma == 3.0  # only the widest saw anything
 
 
-@pytest.mark.parametrize("radius", [0.03, 0.1, 1.0, 3.0])
-def test_what_is_gradient_is_told_without_bias_however_wide_the_radius(radius):
-    """On Σ ⌊4|x_i|⌋ the gradient falls with the radius, so that two radii saw no noise at the wider one."""
+@pytest.mark.parametrize("sigma", [0.03, 0.1, 1.0, 3.0])
+def test_what_is_gradient_is_told_without_bias_however_wide_sigma_is(sigma):
+    """On Σ ⌊4|x_i|⌋ the gradient falls with σ, so that two of them saw no noise at the wider one."""
     d, keys, u = 200, 60, torch.linspace(-9, 9, 400_001, dtype=torch.float64)
     density = torch.exp(-(u**2) / 2) / math.sqrt(2 * math.pi)
-    slopes = (torch.floor(4 * (0.3 + radius * u).abs()) - torch.floor(4 * (0.3 - radius * u).abs())) / (2 * radius)
+    slopes = (torch.floor(4 * (0.3 + sigma * u).abs()) - torch.floor(4 * (0.3 - sigma * u).abs())) / (2 * sigma)
     g, s = (d * float(torch.trapezoid(x * density, u)) for x in (slopes * u, slopes**2))
     gradient, rest = g**2 / d, s - g**2 / d
     cost, place = Cost(COSTS["folded"]), torch.full((d,), 0.3, dtype=torch.float64)
-    found = [signal_of(fly(cost, place, 208, Key(key), radius).at) for key in range(keys)]
+    found = [signal_of(fly(cost, place, 208, Key(key), sigma).at) for key in range(keys)]
     for exact, of in ((rest, [f.rest for f in found if f]), (gradient, [f.gradient for f in found if f])):
         # six standard errors, and the 3/(m + 2) of cubic terms, m = 49, that looks linear
         assert np.mean(of) == pytest.approx(exact, abs=6 * float(np.std(of, ddof=1)) / math.sqrt(keys) + 3 / 51 * rest)

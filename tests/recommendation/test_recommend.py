@@ -82,7 +82,7 @@ def test_how_rough_the_level_of_the_noise_is_stands_beside_it():
     assert none == "no noise was seen: 4 values at these parameters are equal"
 
 
-def test_the_radius_is_small_on_a_smooth_cost_and_a_stairs_width_on_stairs():
+def test_sigma_is_small_on_a_smooth_cost_and_a_stairs_width_on_stairs():
     at = AT.repeat(4)  # on no edge
     smooth, steep = (recommend(Cost(f), at, 600, key=0) for f in (lambda x: x.square().sum(-1), stairs))
     assert smooth.target.radius < 0.01 and isinstance(smooth.best, Backprop)
@@ -182,7 +182,7 @@ def test_bad_arguments_are_named():
         recommend(cost, AT, 50, key=0)
     with pytest.raises(ValueError, match="no batch"):
         recommend(cost, AT[None], 300, key=0)
-    with pytest.raises(ValueError, match="radius must be positive"):
-        recommend(cost, AT, 300, key=0, radius=0.0)
+    with pytest.raises(ValueError, match="sigma must be positive"):
+        recommend(cost, AT, 300, key=0, sigma=0.0)
     with pytest.raises(BudgetExceeded):
         recommend(Cost(stairs, budget=100), AT, 300, key=0)
