@@ -109,6 +109,21 @@ def test_gradients_come_from_autograd_or_as_given():
         Cost(square, gradient=lambda x: x / 0).gradient(X)
 
 
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+def test_a_function_of_derivatives_may_ask_autograd_for_them(mode):
+    def gradient(x):
+        return torch.autograd.grad(square(x.requires_grad_()), x, torch.ones(len(x)).double(), create_graph=True)[0]
+
+    def jvp(x, v):
+        return square(x), (gradient(x) * v).sum(-1)
+
+    with mode():
+        cost, points = Cost(square, gradient=gradient, jvp=jvp), X.clone()
+        g, (y, dy) = cost.gradient(points), cost.jvp(points, torch.ones_like(points))
+    torch.testing.assert_close((g, y, dy), (2 * X, square(X), 2 * X.sum(-1)))
+    assert not any(t.requires_grad for t in (points, g, y, dy))
+
+
 TANGENTS = torch.tensor([[1.0, 0.0], [0.5, -2.0], [0.0, 3.0]], dtype=torch.float64)
 SLOPES = (2 * X * TANGENTS).sum(-1)
 

@@ -211,7 +211,10 @@ class BlackBox(nn.Module):
                 `DataLoader`, as every worker would repeat the same passes, and count them in a ledger of its own.
         """
         if torch._C._are_functorch_transforms_active():
-            raise RuntimeError(f"{self}: torch.func transforms are refused; rows are samples already, use a batch")
+            raise RuntimeError(
+                f"{self}: torch.func transforms, and so `backprop.Wrapped`, are refused: rows are samples already, use "
+                "a batch; between modules of `backprop` call it on what `forward` returns, and let autograd go through"
+            )
         if get_worker_info() is not None:
             raise RuntimeError(
                 f"{self}: a worker of a DataLoader is refused, as all would draw the same numbers and none count for "

@@ -164,7 +164,11 @@ class Pass:
         for t in outputs:
             if not cmath.isfinite(t.sum().item()) and not torch.isfinite(t).all():
                 row = int((~torch.isfinite(t)).reshape(n, -1).any(1).nonzero()[0])
-                raise FloatingPointError(f"{self.description}: row {row} of an output is not finite: {t[row].tolist()}")
+                given = next((x[row].tolist() for x in z if not torch.isfinite(x[row]).all()), None)
+                source = "" if given is None else f"; nor is what it was given: {given}"
+                raise FloatingPointError(
+                    f"{self.description}: row {row} of an output is not finite: {t[row].tolist()}{source}"
+                )
         return outputs
 
     def _evaluate(self, z: tuple[Tensor, ...], seeds: Tensor | None) -> tuple[Tensor, ...]:

@@ -45,10 +45,10 @@ class Function:
         if what == "forward":
             assert tangents is not None  # `Cost.jvp` has them
             return self._forward(points, tangents, seeds)
+        if what == "gradients":
+            assert self.gradient is not None  # else it is "backward"
+            return (self._derived(self.gradient, seeds, points) if len(points) else points.clone(),)
         with torch.no_grad():
-            if what == "gradients":
-                assert self.gradient is not None  # else it is "backward"
-                return (self._run(self.gradient, seeds, points) if len(points) else points.clone(),)
             if what == "complex":
                 with _hint("evaluating a complex point: function must be analytic in complex arithmetic"):
                     return (self.values(points, seeds),)
@@ -70,8 +70,7 @@ class Function:
 
     def _forward(self, points: Tensor, tangents: Tensor, seeds: Tensor | None) -> tuple[Tensor, Tensor]:
         if self.jvp is not None and len(points):
-            with torch.no_grad():
-                y, dy = self._run(self.jvp, seeds, points, tangents)
+            y, dy = self._derived(self.jvp, seeds, points, tangents)
             return y, dy
         doing = "differentiating function; pass jvp= if torch cannot"
         with torch.inference_mode(False), torch.no_grad(), forward_ad.dual_level(), _hint(doing):
@@ -80,6 +79,12 @@ class Function:
         if dy is None:
             raise NotDifferentiable("Cost: function is not differentiable in forward mode; pass jvp=")
         return y, dy
+
+    def _derived(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
+        """Return what a function of derivatives says, detached; it may ask autograd for them."""
+        with torch.inference_mode(False), torch.enable_grad():
+            answer = self._run(function, seeds, *(t.clone() if t.is_inference() else t.detach() for t in inputs))
+        return tuple(part.detach() for part in answer) if isinstance(answer, tuple) else answer.detach()
 
     def _run(self, function: Callable[..., Any], seeds: Tensor | None, *inputs: Tensor) -> Any:
         """Call a batched function once, any other point by point; return a tensor, or a tuple of them.
