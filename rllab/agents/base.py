@@ -76,6 +76,7 @@ class Agent(Settings, ABC):
         policy: the architecture; `weights`: its weights, float32 (d,): W_1, b_1, W_2, …, each W as (inputs, outputs),
             row by row, where `module()` has it as torch does, (outputs, inputs). Of an `actor`: its parameters.
         spent: steps, episodes, updates and seconds so far, see `Spent`; evaluation is not in them.
+        normalizer: what observations are normalised by, its `mean`, `variance` and `count`; None if they are not.
 
     Raises:
         TypeError, ValueError: an argument is of another kind or out of its range, there is no such environment, or its
