@@ -35,8 +35,8 @@ class Trace:
         at: the parameters reached: a tensor, an array or a distribution, as they were given; or the module itself.
         evaluations: evaluations of the cost spent by the end of each step, in this call and those it goes on from.
         values: mean cost over the points of each step, at the parameters *before* that step; NaN where an estimator
-            gives none. Points of smoothing lie around the parameters, where the cost may be much larger, so that values
-            of two estimators do not compare; `watched` does.
+            gives none, as `OrthogonalSmoothing` and `SphereSmoothing`. Points of smoothing lie around the parameters,
+            where the cost may be much larger, so that values of two estimators do not compare; `watched` does.
         watched: what `watch` said of the parameters *after* each step; empty without it.
 
     Example:
