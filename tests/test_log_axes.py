@@ -49,6 +49,22 @@ def test_the_numbers_of_matplotlib_do():
         assert {"20", "50", "100", "200"} <= set(shown(ax, "x"))
 
 
+def test_a_figure_is_saved_with_numbers_that_do_not_overlap_and_is_as_before(tmp_path):
+    with plots.style():
+        figure, (ax, other) = plots.panels(2, width=4.0)
+        ax.plot((20, 200), (20, 200))
+        ax.set(xscale="log", yscale="log")
+        other.plot((20, 200), (20, 200))
+        other.set_xscale("log")
+        other.xaxis.set_major_formatter("{x:g} m")
+        other.xaxis.set_minor_formatter("")
+        before = shown(ax, "x").keys(), shown(ax, "y").keys()
+    drawn = plots.save(figure, tmp_path / "few").with_suffix(".svg").read_text("utf-8")
+    assert "<!-- 50 -->" in drawn and "times" not in drawn and "<!-- 100 m -->" in drawn
+    with plots.style():
+        assert (shown(ax, "x").keys(), shown(ax, "y").keys()) == before
+
+
 def test_numbers_are_plain_where_that_is_short():
     assert [named(v, 10, 300) for v in (20, 30, 50, 100)] == ["20", "", "50", "100"]
     assert [named(v, 1, 1e6) for v in (20, 1_000, 100_000)] == ["", "1,000", "100,000"]

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import FuncFormatter
 
 FEW = 2.0  # decades, up to which numbers between the powers of ten are written
 FEWEST = 0.4  # up to which all that have a tick are
@@ -23,16 +28,34 @@ def set_log(ax: Axes, which: Literal["x", "y"], nonpositive: Literal["mask", "cl
         which: "x" or "y".
         nonpositive: what becomes of numbers that are not positive, as for matplotlib.
     """
-    from matplotlib.ticker import FuncFormatter
-
     (ax.set_xscale if which == "x" else ax.set_yscale)("log", nonpositive=nonpositive)
     axis = ax.xaxis if which == "x" else ax.yaxis
+    axis.set_major_formatter(_names_of(axis))
+    axis.set_minor_formatter(_names_of(axis))
 
-    def name(value: float, position: int | None = None) -> str:
-        return named(value, *sorted(axis.get_view_interval()))
 
-    axis.set_major_formatter(FuncFormatter(name))
-    axis.set_minor_formatter(FuncFormatter(name))
+@contextmanager
+def readable_log_axes(figure: Figure) -> Iterator[None]:
+    """Meanwhile give logarithmic axes that have matplotlib's own numbers those of `set_log`."""
+    from matplotlib.ticker import LogFormatterSciNotation
+
+    before = []
+    for axis in (axis for ax in figure.axes for axis in (ax.xaxis, ax.yaxis) if axis.get_scale() == "log"):
+        for ticker in (axis.major, axis.minor):
+            if type(ticker.formatter) is LogFormatterSciNotation:
+                before.append((ticker, ticker.formatter))
+                ticker.formatter = _names_of(axis)
+    try:
+        yield
+    finally:
+        for ticker, formatter in before:
+            ticker.formatter = formatter
+
+
+def _names_of(axis: Axis) -> FuncFormatter:
+    from matplotlib.ticker import FuncFormatter
+
+    return FuncFormatter(lambda value, position=None: named(value, *sorted(axis.get_view_interval())))
 
 
 def named(value: float, low: float, high: float) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from rllab.files import write_atomically
+from rllab.plots.log_axes import readable_log_axes
 from rllab.plots.palettes import reduced
 from rllab.text import printable
 
@@ -287,6 +288,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
     """Write a figure as PNG and as SVG beside it, each whole or not at all; return the path of the PNG.
 
     The PNG has a palette of 256 colours, at a third of its size in full colour. The same figure gives the same bytes.
+    Logarithmic axes without numbers of their own have such as do not overlap, over few decades too.
 
     Args:
         figure: it is as before afterwards.
@@ -313,7 +315,7 @@ def save(figure: Figure, path: str | os.PathLike[str]) -> Path:
         raise ValueError(f"save: path must end in .png or .svg, both are written, got {path.name!r}")
     path.parent.mkdir(parents=True, exist_ok=True)
     layout = figure.get_layout_engine()
-    with style():
+    with style(), readable_log_axes(figure):
         drawn = BytesIO()
         figure.savefig(drawn, format="png", bbox_inches="tight", pil_kwargs={"compress_level": 1})
         write_atomically(path.with_suffix(".png"), with_palette(drawn))
@@ -337,7 +339,7 @@ def as_svg(figure: Figure) -> bytes:
 
         plots.as_svg(plots.panels()[0])[:5]
     """
-    with style():
+    with style(), readable_log_axes(figure):
         return _svg(figure, "tight")
 
 
