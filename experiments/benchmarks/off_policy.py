@@ -6,8 +6,8 @@ without, into buffers, the floor under all; for CrossQ with the passes over memo
 and back. SB3, which is Stable-Baselines3, makes the same update through autograd, for CrossQ that of sb3-contrib; it is
 skipped by name if it is not installed, and its policy has ReLUs where ours has tanh. CPU time of one thread; all take
 turns, and a ratio is the median over rounds of two times of one round, so that the machine's other work cancels. The
-last table times a whole step of TD3 on the bicycle as it is, then with an update that does nothing, then with an
-environment that does nothing either: what is left is the loop.
+second table is a product in bfloat16 beside one in float32. The last times a whole step of TD3 on the bicycle as it is,
+then with an update that does nothing, then with an environment that does nothing either: what is left is the loop.
 
     python experiments/benchmarks/off_policy.py                prints, and writes off_policy.md beside this file
 """
@@ -173,7 +173,7 @@ def measure(flags: Flags) -> Page:
     for kind in KINDS:
         for width, n in SHAPES[-1:] if flags.fast else SHAPES:
             compare(page, flags, names, kind, width, n)
-    page.more = parts(min(flags.rounds, 7), 100 if flags.fast else STEPS)
+    page.more = [*halved(flags), "", *parts(min(flags.rounds, 7), 100 if flags.fast else STEPS)]
     return page
 
 
@@ -192,6 +192,29 @@ def compare(page: Page, flags: Flags, names: list[str], kind: str, width: int, n
             met = got <= limit if at_most else got >= limit
             sign = "<=" if at_most else ">="
             page.goals.append(goal(f"{name} / {to}, {where}", f"{sign} {limit}", f"{got:.2f}", met))
+
+
+def halved(flags: Flags) -> list[str]:
+    """Return the rows of a layer's product, minibatches of 256, in bfloat16 beside float32."""
+    rows = [
+        "A layer's product for a minibatch of 256, in bfloat16, its numbers converted before and its result after:",
+        "",
+        "| width | float32 | bfloat16 / float32 |",
+        "| --- | --- | --- |",
+    ]
+    generator = torch.Generator().manual_seed(0)
+    for width in (64,) if flags.fast else (64, 256):
+        z, w = torch.randn(256, width, generator=generator), torch.randn(width, width, generator=generator)
+        steps = {"float32": partial(torch.mm, z, w), "bfloat16": partial(in_bfloat16, z, w)}
+        times = take_turns(steps, flags)
+        rows.append(
+            f"| {width} | {microseconds(times, 'float32'):,.0f} µs | {cell(times, 'bfloat16', 'float32', '.0f')} |"
+        )
+    return rows
+
+
+def in_bfloat16(z: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    return torch.mm(z.bfloat16(), w.bfloat16()).float()
 
 
 def parts(rounds: int, steps: int) -> list[str]:

@@ -55,7 +55,7 @@ def judge_moments(judge: Judge, records: Sequence[Record], **wanted: object) -> 
         pooled = np.abs(off.sum(0)) / math.sqrt(len(records))
         judge(
             pooled.max() <= 6,
-            f"samples of {len(records)} seeds: the {what} of {off.shape[1]} estimates is off by at most "
+            f"samples of {len(records)} seeds, by the {what} in each of {off.shape[1]} settings: off by at most "
             f"{pooled.max():.1f} standard errors (needs <= 6; single seeds {np.abs(off).max():.1f})",
         )
 

@@ -228,7 +228,8 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
     ratios = [one_bit("reinforce", p, 0.499) / one_bit("leave-one-out", p, 0.499) for p in PROBABILITIES]
     # of mean²/2δ²(½ − pq) the mean is at least f(0), the least cost, and ½ − pq at most ½
     least = (0.499**2 / (1 - 2 * 0.499)) ** 2
-    judge(min(ratios) >= least, f"one bit: leaving one out divides the variance by {min(ratios):,.0f} at least "
+    judge(min(ratios) >= least, f"one bit: leaving one out divides the variance by {min(ratios):,.0f} at least, "
+          f"of {len(PROBABILITIES)} p from {PROBABILITIES[0]:g} to {PROBABILITIES[-1]:g} "
           f"(needs >= {least:,.0f}, the square of least cost over difference)")  # fmt: skip
     order = [max(one_bit(a, p, 0.499) / one_bit(b, p, 0.499) for p in PROBABILITIES)
              for a, b in (("disarm", "arm"), ("arm", "leave-one-out"))]  # fmt: skip
