@@ -52,6 +52,15 @@ def test_sizes_at_which_nobody_rides_count_against_a_learner():
     assert judge.verdicts == [True]  # 10^7 steps were not enough: the price has grown
 
 
+def test_seconds_are_never_where_steps_are():
+    """Four of ten ride; those that do not end sooner by the clock, and leave few at risk when the fourth one rides."""
+    rode = [Run(**{**vars(RUN), "seed": seed, "first_cpu_seconds": 1.0 + seed}) for seed in range(4)]
+    never = many("td3", [None] * 6, first_cpu_seconds=None, cpu_seconds=3.5)
+    assert rider_claims.times_of([*rode, *never], cpu=True).median() == 4.0  # of which nobody is to read a half
+    line = table([*rode, *never], "balance", "64-64").splitlines()[-1]
+    assert [cell.strip().split(" (")[0] for cell in line.split("|")[2:5]] == ["4 of 10 in 100,000", "never", "never"]
+
+
 def test_no_learner_is_credited_with_what_random_search_does_as_fast():
     search = many("random", range(3_000, 9_000, 200))
     assert credited(many("td3", range(900, 1_900, 100)), [search])[0]
