@@ -52,7 +52,7 @@ def draw(records: Sequence[Record], path: Path) -> Path:
         right.set_title("The same by the clock: seconds of one core")
     drawing.legend(
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10, frameon=False,
-        title="what the gradient comes from; bars at the ends: 95 % intervals (Greenwood's, Wilson's where all or none ride)",
+        title="what the gradient comes from; bars: 95 % intervals (Greenwood's, Wilson's where all or none ride)",
     )  # fmt: skip
     drawing.suptitle(f"{TITLE} {len(here) and WEIGHTS[size]:,} weights, {_counts(here)}", fontsize=13)
     return plots.save(drawing, path)

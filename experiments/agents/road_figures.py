@@ -47,7 +47,7 @@ def draw_roads(records: Sequence[Record], path: Path) -> Path:
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     drawing.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=9, frameon=False,
-        title="A run rides once 20 rides of 20 last 10 s. Bars: 95 % intervals (Greenwood's, Wilson's where all or none ride).",
+        title="A run rides once 20 rides of 20 last 10 s. 95 % intervals are Greenwood's, Wilson's at none or all.",
     )  # fmt: skip
     drawing.suptitle("Which learner rides in significantly fewer steps than random search, road by road?", fontsize=13)
     return plots.save(drawing, path)
