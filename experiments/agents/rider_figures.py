@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 RANDOM = MethodStyle(GREY, "-", ".")
+FEW = 5  # runs, below which a learner's are not compared with a search in a title
 TITLE = "Which way to a gradient teaches a bicycle rider soonest?"
 
 
@@ -43,10 +44,13 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     riding(left, here, by_hand(records, "balance"))
     searches = searches_of(runs, "balance", size)
     sooner = names_credited(here, searches) if searches else "not run here"
-    left.set_title(f"Significantly sooner than random search: {sooner}")
+    few = not searches or max(len(chosen(here, method=m)) for m in LEARNERS if m != "random") < FEW
+    left.set_title("Too few runs to compare" if few else f"Significantly sooner than random search: {sooner}")
+    left.set_xlabel(f"{left.get_xlabel()}: {len(here) and WEIGHTS[size]:,} weights, {_counts(here)}")
     if len({run.size for run in before if run.method != "random"}) > 1:
         sizes(right, before)
         right.set_title(_growth(before))
+        right.set_xlabel(f"{right.get_xlabel()}: {_counts(before)} at a size, kept in the repository")
     else:
         riding(right, [run for run in here if run.method != "random"], None, cpu=True)
         right.set_title("The same by the clock: seconds of one core")
@@ -54,7 +58,7 @@ def draw(records: Sequence[Record], path: Path) -> Path:
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10, frameon=False,
         title="what the gradient comes from; bars: 95 % intervals (Greenwood's, Wilson's where all or none ride)",
     )  # fmt: skip
-    drawing.suptitle(f"{TITLE} {len(here) and WEIGHTS[size]:,} weights, {_counts(here)}", fontsize=13)
+    drawing.suptitle(TITLE, fontsize=13)
     return plots.save(drawing, path)
 
 
@@ -79,8 +83,11 @@ def _growth(runs: Sequence[Run]) -> str:
 
 
 def _counts(runs: Sequence[Run]) -> str:
-    counts = sorted({len(chosen(runs, method=m)) for m in LEARNERS if m != "random"} - {0})
-    return f"{counts[0]} runs each" if len(counts) == 1 else f"{' to '.join(map(str, counts[:: len(counts) - 1]))} runs"
+    groups = [chosen(runs, method=m, size=size) for m in LEARNERS if m != "random" for size in SIZES]
+    counts = sorted({len(group) for group in groups} - {0})
+    if len(counts) == 1:
+        return f"{counts[0]} run{'s' * (counts[0] > 1)} each"
+    return f"{' to '.join(map(str, counts[:: len(counts) - 1]))} runs" if counts else "no runs"
 
 
 def riding(ax: Axes, runs: Sequence[Run], hand: float | None, *, cpu: bool = False) -> None:
