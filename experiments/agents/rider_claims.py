@@ -119,7 +119,7 @@ def judge_sizes(runs: Sequence[Run], judge: Judge) -> None:
 def judge_goal(runs: Sequence[Run], judge: Judge) -> None:
     """(b): goal riding is learned by at least one learner."""
     shares = {m: [run.fresh for run in chosen(runs, method=m) if run.fresh is not None] for m in LEARNERS}
-    shares = {m: float(np.median(x)) for m, x in shares.items() if x}
+    shares = {m: float(np.median(x)) for m, x in shares.items() if x and m != "random"}  # which is no learner
     if not shares:
         judge.note("(b) not judged: no run to the goal is kept")
         return

@@ -83,9 +83,8 @@ def test_one_learner_must_be_above_all_others_per_cpu_second(other, holds):
 @pytest.mark.parametrize(("fresh", "holds"), [(0.9, True), (0.89, False)])
 def test_the_goal_counts_as_learned_from_nine_in_ten_starts(fresh, holds):
     judge = Judge()
-    judge_goal(
-        [*many("td3", [None] * 3, task="goal", fresh=fresh), *many("sac", [None], task="goal", fresh=0.0)], judge
-    )
+    others = [*many("sac", [None], task="goal", fresh=0.0), *many("random", [9_000], task="goal", fresh=1.0)]
+    judge_goal([*many("td3", [None] * 3, task="goal", fresh=fresh), *others], judge)
     assert judge.verdicts == [holds]
     judge_goal([], judge)
     assert len(judge.verdicts) == 1
