@@ -179,23 +179,6 @@ def test_plot_draws_several_columns_each_in_its_panel(results, tmp_path, monkeyp
     assert "no row has 'nothing'; columns are evaluation, seconds, steps" in capsys.readouterr().err
 
 
-def test_compare_says_what_is_compared_and_of_how_few_seeds(tmp_path, capsys):
-    for method, last, end in (("ppo", 5.0, 9.0), ("sac", 6.0, 8.0)):
-        for seed in (0, 1):
-            with Record.create(tmp_path / f"{method}-{seed}", {"method": method}, seed=seed) as record:
-                record.append({"steps": 1, "evaluation": last + seed})
-                record.finish(**{"return": end + seed})
-    told = ["compare", str(tmp_path), "--out", str(tmp_path / "a.png")]
-    best = []
-    for flags in ([], ["--y", "evaluation"]):
-        main([*told, *flags])
-        _, title, head, first, *rest = capsys.readouterr().out.splitlines()
-        assert "mean height of the curve of evaluation" in head
-        assert any(line.startswith("Bootstrap intervals of fewer than 10 seeds are too narrow") for line in rest)
-        best.append((title.partition(": ")[2], first.split()[0]))
-    assert best == [("return on unseen episodes, at the end", "ppo"), ("evaluation", "sac")]
-
-
 def test_export_writes_every_row(two_environments, tmp_path, capsys):
     main(["export", str(two_environments), "--out", str(tmp_path / "new" / "rows.csv")])
     assert capsys.readouterr().out == f"{tmp_path / 'new' / 'rows.csv'}: 64 rows of 26 runs\n"

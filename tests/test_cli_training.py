@@ -31,7 +31,15 @@ def test_train_takes_the_settings_that_are_kept_and_what_is_given_in_their_place
     assert record.config["given"] == tuned("Reinforce", id) | {"episodes": 2}
     with pytest.raises(SystemExit):
         main(["train", "CartPole-v1", "--method", "reinforce", "--tuned", *flags])
-    assert "no settings for reinforce on CartPole-v1; there are for rllab/BicycleBalance-v0" in capsys.readouterr().err
+    has = "for reinforce there are those on rllab/BicycleBalance-v0; on CartPole-v1 there are none"
+    assert f"no settings for reinforce on CartPole-v1; {has}\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "Pendulum-v1", "--method", "crossq", "--tuned", *flags])
+    has = "for crossq there are none; on Pendulum-v1 there are those for ars"
+    assert f"no settings for crossq on Pendulum-v1; {has}\n" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["train", "Pendulum-v1", "--method", "crosq", "--tuned", *flags])
+    assert "method must be one of ars, crossq, " in capsys.readouterr().err
 
 
 def test_steps_of_a_rollout_that_was_cut_off_are_said_to_have_taught_nothing(tmp_path, capsys):

@@ -269,7 +269,10 @@ def test_settings_of_the_package_say_where_they_are_from_and_fit_their_agent(pat
 
 
 def test_a_pair_without_settings_is_named_with_those_there_are(tmp_path):
-    with pytest.raises(ValueError, match="no settings for nobody on CartPole-v1; there are for none"):
+    with pytest.raises(
+        ValueError,
+        match="no settings for nobody on CartPole-v1; for nobody there are none; on CartPole-v1 there are none",
+    ):
         tuned("nobody", "CartPole-v1")
     (tmp_path / "bad.toml").write_text("[a]\nb = 1\n")
     with pytest.raises(ValueError, match="settings and provenance for a"):

@@ -25,7 +25,7 @@ def tuned(agent: str, environment: str, *, path: str | Path | None = None) -> di
         turns them into arguments, and `rllab train --set` takes them as they are.
 
     Raises:
-        ValueError: there are none for this pair; the error lists those there are.
+        ValueError: there are none for this pair; the error lists those there are for either.
 
     Example:
         from rllab.agents import ARS, tuned
@@ -35,8 +35,11 @@ def tuned(agent: str, environment: str, *, path: str | Path | None = None) -> di
     found = read_tuned(agent, path)
     name = _bare(environment)
     if name not in found:
-        have = ", ".join(sorted(found)) or "none"
-        raise ValueError(f"tuned: there are no settings for {agent} on {environment}; there are for {have}")
+        there = f"for {agent} there are " + (f"those on {', '.join(sorted(found))}" if found else "none")
+        if path is None:
+            agents = sorted(file.stem for file in FOLDER.glob("*.toml") if name in read_tuned(file.stem))
+            there += f"; on {environment} there are " + (f"those for {', '.join(agents)}" if agents else "none")
+        raise ValueError(f"tuned: there are no settings for {agent} on {environment}; {there}")
     return dict(found[name]["settings"])
 
 

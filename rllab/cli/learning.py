@@ -30,7 +30,8 @@ class Train:
     """Which agent: ars, crossq, evolution, ppo, reinforce, sac or td3. Only ars, evolution, ppo and reinforce take
     discrete actions, as CartPole-v1 has."""
     steps: str = "20_000"
-    """Environment steps that each seed is trained for, as 20_000 or 2e4."""
+    """Environment steps that each seed is trained for, as 20_000 or 2e4. With TD3, SAC and CrossQ the first of them
+    are random and come before any update: 1,000, unless --set learning_starts=N or --tuned says otherwise."""
     seeds: int = 5
     """How many agents are trained, each from a seed of its own: 0, 1, 2, …"""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE ...")] = ()
@@ -70,6 +71,7 @@ class Train:
         from rllab.runs.about import About
         from rllab.training import LATEST, Schedule, rarely, train_seeds
 
+        kind = agent_called(self.method)
         settings: dict[str, Any] = {}
         if self.tuned or self.tuned_file is not None:
             settings = tuned(self.method, self.environment, path=self.tuned_file)
@@ -79,7 +81,7 @@ class Train:
         folder = self.out or Path("results") / f"{name}-{self.method.lower()}"
         every = max(1, steps // 20) if self.evaluate_every is None else self.evaluate_every
         schedule = Schedule(every, self.episodes, stop_at=self.stop_at)
-        first = made(agent_called(self.method), self.environment, settings)
+        first = made(kind, self.environment, settings)
         if self.evaluate_every is not None:
             if text := rarely(first, schedule.evaluate_every):
                 warn(f"rllab train: {text}")

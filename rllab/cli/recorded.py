@@ -62,10 +62,19 @@ class Plot:
 class Compare:
     """Compare the methods of each environment: what they reached, how soon, and whether one improves on another.
 
-    What a run that `rllab train` or `rllab.fit` made has reached is its mean return at the end, on episodes that were
-    not evaluated on the way; of other runs, and of a column that is named with --y, it is the last value of the rows.
+    What runs that `rllab train` or `rllab.fit` made have reached is their mean return at the end, on episodes that were
+    not evaluated on the way; where other runs are among them, and of a column that is named with --y, it is the last
+    value of the rows.
     A probability of improvement is that of a run of one method scoring above a run of another. Its interval, and that
     of the interquartile mean, are 95 % bootstrap intervals, which are too narrow for fewer than ten seeds.
+
+    A run that is under way or was interrupted is left out, and named below the table: what it has is of another step
+    than what the others have. One that failed counts as the worst. `rllab plot` draws each as far as it came.
+
+    The mean height of a curve is the area under its stairs, on which a value holds until the next one, divided by
+    their width: from the run's first point to where the longest finished run of the environment ends. So the last value
+    of the longest has no width and does not count, and that of a shorter run holds to the end. Of a method it is the
+    median over its runs. Median CPU seconds are those of learning alone, where the runs say them.
     """
 
     folders: Folders = (Path("results"),)
@@ -76,7 +85,10 @@ class Compare:
     x: str | None = None
     """Column of the rows for what it takes, such as steps; by default what the rows count."""
     threshold: float | None = None
-    """Report the median of what it takes to reach this; by default what Gymnasium says solves the environment."""
+    """Report the median of what it takes to reach this; by default what Gymnasium says solves the environment. A run
+    that does not reach it counts as far as it came (Kaplan and Meier). The 95 % interval of the median (Brookmeyer and
+    Crowley) ends at ∞ with six runs or fewer, and where all reach it at once, even if each of them does: so few, or so
+    much alike, they do not say by when half of all seeds would have reached it."""
     lower_is_better: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Less of the column is better; by default it is of one called cost, loss, error and the like."""
     out: Path = Path("improvement.png")
@@ -88,7 +100,7 @@ class Compare:
         from rllab import plots
         from rllab.plots.comparison import draw_pairs, draw_scores
         from rllab.runs.series import curves_by_task
-        from rllab.runs.standings import has_final, label_of, ranked
+        from rllab.runs.standings import has_final, label_of, notes_on, ranked
         from rllab.runs.statistics import ENOUGH
 
         tasks = curves_by_task(records, self.x, self.y)
@@ -105,6 +117,8 @@ class Compare:
             print(standings_table(best, task, threshold))
             if pairs:
                 print(pairs_table(pairs))
+            for note in notes_on(best, threshold):
+                print(note)
             for curve in tasks[task]:
                 if untaught := sum(run.untaught for run in curve.runs):
                     print(f"{curve.name}: {untaught} of {len(curve.runs)} runs made no update; they learned nothing.")
@@ -178,8 +192,9 @@ class Export:
 
 def standings_table(standings: list[Standing], task: Task, threshold: float | None) -> str:
     """Return what methods reached as a text table."""
-    from rllab.runs.standings import height_of
+    from rllab.runs.standings import have_cpu_seconds, height_of
 
+    timed = have_cpu_seconds(standings)
     head = [
         "method",
         "seeds",
@@ -190,17 +205,22 @@ def standings_table(standings: list[Standing], task: Task, threshold: float | No
         "mean",
         height_of(task),
     ]
-    extra = [] if threshold is None else [f"reached {threshold:g}", f"median {task.x} to it"]
+    if timed:
+        head.append("median CPU seconds")
+    if threshold is not None:
+        head += [f"reached {threshold:g}", f"median {task.x} to it"]
     lines = []
     for s in standings:
-        line = [s.name, len(s.scores), s.unfinished, _number(s.iqm), _interval(s.low, s.high)]
+        line = [s.name, s.runs, s.unfinished, _number(s.iqm), _interval(s.low, s.high)]
         line += [_number(s.median), _number(s.mean), _number(s.area)]
+        if timed:
+            line.append(_number(s.cpu_seconds))
         if s.steps is not None:
             middle, low, high = s.steps
             times = f"{_number(middle)} {_interval(low, high)}" if math.isfinite(middle) else "not reached by half"
-            line += [f"{s.reached} of {len(s.scores)}", times]
+            line += [f"{s.reached} of {s.runs}", times]
         lines.append(line)
-    return table([*head, *extra], lines)
+    return table(head, lines)
 
 
 def pairs_table(pairs: list[Pair]) -> str:

@@ -30,9 +30,10 @@ def draw_scores(ax: Axes, standings: Sequence[Standing], *, label: str = "score"
                 ax.plot([standing.low, standing.high], [i, i], color=how.color, linewidth=3, zorder=3)
             if math.isfinite(standing.iqm):
                 ax.plot([standing.iqm], [i], marker="|", markersize=14, color=how.color, markeredgewidth=2.5, zorder=4)
-            lost = len(standing.scores) - len(finite)
-            if lost:
-                ax.annotate(f"{lost} without a score", (0, i), xycoords=("axes fraction", "data"), fontsize=8)
+            lost, left_out = len(standing.scores) - len(finite), len(standing.left_out)
+            notes = [f"{lost} without a score"] * (lost > 0) + [f"{left_out} unfinished, left out"] * (left_out > 0)
+            if notes:
+                ax.annotate(", ".join(notes), (0, i), xycoords=("axes fraction", "data"), fontsize=8)
         ax.set_yticks(range(len(standings)), [as_label(_wrapped(standing.name)) for standing in standings])
         ax.set_ylim(len(standings) - 0.5, -0.5)
         ax.set_xlabel(as_label(f"{label}: interquartile mean, 95 % bootstrap interval; dots: seeds"))
@@ -63,7 +64,7 @@ def draw_profile(ax: Axes, standings: Sequence[Standing], *, label: str = "score
     thresholds = np.unique([min(scores) - 0.02 * (max(scores) - min(scores)), *scores])
     styles = _styles(standings)
     with style():
-        for standing in standings:
+        for standing in filter(lambda standing: standing.scores, standings):
             how = styles[standing.name]
             shares = performance_profile(list(standing.scores.values()), thresholds)
             look = {"color": how.color, "linestyle": how.linestyle}

@@ -54,6 +54,7 @@ def write_report(
         with tempfile.TemporaryDirectory() as folder:
             with runs.Record.create(f"{folder}/es/es-0", {"method": "evolution"}, seed=0) as record:
                 record.append({"steps": 100, "evaluation": 1.0})
+                record.finish()
             write_report(folder, f"{folder}/report.html")
     """
     try:
@@ -97,7 +98,12 @@ def legend_of(sections: Sequence[Section]) -> str:
     if any(name.startswith("IQM of ") for name in heads):
         said.append(
             "IQM: interquartile mean, the mean without the lowest and highest quarter, with a 95 % percentile "
-            "bootstrap interval, too narrow for fewer than ten seeds. A run without a score counts as the worst."
+            "bootstrap interval, too narrow for fewer than ten seeds. A run that failed or has no score counts as the "
+            "worst; one that is under way or was interrupted is left out."
+        )
+        said.append(
+            "Mean height of a curve: that of its stairs, on which a value holds until the next one, from the first "
+            "point to where the longest finished run ends; the median over runs."
         )
         said.append("Methods are compared where their runs are in one folder; rllab compare takes several folders.")
     if any(name.startswith("P(first") for name in heads):
@@ -106,5 +112,8 @@ def legend_of(sections: Sequence[Section]) -> str:
             "shared seeds have Student's."
         )
     if any(name.startswith("reached ") for name in heads):
-        said.append("What it takes to reach a threshold has Kaplan–Meier's interval, with Greenwood's variance.")
+        said.append(
+            "What it takes to reach a threshold has Kaplan–Meier's interval, with Greenwood's variance. It has no "
+            "upper end with six runs or fewer, and where all reach it at once."
+        )
     return " ".join(said)

@@ -17,7 +17,7 @@ from rllab.report.tables import Table, pairs_table, quality_table, runs_table, s
 from rllab.runs.about import About
 from rllab.runs.record import Record
 from rllab.runs.series import Curve, Task, curves_by_task, flat_config
-from rllab.runs.standings import has_final, label_of, ranked
+from rllab.runs.standings import has_final, label_of, notes_on, ranked
 
 QUALITY = ".quality.json"  # how files end that `Report.save` wrote for the page
 
@@ -32,12 +32,14 @@ class Part:
         title: the heading.
         svg: a drawing as an element of the page, or "".
         table: a table, or None.
+        notes: what is said below the table.
         folded: whether it is shown only when it is asked for.
     """
 
     title: str
     svg: str = ""
     table: Table | None = None
+    notes: Sequence[str] = ()
     folded: bool = False
 
 
@@ -153,9 +155,8 @@ def _add_standings(
 ) -> None:
     found, pairs = ranked(task, curves, threshold=threshold, key=key)
     reached = label_of(task, final=has_final(task, curves))
-    section.parts.append(
-        Part(f"What was reached: {task.title}", table=standings_table(found, task, reached, threshold))
-    )
+    table = standings_table(found, task, reached, threshold)
+    section.parts.append(Part(f"What was reached: {task.title}", table=table, notes=notes_on(found, threshold)))
     finite = [s for s in found if math.isfinite(s.iqm)]
     if not finite:
         return

@@ -10,7 +10,7 @@ from rllab.quality.report import Report, with_interval
 from rllab.runs.record import Record
 from rllab.runs.rows import last_row
 from rllab.runs.series import Task
-from rllab.runs.standings import Pair, Standing, height_of
+from rllab.runs.standings import Pair, Standing, have_cpu_seconds, height_of
 
 
 @dataclass(frozen=True)
@@ -41,16 +41,22 @@ def standings_table(standings: Iterable[Standing], task: Task, label: str, thres
         "mean",
         height_of(task),
     ]
+    found = list(standings)
+    timed = have_cpu_seconds(found)
+    if timed:
+        head.append("median CPU seconds")
     if threshold is not None:
         head += [f"reached {threshold:g}", f"median {task.x} to it", "95 % interval"]
     lines = []
-    for s in standings:
-        line = [Cell(s.name), _count(len(s.scores)), _count(s.unfinished), cell(s.iqm), _interval(s.low, s.high)]
+    for s in found:
+        line = [Cell(s.name), _count(s.runs), _count(s.unfinished), cell(s.iqm), _interval(s.low, s.high)]
         line += [cell(s.median), cell(s.mean), cell(s.area)]
+        if timed:
+            line.append(cell(s.cpu_seconds))
         if s.steps is not None and s.reached is not None:
             middle, low, high = s.steps
             text = "not by half of them" if math.isinf(middle) else f"{middle:,.0f}"
-            line += [Cell(f"{s.reached} of {len(s.scores)}", s.reached), Cell(text, middle), _interval(low, high)]
+            line += [Cell(f"{s.reached} of {s.runs}", s.reached), Cell(text, middle), _interval(low, high)]
         lines.append(line)
     return Table(head, lines)
 

@@ -154,7 +154,7 @@ def on_grid(records: Sequence[Record], x: str, y: str, grid: ArrayLike) -> Array
         x, y: names of columns; rows without either are passed over, a value of NaN is kept.
         grid: the points, (points,).
     Returns:
-        (runs, points), NaN before a run's first row.
+        (runs, points), NaN before a run's first row; after its last one the value of that, whether it finished or not.
     Raises:
         ValueError: if a run's x ever decreases.
     """

@@ -40,6 +40,9 @@ class SurvivalCurve:
     def median(self) -> tuple[float, float, float]:
         """The first time at which half of the runs have reached it, with its interval; infinity where it is not known.
 
+        Its upper end is not known with six runs or fewer, nor where all reach it at once, though each of them does:
+        where the share is 0 it has no interval.
+
         Source: Brookmeyer & Crowley (1982), "A confidence interval for the median survival time": all times at which
         the interval of the share holds 1/2.
         """
