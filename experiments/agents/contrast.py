@@ -28,7 +28,7 @@ predictions out, which need the whole.
     python experiments/agents/contrast.py             about four minutes on 2 cores
     python experiments/agents/contrast.py --tune      the trials from which radius and net come
     python experiments/agents/contrast.py --policies 9 --steps 20000 --out results/near
-                                                      near the optimum from many steps alone, a minute or two
+                                                      near the optimum from many steps alone, two or three minutes
 """
 
 import json
