@@ -192,6 +192,16 @@ def positive_beside(who: str, name: str, value: Tensor | float, leader_name: str
     return value
 
 
+def other_batch_size(got: tuple[int, ...], wanted: tuple[int, ...], *, batched: bool) -> str:
+    """Return what an error of a state's shape adds where it is that of a batch of another size; "" where it is not."""
+    if not batched or len(got) != len(wanted) or got[1:] != wanted[1:]:
+        return ""
+    return (
+        f": each row of a batch keeps a state of its own; keep to batches of {got[0]} (drop_last=True in a "
+        "DataLoader), or take an estimator without a state"
+    )
+
+
 def _check(who: str, values: dict[str, object], wanted: str, holds: Callable[[float], bool]) -> None:
     check_number(who, **values)
     for name, value in values.items():

@@ -21,8 +21,14 @@ Written down before the run on seeds 1000 to 1029, to be found wrong, each by a 
     6. near the optimum, where ∇J is small, the net's gradient from 20,000 still has a positive cosine;
     7. every other method's cosine is lower at the last policy than at the first, from 1,000 steps.
 
+Beside the estimates of each seed, ten runs of many more at K = 0, half a minute each whatever --seeds says, judge
+whether the score, the baseline and the exact critic are unbiased. Fewer --policies or --steps leave these runs and the
+predictions out, which need the whole.
+
     python experiments/agents/contrast.py             about four minutes on 2 cores
     python experiments/agents/contrast.py --tune      the trials from which radius and net come
+    python experiments/agents/contrast.py --policies 9 --steps 20000 --out results/near
+                                                      near the optimum from many steps alone, two or three minutes
 """
 
 import json
@@ -86,10 +92,30 @@ NETS: tuple[tuple[float, tuple[int, ...]], ...] = (
 class Config(Flags):
     first_seed: ClassVar[int] = 1000
     seeds: int = 30
-    """Seeds, from the first on: an estimate of each method at each policy and number of steps."""
+    """Seeds, from the first on: an estimate of each method at each policy and number of steps. Ten runs named unbiased
+    come with them however few they are, half a minute each, unless --policies or --steps leave something out."""
+    policies: tuple[int, ...] = tuple(SHOWN)
+    """Policies whose gradient is estimated: 0, which is K = 0, and 9, near the optimum."""
+    steps: tuple[int, ...] = STEPS
+    """Fresh steps from which: 1000, 20000. The net is fitted from 20000 alone, which --fast leaves out."""
     tune: Switch = False
     """Run the trials: four radii and four nets, on seeds of their own; write what came out."""
-    quick: ClassVar[dict[str, Any]] = {"seeds": 2}
+    quick: ClassVar[dict[str, Any]] = {"seeds": 2, "steps": STEPS[:1]}
+
+    def check(self) -> None:
+        super().check()
+        for flag, known in (("policies", tuple(SHOWN)), ("steps", STEPS)):
+            given = getattr(self, flag)
+            if not given or not set(given) <= set(known):
+                said = " ".join(map(str, given)) or "none"
+                raise ValueError(f"--{flag} must be some of {', '.join(map(str, known))}, got {said}")
+        if not self.whole and self.seeds < 2:
+            raise ValueError(f"--seeds must be at least 2 with fewer --policies or --steps, got {self.seeds}")
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left out, but for what --fast leaves out."""
+        return set(self.policies) == set(SHOWN) and (self.fast or set(self.steps) == set(STEPS))
 
 
 def settings() -> Settings:
@@ -103,9 +129,12 @@ def jobs_of(config: Config) -> Iterator[Job]:
             yield Job(f"trials-{seed}", {"part": "trials"}, seed)
         return
     chosen = settings()
-    shared = {"sigma": chosen.sigma, "lr": chosen.lr, "hidden": list(chosen.hidden), "fast": config.fast}
+    tuned = {"sigma": chosen.sigma, "lr": chosen.lr, "hidden": list(chosen.hidden)}
+    cells = {"policies": sorted(set(config.policies)), "steps": sorted(set(config.steps))}
     for seed in config.all_seeds:
-        yield Job(f"contrast-{seed}", {"part": "contrast", **shared}, seed)
+        yield Job(f"contrast-{seed}", {"part": "contrast", **tuned, **cells}, seed)
+    if not config.whole:
+        return
     for seed in range(config.first_seed, config.first_seed + (1 if config.fast else 10)):
         yield Job(f"unbiased-{seed}", {"part": "unbiased", "fast": config.fast}, seed)
 
@@ -116,9 +145,9 @@ def run(job: Job, record: Record) -> None:
 
 
 def compared(job: Job, record: Record) -> None:
-    problem, key, fast = task(), Key(job.seed), job.config["fast"]
+    problem, key = task(), Key(job.seed)
     chosen = Settings(job.config["sigma"], job.config["lr"], tuple(job.config["hidden"]))
-    for p, steps in going_on(record, product(SHOWN, STEPS[: 1 if fast else None])):
+    for p, steps in going_on(record, product(job.config["policies"], job.config["steps"])):
         gains = policies()[p]
         truth = problem.gradient(gains[None])[0]
         for method, g in estimates(problem, gains, steps, key.child(p, steps), chosen):
@@ -183,9 +212,14 @@ def answer(records: list[Record], seeds: int) -> str:
     return f"From {steps:,} steps the gradient by {best[0]} is the nearest to the exact one"
 
 
+def shown_in(records: list[Record]) -> list[int]:
+    """Return the policies that estimates were made of."""
+    return sorted({row["policy"] for row in records[0].rows})
+
+
 def table(records: list[Record], what: str, method: str, steps: int) -> np.ndarray:
     """Return a quantity by policy and seed, (policies, seeds)."""
-    shown = sorted({row["policy"] for row in records[0].rows})
+    shown = shown_in(records)
     rows = [row for record in records for row in record.rows if row["method"] == method and row["steps"] == steps]
     return np.array([[row[what] for row in rows if row["policy"] == p] for p in shown])
 
@@ -196,19 +230,23 @@ def claims(records: list[Record], config: Config, judge: Judge) -> None:
         write_atomically(TUNED, (json.dumps(chosen, indent=1) + "\n").encode())
         judge(True, f"{len(records)} seeds of trials: {chosen['settings']}; written to {TUNED.name}")
         return
-    judge_unbiased(select(records, part="unbiased"), config, judge)
+    if config.whole:
+        judge_unbiased(select(records, part="unbiased"), config, judge)
     runs = select(records, part="contrast")
+    places = [SHOWN[p] for p in shown_in(runs)]
     all_steps = sorted({row["steps"] for row in runs[0].rows})
     each = {(m, s): table(runs, "cosine", m, s) for s in all_steps for m in made_from(s)}
     cosine = {at: made.mean(0) for at, made in each.items()}  # mean over policies, (seeds,)
     for s in all_steps:
         judge.note(f"{s:,} steps: mean cosine " + ", ".join(f"{m} {cosine[m, s].mean():.3f}" for m in made_from(s)))
         last = ", ".join(f"{m} {told(each[m, s][-1])}" for m in made_from(s))
-        judge.note(f"{s:,} steps, last policy, mean cosine: {last}")
-        for p, where in enumerate(SHOWN.values()):  # noise averages out over seeds, a bias does not
+        judge.note(f"{s:,} steps, {places[-1]}, mean cosine: {last}")
+        for p, where in enumerate(places):  # noise averages out over seeds, a bias does not
             shares = ", ".join(f"{m} {told(table(runs, 'share', m, s)[p])}" for m in made_from(s))
             judge.note(f"{s:,} steps, {where}, of the exact gradient along it (1 if unbiased): {shares}")
-    if config.fast:
+    if not config.whole:
+        judge_exact(runs, judge)
+    if config.fast or not config.whole:
         return
     low, high = all_steps[0], all_steps[-1]
     for m in made_from(low):
@@ -245,9 +283,7 @@ def judge_unbiased(records: list[Record], config: Config, judge: Judge) -> None:
     for method in UNBIASED:
         rows = [row for record in records for row in record.rows if row["method"] == method]
         made = np.array([[row["share"] - 1, *(row[f"g{i}"] for i in range(8))] for row in rows])
-        error = made.std(0, ddof=1) / len(made) ** 0.5
-        off = np.abs(made.mean(0) / error)  # a NaN is the largest, and holds nothing
-        limit = float(-stdtrit(len(made) - 1, 1e-9))  # two sides, nine directions, three methods: once in 2·10⁷
+        error, off, limit = off_zero(made)  # two sides, nine directions, three methods: once in 2·10⁷
         judge(
             bool(off.max() <= limit),
             f"{method} is unbiased at K = 0: {1 + made[:, 0].mean():.4f} ± {error[0]:.4f} of the exact gradient along "
@@ -258,6 +294,28 @@ def judge_unbiased(records: list[Record], config: Config, judge: Judge) -> None:
             judge(
                 bool(error[0] <= 0.005), f"{method}: 5 % more or less would be {0.05 / error[0]:.0f} of them (needs 10)"
             )
+
+
+def judge_exact(runs: list[Record], judge: Judge) -> None:
+    """Judge of each cell, where nothing else is, whether the exact critic's mean over seeds is the exact gradient."""
+    for s in sorted({row["steps"] for row in runs[0].rows}):
+        for p, share in zip(shown_in(runs), table(runs, "share", "exact critic", s), strict=True):
+            error, off, limit = off_zero(share - 1)
+            judge(
+                bool(off <= limit),
+                f"exact critic is unbiased {SHOWN[p]} from {s:,} steps: {share.mean():.4f} ± {error:.4f} of the exact "
+                f"gradient along it, {off:.1f} standard errors off (needs <= {limit:.1f}, which Student's t of "
+                f"{len(share)} estimates exceeds once in 10⁹ on either side)",
+            )
+
+
+def off_zero(made: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the standard error of means over axis 0, how many of them these are off 0, and how many chance explains.
+
+    Where nothing scatters the second is NaN, which holds nothing.
+    """
+    error = made.std(0, ddof=1) / len(made) ** 0.5
+    return error, np.abs(made.mean(0) / error), float(-stdtrit(len(made) - 1, 1e-9))
 
 
 def chosen_of(records: list[Record]) -> dict[str, Any]:
@@ -288,9 +346,10 @@ def figure(records: list[Record], config: Config) -> Path:
     records = select(records, part="contrast")
     all_steps = sorted({row["steps"] for row in records[0].rows})
     methods = made_from(all_steps[-1])
-    drawing, axes = plots.panels(len(SHOWN), 1, width=5.4, height=0.8 + 0.5 * len(methods))
+    places = [SHOWN[p] for p in shown_in(records)]
+    drawing, axes = plots.panels(len(places), 1, width=5.4, height=0.8 + 0.5 * len(methods))
     with plots.style():
-        for i, (ax, policy) in enumerate(zip(axes, SHOWN.values(), strict=True)):
+        for i, (ax, policy) in enumerate(zip(axes, places, strict=True)):
             for y, method in enumerate(methods):
                 color = STYLES[method].color
                 for s, fill, up in zip(all_steps, ("white", color), (-0.15, 0.15), strict=False):

@@ -41,7 +41,7 @@ class BlackBox(nn.Module):
         function: maps inputs, sample first, to an output or a tuple of them, sample first: torch, numpy or numbers.
             Each row of an output depends on the same row of the inputs alone.
         gradient: the estimator asked in every backward pass; may be exchanged between steps. Antithetic
-            `GaussianSmoothing()` by default.
+            `GaussianSmoothing()` by default. What one learns from pass to pass, and of which rows, see below.
         evaluations: how many it may spend for each row in each backward pass; 0 follows a critic as it is.
         key: of all randomness; the number of the pass is part of it, so the same key gives the same loss curve.
         scope: "local", "cost" or "to_cost", see above. None: "local" if the block is declared smooth, else "to_cost".
@@ -71,6 +71,12 @@ class BlackBox(nn.Module):
     In scope "cost", costs may be averaged or summed, and that be scaled. Something else, a square or a weight a row,
     shows in rows to which different gradients arrive, and is refused. It cannot show in a batch of one row, or of rows
     that all cost the same: there what follows is believed to be an average or a sum.
+
+    Critics learn one function for all rows. Other estimators that keep a state (`Relax`, `Lax`, a learning `Rebar`,
+    `ScoreFunction(baseline="moving")`, `SNES`, `xNES`, `PGPE`) keep one for each position in the batch. A batch of
+    another size is refused in the backward pass, so a `DataLoader` needs `drop_last=True`. Where it shuffles, row i
+    goes on from what was learned on another sample: an unbiased estimate stays unbiased, but less of its variance may
+    be removed. Estimators without a state, such as `DisARM` or leave-one-out, take any batch.
 
     `state_dict` holds, as tensors and plain values, all that the passes to come depend on: how many there were, what
     the estimator has learned, and the ledger. A model that is loaded goes on where it was, to the bit.

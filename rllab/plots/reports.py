@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from rllab.plots.log_axes import set_log
 from rllab.plots.names import name_lines
 from rllab.plots.styles import as_label, panels, style, variant_styles
-from rllab.quality.report import Report, Row
+from rllab.quality.report import GIVEN, Report, Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,14 +23,16 @@ LABELS = {
     "mse": "mean squared error (band: 95 % interval)",
     "snr": "signal to noise, ‖E ĝ‖² / variance (band: 95 % interval)",
 }
+ALONE = ("variance", "snr")  # of the estimates, whatever they are held to
 
 
 def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
     """Draw a quantity against the evaluations really spent, one line an estimator and truth; return the axes.
 
-    Up to five lines are named at their ends, more in a legend below. What cannot be drawn is a gap, and its name says
-    why: a budget that is too small, a truth that is unknown, a number that a logarithmic axis cannot show. With the
-    variance comes the squared bias, as a thin line, where zero is outside its interval.
+    A name says what the line is held to, "vs ∇f"; where the gradient itself was given as truth, the axis does. Up to
+    five lines are named at their ends, more in a legend below. What cannot be drawn is a gap, and its name says why: a
+    budget that is too small, a truth that is unknown, a number that a logarithmic axis cannot show. With the variance
+    comes the squared bias, as a thin line, where zero is outside its interval.
 
     Args:
         report: what `measure_quality` returned.
@@ -69,10 +71,13 @@ def quality(report: Report, quantity: Quantity, ax: Axes | None = None) -> Axes:
             set_log(ax, "y")
         for (name, truth), rows in lines.items():
             how = next(styles[name])
-            label = name if quantity in ("variance", "snr") else f"{name} vs {truth}"
+            label = name if quantity in ALONE or truth == GIVEN else f"{name} vs {truth}"
             _draw(ax, rows, quantity, how, label)
         ax.set_xlabel("evaluations spent on an estimate")
-        ax.set_ylabel(LABELS[quantity].partition(" (")[0])
+        what = LABELS[quantity].partition(" (")[0]
+        if quantity not in ALONE and any(truth == GIVEN for _, truth in lines):  # all are held to it then
+            what = f"{what.removesuffix(' to the truth')}\nagainst the gradient that was given as truth"
+        ax.set_ylabel(what)
         title = LABELS[quantity].partition("(")[2].rstrip(")") + ("; thin: squared bias" * (quantity == "variance"))
     return name_lines(ax, title)
 

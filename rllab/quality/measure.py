@@ -78,8 +78,9 @@ def measure_quality(
     Returns:
         A `Report` with a row for each estimator and budget, of the columns
 
-            estimator, target, truth     what was measured, what it says it estimates, what it was held to: a direction
-                                         by its cosine only
+            estimator, target, truth     what was measured, what it says it estimates, what it was held to ("given" is a
+                                         gradient given as `truth`): a direction by its cosine only. Names leave
+                                         defaults out: `ScoreFunction()` has the baseline "leave-one-out"
             state                        "" if it keeps none; else what it began from: "none", "given", "3 estimates", …
             budget, evaluations, kind    what was allowed, what the cost's ledger says one estimate spent with its
                                          warm-up, and on what

@@ -20,6 +20,7 @@ from rllab.tables import table
 Row = dict[str, Any]
 
 FORMAT = "rllab quality 1"
+GIVEN = "given"  # the truth of rows that were held to a gradient of the user's
 NONFINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}  # JSON has no such numbers
 
 

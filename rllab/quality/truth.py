@@ -20,6 +20,7 @@ from rllab.distributions import Distribution
 from rllab.estimate import Gradient, Kind, Target
 from rllab.problems import Linear, NoClosedForm, Problem, Quadratic
 from rllab.problems.separable import Separable
+from rllab.quality.report import GIVEN
 
 _MOST_SIGNS = 14  # coordinates whose 2ᵈ signs are enumerated
 
@@ -29,7 +30,7 @@ class Truth:
     """What estimates are held to.
 
     Args:
-        name: as it stands in a table; "unknown", or "given" by the user.
+        name: as it stands in a table; "unknown", or GIVEN by the user.
         gradient: (d,) float64; None where it is unknown.
         has_length: whether the length of the estimates means anything; a direction has an angle, but no bias.
         why: why there is less than everything to compare.
@@ -62,7 +63,7 @@ def truth_for(
         except NoClosedForm:
             return Truth("unknown", None, why=f"{wanted} has no closed form here")
     else:
-        name, gradient = "given", flat(given)
+        name, gradient = GIVEN, flat(given)
     return Truth(name, gradient, why="" if gradient.any() else "the truth is 0 and points nowhere")
 
 

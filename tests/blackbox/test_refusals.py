@@ -6,6 +6,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import rllab
+from rllab import estimators as est
 from rllab.blackbox import BlackBox
 
 
@@ -55,3 +56,34 @@ def test_workers_of_a_data_loader_may_not_repeat_each_others_passes():
     assert [float(y) for y in DataLoader(Simulated(), batch_size=None)] == [0, 2]
     with pytest.raises(RuntimeError, match=r"a worker of a DataLoader is refused, .* or use num_workers=0"):
         list(DataLoader(Simulated(), batch_size=None, num_workers=1))
+
+
+DRAWN = {"distribution": rllab.Bernoulli, "relaxed": True}
+KEPT_BY_ROW = {
+    "relax": {"gradient": est.Relax(hidden=2), **DRAWN},
+    "rebar": {"gradient": est.Rebar(learn_eta=True), **DRAWN},
+    "lax": {"gradient": est.Lax(hidden=2), "distribution": lambda z: rllab.Gaussian(z, 1.0)},
+    "moving baseline": {"gradient": est.ScoreFunction(baseline="moving"), **DRAWN},
+    "SNES": {"gradient": est.SNES()},
+    "xNES": {"gradient": est.xNES()},
+    "PGPE": {"gradient": est.PGPE()},
+}
+
+
+def backward(box, rows):
+    box(torch.ones(rows, 2, requires_grad=True)).mean().backward()
+
+
+@pytest.mark.parametrize("kind", KEPT_BY_ROW)
+def test_a_last_batch_that_is_smaller_is_refused_with_what_to_do_where_rows_keep_a_state(kind):
+    box = BlackBox(lambda z: z.sum(1), evaluations=10, scope="cost", name="f", key=0, **KEPT_BY_ROW[kind])
+    backward(box, 4)
+    backward(box, 4)
+    before = box.calls
+    cure = r"keep to batches of 4 \(drop_last=True in a DataLoader\), or take an estimator without a state"
+    with pytest.raises(ValueError, match=f"BlackBox 'f': .* state must .* got .*\\(4,.*: each row .* its own; {cure}"):
+        backward(box, 3)
+    assert box.calls == before + 3  # the rows of the forward pass
+    box.gradient = est.GaussianSmoothing() if box.distribution is None else est.ScoreFunction()
+    backward(box, 3)
+    backward(box, 4)

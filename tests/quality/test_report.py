@@ -99,6 +99,16 @@ def test_a_bias_that_could_be_zero_is_drawn_as_its_upper_limit_and_a_direction_l
         quality(measure([GuidedSmoothing()], BOWL), "bias")
 
 
+@pytest.mark.parametrize("quantity", ("bias", "cosine", "mse", "snr"))
+def test_a_figure_says_what_estimates_are_held_to_where_the_gradient_was_given(quantity):
+    measured = [SPSA(), GuidedSmoothing()] if quantity == "cosine" else [SPSA(), GaussianSmoothing(0.3)]
+    truth = torch.full((4,), 9.0, dtype=torch.float64)
+    ax = quality(rllab.measure_quality(measured, BOWL, at=AT, budgets=[8], repeats=20, key=0, truth=truth), quantity)
+    assert not [name for name in names_shown(ax) if " vs " in name or "given" in name]
+    said = ax.get_ylabel().endswith("\nagainst the gradient that was given as truth")
+    assert said == (quantity != "snr") and "to the truth" not in ax.get_ylabel()
+
+
 def test_a_point_without_a_neighbour_at_another_price_has_a_bar_in_place_of_a_band():
     report = measure([CentralDifference(step=0.3), SPSA()], Staircase(dimension=4), budgets=(8, 20, 80), repeats=20)
     for r in report.rows:

@@ -33,7 +33,7 @@ class Lax(SurrogateControl):
     Returns:
         At a `Gaussian`, an Estimate of ∇E f(x) by mean and scale, unbiased; its `value` is the mean cost. Its `state`
         is the `ControlVariateState` w, each of a batch its own: give it back at the next call, or c starts
-        at 0 again.
+        at 0 again. A `BlackBox` does so at each position of a batch, whose size must stay.
         What is minimised is the sum of both gradients' squares.
 
     Raises:

@@ -38,7 +38,7 @@ class Relax(SurrogateControl):
     Returns:
         At a `Bernoulli` or a one-hot `Categorical`, an Estimate of ∇E f(x) by the logits, unbiased; its `value` is the
         mean cost. Its `state` is the `ControlVariateState` φ, each of a batch its own: give it back at the next call,
-        or c starts at 0 again.
+        or c starts at 0 again. A `BlackBox` does so at each position of a batch, whose size must stay.
 
     Raises:
         TypeError, ValueError: `hidden` is no integer >= 1, `temperature` no positive number, or `lr` negative.

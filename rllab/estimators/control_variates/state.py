@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from rllab.checks import other_batch_size
+
 
 @dataclass(frozen=True, eq=False)
 class ControlVariateState:
@@ -52,6 +54,7 @@ def check_state(name: str, state: object, shape: tuple[int, ...]) -> ControlVari
     """Return the state if its φ is of such a shape; raise an error that says so if not."""
     if not isinstance(state, ControlVariateState):
         raise TypeError(f"{name}: state must be that of an earlier estimate, got {type(state).__name__}")
-    if tuple(state.values.shape) != shape:
-        raise ValueError(f"{name}: state must hold {shape} numbers, got {tuple(state.values.shape)}")
+    if (got := tuple(state.values.shape)) != shape:
+        hint = other_batch_size(got, shape, batched=len(shape) > 1)
+        raise ValueError(f"{name}: state must hold {shape} numbers, got {got}{hint}")
     return state

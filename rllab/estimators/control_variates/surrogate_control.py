@@ -52,12 +52,15 @@ class SurrogateControl(Estimator):
     def _network(self, at: Any) -> Surrogate:
         return Surrogate(at.shape[-1], self.hidden)
 
+    def _prepared(self, query: Query) -> Query:
+        if query.state is not None:  # before anything is evaluated
+            shape = (*self._batch_shape(query.at), self._size(query.at))
+            check_state(type(self).__name__, query.state, shape)
+        return query
+
     def _fold(self, query: Query, answered: Answered, per_unit: bool, errors: bool) -> Estimate:
         at, learns = query.at, self.lr > 0
-        if query.state is None:
-            state = self.init_state(at, query.key)
-        else:
-            state = check_state(type(self).__name__, query.state, (*self._batch_shape(at), self._size(at)))
+        state = self.init_state(at, query.key) if query.state is None else query.state
         phi = state.values.detach().requires_grad_(learns)
         slopes = torch.zeros_like(state.values)
 

@@ -29,6 +29,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
+from rllab.checks import other_batch_size
+
 Baseline = Literal["leave-one-out", "mean"] | float | None  # those that one batch of costs is enough for
 AnyBaseline = Baseline | Literal["moving", "optimal"]
 NAMES = ("leave-one-out", "mean")
@@ -94,7 +96,10 @@ def moving_mean(state: object, batch_shape: tuple[int, ...], name: str) -> Movin
         raise TypeError(f"{name}: state must be that of an earlier estimate, or None, got {type(state).__name__}")
     if state.total.shape != batch_shape:
         got = tuple(state.total.shape)
-        raise ValueError(f"{name}: state must be that of an estimate of batch shape {batch_shape}, got one of {got}")
+        hint = other_batch_size(got, batch_shape, batched=True)
+        raise ValueError(
+            f"{name}: state must be that of an estimate of batch shape {batch_shape}, got one of {got}{hint}"
+        )
     return state
 
 

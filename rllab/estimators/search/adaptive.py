@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from rllab.arrays import as_array, single_at_least, weights
-from rllab.checks import check_parameters
+from rllab.checks import check_parameters, other_batch_size
 from rllab.estimate import Estimate
 from rllab.estimators.base import Estimator
 from rllab.estimators.moments import Moments
@@ -65,8 +65,9 @@ class Adaptive(Estimator):
         if not isinstance(state, Tensor):
             raise TypeError(f"{name}: state must be None or an estimate's, got {type(state).__name__}")
         if state.shape != first.shape or not torch.isfinite(state).all():
-            got = tuple(state.shape)
-            raise ValueError(f"{name}: state must be finite numbers {tuple(first.shape)} for this at, got {got}")
+            got, wanted = tuple(state.shape), tuple(first.shape)
+            hint = "" if got == wanted else other_batch_size(got, wanted, batched=query.at.ndim > 1)
+            raise ValueError(f"{name}: state must be finite numbers {wanted} for this at, got {got}{hint}")
         return replace(query, state=state.detach().to(first))
 
     def _spread(self, query: Query) -> Tensor:

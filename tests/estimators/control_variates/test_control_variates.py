@@ -129,6 +129,7 @@ def test_a_state_of_something_else_is_refused(estimator):
         estimator(cost, at, evaluations=10, key=0, state=3)
     with pytest.raises(ValueError, match=rf"{name}: state must hold .* numbers, got \(4, 1\)"):
         estimator(cost, at, evaluations=10, key=0, state=ControlVariateState(torch.zeros(4, 1)))
+    assert cost.evaluations == 0
 
 
 @pytest.mark.parametrize(

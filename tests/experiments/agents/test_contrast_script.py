@@ -112,3 +112,50 @@ def test_the_title_says_what_the_data_say(monkeypatch, tmp_path):
     assert figure.get_suptitle().startswith("2 seeds are too few to say which gradient is the best\nOpen: from 1,000")
     assert "filled" not in figure.get_suptitle() and "interval" not in figure.get_suptitle().partition("no ")[0]
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == contrast.made_from(1_000)
+
+
+def test_a_cell_is_made_alone_and_the_long_runs_come_with_the_whole_only():
+    near = contrast.Config(policies=(9,), steps=(20_000,), seeds=3)
+    near.check()
+    jobs = list(contrast.jobs_of(near))
+    assert [job.name for job in jobs] == ["contrast-1000", "contrast-1001", "contrast-1002"]
+    assert {(*job.config["policies"], *job.config["steps"]) for job in jobs} == {(9, 20_000)}
+    parts = [job.config["part"] for job in contrast.jobs_of(contrast.Config(seeds=3))]
+    assert parts == ["contrast"] * 3 + ["unbiased"] * 10
+    fast = list(contrast.jobs_of(contrast.Config(fast=True).faster()))
+    assert [job.config["part"] for job in fast] == ["contrast", "contrast", "unbiased"]
+    assert fast[0].config["policies"] == [0, 9] and fast[0].config["steps"] == [1_000]
+    assert near.identity != contrast.Config(seeds=3).identity  # never in one folder
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"policies": (3,)}, "--policies must be some of 0, 9, got 3"),
+        ({"policies": ()}, "--policies must be some of 0, 9, got none"),
+        ({"steps": (20_000, 500)}, "--steps must be some of 1000, 20000, got 20000 500"),
+        ({"steps": (1_000,), "seeds": 1}, "--seeds must be at least 2 with fewer --policies or --steps, got 1"),
+    ],
+)
+def test_what_is_no_cell_is_refused_by_its_flag(flags, message):
+    with pytest.raises(ValueError, match=message):
+        contrast.Config(**flags).check()
+
+
+@pytest.mark.parametrize(("bias", "holds"), [(0.0, True), (0.2, False)])
+def test_a_cell_is_judged_by_the_exact_critic_and_drawn_under_its_place(bias, holds, monkeypatch, tmp_path):
+    config, judge, figures = contrast.Config(policies=(9,), steps=(20_000,), seeds=30, out=tmp_path), Judge(), []
+    draws = np.random.default_rng(0)
+    runs = [type("Run", (), {"rows": [], "config": {"part": "contrast"}})() for _ in range(config.seeds)]
+    for run in runs:
+        for method in contrast.made_from(20_000):
+            share = 1 + bias * (method == "exact critic") + 0.05 * draws.normal()
+            made = {"cosine": 0.9, "error": 0.1, "share": share}
+            run.rows.append({"policy": 9, "steps": 20_000, "method": method, **made})
+    contrast.claims(runs, config, judge)
+    assert judge.verdicts == [holds]
+    said = " ".join(claim.text for claim in judge.claims)
+    assert "20,000 steps, near the optimum, of the exact gradient along it" in said and "K = 0" not in said
+    monkeypatch.setattr(contrast.plots, "save", lambda drawing, path: figures.append(drawing))
+    contrast.figure(runs, config)
+    assert [ax.get_title() for ax in figures[0].axes] == ["The gradient of a policy near the optimum"]

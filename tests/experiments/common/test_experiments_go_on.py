@@ -13,6 +13,7 @@ from tests.proofs.agents import timeless
 from tests.proofs.stops import both, timeless_summary
 
 NETS = {"lr": 0.01, "sigma": 0.5}
+FITTED = {"part": "contrast", "sigma": 0.1, "lr": 0.01, "hidden": [8]}
 CASES = {
     "backprop": (revealed.run, {"method": "backprop", **NETS, "budget": 200}),
     "residual": (revealed.run, {"method": "critic and residual", **NETS, "budget": 500}),
@@ -20,7 +21,7 @@ CASES = {
     "weights": (revealed.run, {"method": revealed.AT_WEIGHTS, **NETS, "budget": 400}),
     "forest": (learned_simulator.run, {"method": "critic and residual", **NETS, "budget": 700}),
     "forest at weights": (learned_simulator.run, {"method": learned_simulator.AT_WEIGHTS, **NETS, "budget": 400}),
-    "contrast": (contrast.run, {"part": "contrast", "sigma": 0.1, "lr": 0.01, "hidden": [8], "fast": True}),
+    "contrast": (contrast.run, {**FITTED, "policies": [0, 9], "steps": [1_000]}),
     "recommended": (recommended.run, {"exact": 64, "budgets": 1, "repeats": 4}),
     "lecture": (table.run, {"file": "lecture/rows/costs.py", "fast": True, "wrong": True}),
 }
