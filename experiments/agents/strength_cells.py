@@ -47,7 +47,7 @@ CELLS = [
     Cell("InvertedPendulum-v5", "SAC", 10_000, OFF),
     Cell("InvertedDoublePendulum-v5", "TD3", 20_000, OFF),
     Cell("InvertedDoublePendulum-v5", "SAC", 20_000, OFF),
-    # step and radius of RL Baselines3 Zoo, as `tuned("ARS", "Swimmer-v5")`
+    # step and radius of RL Baselines3 Zoo
     Cell("Swimmer-v5", "ARS", 300_000, {"lr": 0.02, "delta_std": 0.01, "n_delta": 1, "n_top": 1}),
     *(Cell(task, method, 50_000, WIDE) for task in UNJUDGED for method in ("TD3", "SAC")),
     *(Cell(task, "CrossQ", 50_000, WIDE | {"critic_hidden": (w, w)}, w) for task in UNJUDGED for w in WIDTHS),
