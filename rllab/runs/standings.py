@@ -237,7 +237,7 @@ def _how_far(x: str, xs: Array) -> str:
 def _averages(values: list[float], key: Key) -> tuple[float, float, float, float, float]:
     """Return interquartile mean, its interval, median and mean; NaN where scores are too few for them."""
     if not values:
-        return (math.nan,) * 5
+        return math.nan, math.nan, math.nan, math.nan, math.nan
     low, high = map(float, bootstrap_interval(values, key=key)) if len(values) > 1 else (math.nan, math.nan)
     with np.errstate(invalid="ignore"):
         return float(iqm(values)), low, high, float(median(values)), float(mean(values))
