@@ -1,4 +1,4 @@
-"""Who learns to ride: eight ways to a policy, what is fixed and tuned in each, and the most steps each may take."""
+"""Who learns to ride: nine ways to a policy, what is fixed and tuned in each, and the most steps each may take."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.agents.short_horizon import ShortHorizon
 from experiments.agents.true_gradient import TrueGradient
 
 from rllab import agents
@@ -24,7 +25,10 @@ TRIALS = 16  # of each learner at each size: a power of two, for which Sobol poi
 TUNING_SEEDS = (100, 101, 102, 103)  # never reported; the first is that of all trials, the others of the finals
 FINALISTS = 3  # best trials, which are made again on the other seeds
 EDGE = 0.05  # of a range on either side: a winner there does not count as inside
-WIDER = {("td3", "linear"): {"action_noise": (0.1, 10.0), "lr": (5e-4, 0.2)}}  # where a winner lay on an edge
+WIDER = {  # where a winner lay on an edge
+    ("td3", "linear"): {"action_noise": (0.1, 10.0), "lr": (5e-4, 0.2)},
+    ("random", "linear"): {"scale": (0.5, 500.0)},
+}
 ENDS = {("tau", 1.0), ("n_delta", 1)}  # no target network, one direction: no range goes beyond
 Settings = dict[str, float]
 
@@ -155,6 +159,11 @@ def _true(settings: Settings, **common: Any) -> agents.Agent:
     return TrueGradient(lr=settings["lr"], **more, **common)
 
 
+def _short(settings: Settings, **common: Any) -> agents.Agent:
+    more = {"num_envs": _whole(settings["num_envs"]), "horizon": _whole(settings["horizon"])}
+    return ShortHorizon(lr=settings["lr"], gamma=1.0 - settings["one_minus_gamma"], **more, **common)
+
+
 REPLAY: dict[str, Any] = {"learning_starts": 500, "batch_size": 128, "critic_hidden": (64, 64)}
 
 
@@ -201,6 +210,10 @@ LEARNERS = {
     "true": Learner(
         "true gradient: through the dynamics, of lean squared", "mean square of the lean", 30_000, 15_000,
         {"lr": (1e-3, 1e-1), "horizon": (4, 64), "num_envs": (4, 64)}, _true,
+    ),
+    "short": Learner(
+        "short horizon: through the dynamics, then a learned cost", "discounted square of the lean", 30_000, 15_000,
+        {"lr": (5e-4, 5e-2), "horizon": (4, 64), "num_envs": (4, 64), "one_minus_gamma": HORIZON}, _short,
     ),
 }  # fmt: skip
 
