@@ -29,7 +29,11 @@ WIDER = {  # where a winner lay on an edge
     ("td3", "linear"): {"action_noise": (0.1, 10.0), "lr": (5e-4, 0.2)},
     ("random", "linear"): {"scale": (0.5, 500.0)},
 }
-ENDS = {("tau", 1.0), ("n_delta", 1)}  # no target network, one direction: no range goes beyond
+ENDS = {
+    ("tau", 1.0),
+    ("n_delta", 1),
+    ("horizon", 1),
+}  # no target network, one direction, one step: no range goes beyond
 Settings = dict[str, float]
 
 
@@ -213,7 +217,7 @@ LEARNERS = {
     ),
     "short": Learner(
         "short horizon: through the dynamics, then a learned cost", "discounted square of the lean", 30_000, 15_000,
-        {"lr": (5e-4, 5e-2), "horizon": (4, 64), "num_envs": (4, 64), "one_minus_gamma": HORIZON}, _short,
+        {"lr": (5e-4, 5e-2), "horizon": (1, 64), "num_envs": (4, 64), "one_minus_gamma": HORIZON}, _short,
     ),
 }  # fmt: skip
 

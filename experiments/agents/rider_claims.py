@@ -20,7 +20,7 @@ from rllab.runs.statistics import (
     stratified_bootstrap_interval,
 )
 
-LEVEL = 0.05 / 7  # of the test of each learner against random search: 5 % for all seven together
+LEVEL = 0.05 / 8  # of the test of each learner against random search: 5 % for all eight together
 LATER = 1010  # seeds from here on were run after a report of those before
 TAUGHT = 0.9  # share of unseen starts from which the goal is reached
 RESAMPLES = 500  # of exponents

@@ -10,7 +10,7 @@ from rllab.runs.states import States
 from tests.proofs.agents import all_of, timeless
 from tests.proofs.stops import Killed, both, stopped_after, timeless_summary
 
-STEPS = {"ars": 6_000, "ppo": 4_096, "td3": 900, "true": 8_000}
+STEPS = {"ars": 6_000, "ppo": 4_096, "td3": 900, "true": 8_000, "short": 8_000}
 
 
 @pytest.fixture(autouse=True)
