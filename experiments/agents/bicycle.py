@@ -47,7 +47,6 @@ SHOWN = ("sac", "balance", 1000)  # the learner, task and seed whose rides are t
 LINEAR = "linear"
 TOLD = ("true", "short")  # the dynamics, which only balance with all of the state observed is good for
 TRIED = ("balance", "goal")  # tasks that have trials of their own; the others take what balance came to
-HANDS = ("balance", "delay", "whipple", "goal")  # tasks that have a rider by hand
 
 
 @dataclass(frozen=True)
@@ -124,7 +123,7 @@ def jobs_of(config: Config) -> Iterator[Job]:
             for seed in range(config.first_seed, config.first_seed + (1 if config.fast else few)):
                 steps, settings, of = plan_of(task, "random", size)
                 yield _job(f"random-{task}-{of}-{seed}", "random", task, of, settings, steps, seed)
-    for task in dict.fromkeys(task for task, _ in cells(config) if task in HANDS):
+    for task in dict.fromkeys(task for task, _ in cells(config)):
         yield Job(f"hand-{task}", {"method": "hand", "task": task}, seed=0)
     yield Job("flatness", {"method": "flatness", "policies": FAST_POLICIES if config.fast else POLICIES}, seed=0)
 

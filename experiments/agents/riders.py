@@ -17,6 +17,7 @@ from rllab_envs.whipple import Parameters as Whipple
 from rllab_envs.whipple import optimum
 
 HAND = (71.04, 29.97, -21.60, -2.29)  # N·m per rad, rad/s, rad, rad/s: torque of a rider by hand, on ω, ω̇, θ, θ̇
+HAND_WITHOUT_RATES = (100.0, -30.0)  # N·m per rad: the same on ω and θ alone; half or twice of either balances, too
 TURN = 0.1  # rad of lean per rad of bearing
 MOST = 0.1  # rad, the most it leans to turn
 
@@ -36,10 +37,10 @@ class LinearRider:
         return np.clip(observations @ np.array(self.gain).T, -1.0, 1.0)
 
 
-def balance_rider() -> LinearRider:
-    """Return the rider by hand of `BicycleBalance-v0`: torque on angles and rates, no displacement."""
-    torque = tuple(g / Bicycle().max_torque for g in HAND)
-    return LinearRider((torque, (0.0,) * 4))
+def balance_rider(*, rates: bool = True) -> LinearRider:
+    """Return the rider by hand of `BicycleBalance-v0`: a torque from angles and, if it sees them, rates."""
+    torque = tuple(g / Bicycle().max_torque for g in (HAND if rates else HAND_WITHOUT_RATES))
+    return LinearRider((torque, (0.0,) * len(torque)))
 
 
 @dataclass(frozen=True)

@@ -164,7 +164,8 @@ def _search(job: Job, record: Record) -> dict[str, Any]:
 def _by_hand(job: Job, record: Record) -> dict[str, Any]:
     """Ride by hand, or by the exact regulator."""
     task = TASKS[job.config["task"]]
-    rider = {"goal": GoalRider(), "whipple": whipple_rider(SPEED)}.get(job.config["task"], balance_rider())
+    riders = {"goal": GoalRider(), "whipple": whipple_rider(SPEED), "no-rates": balance_rider(rates=False)}
+    rider = riders.get(job.config["task"], balance_rider())
     arguments = {**task.arguments, **task.judged}
     ridden = ride(rider, task.environment, rides=FRESH, key=job.seed, environment_arguments=arguments)
     return {"fresh": (ridden.returns >= task.goal).mean()}

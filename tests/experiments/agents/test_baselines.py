@@ -119,6 +119,13 @@ def test_riders_by_hand_ride_and_without_their_gains_they_do_not():
     assert (ride(wrong, BALANCE, rides=20, key=0).lengths < 250).all()
 
 
+def test_a_rider_by_hand_needs_no_rates():
+    rider = balance_rider(rates=False)
+    assert (ride(rider, BALANCE, rides=20, key=0, environment_arguments={"rates": False}).lengths == 1000).all()
+    wrong = type(rider)(tuple(tuple(-g for g in row) for row in rider.gain))
+    assert (ride(wrong, BALANCE, rides=20, key=0, environment_arguments={"rates": False}).lengths < 300).all()
+
+
 def test_the_rider_by_hand_arrives_at_the_goal():
     arguments = {"distance": 30.0, "reward": "sparse", "cap": 2500}
     rides = ride(GoalRider(), "rllab_envs:rllab/BicycleGoal-v0", rides=12, key=0, environment_arguments=arguments)

@@ -17,7 +17,16 @@ from PIL import Image
 from rllab import agents
 from rllab.runs import Job, Record
 
-STEPS = {"evolution": 6_000, "ars": 6_000, "reinforce": 6_000, "ppo": 1_024, "td3": 760, "sac": 760, "true": 4_000, "short": 4_000}
+STEPS = {
+    "evolution": 6_000,
+    "ars": 6_000,
+    "reinforce": 6_000,
+    "ppo": 1_024,
+    "td3": 760,
+    "sac": 760,
+    "true": 4_000,
+    "short": 4_000,
+}
 
 
 def script(monkeypatch, *arguments, figure=bicycle.figure):
