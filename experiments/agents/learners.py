@@ -27,7 +27,10 @@ FINALISTS = 3  # best trials, which are made again on the other seeds
 EDGE = 0.05  # of a range on either side: a winner there does not count as inside
 WIDER = {  # where a winner lay on an edge
     ("td3", "linear"): {"action_noise": (0.1, 10.0), "lr": (5e-4, 0.2)},
+    ("td3", "256-256"): {"action_noise": (0.1, 10.0), "lr": (5e-4, 0.2)},
     ("random", "linear"): {"scale": (0.5, 500.0)},
+    **{("ppo", size): {"std": (0.03, 10.0)} for size in ("linear", "16")},
+    **{("reinforce", size): {"lr": (3e-3, 3.0), "std": (0.1, 3.0)} for size in ("linear", "16")},
 }
 ENDS = {
     ("tau", 1.0),

@@ -50,10 +50,16 @@ def _learn(job: Job, record: Record) -> dict[str, Any]:
         row, due = notes["row"], notes["due"]
     learning = pieces(agent, c["steps"], LEARNERS[c["method"]].pieces)
     keep: dict[str, Any] = {"save": lambda path: _keep(path, agent, kept), "notes": lambda: {"row": row, "due": due}}
-    for row in kept_between(learning, agent, states, **keep):
-        if _steps(row) >= due:
-            kept.append((row, agent.weights.detach().clone()))
-            due = GROWTH * _steps(row)
+    try:
+        for row in kept_between(learning, agent, states, **keep):
+            if _steps(row) >= due:
+                kept.append((row, agent.weights.detach().clone()))
+                due = GROWTH * _steps(row)
+    except FloatingPointError as error:
+        if not c["trial"]:
+            raise
+        # settings that diverge are no reason to stop trying others
+        return {"first_steps": None, "steps": row["steps"], "score": 0.0, "diverged": str(error)}
     if _steps(row) > _steps(kept[-1][0]):
         kept.append((row, agent.weights.detach().clone()))
     first = judged(agent, task, kept, record)

@@ -58,3 +58,16 @@ def test_records_without_states_as_they_were_written_before_are_still_read(tmp_p
     (again,) = sweep(riding.run, [job], tmp_path, config={}, processes=1, resume=True)
     assert timeless(Record.open(again.folder).rows) == timeless(whole.rows)
     assert not list(again.folder.glob("interrupted-*"))
+
+
+def test_a_trial_that_diverges_scores_nothing_and_stops_no_other(tmp_path):
+    settings = {"lr": 1e30, "std": 0.5, "one_minus_gamma": 0.01}
+    trial, reported = (
+        bicycle._job(name, "ppo", "balance", "linear", settings, 4_096, 7, trial=name == "trial")
+        for name in ("trial", "reported")
+    )
+    (record,) = sweep(riding.run, [trial], tmp_path / "trial", config={}, processes=1)
+    assert record.summary["score"] == 0.0 and record.summary["first_steps"] is None
+    assert "weights must stay finite" in record.summary["diverged"]
+    with pytest.raises(RuntimeError, match="weights must stay finite"):
+        sweep(riding.run, [reported], tmp_path / "reported", config={}, processes=1)
