@@ -54,11 +54,12 @@ class Estimator(ABC):
 
     `unbiased` says whether the mean of the estimate is exactly the gradient named by `target`; where it is not, but
     gets there with a step or radius h, `order` is the p of its bias O(hᵖ). `stateful` says whether an estimate depends
-    on the `state` it is given: a moving baseline, recent gradients, a critic; `shares_state` whether a batch has one
-    state, so that its estimates are not independent. `kind` is what is asked at each point, `needs` what the cost must
-    therefore do: "value", "gradient", "jvp", "complex", …. `source` is a short citation, "Authors (year), Title".
-    `elementwise` says whether points are made number by number, and so to the same bits in any process; if not, where
-    a matrix is decomposed, workers are sent the points.
+    on the `state` it is given: a moving baseline, recent gradients, a critic. `shares_state` says whether a batch has
+    one state, and `shares_draws` whether it has one draw of something, so that its estimates are not independent.
+    `kind` is what is asked at each point, `needs` what the cost must therefore do: "value", "gradient", "jvp",
+    "complex", …. `source` is a short citation, "Authors (year), Title". `elementwise` says whether points are made
+    number by number, and so to the same bits in any process; if not, where a matrix is decomposed, workers are sent the
+    points.
 
     An estimator of kind "value_and_gradient" that does not need "value" has it for the sake of `Estimate.value`, and
     goes without where it would be an evaluation of its own; its fold is then given None for the values.
@@ -80,6 +81,7 @@ class Estimator(ABC):
     unbiased: bool
     stateful: bool = False
     shares_state: bool = False
+    shares_draws: bool = False
     elementwise: bool = True
 
     def minimum(self, at: Any, cost: Cost | None = None) -> int:

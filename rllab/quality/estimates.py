@@ -21,7 +21,7 @@ from rllab.keys import Key
 from rllab.quality.truth import flat
 
 # Estimates in one query, and numbers of `at` in them. Both are part of the result, as the noise of an estimate depends
-# on how many there are; few, as what a batch shares (a scrambling, a stride) is only thus drawn anew.
+# on how many there are.
 TOGETHER, NUMBERS = 128, 1 << 16
 
 Begin = Callable[[Any], Any]  # makes, of parameters (n, d), the state that their n estimates are given
@@ -34,7 +34,8 @@ class Estimates:
     Args:
         begin: the state that each estimate is given, or what makes that of n; None for none.
         warm_up: estimates that a stateful estimator makes before each that is kept.
-        together: how many are made in one query, at most; by default one where a batch would share what it learns.
+        together: how many are made in one query, at most; by default one where a batch would share what it learns or
+            draws.
     """
 
     estimator: Estimator
@@ -48,7 +49,8 @@ class Estimates:
     def __call__(self, repeats: int, key: Key) -> tuple[Tensor, int, Request]:
         """Return `repeats` estimates, (repeats, d), what each spent and on what; query i draws from the child key i."""
         before, parts, kind = sum(self.cost.spent.values()), [], self.estimator.kind
-        together = self.together or (1 if self.estimator.shares_state else TOGETHER)
+        shares = self.estimator.shares_state or self.estimator.shares_draws
+        together = self.together or (1 if shares else TOGETHER)
         size = max(1, min(together, NUMBERS // flat(leaves(self.at)).numel()))
         if self.begin is not None and not callable(self.begin):
             size = 1  # one state is that of one estimate, whatever it is made of

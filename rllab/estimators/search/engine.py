@@ -39,6 +39,10 @@ class Search(Estimator):
         """Return what is folded in the place of costs (n,), or (n, B) for a batch."""
 
     @property
+    def shares_draws(self) -> bool:
+        return self._inner.shares_draws
+
+    @property
     def elementwise(self) -> bool:
         return self._inner.elementwise
 

@@ -6,8 +6,6 @@ problem's directions do not depend on another's.
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import torch
 from torch import Tensor
@@ -93,8 +91,8 @@ def coordinate_axes(shape: Shape, first: int, key: Key, like: Tensor) -> Tensor:
 
         j_i = start + i·stride  mod d        stride without common divisor with d
 
-    Start, stride and signs are random, so that every coordinate is equally likely to be among any m < d. Problems share
-    the stride and have starts and signs of their own.
+    Start, stride and signs are random, so that every coordinate is equally likely to be among any m < d. Each problem
+    has its own.
 
     Args:
         first: the number i of the first one asked for.
@@ -104,9 +102,9 @@ def coordinate_axes(shape: Shape, first: int, key: Key, like: Tensor) -> Tensor:
         return given.to(like)
     n, *batch, d = shape
     rng = np.random.default_rng(key.child("order"))  # type: ignore[arg-type] - a Key is a seed sequence
-    start, stride = rng.integers(d, size=batch), d
-    while math.gcd(stride, d) > 1:
-        stride = int(rng.integers(1, d))
+    start, stride = rng.integers(d, size=batch), np.full(batch, d)
+    while (common := np.gcd(stride, d) > 1).any():
+        stride = np.where(common, rng.integers(1, d, size=batch), stride)
     i = np.arange(first, first + n).reshape(n, *(1 for _ in batch))
     j = torch.from_numpy((start + i * stride) % d).to(like.device).unsqueeze(-1)
     signs = rademacher((n, *batch, 1), key.child("signs", first), like)

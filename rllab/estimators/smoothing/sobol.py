@@ -60,6 +60,7 @@ class SobolSmoothing(Smoothing):
         "sampling"
     )
     unbiased: ClassVar[bool] = True
+    shares_draws: ClassVar[bool] = True  # the scrambling matrix of a batch
     elementwise: ClassVar[bool] = False  # a matrix is decomposed or scrambled
     sigma: float = 0.1
     form: Form = "antithetic"

@@ -133,6 +133,12 @@ def test_every_axis_is_equally_likely_to_be_among_the_first_and_of_either_sign()
     assert_unbiased(z(torch.cat((u.abs().sum(0) - 2 / 5, u.sum(0)), -1)))
 
 
+def test_problems_of_a_batch_have_strides_of_their_own():
+    j = coordinate_axes((2, 400, 7), 0, Key(3), DOUBLE).abs().argmax(-1)
+    seen = torch.bincount((j[1] - j[0]) % 7, minlength=7)
+    assert seen[0] == 0 and (seen[1:] > 20).all()  # binomial, mean 67, standard deviation 7.5: false alarm 3e-10 each
+
+
 def test_another_key_takes_the_axes_in_another_order():
     orders = {tuple(coordinate_axes((7, 7), 0, Key(k), DOUBLE).abs().argmax(-1).tolist()) for k in range(200)}
     assert len(orders) > 30  # of 7 starts × 6 strides
