@@ -283,16 +283,13 @@ def inside(method: str, settings: Settings, where: str = "64-64") -> bool:
 
 
 def settings_of(method: str, where: str) -> Settings:
-    """Return the tuned settings of a learner at a size or on a task; at a size without trials, those of 64-64.
+    """Return the tuned settings of a learner at a size or on a task.
 
     Raises:
         FileNotFoundError: nothing was tuned yet.
-        KeyError: the learner was not tuned.
+        KeyError: the learner was not tuned there.
     """
-    tuned = json.loads(TUNED.read_text("utf-8"))
-    if where in TASKS:
-        return tuned[where][method]["settings"]
-    return tuned.get(where, {}).get(method, tuned["64-64"][method])["settings"]
+    return json.loads(TUNED.read_text("utf-8"))[where][method]["settings"]
 
 
 def plan_of(task: str, method: str, size: str) -> tuple[int, Settings, str]:

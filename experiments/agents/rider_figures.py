@@ -28,8 +28,9 @@ TITLE = "Which way to a gradient teaches a bicycle rider soonest?"
 
 
 def styles() -> dict[str, MethodStyle]:
-    """Return the style of every learner; random search is grey."""
-    return {**plots.method_styles(m for m in LEARNERS if m != "random"), "random": RANDOM}
+    """Return the style of every learner; random search is grey, and both that are told the dynamics have one colour."""
+    found = plots.method_styles(m for m in LEARNERS if m not in ("random", "short"))
+    return {**found, "short": MethodStyle(found["true"].color, "-", "D"), "random": RANDOM}
 
 
 def draw(records: Sequence[Record], path: Path) -> Path:
@@ -55,7 +56,7 @@ def draw(records: Sequence[Record], path: Path) -> Path:
         riding(right, [run for run in here if run.method != "random"], None, cpu=True)
         right.set_title("The same by the clock: seconds of one core")
     drawing.legend(
-        *left.get_legend_handles_labels(), loc="outside lower center", ncols=2, fontsize=10, frameon=False,
+        *left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10, frameon=False,
         title="what the gradient comes from; bars: 95 % intervals (Greenwood's, Wilson's where all or none ride)",
     )  # fmt: skip
     drawing.suptitle(TITLE, fontsize=13)
@@ -149,7 +150,7 @@ def sizes(ax: Axes, runs: Sequence[Run]) -> None:
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlabel("number of the policy's weights")
-    ax.set_ylabel("steps to ride: runs, median, 95 % interval\n(arrow: under half ride in so many)")
+    ax.set_ylabel("steps to ride: runs, median, 95 %\n(arrow: under half ride in so many)")
 
 
 def draw_trials(records: Sequence[Record], path: Path) -> Path:

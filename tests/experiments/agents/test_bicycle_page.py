@@ -1,11 +1,9 @@
 """docs/bicycle.md says what the records say: every row of its tables, and the settings of its trials."""
 
-import json
 from itertools import takewhile
 from pathlib import Path
 
 from experiments.agents import rider_trials
-from experiments.agents.learners import LEARNERS, SIZES, TRIALS, TUNED, TUNING_SEEDS, inside
 from experiments.agents.rider_claims import TITLES, table
 from experiments.agents.rider_records import chosen, kept
 
@@ -52,12 +50,3 @@ def test_settings_are_those_that_the_trials_came_to():
 def test_arrivals_at_the_goal_are_those_of_the_records(method):
     shares = sorted((100 * run.fresh for run in chosen(kept(), task="goal", method=method)), reverse=True)
     assert any(f" {', '.join(f'{share:.0f}' for share in shares)} |" in line for line in PAGE)
-
-
-def test_every_winner_came_of_sixteen_trials_and_four_seeds_and_is_inside_its_ranges():
-    tuned = json.loads(TUNED.read_text("utf-8"))
-    assert set(tuned) == {*SIZES, "goal"} and all(set(tuned[size]) == set(LEARNERS) for size in SIZES)
-    for where, methods in tuned.items():
-        for method, best in methods.items():
-            assert (len(best["trials"]), len(best["scores"])) == (TRIALS, len(TUNING_SEEDS)), (where, method)
-            assert inside(method, best["settings"], where), (where, method)
