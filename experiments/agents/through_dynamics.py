@@ -99,6 +99,7 @@ class ThroughDynamics(Agent):
         for noise_t in noise:
             starts.append(x)
             x = self._task.dynamics(x, self.policy(layers, x * shrink), noise_t)
+            assert isinstance(x, Tensor)  # as what it was given
             costs.append((x[:, 0] / fall) ** 2)
             falls.append(x[:, 0].detach().abs() > fall)
             self.lengths += 1
