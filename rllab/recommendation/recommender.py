@@ -53,6 +53,10 @@ def recommend(
     unbiased. If the first error is 1 or more, the first finding says so, and how many evaluations bring it below 1. Of
     errors below 0.01 the cheaper estimator comes first.
 
+    At parameters these are compared, antithetic: `GaussianSmoothing`, `OrthogonalSmoothing` and `SPSA`; besides
+    `CentralDifference`, and `Backprop` if there is a gradient. Where the cost has no noise, their one-sided forms and
+    `SobolSmoothing` are, too. `measure_quality` compares any.
+
     Args:
         cost: what is to be differentiated.
         at: parameters (d,), a tensor or an array, or a distribution.
@@ -96,7 +100,7 @@ def recommend(
         raise ValueError(f"recommend: at must be (d,), no batch, got {tuple(at.shape)}")
     if evaluations < (least := fewest_evaluations(sigma)):
         raise ValueError(f"recommend: evaluations must be >= {least}, got {evaluations}")
-    before, findings = cost.evaluated, []
+    before, findings, found = cost.evaluated, [], list[Signal]()
     if sigma is None:
         looks = survey(cost, at, evaluations, key.child("survey"))
         found = [signal for seen in looks if (signal := signal_of(seen)) is not None]
@@ -110,7 +114,7 @@ def recommend(
     if signal is None:
         return _flat(sigma, "at", budget, cost.evaluated - before)
     ranked = _ranked(list(predictions(pilot, signal, budget)), signal.gradient)
-    findings = [*_useless(ranked, pilot, signal, budget), *findings, *_findings(pilot, signal)]
+    findings = [*_useless(ranked, pilot, signal, budget), *findings, *_findings(pilot, signal, found)]
     spent = cost.evaluated - before
     return Recommendation(ranked, Target.smoothed("gaussian", sigma), budget, spent, tuple(findings))
 
@@ -182,8 +186,14 @@ def _none_is_better(budget: int, first: Choice, needed: float) -> str:
     )
 
 
-def _findings(pilot: Pilot, signal: Signal) -> Iterator[str]:
+def _findings(pilot: Pilot, signal: Signal, found: list[Signal]) -> Iterator[str]:
+    """Yield what was seen at one sigma, and whether it bears out that this was chosen of those found."""
     yield f"at sigma {signal.sigma:.2g} it is {signal.share:.0%}, by {len(pilot.at.slopes)} other directions"
+    before = max((s.share for s in found if s.sigma == signal.sigma), default=0.0)
+    if signal.share < before / 2:
+        larger = next((s.sigma for s in found if s.sigma > signal.sigma and s.share >= before), None)
+        instead = "" if larger is None else f", sigma={larger:.2g} for one"
+        yield f"sigma {signal.sigma:.2g} was chosen by chance: give one over which the cost is to be described{instead}"
     if signal.gradient <= 2 * signal.unsure:
         yield "that is no more than chance makes: the gradient may be smaller, and all errors larger"
     if pilot.spread:

@@ -115,3 +115,17 @@ def test_the_stated_error_is_the_measured_one_on_every_key():
             off.append(abs(math.log(max(first.error, 1e-9) / measured)))
     assert len(off) == 24 and sum(x > math.log(3) for x in off) <= 3, np.exp(off)
     assert np.median(off) < math.log(1.5)
+
+
+@pytest.mark.parametrize(("key", "chance"), [(0, True), (1, False)])
+def test_a_sigma_that_other_directions_do_not_bear_out_is_said_to_be_chance(key, chance):
+    theta, rng = np.array([0.2, 0.2] + [0.0] * 10), np.random.default_rng(5)
+
+    def stairs(w):
+        return np.abs(w.numpy()[:, 0]) + np.floor(3 * w.numpy()[:, 1]) + 0.1 * rng.normal(size=len(w))
+
+    found = recommend(Cost(stairs, noisy=True), theta, evaluations=400, key=key, budget=240)
+    # at key 0 51 % at sigma 0.03, by 16 directions, and then 18 % by 98 others
+    said = [finding for finding in found.findings if "was chosen by chance" in finding]
+    assert bool(said) == chance
+    assert not chance or (said[0].startswith("sigma 0.03 was") and said[0].endswith("sigma=0.1 for one"))
