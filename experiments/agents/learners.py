@@ -184,7 +184,7 @@ def _sac(settings: Settings, **common: Any) -> agents.Agent:
     return agents.SAC(gamma=1.0 - settings["one_minus_gamma"], **more, **REPLAY, **common)
 
 
-CAPPED = "cost of an episode of at most 1,000 steps"
+CAPPED = "cost of at most 1,000 steps"
 DISCOUNTED = "discounted cost"
 LEARNERS = {
     "evolution": Learner(
@@ -215,11 +215,11 @@ LEARNERS = {
         "random search: weights drawn until one rides", "none", 100_000, 40_000, {"scale": (0.05, 20.0)}, None
     ),
     "true": Learner(
-        "true gradient: through the dynamics, of lean squared", "mean square of the lean", 30_000, 15_000,
+        "true gradient: through the dynamics, of lean squared", "lean squared", 30_000, 15_000,
         {"lr": (1e-3, 1e-1), "horizon": (4, 64), "num_envs": (4, 64)}, _true,
     ),
     "short": Learner(
-        "short horizon: through the dynamics, then a learned cost", "discounted square of the lean", 30_000, 15_000,
+        "short horizon: through the dynamics, then a learned cost", "lean squared, discounted", 30_000, 15_000,
         {"lr": (5e-4, 5e-2), "horizon": (1, 64), "num_envs": (4, 64), "one_minus_gamma": HORIZON}, _short,
     ),
 }  # fmt: skip

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def draw(records: Sequence[Record], path: Path) -> Path:
 
     The second panel is of the runs that are kept; where they are of one size only, it is of CPU seconds instead.
     """
-    drawing, (left, right) = plots.panels(2, 1, width=6.6, height=5.2)
+    drawing, (left, right) = plots.panels(2, 1, width=6.6, height=5.4)
     runs, before = runs_of(records), chosen(kept(), task="balance")
     size = next((at for at in ("64-64", *SIZES) if chosen(runs, task="balance", size=at)), "64-64")
     here = chosen(runs, task="balance", size=size)
@@ -55,12 +56,24 @@ def draw(records: Sequence[Record], path: Path) -> Path:
     else:
         riding(right, [run for run in here if run.method != "random"], None, cpu=True)
         right.set_title("The same by the clock: seconds of one core")
+    title = "what the gradient comes from; bars: 95 % intervals (Greenwood's, Wilson's where all or none ride)"
     drawing.legend(
         *left.get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize=10, frameon=False,
-        title="what the gradient comes from; bars: 95 % intervals (Greenwood's, Wilson's where all or none ride)",
+        title=f"{title}\n{minimised({run.method for run in here}, width=180)}", alignment="center", title_fontsize=9.5,
     )  # fmt: skip
     drawing.suptitle(TITLE, fontsize=13)
     return plots.save(drawing, path)
+
+
+def minimised(methods: Iterable[str], *, width: int) -> str:
+    """Return what these learners minimise, in lines of at most so many characters."""
+    who: dict[str, list[str]] = {}
+    for method in LEARNERS:
+        if method in methods and method != "random":
+            learner = LEARNERS[method]
+            who.setdefault(learner.objective, []).append(learner.name.partition(":")[0])
+    said = "; ".join(f"{objective} ({', '.join(names)})" for objective, names in who.items())
+    return textwrap.fill(f"minimised: {said}", width)
 
 
 def by_hand(records: Sequence[Record], task: str) -> float | None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.agents.rider_claims import names_credited
-from experiments.agents.rider_figures import by_hand, riding
+from experiments.agents.rider_figures import by_hand, minimised, riding
 from experiments.agents.rider_records import chosen, kept, runs_of, searches_of
 
 from rllab import plots
@@ -47,7 +47,9 @@ def draw_roads(records: Sequence[Record], path: Path) -> Path:
     entries = {label: handle for ax in axes for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     drawing.legend(
         entries.values(), entries.keys(), loc="outside lower center", ncols=2, fontsize=9, frameon=False,
-        title="A run rides once 20 rides of 20 last 10 s. 95 % intervals are Greenwood's, Wilson's at none or all.",
+        title="A run rides once 20 rides of 20 last 10 s. 95 % intervals are Greenwood's, Wilson's at none or all.\n"
+        + minimised({run.method for mine in roads.values() for run in mine}, width=115),
+        alignment="center",
     )  # fmt: skip
     drawing.suptitle("Which learner rides in significantly fewer steps than random search, road by road?", fontsize=13)
     return plots.save(drawing, path)

@@ -1,8 +1,9 @@
 """What is claimed of learners that ride: each claim with numbers that make it hold and with numbers that do not."""
 
 from experiments.agents import rider_claims
-from experiments.agents.learners import SIZES, WEIGHTS
+from experiments.agents.learners import LEARNERS, SIZES, WEIGHTS
 from experiments.agents.rider_claims import credited, judge_all, judge_goal, judge_sizes, judge_speed, table
+from experiments.agents.rider_figures import minimised
 from experiments.agents.rider_records import Run, keep, kept
 from experiments.common.frame import Judge
 
@@ -141,3 +142,9 @@ def test_the_mean_over_all_sizes_needs_runs_at_each():
     # of 40 scores, 400 to 409 each four times, the middle half is 402.5 to 407: the mean is 404.5
     assert "| ars | 404 (40" in text and "td3" not in text
     assert rider_claims.overall(runs[:10]) == ""
+
+
+def test_what_learners_minimise_is_said_once_for_those_who_share_it():
+    said = minimised({"sac", "ppo", "random", "short"}, width=200)
+    assert said == "minimised: discounted cost (PPO, SAC); lean squared, discounted (short horizon)"
+    assert max(map(len, minimised(LEARNERS, width=60).splitlines())) <= 60
