@@ -1,6 +1,6 @@
 """What a module of one's own gets wrong with `out` and with lists of weights, and who says so."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,7 +11,7 @@ from rllab import backprop as bp
 class Leaky(bp.Module):
     """max(z, 0) + w min(z, 0); right, unless one of the methods below stands in for its own."""
 
-    shapes: ClassVar = {"a": ()}
+    shapes: ClassVar = {"a": ()}  # type: ignore[assignment] - a property of the class above
 
     def _forward(self, z, w, out=None):
         return torch.where(z > 0, z, w[0] * z)
@@ -108,9 +108,13 @@ def test_weights_or_out_taken_for_one_tensor_are_said_to_be_lists(where, monkeyp
         bp.check_graph(graph, x, y)
 
 
+def into_out(self, z, w, out: Any = None):
+    return out.copy_(forward(self, z, w))
+
+
 def test_out_taken_for_a_tensor_where_there_is_none_yet_is_said_to_be_none(monkeypatch):
     graph, x, y = leaky()
-    monkeypatch.setattr(Leaky, "_forward", lambda self, z, w, out=None: out.copy_(forward(self, z, w)))
+    monkeypatch.setattr(Leaky, "_forward", into_out)
     with pytest.raises(ValueError, match=r"block 'leaky' .*out is None in a first call of _forward and of _vjp_state"):
         graph.backward(x, y)
 
