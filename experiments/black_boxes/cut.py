@@ -10,7 +10,7 @@ sample and a small radius, with g_p the gradient at the cut, J_p the Jacobian of
 so that the price is the dimension of the cut, not that of the model, divided by samples whose errors do not agree.
 Every error here is squared; its root is what the estimate is off by.
 
-    python experiments/black_boxes/cut.py    about a minute on 2 cores
+    python experiments/black_boxes/cut.py    about a minute on 2 cores; --fast goes to 6,760 of 20,260 weights alone
 """
 
 from dataclasses import dataclass

@@ -81,9 +81,10 @@ def check_graph(
         else the blocks to blame: those whose products with a random vector are not autograd's.
 
     Raises:
-        ValueError: a module's `_forward` or product writes into its arguments, with which `Graph.backward` would be
-            wrong without a word; a product has another shape than its state or weights, or is returned where it should
-            be written; and what `Graph.backward` refuses. The message names the block.
+        ValueError: a module's `_forward` or product writes into its arguments, or adds to `out` where it should write
+            over it, with which `Graph.backward` would be wrong without a word; a product has another shape than its
+            state or weights, or is returned where it should be written; and what `Graph.backward` refuses. The message
+            names the block.
 
     Cost: two forward passes an entry of every variable.
 

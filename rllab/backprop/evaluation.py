@@ -11,8 +11,10 @@ from rllab.backprop.order import Block, Variable
 from rllab.backprop.wiring import Wiring
 from rllab.keys import Key
 
-FAILURES = (ValueError, TypeError, RuntimeError, IndexError)  # what torch and modules raise
+FAILURES = (ValueError, TypeError, RuntimeError, IndexError, AttributeError)  # what torch and modules raise
 NO_WEIGHTS = ("list index out of range", "not enough values to unpack")  # what python says of w[0] or (a,) = w
+LISTED = ("'list' object", "not list", "concatenate list", "converted to an index")  # of out.copy_(…), w * z or w + z
+NOTHING = "'NoneType' object has no attribute"  # of out.copy_(…) where there is no `out` yet
 
 
 def initial(block: Block, key: Key) -> Tensor:
@@ -81,6 +83,10 @@ def blamed(block: Block, values: Mapping[str, Tensor], error: Exception, *, back
     does = f"pass the gradient of {computed} back to {read}" if back else f"compute {list(block.computes)} from {read}"
     unpacked = str(error).startswith(NO_WEIGHTS) and not block.module.shapes
     hint = "; it has no weights, as it says no `shapes`" * unpacked
+    if block.module.shapes and any(said in str(error) for said in LISTED):
+        hint = "; w, and the out of _vjp_weights, are lists with one tensor for each weight: out[0].copy_(…), w[0] * z"
+    if str(error).startswith(NOTHING):
+        hint = "; out is None in a first call of _forward and of _vjp_state"
     return ValueError(f"Graph: block {block.name!r} ({type(block.module).__name__}) cannot {does}: {error}{hint}")
 
 

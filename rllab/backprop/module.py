@@ -26,13 +26,17 @@ class Module(ABC):
     it. States are batches, sample first. A module of one input takes and returns a tensor for it, one of several a
     tuple.
 
-    The methods with an underscore are the fast path: weights come as views in the shapes of `shapes`, y is what
-    `_forward` returned, and `out` is None or what the same method returned last time for the same shapes, free to be
-    written over. A method may ignore `out`; it must never write into z, w, v or y, as other blocks read them: a graph
-    looks for no such thing, `check_graph` does. What `_forward` finds on its way and a product needs again, it may
-    return after its outputs: `hidden` tensors, sample first, that only it sees. One with weights says their `shapes`,
-    has a `_vjp_weights`, and an `initial` if they are not to begin at 0. One with settings is a frozen dataclass, as
-    `Linear`, so that equal ones compare equal, which blocks that share weights must.
+    The methods with an underscore are the fast path: weights come as a list w of views in the shapes of `shapes`, and y
+    is what `_forward` returned. `out` holds numbers of an earlier call, or of nothing: overwrite it, never add to it.
+    In `_forward` and `_vjp_state` it is None or what the same method returned last time for the same shapes, and may be
+    ignored. In `_vjp_weights` it is a list with one tensor for each weight, to be written in place, all of it:
+    `out[0].copy_(…)`, not `out.copy_(…)` or `out[0] += …`. A method must never write into z, w, v or y, as other blocks
+    read them. A graph looks for neither fault, `check_graph` for both.
+
+    What `_forward` finds on its way and a product needs again, it may return after its outputs: `hidden` tensors,
+    sample first, that only it sees. One with weights says their `shapes`, has a `_vjp_weights`, and an `initial` if
+    they are not to begin at 0. One with settings is a frozen dataclass, as `Linear`, so that equal ones compare equal,
+    which blocks that share weights must.
 
     What follows is of the class; a subclass sets what is otherwise. The defaults of the last two are safe, and cost a
     little memory.
@@ -70,7 +74,7 @@ class Module(ABC):
             def _vjp_state(self, v, z, w, y, out=None):
                 return w[0] * v
 
-            def _vjp_weights(self, v, z, w, y, out):  # writes into `out`, and returns nothing
+            def _vjp_weights(self, v, z, w, y, out):  # overwrites `out`, never adds to it
                 out[0].copy_((v * z).sum())
                 out[1].copy_(v.sum())
 
@@ -110,7 +114,7 @@ class Module(ABC):
         """Return v · ∂f/∂z, one tensor an input; None for an input that is discrete."""
 
     def _vjp_weights(self, v: State, z: State, w: Weights, y: State, out: Weights) -> None:
-        """Write Σ_p v_p · ∂f_p/∂w into `out`, one tensor for each of the weights."""
+        """Write Σ_p v_p · ∂f_p/∂w over what `out` holds, a list with one tensor for each of the weights."""
         raise NotImplementedError(f"{type(self).__name__}: has weights, but no _vjp_weights")
 
     def _check(self, z: tuple[Tensor, ...]) -> None:  # noqa: B027 - most modules leave it to torch

@@ -39,7 +39,8 @@ class BlackBox(nn.Module):
 
     Args:
         function: maps inputs, sample first, to an output or a tuple of them, sample first: torch, numpy or numbers.
-            Each row of an output depends on the same row of the inputs alone.
+            Each row of an output depends on the same row of the inputs alone. Every input that requires a gradient is
+            perturbed, in all its columns; labels and other data go into inputs of their own, `block(net(x), y)`.
         gradient: the estimator asked in every backward pass; may be exchanged between steps. Antithetic
             `GaussianSmoothing()` by default. What one learns from pass to pass, and of which rows, see below.
         evaluations: how many it may spend for each row in each backward pass; 0 follows a critic as it is.
@@ -98,6 +99,9 @@ class BlackBox(nn.Module):
         net, simulator = torch.nn.Linear(2, 3), BlackBox(torch.sin, smooth=True, key=0)
         simulator(net(torch.ones(4, 2))).square().mean().backward()
         net.weight.grad, simulator.calls  # estimated through the block, exact before it
+
+        error = BlackBox(lambda z, y: (z - y).square().sum(1), scope="cost", key=0)
+        error(net(torch.ones(4, 2)), torch.zeros(4, 3)).mean().backward()  # targets in an input of their own
     """
 
     def __init__(

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 
 import rllab
 from rllab import estimators as est
@@ -82,3 +83,23 @@ def test_a_state_is_loaded_into_the_ledger_that_blocks_share():
     assert shared["value"] > 0
     box.set_extra_state(fresh)
     assert shared["value"] == 0 and box.ledger.spent is shared
+
+
+def test_labels_in_an_input_of_their_own_stay_as_they_are_and_in_a_row_with_outputs_they_do_not():
+    label, seen = torch.tensor([0, 2, 1, 2]), []
+
+    def cost(z, y):
+        seen.append(y.clone())
+        return nn.functional.cross_entropy(z, y.long(), reduction="none")
+
+    z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64).requires_grad_()
+    apart = BlackBox(cost, est.CentralDifference(), 6, scope="cost", check_rows=False, key=0)
+    apart(z, label).mean().backward()
+    assert all(torch.equal(y.view(-1, 4), label.expand(len(y) // 4, 4)) for y in seen)
+    truth = torch.autograd.grad(nn.functional.cross_entropy(z, label), z)[0]
+    torch.testing.assert_close(z.grad, truth, rtol=1e-6, atol=1e-9)
+
+    seen.clear()  # three outputs and the label in one row: each of four columns is perturbed
+    box = BlackBox(lambda row: cost(row[:, :3], row[:, 3].clamp(0, 2)), est.GaussianSmoothing(1.0), scope="cost", key=0)
+    box(torch.cat([z, label[:, None]], 1)).mean().backward()
+    assert not all(torch.equal(y.view(-1, 4), label.expand(len(y) // 4, 4)) for y in seen if len(y) > 4)

@@ -42,7 +42,8 @@ class OrthogonalSmoothing(Smoothing):
 
     Args:
         radius: h > 0. Probes lie at distance h from θ for "haar" and "coordinate", h√d for "hadamard", and about that
-            for "gaussian": of these two laws it is the `sigma` of others.
+            for "gaussian": of these two laws it is the `sigma` of others. On stairs of width w that is to be about w√d:
+            where no probe leaves a step, as at a small radius, the estimate is 0.
         law: of the directions, see above. "hadamard" is the one for large d.
         form: see `GaussianSmoothing`.
 

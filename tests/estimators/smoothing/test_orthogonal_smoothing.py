@@ -236,3 +236,14 @@ def test_orthogonal_directions_beat_independent_ones_by_the_law_of_cosines():
 def test_bad_hyperparameters_are_named(arguments, message):
     with pytest.raises(ValueError, match=message):
         OrthogonalSmoothing(**arguments)
+
+
+@pytest.mark.parametrize(("radius", "comes_down"), [(0.1, False), (math.sqrt(10), True)])  # the default; w√d
+def test_stairs_are_come_down_at_a_radius_of_their_width_times_the_root_of_d(radius, comes_down):
+    width, d = 1.0, 10
+    cost, at = Cost(lambda x: torch.floor(x.abs() / width).sum(-1)), torch.full((d,), 3.5, dtype=torch.float64)
+    start = float(cost.function(at))
+    for step in range(100):
+        at = at - 0.1 * OrthogonalSmoothing(radius=radius)(cost, at, evaluations=2 * d, key=step).gradient
+    assert OrthogonalSmoothing().radius == 0.1
+    assert float(cost.function(at)) == (0.0 if comes_down else start)
