@@ -126,3 +126,15 @@ def test_a_method_that_fails_only_where_out_is_given_is_named(monkeypatch):
     )
     with pytest.raises(ValueError, match=r"block 'leaky' \(Leaky\) cannot compute \['z'\] from 'x'"):
         bp.check_graph(graph, x, y)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_repeated_module_that_adds_into_out_fails_the_check(times, monkeypatch):
+    repeat = bp.Repeat(lambda z: torch.full((len(z),), times), Leaky())
+    blocks = [bp.Block("repeat", repeat, ("x",), ("z",)), bp.Block("cost", bp.SquaredDistance(), ("z", "y"), ("C",))]
+    graph = bp.Graph(blocks, {"x": False, "y": False}, output="z", cost="C", key=0, dtype=torch.float64)
+    _, x, y = leaky()
+    assert bp.check_graph(graph, x, y).passed
+    monkeypatch.setattr(Leaky, "_vjp_weights", with_plus)
+    check = bp.check_graph(graph, x, y)
+    assert not check.passed and check.blocks == ("repeat",)
