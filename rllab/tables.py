@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rllab.text import printable
@@ -33,3 +34,9 @@ def table(head: Sequence[str], lines: Iterable[Sequence[object]]) -> str:
         ).rstrip()
         for line in [list(head), *texts]
     )
+
+
+def shortened(names: Sequence[str]) -> list[str]:
+    """Return names for a table, floats to 4 significant digits; in full if two that differ would read the same."""
+    short = [re.sub(r"\d+\.\d{4,}(e-?\d+)?", lambda found: f"{float(found[0]):.4g}", name) for name in names]
+    return short if len(set(short)) == len(set(names)) else list(names)

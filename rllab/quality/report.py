@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rllab.files import write_atomically
-from rllab.tables import table
+from rllab.tables import shortened, table
 
 Row = dict[str, Any]
 
@@ -90,11 +90,12 @@ class Report:
     def __str__(self) -> str:
         head = ["estimator", "truth", "budget", "evaluations", "kind", "bias"]
         head += ["variance", "mse/‖truth‖²", "cosine", "snr"]
-        return table(head, map(_line, self.rows))
+        names = shortened([row["estimator"] for row in self.rows])
+        return table(head, map(_line, self.rows, names))
 
 
-def _line(row: Row) -> list[object]:
-    name, truth, budget = row["estimator"], row["truth"], row["budget"]
+def _line(row: Row, name: str) -> list[object]:
+    truth, budget = row["truth"], row["budget"]
     if row["bias"] is None and row["cosine"] is not None:  # a direction
         truth += ", by its cosine only"
     if not row["affordable"]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rllab.estimate import Target
 from rllab.estimators.base import Estimator
 from rllab.quality.estimates import name_of
-from rllab.tables import table
+from rllab.tables import shortened, table
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,10 @@ class Recommendation:
         return self.choices[0].estimator
 
     def __str__(self) -> str:
+        names = shortened([name_of(c.estimator) for c in self.choices])
         rows = [
-            [name_of(c.estimator), c.evaluations, c.estimator.kind, f"{c.error:.2g}", c.reason] for c in self.choices
+            [name, c.evaluations, c.estimator.kind, f"{c.error:.2g}", c.reason]
+            for name, c in zip(names, self.choices, strict=True)
         ]
         head = ["estimator", "evaluations", "kind", "√mse/‖truth‖", "why"]
         told = "\n".join(f"- {finding}" for finding in self.findings)

@@ -31,6 +31,7 @@ from rllab.quality import Report, summary
 from rllab.quality.estimates import TOGETHER, Estimates, repeated
 from rllab.quality.summary import squared_norm, summarise
 from rllab.quality.truth import Truth, exact_gradient
+from rllab.tables import shortened
 from tests.proofs.measuring import AT, BOWL, DTYPE, LINE, SIX, SLOPE, D, G, measure, row
 
 
@@ -377,3 +378,11 @@ def test_estimates_that_would_share_a_draw_are_made_one_by_one(estimator):
         for i in range(5)
     ]
     assert torch.equal(found, torch.stack(alone)) and estimator.shares_draws
+
+
+def test_names_in_a_table_are_short_unless_two_would_read_the_same():
+    names = ["SobolSmoothing(sigma=0.3333333333333333)", "SPSA(sigma=1.23456789e-05)", "SPSA(sigma=0.1)"]
+    assert shortened(names) == ["SobolSmoothing(sigma=0.3333)", "SPSA(sigma=1.235e-05)", "SPSA(sigma=0.1)"]
+    alike = ["SPSA(sigma=0.33333)", "SPSA(sigma=0.33334)"]
+    assert shortened(alike) == alike
+    assert shortened([names[0], names[0]]) == ["SobolSmoothing(sigma=0.3333)"] * 2
