@@ -68,7 +68,7 @@ class Task:
         goal: the return of an episode that counts as success.
         judged: arguments that an evaluation overrides.
         longest: steps an episode may take.
-        smooth: whether the true gradient is of any use: balance, with all of the state observed.
+        smooth: whether those who are told the dynamics take part: all of the state is observed, and balance is all.
         plans: who learns it, and how; None: all, with the steps and settings of balance.
     """
 
@@ -95,7 +95,7 @@ TASKS = {
     "balance": Task(ENVIRONMENT, SCALE, {}, CAP, {}, smooth=True),
     "no-rates": Task(ENVIRONMENT, (0.1, 0.3), {"rates": False}, CAP, {}),
     "delay": Task(ENVIRONMENT, SCALE, {"delay": 3}, CAP, {}),
-    "whipple": Task("rllab_envs:rllab/WhippleBicycle-v0", SCALE, {}, CAP, {}),
+    "whipple": Task("rllab_envs:rllab/WhippleBicycle-v0", SCALE, {}, CAP, {}, smooth=True),
     "goal": Task(
         "rllab_envs:rllab/BicycleGoal-v0",
         (*SCALE, 1.0, 100.0),
@@ -215,11 +215,11 @@ LEARNERS = {
         "random search: weights drawn until one rides", "none", 100_000, 40_000, {"scale": (0.05, 20.0)}, None
     ),
     "true": Learner(
-        "true gradient: through the dynamics, of lean squared", "lean squared", 30_000, 15_000,
+        "true gradient: through the dynamics, of lean squared", "lean squared", 15_000, 15_000,
         {"lr": (1e-3, 1e-1), "horizon": (4, 64), "num_envs": (4, 64)}, _true,
     ),
     "short": Learner(
-        "short horizon: through the dynamics, then a learned cost", "lean squared, discounted", 30_000, 15_000,
+        "short horizon: through the dynamics, then a learned cost", "lean squared, discounted", 15_000, 15_000,
         {"lr": (5e-4, 5e-2), "horizon": (1, 64), "num_envs": (4, 64), "one_minus_gamma": HORIZON}, _short,
     ),
 }  # fmt: skip

@@ -106,7 +106,7 @@ class ShortHorizon(ThroughDynamics):
         gamma: γ, the discount factor, in [0, 1).
 
     Raises:
-        ValueError: an argument is out of its range, or the environment is another, or has no rates.
+        ValueError: an argument is out of its range, or the environment is another, or shows not all of its state.
 
     Source: J. Xu et al. (2022), "Accelerated policy learning with parallel differentiable simulation", with values
     fitted to what the network said before the iteration in place of a slowly moving copy of it.

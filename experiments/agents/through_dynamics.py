@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -17,6 +18,8 @@ from rllab.agents.saved import check_names, take
 from rllab.checks import as_count, check_positive
 from rllab_envs.bicycle.env import BicycleBalanceEnv
 from rllab_envs.bicycle.task import BicycleBalance
+from rllab_envs.whipple.env import WhippleBicycleEnv
+from rllab_envs.whipple.task import WhippleBicycle
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,11 @@ class Passage:
 
 @dataclass(eq=False)
 class ThroughDynamics(Agent):
-    """Learn to balance by the slope of a smooth cost, backpropagated through H steps of `BicycleBalance-v0`.
+    """Learn to balance by the slope of a smooth cost, backpropagated through H steps of a bicycle's dynamics.
 
-    An iteration goes on from where the one before ended, without its gradient. A bicycle that falls begins again
-    upright. Subclasses say which cost.
+    The bicycle is that of `BicycleBalance-v0` or of `WhippleBicycle-v0`, all of whose state is observed. An iteration
+    goes on from where the one before ended, without its gradient. A bicycle that falls begins again upright.
+    Subclasses say which cost.
 
     Args:
         num_envs: N, bicycles side by side.
@@ -66,10 +70,13 @@ class ThroughDynamics(Agent):
         self.num_envs = as_count(self._name, "num_envs", self.num_envs)
         self.horizon = as_count(self._name, "horizon", self.horizon)
         env = self.maker().unwrapped
-        if not isinstance(env, BicycleBalanceEnv) or len(self.policy.scale) != 4:
-            raise ValueError(f"{self._name}: environment must be BicycleBalance-v0 with rates, got {self._called()}")
-        assert isinstance(env.task, BicycleBalance)
-        self._task = env.task
+        task = env.task if isinstance(env, BicycleBalanceEnv | WhippleBicycleEnv) else None
+        if not isinstance(task, BicycleBalance | WhippleBicycle) or len(self.policy.scale) != 4:
+            known = "BicycleBalance-v0 or WhippleBicycle-v0, observed at once and with rates"
+            raise ValueError(f"{self._name}: environment must be {known}, got {self._called()}")
+        self._task = task
+        # a handlebar that is turned this far is a fall too; the other bicycle's is only held there
+        self._stop = task.parameters.stop if isinstance(task, WhippleBicycle) else math.inf
 
     def _start(self) -> None:
         self.optimizer = Adam(self.weights, self.lr, max_grad_norm=1.0)
@@ -101,7 +108,7 @@ class ThroughDynamics(Agent):
             x = self._task.dynamics(x, self.policy(layers, x * shrink), noise_t)
             assert isinstance(x, Tensor)  # as what it was given
             costs.append((x[:, 0] / fall) ** 2)
-            falls.append(x[:, 0].detach().abs() > fall)
+            falls.append((x[:, 0].detach().abs() > fall) | (x[:, 2].detach().abs() > self._stop))
             self.lengths += 1
             if falls[-1].any():
                 lengths += self.lengths[falls[-1]].double().tolist()

@@ -12,7 +12,7 @@ from torch import Tensor
 
 @dataclass(eq=False)
 class TrueGradient(ThroughDynamics):
-    """Learn to balance by the slope of a smooth cost, through H steps of the known dynamics of `BicycleBalance-v0`.
+    """Learn to balance by the slope of a smooth cost, through H steps of the known dynamics of a bicycle.
 
         ĝ = ∇_w 1/(N H) Σ_i Σ_{t<=H} (ω_it/ω_fall)²,    x_{t+1} = f(x_t, tanh(MLP_w(x_t)), noise_t),    w ← Adam(ĝ)
 
@@ -27,7 +27,7 @@ class TrueGradient(ThroughDynamics):
         lr: learning rate of Adam.
 
     Raises:
-        ValueError: an argument is out of its range, or the environment is another, or has no rates.
+        ValueError: an argument is out of its range, or the environment is another, or shows not all of its state.
 
     Source: backpropagation through time, truncated: R. J. Williams and J. Peng (1990), "An efficient gradient-based
     algorithm for on-line training of recurrent network trajectories"; in simulators: J. Xu et al. (2022), "Accelerated

@@ -126,5 +126,5 @@ def test_a_saved_one_goes_on_as_it_would_have(tmp_path):
 def test_what_is_out_of_range_is_refused():
     with pytest.raises(ValueError, match="gamma must be"):
         make(gamma=1.0)
-    with pytest.raises(ValueError, match="must be BicycleBalance-v0 with rates, got 'Pendulum-v1'"):
+    with pytest.raises(ValueError, match=r"must be BicycleBalance-v0 or WhippleBicycle-v0, .*got 'Pendulum-v1'"):
         ShortHorizon("Pendulum-v1")

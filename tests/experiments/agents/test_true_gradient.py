@@ -9,9 +9,11 @@ import torch
 
 from rllab.agents import load
 
+WHIPPLE = "rllab_envs:rllab/WhippleBicycle-v0"
 
-def make(**more):
-    return TrueGradient(ENVIRONMENT, seed=3, hidden=(8,), observation_scale=SCALE, num_envs=4, horizon=10, **more)
+
+def make(environment=ENVIRONMENT, **more):
+    return TrueGradient(environment, seed=3, hidden=(8,), observation_scale=SCALE, num_envs=4, horizon=10, **more)
 
 
 def mean_lean(agent, w, states, noise):
@@ -20,12 +22,13 @@ def mean_lean(agent, w, states, noise):
     for noise_t in noise.double():
         a = agent.policy(w, x / torch.tensor(SCALE, dtype=torch.float64))
         x = agent._task.dynamics(x, a, noise_t)
-        total += ((x[:, 0] / (np.pi / 15)) ** 2).mean()
+        total += ((x[:, 0] / agent._task.parameters.fall_angle) ** 2).mean()
     return total / len(noise)
 
 
-def test_the_gradient_is_the_slope_of_the_mean_squared_lean():
-    agent, seen = make(), []
+@pytest.mark.parametrize("environment", [ENVIRONMENT, WHIPPLE])
+def test_the_gradient_is_the_slope_of_the_mean_squared_lean(environment):
+    agent, seen = make(environment), []
     agent.states = 0.05 * torch.randn(4, 4, generator=torch.Generator().manual_seed(0))
     w, states, noise = agent.weights.clone(), agent.states.clone(), agent._noise(agent.key.child("noise", 0))
     agent.optimizer.step = lambda gradient: seen.append(gradient.clone())
@@ -63,6 +66,22 @@ def test_a_saved_one_goes_on_as_it_would_have(tmp_path):
     assert torch.equal(agent.weights, again.weights)
 
 
+def test_a_handlebar_at_its_stop_is_a_fall_where_the_environment_says_so():
+    agent = make(WHIPPLE)
+    stop = agent._task.parameters.stop
+    agent.states = torch.tensor([[0.0, 0.0, 0.99 * stop, 60.0], [0.0, 0.0, 0.0, 0.0]]).repeat(2, 1)
+    list(agent.train(40))
+    assert agent.spent.episodes == 2
+    assert make()._stop == np.inf
+
+
+@pytest.mark.parametrize("arguments", [{"delay": 2}, {"rates": False}])
+def test_a_bicycle_that_does_not_show_its_state_is_refused(arguments):
+    scale = SCALE if "delay" in arguments else SCALE[::2]
+    with pytest.raises(ValueError, match="observed at once and with rates"):
+        TrueGradient(ENVIRONMENT, observation_scale=scale, environment_arguments=arguments)
+
+
 def test_other_environments_are_refused():
-    with pytest.raises(ValueError, match="must be BicycleBalance-v0 with rates, got 'Pendulum-v1'"):
+    with pytest.raises(ValueError, match=r"must be BicycleBalance-v0 or WhippleBicycle-v0, .*got 'Pendulum-v1'"):
         TrueGradient("Pendulum-v1")
