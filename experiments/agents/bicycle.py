@@ -2,10 +2,10 @@
 
 The cost is how soon the rider falls: a count, so under fixed noise its gradient is 0 almost everywhere. Evolution and
 ARS perturb the policy's weights, Reinforce and PPO draw its actions and score them, TD3 and SAC backpropagate through
-a learned cost; one more backpropagates through the dynamics, which it alone is told. Same policy, same observation
-scaling, same task; every environment step used to learn is counted, with warm-up, failed episodes and cut-off rollouts.
-Evaluation is counted apart and its time is not the learner's. What they are held against: random search, whose scale is
-tuned by as many trials as the learners, and a rider by hand.
+a learned cost; two more backpropagate through the dynamics, which they alone are told, one of them through a learned
+cost after that. Same policy, same observation scaling, same task; every environment step used to learn is counted, with
+warm-up, failed episodes and cut-off rollouts. Evaluation is counted apart and its time is not the learner's. What they
+are held against: random search, whose scale is tuned by as many trials as the learners, and a rider by hand.
 
     python experiments/agents/bicycle.py            trains at 64-64, prints claims, draws
     python experiments/agents/bicycle.py --tune     the trials behind the settings, on a seed of their own; then
@@ -45,7 +45,7 @@ POLICIES, FAST_POLICIES = 96, 8  # of the look at the cost
 SEARCHES = 50  # of random search at most; else two for each seed
 SHOWN = ("sac", "balance", 1000)  # the learner, task and seed whose rides are the GIF
 LINEAR = "linear"
-TOLD = ("true", "short")  # the dynamics, which only balance with all of the state observed is good for
+TOLD = ("true", "short")  # learners that are told the dynamics; they need all of the state
 TRIED = ("balance", "goal")  # tasks that have trials of their own; the others take what balance came to
 
 
